@@ -1,0 +1,31 @@
+# tenon_plugin(NAME SOURCES file... [LIBS target...] [MANIFEST file]): one plugin, built into the same layout as it is
+# installed: <build>/lib/tenon/NAME.so with its manifest in <build>/lib/tenon/plugins.d/.
+set(TENON_PLUGIN_DIR ${CMAKE_BINARY_DIR}/lib/tenon)
+set(TENON_PLUGIN_INSTALL_DIR ${CMAKE_INSTALL_LIBDIR}/tenon)
+
+function(tenon_plugin name)
+  cmake_parse_arguments(P "" "MANIFEST" "SOURCES;LIBS" ${ARGN})
+  if(TENON_STATIC_PLUGINS)
+    string(MAKE_C_IDENTIFIER ${name}_entry entry)
+    add_library(${name} STATIC ${P_SOURCES})
+    target_compile_definitions(${name} PRIVATE TENON_STATIC_PLUGIN=${entry})
+    set_property(GLOBAL APPEND PROPERTY TENON_STATIC_ENTRIES ${entry})
+    set_property(GLOBAL APPEND PROPERTY TENON_STATIC_LIBS ${name})
+  else()
+    add_library(${name} MODULE ${P_SOURCES})
+    set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${TENON_PLUGIN_DIR})
+    target_link_options(${name} PRIVATE -Wl,-z,now,-z,relro
+      -Wl,--version-script=${CMAKE_SOURCE_DIR}/tools/cmake/plugin.map)
+    set_target_properties(${name} PROPERTIES LINK_DEPENDS ${CMAKE_SOURCE_DIR}/tools/cmake/plugin.map)
+    if(NOT TENON_SANITIZE)
+      target_link_options(${name} PRIVATE -Wl,-z,defs) # sanitizer runtimes come from the executable
+    endif()
+    if(P_MANIFEST)
+      get_filename_component(file ${P_MANIFEST} NAME)
+      configure_file(${P_MANIFEST} ${TENON_PLUGIN_DIR}/plugins.d/${file} COPYONLY)
+      install(FILES ${P_MANIFEST} DESTINATION ${TENON_PLUGIN_INSTALL_DIR}/plugins.d COMPONENT ${name})
+    endif()
+    install(TARGETS ${name} LIBRARY DESTINATION ${TENON_PLUGIN_INSTALL_DIR} COMPONENT ${name})
+  endif()
+  target_link_libraries(${name} PRIVATE tenon_sdk ${P_LIBS})
+endfunction()
