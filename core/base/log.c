@@ -1,0 +1,91 @@
+/* log.c - formats one line on the stack and writes it at once. No files, no rotation, no colours. Any thread.
+ * Contract: log.h. */
+#include "core/base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LEVEL_UNSET (-1)
+
+static _Atomic int32_t level_ = LEVEL_UNSET;
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+int32_t tn_log_level_of(const char *name)
+{
+    for (int32_t i = TENON_LOG_ERROR; i <= TENON_LOG_DEBUG; i++)
+        if (strcmp(name, level_names[i]) == 0)
+            return i;
+    return -1;
+}
+
+void tn_log_set_level(int32_t level)
+{
+    atomic_store(&level_, level);
+}
+
+int32_t tn_log_level(void)
+{
+    int32_t level = atomic_load(&level_);
+    if (level == LEVEL_UNSET) {
+        const char *name = secure_getenv("TENON_LOG");
+        level = name != NULL ? tn_log_level_of(name) : TENON_LOG_WARN;
+        if (level < 0)
+            level = TENON_LOG_WARN;
+        atomic_store(&level_, level); /* two threads at once compute the same value */
+    }
+    return level;
+}
+
+bool tn_log_on(int32_t level)
+{
+    return level <= tn_log_level();
+}
+
+/* Make line[0..n) printable, end it with a newline (there is room for it) and write it. */
+static void write_line(char *line, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = '?';
+    line[n++] = '\n';
+    for (size_t done = 0; done < n;) {
+        ssize_t wrote = write(STDERR_FILENO, line + done, n - done);
+        if (wrote <= 0)
+            return; /* nobody reads stderr: there is no better place to say so */
+        done += (size_t)wrote;
+    }
+}
+
+static size_t clamp(int n, size_t limit)
+{
+    return n < 0 ? 0 : (size_t)n < limit ? (size_t)n : limit;
+}
+
+void tn_log(int32_t level, const char *where, const char *fmt, ...)
+{
+    static const char *const prefixes[] = {"", "warning: ", "", "debug: "};
+    char line[1024];
+    if (level < TENON_LOG_ERROR || level > TENON_LOG_DEBUG || !tn_log_on(level))
+        return;
+    size_t limit = sizeof line - 2; /* newline and NUL */
+    size_t n = clamp(snprintf(line, limit, "tenon: %s%s%s", prefixes[level], where != NULL ? where : "",
+                              where != NULL ? ": " : ""), limit - 1);
+    va_list args;
+    va_start(args, fmt);
+    n += clamp(vsnprintf(line + n, limit - n, fmt, args), limit - n - 1);
+    va_end(args);
+    write_line(line, n);
+}
+
+void tn_log_err(const char *what, const struct tenon_err *err)
+{
+    char line[1024];
+    int n = snprintf(line, sizeof line - 1, "tenon: %s%s%s%s%s", what != NULL ? what : "", what != NULL ? ": " : "",
+                     err->where, err->where[0] != '\0' ? ": " : "",
+                     err->message[0] != '\0' ? err->message : tenon_status_text(err->code));
+    write_line(line, clamp(n, sizeof line - 2));
+}
