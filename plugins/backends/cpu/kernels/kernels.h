@@ -1,0 +1,202 @@
+/* kernels.h - the CPU backend's compute kernels: pure functions over memory, one table of them per instruction level.
+ *
+ * No threads, no allocation, no I/O: the plan cuts the work and hands each thread ranges and scratch. Example, y = x W^T:
+ *
+ *     const struct cpu_kernels *k = cpu_kernels_select(CPU_LEVEL_AVX512);        best level <= the cap
+ *     struct cpu_act a = { .x = x, .ldx = K };                                   x [T, K]
+ *     cpu_act_bind(&a, mem, T, K);                                               mem: cpu_act_bytes(T, K), 64-aligned
+ *     k->quantize(&a, 0, T);                                                     not needed for float weights
+ *     k->matmul(&w, &a, 0, T, n0, n1, y, ldy, NULL, scratch);                    writes y[t * ldy + n], n0 <= n < n1
+ *
+ * The law of every kernel here (design, section 7.15): the bits of a result row depend on nothing but that row's inputs,
+ * within one level. Not on T, not on the ranges a thread was given, not on alignment, nor on its place in a vector.
+ *
+ *  - Quantised matmul. A row of activations becomes int8 in blocks of 32: d = max|x| / 127, q = nearest even of x * (127 /
+ *    max|x|); max|x| < 2^-100 counts as zero; a block that holds NaN or infinity gets d = NaN, q = 0. Per output element one
+ *    chain runs over ascending blocks b:
+ *        acc = fma(dw_b * da_b, (float)isum_b, acc);   isum_b exact in int32
+ *        acc = fma(m_b, da_b * (float)asum_b, acc);    formats with minimums only
+ *    with sub-blocks of 16 in place of 32 where the weights' scales are that fine (Q6_K). Vector lanes run over weight rows.
+ *  - Float matmul. Partial sums by k mod (vector length), ascending k, then one fixed tree.
+ *  - Attention. Keys in blocks of CPU_PAGE_TOKENS by absolute position, merged in ascending order.
+ *  - Elementwise. Tails run through the same vector code on a padded copy.
+ *
+ * All functions: [any-thread], re-entrant. Pointers are borrowed for the call. Floats need 4-byte alignment and weights none;
+ * scratch and cpu_act memory 64 bytes.
+ */
+#ifndef TENON_CPU_KERNELS_H
+#define TENON_CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512 };
+
+/* ---- weights */
+
+enum cpu_format {
+    CPU_F32, CPU_F16, CPU_BF16,                 /* plain floats */
+    CPU_Q4_0, CPU_Q4_1, CPU_Q5_0, CPU_Q8_0,     /* blocks of 32 */
+    CPU_Q4_K, CPU_Q5_K, CPU_Q6_K,               /* super-blocks of 256 */
+    CPU_FORMAT_COUNT
+};
+
+/* An encoding this backend has its own kernels for. OWN: static. */
+struct cpu_encoding {
+    const char *id;     /* "gguf.q4_1/1" */
+    const char *digest; /* 64 hex digits of its canonical text; what a claim is made by */
+    enum cpu_format format;
+    int32_t block_cols;  /* elements of one block */
+    int32_t block_bytes; /* bytes of one block */
+    bool quantised;      /* wants cpu_act.q; else cpu_act.x */
+};
+
+/* By digest, or NULL when no kernel knows it. */
+const struct cpu_encoding *cpu_encoding_find(const char *digest);
+/* By format number; never NULL for a number below CPU_FORMAT_COUNT. */
+const struct cpu_encoding *cpu_encoding_at(enum cpu_format format);
+
+/* One row of weights to f32, exactly as the encoding's program computes it. cols must be a multiple of block_cols. */
+void cpu_decode_row(enum cpu_format format, const void *row, int64_t cols, float *ret_x);
+
+/* Weights where they lie in the file. */
+struct cpu_matrix {
+    const uint8_t *data; /* [rows] rows of row_bytes; OWN: borrowed, never written */
+    int64_t rows;        /* N */
+    int64_t cols;        /* K, a multiple of the encoding's block_cols */
+    int64_t row_bytes;
+    enum cpu_format format;
+};
+
+/* ---- activations */
+
+struct cpu_act {
+    const float *x; /* [T, K], rows ldx floats apart; OWN: caller */
+    int64_t ldx;
+    int64_t K;
+    int8_t *q;      /* [T, K] */
+    float *d;       /* [T, K/32] scale of each block */
+    float *ds;      /* [T, K/32] d * sum of q over the block */
+    int32_t *sum;   /* [T, K/32] sum of q over each 32 */
+    int32_t *sum16; /* [T, K/16] sum of q over each 16 */
+};
+
+/* Memory for the quantised part of T rows of K. */
+int64_t cpu_act_bytes(int64_t T, int64_t K);
+/* Point q, d, ds, sum, sum16 into mem and set K; x and ldx stay. Without K % 32 == 0 the row cannot be quantised and need not
+ * be: then only float weights can follow. */
+void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K);
+
+/* ---- the cache of keys and values */
+
+#define CPU_PAGE_TOKENS 32 /* keys of a page = keys of an attention block */
+
+/* The pages of one layer. Inside a page: K [kv_heads][k_dim][32 tokens], then V [kv_heads][32 tokens][v_dim], in f16 or f32.
+ * K lies transposed so that the lanes of a score vector are keys. */
+struct cpu_kv {
+    uint8_t *pages;      /* [n_pages] of page_stride bytes, 64-aligned; OWN: host */
+    int64_t page_stride; /* >= cpu_kv_page_bytes(), a multiple of 64 */
+    int32_t kv_heads;
+    int32_t k_dim;
+    int32_t v_dim;
+    bool f16; /* else f32 */
+};
+
+int64_t cpu_kv_page_bytes(const struct cpu_kv *kv);
+/* One page in canonical order and the cache's own encoding: K [32][kv_heads][k_dim], then V [32][kv_heads][v_dim]; exact both
+ * ways, the same size as the page. */
+void cpu_kv_export(const struct cpu_kv *kv, int64_t page, void *ret_bytes);
+void cpu_kv_import(const struct cpu_kv *kv, int64_t page, const void *bytes);
+
+/* ---- attention */
+
+struct cpu_attn {
+    const float *q; /* [T, n_heads, k_dim], tokens ldq floats apart */
+    float *y;       /* [T, n_heads, v_dim], tokens ldy floats apart */
+    int64_t ldq;
+    int64_t ldy;
+    const struct cpu_kv *kv;
+    const int32_t *block_table; /* [S, table_stride] page of each block of 32 positions; negative: absent, not visible */
+    int64_t table_stride;
+    const int32_t *position;     /* [T] */
+    const int32_t *seq_of_token; /* [T] */
+    const int32_t *context_len;  /* [S] tokens in the cache, this step's included */
+    const float *sink;           /* [n_heads] or NULL */
+    int32_t n_heads;             /* a multiple of kv->kv_heads */
+    float scale;
+    float softcap;  /* 0: none */
+    int32_t window; /* 0: all; else keys > position - window */
+    bool causal;
+};
+
+/* Scratch of attention(), whatever T. */
+int64_t cpu_attn_scratch_bytes(int32_t k_dim, int32_t v_dim);
+
+/* ---- rope */
+
+struct cpu_rope {
+    int32_t n_rot; /* even */
+    bool interleaved;
+    float base, scale, ext_factor, attn_factor, beta_fast, beta_slow;
+    int32_t original_context;
+    const float *factors; /* [n_rot/2] or NULL */
+};
+
+/* Radians per position of each pair: [n_rot/2], once per model. */
+void cpu_rope_freqs(const struct cpu_rope *r, double *ret_freq);
+/* cos and sin of one position, times attn_factor: [n_rot/2] each; once per token and step, not per layer. */
+void cpu_rope_table(const struct cpu_rope *r, const double *freq, int32_t position, float *ret_cos, float *ret_sin);
+
+/* ---- the table */
+
+enum cpu_unary {
+    CPU_NEG, CPU_ABS, CPU_SQRT, CPU_RSQRT, CPU_EXP, CPU_LOG, CPU_SIN, CPU_COS, CPU_TANH, CPU_SIGMOID, CPU_RELU, CPU_RELU2,
+    CPU_SILU, CPU_GELU, CPU_GELU_TANH, CPU_GELU_QUICK, CPU_SOFTPLUS, CPU_UNARY_COUNT
+};
+/* By the name in ops.h ("silu"), or CPU_UNARY_COUNT. */
+enum cpu_unary cpu_unary_find(const char *kind);
+
+#define CPU_MATMUL_SCRATCH 32768 /* bytes, 64-aligned, per thread */
+#define CPU_PANEL_ROWS 16        /* cut n ranges at multiples of this for speed (any cut is correct) */
+
+/* y may be one of the inputs in every elementwise function and norm; n >= 0. */
+struct cpu_kernels {
+    const char *level; /* "scalar", "avx2", "avx512" */
+
+    /* Rows t0 <= t < t1 of a->x into a->q, d, ds, sum, sum16. K % 32 == 0. */
+    void (*quantize)(const struct cpu_act *a, int64_t t0, int64_t t1);
+    /* y[t * ldy + n] = x[t] . w[n] (+ bias[n]) for t0 <= t < t1, n0 <= n < n1. Reads a->q.. or a->x by the format. */
+    void (*matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
+                   float *y, int64_t ldy, const float *bias, void *scratch);
+
+    /* One row each. w [K] or NULL. Calling norm and then quantize row by row keeps the row in L1: that is the fusion. */
+    void (*rms_norm)(const float *x, const float *w, int64_t K, float eps, float *y);
+    void (*softmax)(const float *x, int64_t K, float scale, const float *sink, float *y); /* sink: one value or NULL */
+
+    void (*add)(const float *a, const float *b, int64_t n, float *y);
+    void (*mul)(const float *a, const float *b, int64_t n, float *y);
+    void (*affine)(const float *x, float scale, float shift, int64_t n, float *y);
+    void (*softcap)(const float *x, float cap, int64_t n, float *y);
+    void (*unary)(enum cpu_unary kind, const float *x, int64_t n, float *y);
+    void (*unary_mul)(enum cpu_unary kind, const float *g, const float *u, int64_t n, float *y); /* y = kind(g) * u */
+    void (*f32_to_f16)(const float *x, int64_t n, uint16_t *y); /* to nearest even */
+    void (*f16_to_f32)(const uint16_t *x, int64_t n, float *y);
+    void (*f32_to_bf16)(const float *x, int64_t n, uint16_t *y);
+    void (*bf16_to_f32)(const uint16_t *x, int64_t n, float *y);
+
+    /* x [heads, dim] of one token in place: pairs below n_rot turn by cos, sin [n_rot/2], the rest stays. */
+    void (*rope)(const struct cpu_rope *r, const float *cos, const float *sin, int32_t heads, int32_t dim, float *x);
+
+    /* k [kv_heads, k_dim], v [kv_heads, v_dim] of one token to slot = page * CPU_PAGE_TOKENS + offset; a negative slot is
+     * skipped. v may be NULL when v_dim is 0. */
+    void (*kv_store)(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot);
+    /* K and V of one position into f32 rows [kv_heads, k_dim] and [kv_heads, v_dim] (either NULL: left out). */
+    void (*kv_load)(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v);
+    /* Tokens t0 <= t < t1, kv heads g0 <= g < g1 (with all query heads of their groups). scratch: cpu_attn_scratch_bytes. */
+    void (*attention)(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch);
+};
+
+/* The best level this machine has (cpuid and XCR0) that is not above max_level. OWN: static. */
+const struct cpu_kernels *cpu_kernels_select(enum cpu_level max_level);
+
+#endif
