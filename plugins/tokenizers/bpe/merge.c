@@ -1,0 +1,201 @@
+/* merge.c - byte pair merging. A short piece (all but a few are) is scanned for its lowest rank after each merge:
+ * quadratic in a length of at most 32, and faster there than anything clever. A long one is a linked list whose pairs
+ * wait in a heap ordered by rank, then by place, so that a megabyte of one letter costs n log n. A pair that has changed
+ * since it was queued is recognised by its rank and skipped when it surfaces. One thread at a time. Contract: merge.h. */
+#include "merge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SHORT 32u          /* ids; up to here scanning wins */
+#define NEVER UINT32_MAX   /* rank of a pair that does not merge */
+#define END UINT32_MAX     /* no such node */
+
+struct bpe_merge_node {
+    uint32_t previous, next; /* END: none */
+    uint32_t rank;           /* of the pair of this node and the next; NEVER: none, or the node is gone */
+    int32_t id;
+    int32_t merged;          /* what that pair becomes */
+};
+
+int32_t *bpe_merge_reserve(struct bpe_merge *m, size_t n)
+{
+    size_t capacity = n < 256 ? 256 : n;
+    if (n > m->capacity) {
+        bpe_merge_finish(m);
+        m->ids = malloc(capacity * sizeof *m->ids);
+        if (m->ids == NULL)
+            return NULL;
+        m->capacity = capacity;
+    }
+    if (n > SHORT && n > m->long_capacity) {
+        free(m->nodes);
+        free(m->heap);
+        m->long_capacity = 0;
+        m->nodes = malloc(capacity * sizeof *m->nodes);
+        m->heap = malloc(capacity * 2 * sizeof *m->heap);
+        if (m->nodes == NULL || m->heap == NULL)
+            return NULL;
+        m->long_capacity = capacity;
+    }
+    return m->ids;
+}
+
+void bpe_merge_finish(struct bpe_merge *m)
+{
+    free(m->ids);
+    free(m->nodes);
+    free(m->heap);
+    memset(m, 0, sizeof *m);
+}
+
+size_t bpe_merge_held(const struct bpe_merge *m)
+{
+    return m->capacity * sizeof *m->ids + m->long_capacity * (sizeof *m->nodes + 2 * sizeof *m->heap);
+}
+
+/* ---- short pieces ------------------------------------------------------------------------------------------- */
+
+static uint32_t look_up(const struct bpe_pairs *pairs, int32_t left, int32_t right, int32_t *ret_merged)
+{
+    const struct bpe_pair *pair = bpe_pairs_find(pairs, left, right);
+    if (pair == NULL)
+        return NEVER;
+    *ret_merged = pair->id;
+    return pair->rank;
+}
+
+static size_t merge_short(const struct bpe_pairs *pairs, int32_t *ids, size_t n)
+{
+    uint32_t ranks[SHORT]; /* [n - 1] of ids i and i + 1 */
+    int32_t merged[SHORT]; /* [n - 1] what they become */
+    for (size_t i = 0; i + 1 < n; i++)
+        ranks[i] = look_up(pairs, ids[i], ids[i + 1], &merged[i]);
+    while (n > 1) {
+        size_t best = 0;
+        for (size_t i = 1; i + 1 < n; i++)
+            if (ranks[i] < ranks[best])
+                best = i;
+        if (ranks[best] == NEVER)
+            break;
+        ids[best] = merged[best];
+        n--;
+        for (size_t i = best + 1; i < n; i++) {
+            ids[i] = ids[i + 1];
+            ranks[i - 1] = ranks[i];
+            merged[i - 1] = merged[i];
+        }
+        if (best > 0)
+            ranks[best - 1] = look_up(pairs, ids[best - 1], ids[best], &merged[best - 1]);
+        if (best + 1 < n)
+            ranks[best] = look_up(pairs, ids[best], ids[best + 1], &merged[best]);
+    }
+    return n;
+}
+
+/* ---- long pieces -------------------------------------------------------------------------------------------- */
+
+#define CHILDREN 4u /* per node of the heap: fewer levels, fewer cache misses than 2 */
+
+static void sift_down(uint64_t *heap, size_t n, size_t at)
+{
+    uint64_t item = heap[at];
+    for (;;) {
+        size_t child = CHILDREN * at + 1, best = child;
+        size_t end = child + CHILDREN < n ? child + CHILDREN : n;
+        if (child >= n)
+            break;
+        for (size_t i = child + 1; i < end; i++)
+            if (heap[i] < heap[best])
+                best = i;
+        if (item <= heap[best])
+            break;
+        heap[at] = heap[best];
+        at = best;
+    }
+    heap[at] = item;
+}
+
+static void sift_up(uint64_t *heap, size_t at)
+{
+    uint64_t item = heap[at];
+    while (at > 0 && heap[(at - 1) / CHILDREN] > item) {
+        heap[at] = heap[(at - 1) / CHILDREN];
+        at = (at - 1) / CHILDREN;
+    }
+    heap[at] = item;
+}
+
+static uint64_t heap_item(const struct bpe_merge_node *nodes, uint32_t at)
+{
+    return (uint64_t)nodes[at].rank << 32 | at;
+}
+
+/* Look up the pair that begins at a node; true when it merges. */
+static bool update(struct bpe_merge_node *nodes, const struct bpe_pairs *pairs, uint32_t at)
+{
+    struct bpe_merge_node *node = &nodes[at];
+    node->rank = node->next == END ? NEVER : look_up(pairs, node->id, nodes[node->next].id, &node->merged);
+    return node->rank != NEVER;
+}
+
+/* Chain ids [n] into nodes and queue their pairs; returns the heap's size. */
+static size_t start_long(struct bpe_merge *m, const struct bpe_pairs *pairs, size_t n)
+{
+    size_t queued = 0;
+    for (size_t i = 0; i < n; i++) {
+        m->nodes[i].id = m->ids[i];
+        m->nodes[i].previous = i == 0 ? END : (uint32_t)(i - 1);
+        m->nodes[i].next = i + 1 == n ? END : (uint32_t)(i + 1);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (update(m->nodes, pairs, (uint32_t)i))
+            m->heap[queued++] = heap_item(m->nodes, (uint32_t)i);
+    for (size_t i = queued / CHILDREN + 1; i-- > 0 && queued > 0;)
+        sift_down(m->heap, queued, i);
+    return queued;
+}
+
+/* Join a node with its next, which goes. */
+static void join(struct bpe_merge_node *nodes, uint32_t at)
+{
+    struct bpe_merge_node *node = &nodes[at], *gone = &nodes[node->next];
+    node->id = node->merged;
+    node->next = gone->next;
+    if (gone->next != END)
+        nodes[gone->next].previous = at;
+    gone->rank = NEVER;
+}
+
+/* The heap never holds more than 2n items: each merge takes one out and puts at most two in, and fewer than n happen. */
+static size_t merge_long(struct bpe_merge *m, const struct bpe_pairs *pairs, size_t n)
+{
+    struct bpe_merge_node *nodes = m->nodes;
+    size_t queued = start_long(m, pairs, n), left = 0;
+    while (queued > 0) {
+        uint32_t rank = (uint32_t)(m->heap[0] >> 32), at = (uint32_t)m->heap[0], touched[2];
+        m->heap[0] = m->heap[--queued];
+        if (queued > 0)
+            sift_down(m->heap, queued, 0);
+        if (nodes[at].rank != rank)
+            continue;
+        join(nodes, at);
+        touched[0] = nodes[at].previous;
+        touched[1] = at;
+        for (int i = 0; i < 2; i++)
+            if (touched[i] != END && update(nodes, pairs, touched[i])) {
+                m->heap[queued] = heap_item(nodes, touched[i]);
+                sift_up(m->heap, queued++);
+            }
+    }
+    for (uint32_t at = 0; at != END; at = nodes[at].next)
+        m->ids[left++] = nodes[at].id;
+    return left;
+}
+
+size_t bpe_merge_run(struct bpe_merge *m, const struct bpe_pairs *pairs, size_t n)
+{
+    if (n < 2)
+        return n;
+    return n <= SHORT ? merge_short(pairs, m->ids, n) : merge_long(m, pairs, n);
+}

@@ -1,0 +1,275 @@
+/* vocab.c - reads a vocabulary from metadata and indexes it by spelling. The index is one flat table of 8-byte slots
+ * with linear probing: opening 150,000 tokens must not cost 150,000 allocations, and a probe touches a spelling only when
+ * 32 bits of hash agree. Built by one thread, then constant. Contract: vocab.h. */
+#include "vocab.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define KEY "tokenizer.ggml."
+
+/* Values of tokenizer.ggml.token_type. */
+enum token_type {
+    TYPE_UNDEFINED, TYPE_NORMAL, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER_DEFINED, TYPE_UNUSED, TYPE_BYTE, TYPES
+};
+
+static const uint8_t type_attributes[TYPES] = {
+    [TYPE_UNKNOWN] = TENON_TOKEN_UNKNOWN, [TYPE_CONTROL] = TENON_TOKEN_CONTROL,
+    [TYPE_USER_DEFINED] = TENON_TOKEN_USER_DEFINED, [TYPE_UNUSED] = TENON_TOKEN_UNUSED, [TYPE_BYTE] = TENON_TOKEN_BYTE,
+};
+
+/* Control tokens that end an answer in the models that have them, whichever of them the metadata names as EOS. */
+static const char *const end_names[] = {
+    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<|eot|>", "<|EOT|>",
+    "<EOT>", "<end_of_turn>", "<|end_of_turn|>", "<|return|>", "<|call|>", "<|END_OF_TURN_TOKEN|>",
+    "<\uff5cend\u2581of\u2581sentence\uff5c>", /* DeepSeek's, in full-width bars */
+};
+
+/* ---- reading metadata --------------------------------------------------------------------------------------- */
+
+static int32_t find(const struct tenon_meta *meta, const char *key, struct tenon_meta_entry *ret_entry)
+{
+    memset(ret_entry, 0, sizeof *ret_entry);
+    ret_entry->struct_size = sizeof *ret_entry;
+    return meta->find(meta->ctx, key, ret_entry);
+}
+
+int32_t bpe_meta_strings(const struct tenon_meta *meta, const char *key, struct tenon_meta_entry *ret_entry,
+                         struct tenon_err *err)
+{
+    if (find(meta, key, ret_entry) != 0)
+        return tenon_fail(err, TENON_E_NOT_FOUND, "bpe", "the model has no %s: it cannot be tokenized", key);
+    if (!ret_entry->is_array || ret_entry->type != TENON_META_STRING)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "%s is not an array of strings: the file is damaged",
+                          key);
+    if (ret_entry->count > BPE_MAX_ENTRIES)
+        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "bpe", "%s has %llu entries, more than the %u allowed", key,
+                          (unsigned long long)ret_entry->count, BPE_MAX_ENTRIES);
+    return 0;
+}
+
+int32_t bpe_meta_string(const struct tenon_meta *meta, const char *key, struct tenon_str *ret_text,
+                        struct tenon_err *err)
+{
+    struct tenon_meta_entry entry;
+    struct tenon_str text = {0};
+    if (find(meta, key, &entry) == 0 &&
+        (entry.type != TENON_META_STRING || entry.is_array || meta->strings(meta->ctx, &entry, 0, 1, &text) != 0))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "%s is not a string: the file is damaged", key);
+    *ret_text = text;
+    return 0;
+}
+
+/* A single number; *ret keeps its value when the key is missing. */
+static int32_t read_number(const struct tenon_meta *meta, const char *key, int64_t *ret, struct tenon_err *err)
+{
+    struct tenon_meta_entry entry;
+    if (find(meta, key, &entry) != 0)
+        return 0;
+    if (entry.is_array || tenon_meta_i64(&entry, 0, ret) != 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "%s is not a number: the file is damaged", key);
+    return 0;
+}
+
+/* A token id. Missing, -1 and its 32-bit image mean none. */
+static int32_t read_id(const struct bpe_vocab *v, const struct tenon_meta *meta, const char *key, int32_t *ret_id,
+                       struct tenon_err *err)
+{
+    int64_t id = -1;
+    int32_t status = read_number(meta, key, &id, err);
+    if (status != 0)
+        return status;
+    if (id == UINT32_MAX)
+        id = -1;
+    if (id < -1 || id >= (int64_t)v->n)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "%s is %lld, but there are only %u tokens", key,
+                          (long long)id, v->n);
+    *ret_id = (int32_t)id;
+    return 0;
+}
+
+static int32_t read_flag(const struct tenon_meta *meta, const char *key, int32_t *ret_flag, struct tenon_err *err)
+{
+    int64_t flag = -1;
+    int32_t status = read_number(meta, key, &flag, err);
+    if (status == 0)
+        *ret_flag = flag < 0 ? -1 : flag != 0;
+    return status;
+}
+
+/* ---- the index ---------------------------------------------------------------------------------------------- */
+
+static inline uint64_t mix(uint64_t h)
+{
+    h *= 0x9e3779b97f4a7c15u;
+    return h ^ (h >> 29);
+}
+
+static uint64_t hash(uint64_t seed, const char *text, size_t size)
+{
+    uint64_t h = seed ^ size, word;
+    while (size >= sizeof word) {
+        memcpy(&word, text, sizeof word);
+        h = mix(h ^ word);
+        text += sizeof word;
+        size -= sizeof word;
+    }
+    word = 0;
+    memcpy(&word, text, size);
+    return mix(mix(h ^ word));
+}
+
+static bool same(const struct tenon_str *a, const char *text, size_t size)
+{
+    return a->size == size && memcmp(a->data, text, size) == 0;
+}
+
+/* The slot that holds the spelling, or the free one where it belongs. There is always a free slot. */
+static struct bpe_vocab_slot *find_slot(const struct bpe_vocab *v, const char *text, size_t size, uint32_t *ret_hash)
+{
+    uint64_t h = hash(v->seed, text, size);
+    uint32_t at = (uint32_t)h & v->mask, upper = (uint32_t)(h >> 32);
+    while (v->slots[at].id >= 0 && !(v->slots[at].hash == upper && same(&v->text[v->slots[at].id], text, size)))
+        at = (at + 1) & v->mask;
+    *ret_hash = upper;
+    return &v->slots[at];
+}
+
+int32_t bpe_vocab_find(const struct bpe_vocab *v, const char *text, size_t size)
+{
+    uint32_t upper;
+    return size == 0 ? -1 : find_slot(v, text, size, &upper)->id; /* an empty token stands for nothing */
+}
+
+static int32_t build_index(struct bpe_vocab *v, struct tenon_err *err)
+{
+    uint32_t slots = 16, upper;
+    while (slots < 2 * v->n)
+        slots *= 2;
+    v->mask = slots - 1;
+    v->slots = malloc(slots * sizeof *v->slots);
+    if (v->slots == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory to index %u tokens", v->n);
+    memset(v->slots, -1, slots * sizeof *v->slots);
+    for (uint32_t id = 0; id < v->n; id++) {
+        const struct tenon_str *text = &v->text[id];
+        struct bpe_vocab_slot *slot;
+        if (text->size == 0)
+            continue;
+        slot = find_slot(v, text->data, text->size, &upper);
+        if (slot->id >= 0) {
+            if (v->attributes[id] & TENON_TOKEN_UNUSED)
+                continue; /* fillers of a padded vocabulary may all be spelled alike */
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "token %u is spelled like token %d: \"%.*s\"", id,
+                              slot->id, (int)(text->size < 64 ? text->size : 64), text->data);
+        }
+        slot->hash = upper;
+        slot->id = (int32_t)id;
+    }
+    return 0;
+}
+
+/* ---- tokens ------------------------------------------------------------------------------------------------- */
+
+static int32_t read_tokens(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+{
+    struct tenon_meta_entry tokens;
+    int32_t status = bpe_meta_strings(meta, KEY "tokens", &tokens, err);
+    if (status != 0)
+        return status;
+    if (tokens.count == 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", KEY "tokens is empty: the file is damaged");
+    v->n = (uint32_t)tokens.count;
+    v->text = malloc(v->n * sizeof *v->text);
+    v->attributes = calloc(v->n, sizeof *v->attributes);
+    if (v->text == NULL || v->attributes == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for %u tokens", v->n);
+    status = meta->strings(meta->ctx, &tokens, 0, v->n, v->text);
+    return status == 0 ? 0 : tenon_fail(err, status, "bpe", KEY "tokens cannot be read: the file is damaged");
+}
+
+static int32_t read_types(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+{
+    struct tenon_meta_entry types;
+    if (find(meta, KEY "token_type", &types) != 0)
+        return 0; /* all normal */
+    if (!types.is_array || types.count != v->n)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", KEY "token_type has %llu entries for %u tokens",
+                          (unsigned long long)types.count, v->n);
+    for (uint32_t id = 0; id < v->n; id++) {
+        int64_t type;
+        if (tenon_meta_i64(&types, id, &type) != 0 || type < 0 || type >= TYPES)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", KEY "token_type of token %u is not 0 to %d", id,
+                              TYPES - 1);
+        v->attributes[id] = type_attributes[type];
+    }
+    return 0;
+}
+
+/* Single bytes. A token that only looks like a spelled byte but was added by hand ("\xc3\xb5" of type user-defined)
+ * stands for its own text and not for the byte. */
+static void find_bytes(struct bpe_vocab *v)
+{
+    const uint8_t added = TENON_TOKEN_CONTROL | TENON_TOKEN_USER_DEFINED | TENON_TOKEN_UNKNOWN;
+    bpe_bytes_init(&v->bytes);
+    for (int i = 0; i < 256; i++) {
+        char byte = (char)i, spelled[2];
+        int32_t id = bpe_vocab_find(v, spelled, bpe_bytes_spell(&v->bytes, &byte, 1, spelled));
+        v->byte_id[i] = id >= 0 && (v->attributes[id] & added) == 0 ? id : -1;
+    }
+}
+
+static int32_t read_ids(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+{
+    int32_t status;
+    if ((status = read_id(v, meta, KEY "bos_token_id", &v->bos, err)) != 0 ||
+        (status = read_id(v, meta, KEY "eos_token_id", &v->eos, err)) != 0 ||
+        (status = read_id(v, meta, KEY "unknown_token_id", &v->unk, err)) != 0 ||
+        (status = read_id(v, meta, KEY "padding_token_id", &v->pad, err)) != 0 ||
+        (status = read_flag(meta, KEY "add_bos_token", &v->add_bos, err)) != 0 ||
+        (status = read_flag(meta, KEY "add_eos_token", &v->add_eos, err)) != 0)
+        return status;
+    return 0;
+}
+
+static int32_t mark_ends(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+{
+    int32_t ends[3] = {v->eos, -1, -1}, status;
+    if ((status = read_id(v, meta, KEY "eot_token_id", &ends[1], err)) != 0 ||
+        (status = read_id(v, meta, KEY "eom_token_id", &ends[2], err)) != 0)
+        return status;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (ends[i] >= 0)
+            v->attributes[ends[i]] |= TENON_TOKEN_END;
+    for (size_t i = 0; i < sizeof end_names / sizeof end_names[0]; i++) {
+        int32_t id = bpe_vocab_find(v, end_names[i], strlen(end_names[i]));
+        if (id >= 0 && (v->attributes[id] & TENON_TOKEN_CONTROL))
+            v->attributes[id] |= TENON_TOKEN_END;
+    }
+    return 0;
+}
+
+int32_t bpe_vocab_init(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+{
+    int32_t status;
+    memset(v, 0, sizeof *v);
+    if (getrandom(&v->seed, sizeof v->seed, GRND_NONBLOCK) != (ssize_t)sizeof v->seed)
+        v->seed = (uintptr_t)v; /* early boot: the address is better than nothing */
+    if ((status = read_tokens(v, meta, err)) != 0 || (status = read_types(v, meta, err)) != 0 ||
+        (status = build_index(v, err)) != 0 || (status = read_ids(v, meta, err)) != 0 ||
+        (status = mark_ends(v, meta, err)) != 0) {
+        bpe_vocab_finish(v);
+        return status;
+    }
+    find_bytes(v);
+    return 0;
+}
+
+void bpe_vocab_finish(struct bpe_vocab *v)
+{
+    free(v->text);
+    free(v->attributes);
+    free(v->slots);
+    memset(v, 0, sizeof *v);
+}
