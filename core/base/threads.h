@@ -1,0 +1,35 @@
+/* threads.h - the process's one pool of compute threads, handed to plugins as "tenon.threads/1" (plugin.h).
+ *
+ *     struct tn_threads *pool;
+ *     rc = tn_threads_create(0, &pool, err);                  // 0: one thread per core this process may use
+ *     const struct tenon_threads *t = tn_threads_service(pool);
+ *     t->submit(t->ctx, walk_plan, plan, plan_done);          // returns at once
+ *     tn_threads_destroy(pool);                               // finishes what is queued
+ *
+ * Nothing is started before the first submit, so a command that computes nothing costs nothing. Regions run one after
+ * the other in the order they were submitted. Between regions threads spin some tens of microseconds, then sleep.
+ */
+#ifndef TN_BASE_THREADS_H
+#define TN_BASE_THREADS_H
+
+#include <stdint.h>
+
+#include <tenon/plugin.h>
+
+#define TN_THREADS_MAX 1024u
+#define TN_THREADS_QUEUE 64u /* regions waiting or running; one more gives RESOURCE_EXHAUSTED */
+
+struct tn_threads;
+
+/* Cores in this process's affinity mask, at least 1. [any-thread] */
+uint32_t tn_threads_cores(void);
+
+/* A pool of n threads, 0: tn_threads_cores(). OWN: *ret until tn_threads_destroy. */
+int32_t tn_threads_create(uint32_t n, struct tn_threads **ret, struct tenon_err *err);
+/* Waits for queued regions, then ends the threads. NULL is allowed. Not from a pool thread. */
+void tn_threads_destroy(struct tn_threads *pool);
+
+/* OWN: pool. [any-thread] */
+const struct tenon_threads *tn_threads_service(struct tn_threads *pool);
+
+#endif

@@ -1,0 +1,2 @@
+# Engine, model and compute pool.
+tenon_unit_test(threads)
