@@ -37,8 +37,9 @@ int32_t bpe_special_init(struct bpe_special *s, const struct bpe_vocab *v, struc
     memset(s, 0, sizeof *s);
     for (uint32_t id = 0; id < v->n; id++) {
         if (is_special(v, id) && v->text[id].size > BPE_MAX_SPECIAL)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", 
-                              "special token %u has %llu bytes, more than the %u allowed", id, (unsigned long long)v->text[id].size, BPE_MAX_SPECIAL);
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe",
+                              "special token %u has %llu bytes, more than the %u allowed", id,
+                              (unsigned long long)v->text[id].size, BPE_MAX_SPECIAL);
         n += is_special(v, id);
     }
     if (n == 0)

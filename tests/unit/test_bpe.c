@@ -1,0 +1,746 @@
+/* test_bpe.c - the byte-level BPE plugin through its ABI table: ids of published vocabularies, merging against the obvious
+ * algorithm, splits against their published patterns, special tokens, any bytes, long runs, hostile metadata. */
+#include <check.h>
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include <tenon/tokenizer.h>
+
+#include "bpe_meta.h"
+#include "core/base/file.h"
+#include "plugins/tokenizers/bpe/split.h"
+
+int32_t bpe_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
+
+#define KEY "tokenizer.ggml."
+
+static const struct tenon_tokenizer *table;
+static struct test_meta meta;
+
+static void setup(void)
+{
+    const struct tenon_plugin *plugin;
+    ck_assert_int_eq(bpe_entry(TENON_ABI, &plugin), 0);
+    ck_assert_str_eq(plugin->items[0].iface, TENON_TOKENIZER_IFACE);
+    table = plugin->items[0].impl;
+    memset(&meta, 0, sizeof meta);
+}
+
+static void teardown(void)
+{
+    test_meta_finish(&meta);
+}
+
+/* ---- helpers ------------------------------------------------------------------------------------------------ */
+
+static uint64_t random_state;
+
+/* splitmix64, from the seed each test prints */
+static uint64_t next_random(void)
+{
+    uint64_t z = random_state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static void seed_random(const char *test)
+{
+    random_state = (uint64_t)time(NULL);
+    printf("%s: seed %llu\n", test, (unsigned long long)random_state);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static char *shared_file(const char *name, uint64_t *ret_size)
+{
+    const char *shared = getenv("TENON_SHARED");
+    char path[512], *data;
+    snprintf(path, sizeof path, "%s/%s", shared != NULL ? shared : TENON_SOURCE_DIR "/../shared", name);
+    if (tn_file_read(path, 64u << 20, &data, ret_size, NULL) == 0)
+        return data;
+    printf("SKIPPED: %s is missing; set TENON_SHARED to the folder with the shared test data\n", path);
+    return NULL;
+}
+
+static struct tenon_tokenizer_object *must_open(void)
+{
+    struct tenon_err err = TENON_ERR_INIT;
+    struct tenon_tokenizer_object *tok = NULL;
+    int32_t status = table->open(NULL, test_meta_table(&meta), NULL, &tok, &err);
+    ck_assert_msg(status == 0, "open: %d %s", status, err.message);
+    return tok;
+}
+
+/* OWN: caller frees. */
+static int32_t *encode(struct tenon_tokenizer_object *tok, const char *text, size_t size, uint32_t flags, uint64_t *ret_n)
+{
+    struct tenon_err err = TENON_ERR_INIT;
+    int32_t *ids = malloc((size + 1) * sizeof *ids);
+    int32_t status = table->encode(tok, text, size, flags, ids, size + 1, ret_n, &err);
+    ck_assert_msg(status == 0, "encode: %s", err.message);
+    ck_assert_uint_le(*ret_n, size);
+    return ids;
+}
+
+/* OWN: caller frees. */
+static char *decode(struct tenon_tokenizer_object *tok, const int32_t *ids, uint64_t n, uint32_t flags, size_t *ret_size)
+{
+    size_t size = 0, capacity = 64;
+    char *text = malloc(capacity);
+    uint64_t state = 0, got;
+    for (uint64_t i = 0; i < n; i++) {
+        ck_assert_int_eq(table->decode(tok, &state, ids[i], flags, text + size, capacity - size, &got, NULL), 0);
+        if (got > capacity - size) {
+            text = realloc(text, capacity = 2 * (capacity + got));
+            i--; /* again, now that it fits */
+            continue;
+        }
+        size += got;
+    }
+    *ret_size = size;
+    return text;
+}
+
+static void check_ids(struct tenon_tokenizer_object *tok, const char *text, uint32_t flags, const int32_t *want, uint64_t n)
+{
+    uint64_t got_n;
+    int32_t *got = encode(tok, text, strlen(text), flags, &got_n);
+    ck_assert_msg(got_n == n, "\"%s\": %llu ids instead of %llu", text, (unsigned long long)got_n, (unsigned long long)n);
+    for (uint64_t i = 0; i < n; i++)
+        ck_assert_msg(got[i] == want[i], "\"%s\": id %d is %d instead of %d", text, (int)i, got[i], want[i]);
+    free(got);
+}
+#define CHECK_IDS(tok, text, flags, ...)                                                        \
+    do {                                                                                        \
+        const int32_t want_[] = {__VA_ARGS__};                                                  \
+        check_ids(tok, text, flags, want_, sizeof want_ / sizeof want_[0]);                     \
+    } while (0)
+
+static void check_round_trip(struct tenon_tokenizer_object *tok, const char *text, size_t size)
+{
+    uint64_t n;
+    size_t got_size;
+    int32_t *ids = encode(tok, text, size, 0, &n);
+    char *got = decode(tok, ids, n, 0, &got_size);
+    ck_assert_uint_eq(got_size, size);
+    ck_assert_int_eq(memcmp(got, text, size), 0);
+    free(ids);
+    free(got);
+}
+
+/* A vocabulary of all 256 bytes (in the order of code points, so that '!' is 0 and 'a' is 64) and further tokens. */
+#define BYTES 256u
+static char byte_spellings[BYTES][4];
+static const char *tiny_tokens[BYTES + 64];
+static int32_t tiny_types[BYTES + 64];
+static uint32_t tiny_n;
+
+static void tiny_token(const char *text, int32_t type)
+{
+    tiny_types[tiny_n] = type;
+    tiny_tokens[tiny_n++] = text;
+}
+
+static void tiny_bytes(void)
+{
+    tiny_n = 0;
+    for (unsigned c = 33; c < 256 + 68; c++) {
+        char *s = byte_spellings[tiny_n];
+        if ((c > 126 && c < 161) || c == 173)
+            continue;
+        if (c < 128)
+            snprintf(s, 4, "%c", (int)c);
+        else
+            snprintf(s, 4, "%c%c", (int)(0xc0 | c >> 6), (int)(0x80 | (c & 63)));
+        tiny_token(s, 1);
+    }
+    ck_assert_uint_eq(tiny_n, BYTES);
+}
+
+static void tiny_meta(const char *pre, const char *const *merges, uint64_t n_merges)
+{
+    test_meta_string(&meta, KEY "model", "gpt2");
+    test_meta_string(&meta, KEY "pre", pre);
+    test_meta_strings(&meta, KEY "tokens", tiny_tokens, tiny_n);
+    test_meta_array(&meta, KEY "token_type", TENON_META_I32, tiny_types, tiny_n);
+    test_meta_strings(&meta, KEY "merges", merges, n_merges);
+}
+
+#define ID(c) ((c) - 33) /* of a printable ASCII character in the tiny vocabulary */
+
+/* ---- published vocabularies --------------------------------------------------------------------------------- */
+
+static const char *const vocabularies[] = {"gpt-2", "starcoder", "deepseek-coder"};
+
+static struct tenon_tokenizer_object *open_shared(const char *name)
+{
+    char file[128];
+    uint64_t size;
+    char *data;
+    snprintf(file, sizeof file, "data/tokenizers/%s.gguf", name);
+    data = shared_file(file, &size);
+    if (data == NULL)
+        return NULL;
+    test_meta_gguf(&meta, data);
+    return must_open();
+}
+
+static void check_line(struct tenon_tokenizer_object *tok, const char *text, size_t size, char *line, int number)
+{
+    uint64_t n, i = 0;
+    int32_t *ids = encode(tok, text, size, 0, &n);
+    for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " "), i++)
+        ck_assert_msg(i < n && ids[i] == atoi(word), "string %d, id %d: %d instead of %s", number, (int)i,
+                      i < n ? ids[i] : -1, word);
+    ck_assert_msg(i == n, "string %d: %d ids instead of %d", number, (int)n, (int)i);
+    free(ids);
+}
+
+START_TEST(published_ids)
+{
+    static const char separator[] = "\n__ggml_vocab_test__\n";
+    const char *name = vocabularies[_i];
+    char file[128];
+    uint64_t size;
+    char *input, *output, *text, *line, *end;
+    int count = 0;
+    struct tenon_tokenizer_object *tok = open_shared(name);
+    if (tok == NULL)
+        return;
+    snprintf(file, sizeof file, "data/tokenizers/%s.gguf.inp", name);
+    text = input = shared_file(file, &size);
+    snprintf(file, sizeof file, "data/tokenizers/%s.gguf.out", name);
+    line = output = shared_file(file, &size);
+    ck_assert(input != NULL && output != NULL);
+    while ((end = strstr(text, separator)) != NULL) {
+        char *line_end = strchr(line, '\n');
+        ck_assert_ptr_nonnull(line_end);
+        *line_end = '\0';
+        check_line(tok, text, (size_t)(end - text), line, count++);
+        check_round_trip(tok, text, (size_t)(end - text));
+        text = end + sizeof separator - 1;
+        line = line_end + 1;
+    }
+    printf("%s: %d strings\n", name, count);
+    ck_assert_int_gt(count, 30);
+    free(input);
+    free(output);
+    table->close(NULL, tok);
+}
+END_TEST
+
+START_TEST(published_round_trip)
+{
+    struct tenon_tokenizer_object *tok = open_shared("gpt-2"); /* has all 256 bytes */
+    char bytes[512];
+    if (tok == NULL)
+        return;
+    seed_random("published_round_trip");
+    for (int round = 0; round < 2000; round++) {
+        size_t size = next_random() % sizeof bytes;
+        bool ascii = next_random() % 2;
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (char)(next_random() % (ascii ? 128 : 256));
+        check_round_trip(tok, bytes, size);
+    }
+    table->close(NULL, tok);
+}
+END_TEST
+
+START_TEST(long_runs)
+{
+    static const char *const units[] = {"a", " ", "7", "\n", "=", "\xf0\x9f\x98\x80", "\xe4\xbd\xa0", "ab", "\xff", "'", "A"};
+    const size_t size = 1u << 20;
+    struct tenon_tokenizer_object *tok = open_shared(vocabularies[_i]);
+    char *text = malloc(size + 1);
+    if (tok != NULL)
+        for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {
+            size_t unit = strlen(units[u]), whole = size / unit * unit;
+            uint64_t n;
+            double start = seconds();
+            for (size_t i = 0; i < whole; i++)
+                text[i] = units[u][i % unit];
+            text[whole] = 'x'; /* what follows a run decides how it is split */
+            free(encode(tok, text, whole + 1, 0, &n));
+            printf("%s: 1 MiB of \"%s\": %llu ids in %.3f s\n", vocabularies[_i], units[u], (unsigned long long)n,
+                   seconds() - start);
+            ck_assert_msg(seconds() - start < 20, "quadratic?"); /* generous: sanitizers, shared machines */
+        }
+    free(text);
+    table->close(NULL, tok);
+}
+END_TEST
+
+/* ---- merging ------------------------------------------------------------------------------------------------ */
+
+struct toy_merge {
+    int32_t left, right, id;
+};
+
+/* Join the leftmost pair of lowest rank until none is left: what merging means, in quadratic time. */
+static size_t obvious_merge(const struct toy_merge *merges, uint32_t n_merges, int32_t *ids, size_t n)
+{
+    for (uint32_t rank = 0; rank < n_merges;) {
+        size_t i = 0;
+        while (i + 1 < n && !(ids[i] == merges[rank].left && ids[i + 1] == merges[rank].right))
+            i++;
+        if (i + 1 >= n) {
+            rank++;
+            continue;
+        }
+        ids[i] = merges[rank].id;
+        memmove(&ids[i + 1], &ids[i + 2], (n - i - 2) * sizeof *ids);
+        n--;
+        rank = 0;
+    }
+    return n;
+}
+
+/* A random list of merges over a, b and c, in random order of rank, so that ranks do not follow how tokens are made. */
+static uint32_t make_merges(struct toy_merge *merges, char (*texts)[80], char (*spellings)[80], uint32_t most)
+{
+    uint32_t n = 0;
+    for (uint32_t tries = 0; tries < 200 && n < most; tries++) {
+        int32_t side[2];
+        bool known = false;
+        for (int s = 0; s < 2; s++) {
+            uint32_t pick = (uint32_t)(next_random() % (n + 3));
+            side[s] = pick < 3 ? (int32_t)(ID('a') + pick) : (int32_t)(BYTES + pick - 3);
+        }
+        if (strlen(tiny_tokens[side[0]]) + strlen(tiny_tokens[side[1]]) > 30)
+            continue;
+        snprintf(texts[n], 80, "%s%s", tiny_tokens[side[0]], tiny_tokens[side[1]]);
+        snprintf(spellings[n], 80, "%s %s", tiny_tokens[side[0]], tiny_tokens[side[1]]);
+        for (uint32_t i = 0; i < n; i++)
+            known |= strcmp(texts[i], texts[n]) == 0;
+        if (known)
+            continue;
+        merges[n] = (struct toy_merge){side[0], side[1], (int32_t)(BYTES + n)};
+        tiny_token(texts[n++], 1);
+    }
+    return n;
+}
+
+static void shuffle(struct toy_merge *merges, const char **list, uint32_t n)
+{
+    for (uint32_t i = n; i > 1; i--) {
+        uint32_t j = (uint32_t)(next_random() % i);
+        struct toy_merge m = merges[i - 1];
+        const char *s = list[i - 1];
+        merges[i - 1] = merges[j];
+        merges[j] = m;
+        list[i - 1] = list[j];
+        list[j] = s;
+    }
+}
+
+START_TEST(merges_as_the_obvious_algorithm)
+{
+    struct toy_merge merges[32];
+    char texts[32][80], spellings[32][80], text[301];
+    const char *list[32];
+    seed_random("merges");
+    for (int round = 0; round < 300; round++) {
+        uint32_t n_merges;
+        struct tenon_tokenizer_object *tok;
+        tiny_bytes();
+        n_merges = make_merges(merges, texts, spellings, 1 + (uint32_t)(next_random() % 32));
+        for (uint32_t i = 0; i < n_merges; i++)
+            list[i] = spellings[i];
+        shuffle(merges, list, n_merges);
+        tiny_meta("gpt-2", list, n_merges);
+        tok = must_open();
+        for (int i = 0; i < 20; i++) {
+            int32_t want[300];
+            size_t n = 1 + next_random() % (i % 2 ? 300 : 40);
+            for (size_t at = 0; at < n; at++) {
+                text[at] = (char)('a' + next_random() % 3);
+                want[at] = ID(text[at]);
+            }
+            text[n] = '\0';
+            check_ids(tok, text, 0, want, obvious_merge(merges, n_merges, want, n));
+        }
+        table->close(NULL, tok);
+    }
+}
+END_TEST
+
+START_TEST(ignore_merges_takes_whole_pieces)
+{
+    static const char *const merges[] = {"a b"};
+    struct tenon_tokenizer_object *tok;
+    tiny_bytes();
+    tiny_token("ab", 1);
+    tiny_token("abc", 1);
+    tiny_token("bcd", 3);
+    tiny_meta("llama-bpe", merges, 1);
+    tok = must_open();
+    CHECK_IDS(tok, "abc", 0, 257);
+    CHECK_IDS(tok, "abca", 0, 256, ID('c'), ID('a'));
+    CHECK_IDS(tok, "bcd", 0, ID('b'), ID('c'), ID('d')); /* text is no control token */
+    table->close(NULL, tok);
+    tiny_meta("gpt-2", merges, 1);
+    tok = must_open();
+    CHECK_IDS(tok, "abc", 0, 256, ID('c'));
+    table->close(NULL, tok);
+}
+END_TEST
+
+/* ---- special tokens, decoding ------------------------------------------------------------------------------- */
+
+START_TEST(special_tokens)
+{
+    struct tenon_tokenizer_object *tok;
+    struct tenon_str text;
+    uint32_t attributes;
+    tiny_bytes();
+    tiny_token("<|im_end|>", 3); /* 256 */
+    tiny_token("<u>", 4);        /* 257 */
+    tiny_token("<u>>", 4);       /* 258 */
+    tiny_token("<u>!!", 3);      /* 259 */
+    tiny_token("\xe2\x82\xac", 4); /* 260 */
+    tiny_token("<pad>", 5);      /* 261 */
+    tiny_meta("gpt-2", NULL, 0);
+    test_meta_number(&meta, KEY "eos_token_id", ID('!'));
+    test_meta_number(&meta, KEY "bos_token_id", UINT32_MAX);
+    tok = must_open();
+    CHECK_IDS(tok, "<u>", 0, 257);
+    CHECK_IDS(tok, "a<u>>b<u>", 0, ID('a'), 258, ID('b'), 257);
+    CHECK_IDS(tok, "<u>!!", 0, 257, ID('!'), ID('!'));
+    CHECK_IDS(tok, "<u>!!", TENON_ENCODE_SPECIAL, 259);
+    CHECK_IDS(tok, "<u>!", TENON_ENCODE_SPECIAL, 257, ID('!'));
+    CHECK_IDS(tok, "<|im_end|><<|im_end|>", TENON_ENCODE_SPECIAL, 256, ID('<'), 256);
+    CHECK_IDS(tok, "<|im_end|", TENON_ENCODE_SPECIAL, ID('<'), ID('|'), ID('i'), ID('m'), ID('_'), ID('e'), ID('n'),
+              ID('d'), ID('|'));
+    CHECK_IDS(tok, "\xe2\x82\xac", 0, 260);
+    ck_assert_int_eq(table->piece(tok, 256, &text, &attributes), 0);
+    ck_assert_uint_eq(attributes, TENON_TOKEN_CONTROL | TENON_TOKEN_END);
+    ck_assert_int_eq(table->piece(tok, ID('!'), &text, &attributes), 0);
+    ck_assert_uint_eq(attributes, TENON_TOKEN_END);
+    ck_assert_int_eq(table->piece(tok, 257, &text, &attributes), 0);
+    ck_assert_uint_eq(attributes, TENON_TOKEN_USER_DEFINED);
+    ck_assert_int_eq(table->piece(tok, 261, &text, &attributes), 0);
+    ck_assert_uint_eq(attributes, TENON_TOKEN_UNUSED);
+    ck_assert_int_eq(table->piece(tok, 262, &text, &attributes), TENON_E_OUT_OF_RANGE);
+    ck_assert_int_eq(table->piece(tok, -1, &text, &attributes), TENON_E_OUT_OF_RANGE);
+    table->close(NULL, tok);
+}
+END_TEST
+
+START_TEST(decoding)
+{
+    static const int32_t ids[] = {ID('a'), 256, 257, 258};
+    struct tenon_tokenizer_object *tok;
+    size_t size;
+    char *text, buf[4] = "....";
+    uint64_t n, state = 0;
+    tiny_bytes();
+    tiny_token("<s>", 3);
+    tiny_token("\xc4\xa0y", 4);         /* user-defined: its own text, though it looks spelled */
+    tiny_token("\xc4\xa0\xe2\x82\xac", 1); /* one character outside the map: its own text */
+    tiny_meta("gpt-2", NULL, 0);
+    tok = must_open();
+    text = decode(tok, ids, 4, 0, &size);
+    ck_assert_uint_eq(size, 1 + 3 + 5);
+    ck_assert_int_eq(memcmp(text, "a\xc4\xa0y\xc4\xa0\xe2\x82\xac", size), 0);
+    free(text);
+    text = decode(tok, ids, 4, TENON_DECODE_SPECIAL, &size);
+    ck_assert_uint_eq(size, 1 + 3 + 3 + 5);
+    free(text);
+    ck_assert_int_eq(table->decode(tok, &state, 257, 0, buf, 2, &n, NULL), 0); /* cut, but the size told */
+    ck_assert_uint_eq(n, 3);
+    ck_assert_int_eq(memcmp(buf, "\xc4\xa0..", 4), 0);
+    ck_assert_int_eq(table->decode(tok, &state, 259, 0, buf, 2, &n, NULL), TENON_E_OUT_OF_RANGE);
+    ck_assert_int_eq(table->decode(tok, &state, -1, 0, buf, 2, &n, NULL), TENON_E_OUT_OF_RANGE);
+    table->close(NULL, tok);
+}
+END_TEST
+
+START_TEST(small_capacity)
+{
+    int32_t ids[2] = {-1, -1};
+    uint64_t n;
+    struct tenon_tokenizer_object *tok;
+    tiny_bytes();
+    tiny_meta("gpt-2", NULL, 0);
+    tok = must_open();
+    ck_assert_int_eq(table->encode(tok, "abc", 3, 0, ids, 1, &n, NULL), 0);
+    ck_assert_uint_eq(n, 3);
+    ck_assert_int_eq(ids[0], ID('a'));
+    ck_assert_int_eq(ids[1], -1);
+    ck_assert_int_eq(table->encode(tok, NULL, 0, 0, NULL, 0, &n, NULL), 0);
+    ck_assert_uint_eq(n, 0);
+    table->close(NULL, tok);
+}
+END_TEST
+
+START_TEST(info)
+{
+    struct tenon_tokenizer_info i = {.struct_size = sizeof i};
+    struct tenon_tokenizer_object *tok;
+    tiny_bytes();
+    tiny_meta("llama-bpe", NULL, 0);
+    test_meta_number(&meta, KEY "bos_token_id", 3);
+    tok = must_open();
+    ck_assert_int_eq(table->info(tok, &i), 0);
+    ck_assert_uint_eq(i.vocab_size, BYTES);
+    ck_assert_int_eq(i.bos, 3);
+    ck_assert_int_eq(i.eos, -1);
+    ck_assert_uint_eq(i.add_bos, 1);
+    ck_assert_uint_eq(i.add_eos, 0);
+    table->close(NULL, tok);
+}
+END_TEST
+
+/* ---- splits ------------------------------------------------------------------------------------------------- */
+
+struct pieces {
+    size_t sizes[4096], n;
+};
+
+static int32_t take_piece(void *arg, const char *piece, size_t size)
+{
+    struct pieces *p = arg;
+    (void)piece;
+    p->sizes[p->n++] = size;
+    return 0;
+}
+
+/* Letters, digits and marks of several scripts, every kind of white space, and what looks like it. */
+static size_t random_text(char *out, size_t most)
+{
+    static const char *const parts[] = {
+        "a", "B", "'s", "'LL", " ", "  ", "\n", "\r\n", "\t", "1", "23", "4567", ".", "!?", "_", "$", "\xc3\xa4",
+        "\xc3\x9f", "e\xcc\x81", "\xe4\xbd\xa0", "\xe3\x81\x82", "\xe3\x82\xab", "\xed\x95\x9c", "\xf0\x9f\x98\x80", "\xc2\xa0", "\xe2\x80\xa8",
+        "\xe1\xa0\x8e", "\xc2\x85", "\xe3\x80\x80", "\xe2\x80\x8b", "\xd9\xa3", "\xc2\xbd", "\xd0\x96", "\xc7\x85", "\xe2\x80\xa6",
+        "\xe0\xa5\x8d", "\v", "\f", "\x1c", "/", "(", "|"};
+    size_t n = 0, count = next_random() % 40;
+    while (count-- > 0) {
+        const char *part = parts[next_random() % (sizeof parts / sizeof parts[0])];
+        if (n + strlen(part) > most)
+            break;
+        memcpy(out + n, part, strlen(part));
+        n += strlen(part);
+    }
+    return n;
+}
+
+/* The published patterns with \s as the standard means it, compiled as they are: the table's must cut alike. */
+static void compare_split(const struct bpe_pre *pre, const cJSON *published, struct bpe_matcher *m)
+{
+    struct bpe_pre plain = {.names = pre->names};
+    struct bpe_split want, got;
+    static struct pieces a, b;
+    const cJSON *step;
+    uint32_t n = 0;
+    cJSON_ArrayForEach(step, published)
+        plain.steps[n++] = step->valuestring;
+    ck_assert_int_eq(bpe_split_init(&want, &plain, NULL), 0);
+    ck_assert_int_eq(bpe_split_init(&got, pre, NULL), 0);
+    for (int round = 0; round < 500; round++) {
+        char text[512];
+        size_t size = random_text(text, sizeof text);
+        a.n = b.n = 0;
+        ck_assert_int_eq(bpe_split_run(&want, m, text, size, take_piece, &a), 0);
+        ck_assert_int_eq(bpe_split_run(&got, m, text, size, take_piece, &b), 0);
+        ck_assert_msg(a.n == b.n && memcmp(a.sizes, b.sizes, a.n * sizeof a.sizes[0]) == 0, "%s: \"%.*s\" is cut otherwise",
+                      pre->names, (int)size, text);
+    }
+    bpe_split_finish(&want);
+    bpe_split_finish(&got);
+}
+
+START_TEST(splits_as_published)
+{
+    static const char *const left_out[] = {"superbpe", "gemma4", "whitespace"};
+    uint64_t size;
+    char *data = shared_file("data/pre-tokenizers.jsonl", &size);
+    struct bpe_matcher m;
+    if (data == NULL)
+        return;
+    seed_random("splits_as_published");
+    ck_assert_int_eq(bpe_matcher_init(&m), 0);
+    for (char *line = strtok(data, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        cJSON *row = cJSON_Parse(line);
+        const cJSON *names = cJSON_GetObjectItem(row, "names"), *name;
+        bool skip = false;
+        for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++)
+            skip |= strcmp(names->child->valuestring, left_out[i]) == 0;
+        cJSON_ArrayForEach(name, names) {
+            const struct bpe_pre *pre = bpe_pre_find(name->valuestring, strlen(name->valuestring));
+            ck_assert_msg((pre != NULL) == !skip, "%s", name->valuestring);
+            if (name == names->child && !skip)
+                compare_split(pre, cJSON_GetObjectItem(row, "split"), &m);
+        }
+        cJSON_Delete(row);
+    }
+    bpe_matcher_finish(&m);
+    free(data);
+}
+END_TEST
+
+static int32_t count_piece(void *arg, const char *piece, size_t size)
+{
+    (void)piece;
+    (void)size;
+    ++*(size_t *)arg;
+    return 0;
+}
+
+/* Runs that patterns with nested or competing repeats could choke on, with several endings. */
+START_TEST(splits_take_linear_time)
+{
+    static const char *const names[] = {"default", "gpt-2", "smollm", "falcon", "llama-bpe", "qwen2", "qwen35", "minicpm5",
+        "tekken", "gpt-4o", "tiny_aya", "deepseek-llm", "deepseek-coder", "deepseek-v3", "bloom", "viking", "bailingmoe",
+        "seed-coder", "exaone-moe", "laguna"};
+    static const char *const units[] = {"a", "A", " ", "a ", "7", "\t", "\n", " \n", ".", "'", "\xcc\x81", "\xe4\xbd\xa0", "aA"};
+    static const char *const endings[] = {"", "x", "7", "\n", "\xe4\xbd\xa0"};
+    const size_t most = 1u << 18; /* quadratic would take minutes */
+    size_t pieces = 0;
+    char *text = malloc(most + 8);
+    struct bpe_matcher m;
+    struct bpe_split s;
+    const char *name = names[_i];
+    ck_assert_int_eq(bpe_matcher_init(&m), 0);
+    ck_assert_int_eq(bpe_split_init(&s, bpe_pre_find(name, strlen(name)), NULL), 0);
+    for (size_t u = 0; u < sizeof units / sizeof units[0]; u++)
+        for (size_t e = 0; e < sizeof endings / sizeof endings[0]; e++) {
+            size_t unit = strlen(units[u]), size = most / unit * unit;
+            double start = seconds();
+            for (size_t i = 0; i < size; i++)
+                text[i] = units[u][i % unit];
+            memcpy(text + size, endings[e], strlen(endings[e]));
+            ck_assert_int_eq(bpe_split_run(&s, &m, text, size + strlen(endings[e]), count_piece, &pieces), 0);
+            ck_assert_msg(seconds() - start < 5, "%s: 256 KiB of \"%s\" and \"%s\" took %.1f s", name, units[u], endings[e],
+                          seconds() - start);
+        }
+    bpe_split_finish(&s);
+    bpe_matcher_finish(&m);
+    free(text);
+}
+END_TEST
+
+/* ---- hostile metadata --------------------------------------------------------------------------------------- */
+
+/* Opening must fail with that status and a message that has `part` in it. */
+static void refused(int32_t status, const char *part)
+{
+    struct tenon_err err = TENON_ERR_INIT;
+    struct tenon_tokenizer_object *tok = NULL;
+    ck_assert_int_eq(table->open(NULL, test_meta_table(&meta), NULL, &tok, &err), status);
+    ck_assert_ptr_null(tok);
+    ck_assert_msg(strstr(err.message, part) != NULL, "\"%s\" does not say \"%s\"", err.message, part);
+}
+
+START_TEST(hostile_metadata)
+{
+    static const char *const merges[] = {"a b"}, *const unknown[] = {"a b", "a zz"}, *const makes[] = {"b a"};
+    static const char *const words[] = {"a"};
+    static const int32_t bad_types[BYTES + 3] = {7};
+    static char longest[2000];
+    tiny_bytes();
+    tiny_token("ab", 1);
+    refused(TENON_E_INVALID_ARGUMENT, "gpt2"); /* no metadata at all */
+    tiny_meta("gpt-2", merges, 1);
+    table->close(NULL, must_open());
+    test_meta_string(&meta, KEY "model", "llama");
+    ck_assert_int_eq(table->match(NULL, test_meta_table(&meta)), 0);
+    refused(TENON_E_INVALID_ARGUMENT, "gpt2");
+    test_meta_number(&meta, KEY "model", 1);
+    refused(TENON_E_INVALID_ARGUMENT, "gpt2");
+    tiny_meta("no-such-split", merges, 1);
+    refused(TENON_E_UNIMPLEMENTED, "no-such-split");
+    refused(TENON_E_UNIMPLEMENTED, "gpt-2, ");
+    test_meta_number(&meta, KEY "pre", 1);
+    refused(TENON_E_INVALID_ARGUMENT, "pre is not a string");
+    tiny_meta("gpt-2", unknown, 2);
+    refused(TENON_E_INVALID_ARGUMENT, "merges[1] \"a zz\" ends with what is no token");
+    tiny_meta("gpt-2", makes, 1);
+    refused(TENON_E_INVALID_ARGUMENT, "makes what is no token");
+    tiny_meta("gpt-2", words, 1);
+    refused(TENON_E_INVALID_ARGUMENT, "is not two tokens");
+    test_meta_number(&meta, KEY "merges", 1);
+    refused(TENON_E_INVALID_ARGUMENT, "merges is not an array of strings");
+    tiny_meta("gpt-2", merges, 1);
+    test_meta_strings(&meta, KEY "tokens", tiny_tokens, 0);
+    refused(TENON_E_INVALID_ARGUMENT, "tokens is empty");
+    test_meta_texts(&meta, KEY "tokens", strlen(KEY "tokens"), 1)->size = 0;
+    meta.entries[2].count = UINT64_MAX / 8;
+    refused(TENON_E_OUT_OF_RANGE, "tokens has");
+    test_meta_string(&meta, KEY "tokens", "a");
+    refused(TENON_E_INVALID_ARGUMENT, "tokens is not an array of strings");
+    tiny_meta("gpt-2", merges, 1);
+    test_meta_array(&meta, KEY "token_type", TENON_META_I32, tiny_types, tiny_n - 1);
+    refused(TENON_E_INVALID_ARGUMENT, "token_type has 256 entries");
+    test_meta_array(&meta, KEY "token_type", TENON_META_I32, bad_types, tiny_n);
+    refused(TENON_E_INVALID_ARGUMENT, "token_type of token 0");
+    tiny_meta("gpt-2", merges, 1);
+    test_meta_number(&meta, KEY "eos_token_id", tiny_n);
+    refused(TENON_E_INVALID_ARGUMENT, "eos_token_id is 257");
+    test_meta_string(&meta, KEY "eos_token_id", "1");
+    refused(TENON_E_INVALID_ARGUMENT, "eos_token_id is not a number");
+    test_meta_number(&meta, KEY "eos_token_id", 1);
+    tiny_token("ab", 5); /* fillers may repeat a token */
+    tiny_meta("gpt-2", merges, 1);
+    table->close(NULL, must_open());
+    tiny_token("ab", 1);
+    tiny_meta("gpt-2", merges, 1);
+    refused(TENON_E_INVALID_ARGUMENT, "token 258 is spelled like token 256");
+    memset(longest, 'x', sizeof longest - 1);
+    tiny_n--;
+    tiny_token(longest, 4);
+    tiny_meta("gpt-2", merges, 1);
+    refused(TENON_E_INVALID_ARGUMENT, "special token 258 has 1999 bytes");
+}
+END_TEST
+
+/* A model without `pre` opens, and empty tokens and missing bytes hurt nobody. */
+START_TEST(odd_metadata)
+{
+    static const char *const tokens[] = {"a", "", "", "b", "ab"}, *const merges[] = {"a b"};
+    struct tenon_tokenizer_object *tok;
+    test_meta_string(&meta, KEY "model", "gpt2");
+    test_meta_strings(&meta, KEY "tokens", tokens, 5);
+    test_meta_strings(&meta, KEY "merges", merges, 1);
+    tok = must_open();
+    CHECK_IDS(tok, "ab", 0, 4);
+    CHECK_IDS(tok, "azb", 0, 4); /* no token for z: left out, as Hugging Face does */
+    CHECK_IDS(tok, "bza", 0, 3, 0);
+    table->close(NULL, tok);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bpe");
+    TCase *tests = tcase_create("bpe");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 250);
+    tcase_add_loop_test(tests, published_ids, 0, 3);
+    tcase_add_test(tests, published_round_trip);
+    tcase_add_loop_test(tests, long_runs, 0, 3);
+    tcase_add_test(tests, merges_as_the_obvious_algorithm);
+    tcase_add_test(tests, ignore_merges_takes_whole_pieces);
+    tcase_add_test(tests, special_tokens);
+    tcase_add_test(tests, decoding);
+    tcase_add_test(tests, small_capacity);
+    tcase_add_test(tests, info);
+    tcase_add_test(tests, splits_as_published);
+    tcase_add_loop_test(tests, splits_take_linear_time, 0, 20);
+    tcase_add_test(tests, hostile_metadata);
+    tcase_add_test(tests, odd_metadata);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
