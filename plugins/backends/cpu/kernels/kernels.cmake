@@ -3,10 +3,10 @@
 set(_k ${CMAKE_SOURCE_DIR}/plugins/backends/cpu/kernels)
 set(TENON_CPU_KERNEL_SOURCES
   ${_k}/select.c ${_k}/formats.c ${_k}/layout.c ${_k}/rope.c
-  ${_k}/matmul_scalar.c ${_k}/rows_scalar.c ${_k}/attention_scalar.c ${_k}/kernels_scalar.c)
+  ${_k}/matmul_scalar.c ${_k}/rows_scalar.c ${_k}/attention_scalar.c)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(_avx2 ${_k}/matmul_avx2.c ${_k}/rows_avx2.c ${_k}/attention_avx2.c ${_k}/kernels_avx2.c)
-  set(_avx512 ${_k}/matmul_avx512.c ${_k}/rows_avx512.c ${_k}/attention_avx512.c ${_k}/kernels_avx512.c)
+  set(_avx2 ${_k}/matmul_avx2.c ${_k}/rows_avx2.c ${_k}/attention_avx2.c)
+  set(_avx512 ${_k}/matmul_avx512.c ${_k}/rows_avx512.c ${_k}/attention_avx512.c)
   set_source_files_properties(${_avx2} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
   set_source_files_properties(${_avx512} PROPERTIES COMPILE_OPTIONS
     "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mprefer-vector-width=512")

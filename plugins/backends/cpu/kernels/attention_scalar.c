@@ -1,0 +1,133 @@
+/* attention_scalar.c - the cache's pages and attention over them in plain C.
+ *
+ * Works key block by key block with a running maximum, in the same order as the vector levels. [any-thread]
+ * Contract: kernels.h; the formula: core.attention/1 of tenon/ops.h. */
+#include "bits.h"
+#include "levels.h"
+#include "visible.h"
+
+#include <math.h>
+#include <stddef.h>
+
+enum { B = CPU_PAGE_TOKENS };
+
+/* ---- pages */
+
+static float load(const struct cpu_kv *kv, const uint8_t *part, int64_t i)
+{
+    return kv->f16 ? cpu_f16_float(cpu_load16(part + 2 * i)) : cpu_float_of(cpu_load32(part + 4 * i));
+}
+
+static void store(const struct cpu_kv *kv, uint8_t *part, int64_t i, float x)
+{
+    uint16_t half = cpu_float_f16(x);
+    if (kv->f16)
+        memcpy(part + 2 * i, &half, sizeof half);
+    else
+        memcpy(part + 4 * i, &x, sizeof x);
+}
+
+void cpu_kv_store_scalar(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot)
+{
+    int64_t at = slot % B;
+    if (slot < 0)
+        return;
+    uint8_t *keys = cpu_page_keys(kv, slot / B), *values = cpu_page_values(kv, slot / B);
+    for (int64_t i = 0; i < (int64_t)kv->kv_heads * kv->k_dim; i++)
+        store(kv, keys, i * B + at, k[i]);
+    for (int64_t h = 0; h < kv->kv_heads; h++)
+        for (int64_t d = 0; d < kv->v_dim; d++)
+            store(kv, values, (h * B + at) * kv->v_dim + d, v[h * kv->v_dim + d]);
+}
+
+void cpu_kv_load_scalar(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v)
+{
+    int64_t at = slot % B;
+    const uint8_t *keys = cpu_page_keys(kv, slot / B), *values = cpu_page_values(kv, slot / B);
+    if (ret_k != NULL)
+        for (int64_t i = 0; i < (int64_t)kv->kv_heads * kv->k_dim; i++)
+            ret_k[i] = load(kv, keys, i * B + at);
+    if (ret_v != NULL)
+        for (int64_t h = 0; h < kv->kv_heads; h++)
+            for (int64_t d = 0; d < kv->v_dim; d++)
+                ret_v[h * kv->v_dim + d] = load(kv, values, (h * B + at) * kv->v_dim + d);
+}
+
+/* ---- attention */
+
+/* One query row: its running maximum, sum of e and weighted sum of values (in y, not yet divided). */
+struct row {
+    const float *q; /* [k_dim] */
+    float *y;       /* [v_dim] */
+    float max, sum;
+};
+
+static float score(const struct cpu_attn *a, const float *q, const uint8_t *keys, int64_t j)
+{
+    float s = 0.0f;
+    for (int64_t d = 0; d < a->kv->k_dim; d++)
+        s += q[d] * load(a->kv, keys, d * B + j);
+    s *= a->scale;
+    return a->softcap > 0.0f ? a->softcap * tanhf(s / a->softcap) : s;
+}
+
+/* Scale what was summed so far to a new maximum. */
+static void raise(struct row *r, float max, int32_t v_dim)
+{
+    float factor = r->max == -INFINITY ? 0.0f : expf(r->max - max);
+    for (int32_t d = 0; d < v_dim; d++)
+        r->y[d] *= factor;
+    r->sum *= factor;
+    r->max = max;
+}
+
+static void add_block(const struct cpu_attn *a, struct row *r, int64_t page, int32_t g, int32_t low, int32_t high)
+{
+    const struct cpu_kv *kv = a->kv;
+    int64_t e = kv->f16 ? 2 : 4;
+    const uint8_t *keys = cpu_page_keys(kv, page) + e * B * g * kv->k_dim;
+    const uint8_t *values = cpu_page_values(kv, page) + e * B * g * kv->v_dim;
+    float s[B], max = r->max;
+    for (int32_t j = low; j < high; j++) {
+        s[j] = score(a, r->q, keys, j);
+        max = s[j] > max || s[j] != s[j] ? s[j] : max;
+    }
+    if (max == -INFINITY)
+        return;
+    raise(r, max, kv->v_dim);
+    for (int32_t j = low; j < high; j++) {
+        float p = expf(s[j] - max);
+        r->sum += p;
+        for (int32_t d = 0; d < kv->v_dim; d++)
+            r->y[d] += p * load(kv, values, (int64_t)j * kv->v_dim + d);
+    }
+}
+
+static void attend(const struct cpu_attn *a, int64_t t, int32_t h, int32_t g)
+{
+    const int32_t *table = a->block_table + a->seq_of_token[t] * a->table_stride;
+    struct cpu_visible see = cpu_visible(a, t);
+    struct row r = { .q = a->q + t * a->ldq + (int64_t)h * a->kv->k_dim, .y = a->y + t * a->ldy + (int64_t)h * a->kv->v_dim,
+                     .max = -INFINITY };
+    for (int32_t d = 0; d < a->kv->v_dim; d++)
+        r.y[d] = 0.0f;
+    for (int64_t b = see.first / B; b * B < see.end; b++)
+        if (table[b] >= 0)
+            add_block(a, &r, table[b], g, cpu_visible_low(see, b), cpu_visible_high(see, b));
+    if (a->sink != NULL) {
+        raise(&r, fmaxf(r.max, a->sink[h]), a->kv->v_dim);
+        r.sum += expf(a->sink[h] - r.max);
+    }
+    for (int32_t d = 0; d < a->kv->v_dim; d++)
+        r.y[d] = r.sum == 0.0f ? 0.0f : r.y[d] / r.sum;
+}
+
+void cpu_attention_scalar(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch)
+{
+    int32_t group = a->n_heads / a->kv->kv_heads;
+    (void)scratch; /* the vector levels' tiles */
+    for (int64_t t = t0; t < t1; t++)
+        for (int32_t g = g0; g < g1; g++)
+            for (int32_t h = g * group; h < (g + 1) * group; h++)
+                attend(a, t, h, g);
+}

@@ -1,0 +1,157 @@
+/* formats.c - the encodings the kernels know: their table and their decoding to f32, one row or one block of 32.
+ *
+ * Plain C, run once per row or by the scalar level; the vector levels have their own unpacking in unpack.h. [any-thread]
+ * Contract: kernels.h, quants.h. */
+#include <stddef.h>
+
+#include "bits.h"
+#include "quants.h"
+
+static const struct cpu_encoding encodings[CPU_FORMAT_COUNT] = {
+    [CPU_F32] = { "f32/1", "ba6c75aa8bab48687ff4d404c9dc029580bb71982482b781adfeb5db7ba82111", CPU_F32, 1, 4, false },
+    [CPU_F16] = { "f16/1", "ef23556593167f786074493a3437d1a68a24a765c2d14b18fa382df93d54bb31", CPU_F16, 1, 2, false },
+    [CPU_BF16] = { "bf16/1", "e5bce90b1f10e0ac42769d14756f567623797238f5e11ebfee2f3fe026c32c50", CPU_BF16, 1, 2, false },
+    [CPU_Q4_0] = { "gguf.q4_0/1", "c384af5d196eb5eb1f1eb131f55013d721197b303807e76f353bd7a044216e88", CPU_Q4_0, 32, 18, true },
+    [CPU_Q4_1] = { "gguf.q4_1/1", "1e74a9088343b3465452a222a4119c8af3690b67a5e113bd97d074a577f0a339", CPU_Q4_1, 32, 20, true },
+    [CPU_Q5_0] = { "gguf.q5_0/1", "45f9bcceb9fb55e1c6de0bc8d0609f1a4b4d89cd4abba29929ec5d8c06ebf80b", CPU_Q5_0, 32, 22, true },
+    [CPU_Q8_0] = { "gguf.q8_0/1", "e27e3e825cfcf0263d05c6f44645c18dd14ae63b5115eb0a463a159550961288", CPU_Q8_0, 32, 34, true },
+    [CPU_Q4_K] = { "gguf.q4_k/1", "10a1815cf10c3e0f15625be6abe0ca89319fe1b0d1d4376761fc9ad073d3eff5", CPU_Q4_K, 256, 144, true },
+    [CPU_Q5_K] = { "gguf.q5_k/1", "97c02c9431397c17e17ad8e931685a66948f67027dee2bfe653dd3186e37f6d1", CPU_Q5_K, 256, 176, true },
+    [CPU_Q6_K] = { "gguf.q6_k/1", "f63e3321b621517761bb87c29ef961d7943b85ae687bdbeafbf694a0e3523718", CPU_Q6_K, 256, 210, true },
+};
+
+const struct cpu_encoding *cpu_encoding_find(const char *digest)
+{
+    for (int i = 0; i < CPU_FORMAT_COUNT; i++)
+        if (strcmp(encodings[i].digest, digest) == 0)
+            return &encodings[i];
+    return NULL;
+}
+
+const struct cpu_encoding *cpu_encoding_at(enum cpu_format format)
+{
+    return &encodings[format];
+}
+
+bool cpu_format_has_min(enum cpu_format format)
+{
+    return format == CPU_Q4_1 || format == CPU_Q4_K || format == CPU_Q5_K;
+}
+
+bool cpu_format_by_16(enum cpu_format format)
+{
+    return format == CPU_Q6_K;
+}
+
+/* ---- one block of 32 each; p is the start of the format's own block */
+
+static void nibbles(const uint8_t *qs, int8_t *ret_q)
+{
+    for (int i = 0; i < 16; i++) {
+        ret_q[i] = (int8_t)(qs[i] & 15);
+        ret_q[i + 16] = (int8_t)(qs[i] >> 4);
+    }
+}
+
+static void q4_0(const uint8_t *p, struct cpu_quant_block *ret)
+{
+    nibbles(p + 2, ret->q);
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)(ret->q[i] - 8);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p));
+}
+
+static void q4_1(const uint8_t *p, struct cpu_quant_block *ret)
+{
+    nibbles(p + 4, ret->q);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p));
+    ret->min = cpu_f16_float(cpu_load16(p + 2));
+}
+
+static void q5_0(const uint8_t *p, struct cpu_quant_block *ret)
+{
+    uint32_t high = cpu_load32(p + 2);
+    nibbles(p + 6, ret->q);
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)(ret->q[i] + (int)(high >> i & 1u) * 16 - 16);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p));
+}
+
+static void q8_0(const uint8_t *p, struct cpu_quant_block *ret)
+{
+    memcpy(ret->q, p + 2, 32);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p));
+}
+
+/* Sub-block j of Q4_K (qs at byte 16) and Q5_K (high bits at byte 16, qs at byte 48). */
+static void q45_k(const uint8_t *p, int j, bool five, struct cpu_quant_block *ret)
+{
+    const uint8_t *qs = p + (five ? 48 : 16) + 32 * (j >> 1);
+    uint32_t scale, min;
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)((qs[i] >> (j & 1) * 4 & 15) + (five ? (p[16 + i] >> j & 1) * 16 : 0));
+    cpu_k_scale(p + 4, j, &scale, &min);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p)) * (float)scale;
+    ret->min = -(cpu_f16_float(cpu_load16(p + 2)) * (float)min);
+}
+
+static void q6_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    int h = j >> 2, s = j & 3; /* half of 128, quarter of 32 in it */
+    const uint8_t *low = p + 64 * h + 32 * (s & 1), *high = p + 128 + 32 * h;
+    float d = cpu_f16_float(cpu_load16(p + 208));
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)(((low[i] >> (s >> 1) * 4 & 15) | (high[i] >> 2 * s & 3) << 4) - 32);
+    ret->scale[0] = d * (float)(int8_t)p[192 + 2 * j];
+    ret->scale[1] = d * (float)(int8_t)p[193 + 2 * j];
+}
+
+void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, struct cpu_quant_block *ret)
+{
+    const struct cpu_encoding *e = &encodings[format];
+    const uint8_t *p = row + b * 32 / e->block_cols * e->block_bytes;
+    int j = (int)(b % (e->block_cols / 32));
+    ret->min = 0.0f;
+    switch (format) {
+    case CPU_Q4_0: q4_0(p, ret); break;
+    case CPU_Q4_1: q4_1(p, ret); break;
+    case CPU_Q5_0: q5_0(p, ret); break;
+    case CPU_Q8_0: q8_0(p, ret); break;
+    case CPU_Q4_K: q45_k(p, j, false, ret); break;
+    case CPU_Q5_K: q45_k(p, j, true, ret); break;
+    case CPU_Q6_K: q6_k(p, j, ret); break;
+    default: memset(ret, 0, sizeof *ret); break;
+    }
+}
+
+/* ---- a row */
+
+static void decode_quants(enum cpu_format format, const uint8_t *row, int64_t cols, float *x)
+{
+    struct cpu_quant_block block;
+    bool has_min = cpu_format_has_min(format);
+    for (int64_t b = 0; b < cols / 32; b++) {
+        cpu_quant_block(format, row, b, &block);
+        for (int i = 0; i < 32; i++) {
+            float v = block.scale[i >> 4] * (float)block.q[i];
+            x[32 * b + i] = has_min ? v + block.min : v; /* -0 + 0 would lose its sign where nothing is to be added */
+        }
+    }
+}
+
+void cpu_decode_row(enum cpu_format format, const void *row, int64_t cols, float *ret_x)
+{
+    const uint8_t *p = row;
+    switch (format) {
+    case CPU_F32: memcpy(ret_x, p, (size_t)cols * 4); break;
+    case CPU_F16:
+        for (int64_t i = 0; i < cols; i++)
+            ret_x[i] = cpu_f16_float(cpu_load16(p + 2 * i));
+        break;
+    case CPU_BF16:
+        for (int64_t i = 0; i < cols; i++)
+            ret_x[i] = cpu_bf16_float(cpu_load16(p + 2 * i));
+        break;
+    default: decode_quants(format, p, cols, ret_x); break;
+    }
+}

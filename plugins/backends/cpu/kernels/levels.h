@@ -1,0 +1,47 @@
+/* levels.h - the tables of the levels and the functions they are made of; private to this folder. */
+#ifndef TENON_CPU_LEVELS_H
+#define TENON_CPU_LEVELS_H
+
+#include "kernels.h"
+
+#define CPU_DECLARE_LEVEL(L)                                                                                              \
+    extern const struct cpu_kernels cpu_kernels_##L;                                                                      \
+    void cpu_quantize_##L(const struct cpu_act *a, int64_t t0, int64_t t1);                                               \
+    void cpu_matmul_##L(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, \
+                        float *y, int64_t ldy, const float *bias, void *scratch);                                         \
+    void cpu_rms_norm_##L(const float *x, const float *w, int64_t K, float eps, float *y);                                \
+    void cpu_softmax_##L(const float *x, int64_t K, float scale, const float *sink, float *y);                            \
+    void cpu_add_##L(const float *a, const float *b, int64_t n, float *y);                                                \
+    void cpu_mul_##L(const float *a, const float *b, int64_t n, float *y);                                                \
+    void cpu_affine_##L(const float *x, float scale, float shift, int64_t n, float *y);                                   \
+    void cpu_softcap_##L(const float *x, float cap, int64_t n, float *y);                                                 \
+    void cpu_unary_##L(enum cpu_unary kind, const float *x, int64_t n, float *y);                                         \
+    void cpu_unary_mul_##L(enum cpu_unary kind, const float *g, const float *u, int64_t n, float *y);                     \
+    void cpu_f32_to_f16_##L(const float *x, int64_t n, uint16_t *y);                                                      \
+    void cpu_f16_to_f32_##L(const uint16_t *x, int64_t n, float *y);                                                      \
+    void cpu_f32_to_bf16_##L(const float *x, int64_t n, uint16_t *y);                                                     \
+    void cpu_bf16_to_f32_##L(const uint16_t *x, int64_t n, float *y);                                                     \
+    void cpu_rope_##L(const struct cpu_rope *r, const float *cos, const float *sin, int32_t heads, int32_t dim, float *x); \
+    void cpu_kv_store_##L(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot);                         \
+    void cpu_kv_load_##L(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v);                              \
+    void cpu_attention_##L(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch);
+
+CPU_DECLARE_LEVEL(scalar)
+CPU_DECLARE_LEVEL(avx2)
+CPU_DECLARE_LEVEL(avx512)
+
+/* The table of level L; the one place that names every member. */
+#define CPU_DEFINE_LEVEL(L)                                                                                               \
+    const struct cpu_kernels cpu_kernels_##L = {                                                                          \
+        .level = #L, .quantize = cpu_quantize_##L, .matmul = cpu_matmul_##L, .rms_norm = cpu_rms_norm_##L,                \
+        .softmax = cpu_softmax_##L, .add = cpu_add_##L, .mul = cpu_mul_##L, .affine = cpu_affine_##L,                     \
+        .softcap = cpu_softcap_##L, .unary = cpu_unary_##L, .unary_mul = cpu_unary_mul_##L,                               \
+        .f32_to_f16 = cpu_f32_to_f16_##L, .f16_to_f32 = cpu_f16_to_f32_##L, .f32_to_bf16 = cpu_f32_to_bf16_##L,           \
+        .bf16_to_f32 = cpu_bf16_to_f32_##L, .rope = cpu_rope_##L, .kv_store = cpu_kv_store_##L,                           \
+        .kv_load = cpu_kv_load_##L, .attention = cpu_attention_##L,                                                       \
+    };
+
+/* Any unary function of one value by the C library: the scalar level, and what no vector level has a formula for. */
+float cpu_unary_one(enum cpu_unary kind, float x);
+
+#endif

@@ -1,0 +1,68 @@
+/* select.c - the tables of kernels, and which of them this machine can run.
+ *
+ * cpuid says what the processor has, XCR0 what the operating system saves: both must agree. Needs no locks: it only reads.
+ * [any-thread] Contract: kernels.h. */
+#include "levels.h"
+
+#include <string.h>
+
+CPU_DEFINE_LEVEL(scalar)
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+CPU_DEFINE_LEVEL(avx2)
+CPU_DEFINE_LEVEL(avx512)
+
+static uint64_t xcr0(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static enum cpu_level detect(void)
+{
+    const uint32_t leaf1 = bit_FMA | bit_OSXSAVE | bit_AVX | bit_F16C;
+    const uint32_t leaf7 = bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL;
+    uint32_t a, b, c, d;
+    uint64_t saved;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & leaf1) != leaf1)
+        return CPU_LEVEL_SCALAR;
+    saved = xcr0();
+    if ((saved & 0x6) != 0x6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & bit_AVX2) == 0)
+        return CPU_LEVEL_SCALAR;
+    if ((saved & 0xe6) != 0xe6 || (b & leaf7) != leaf7 || (c & bit_AVX512VNNI) == 0)
+        return CPU_LEVEL_AVX2;
+    return CPU_LEVEL_AVX512;
+}
+
+static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_avx2, &cpu_kernels_avx512 };
+#else
+static enum cpu_level detect(void)
+{
+    return CPU_LEVEL_SCALAR;
+}
+
+static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar };
+#endif
+
+const struct cpu_kernels *cpu_kernels_select(enum cpu_level max_level)
+{
+    enum cpu_level best = detect();
+    return levels[best < max_level ? best : max_level];
+}
+
+enum cpu_unary cpu_unary_find(const char *kind)
+{
+    static const char *const names[CPU_UNARY_COUNT] = {
+        [CPU_NEG] = "neg", [CPU_ABS] = "abs", [CPU_SQRT] = "sqrt", [CPU_RSQRT] = "rsqrt", [CPU_EXP] = "exp",
+        [CPU_LOG] = "log", [CPU_SIN] = "sin", [CPU_COS] = "cos", [CPU_TANH] = "tanh", [CPU_SIGMOID] = "sigmoid",
+        [CPU_RELU] = "relu", [CPU_RELU2] = "relu2", [CPU_SILU] = "silu", [CPU_GELU] = "gelu",
+        [CPU_GELU_TANH] = "gelu_tanh", [CPU_GELU_QUICK] = "gelu_quick", [CPU_SOFTPLUS] = "softplus",
+    };
+    for (int i = 0; i < CPU_UNARY_COUNT; i++)
+        if (strcmp(names[i], kind) == 0)
+            return (enum cpu_unary)i;
+    return CPU_UNARY_COUNT;
+}
