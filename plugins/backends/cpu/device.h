@@ -1,0 +1,84 @@
+/* device.h - what the files of the CPU backend share: devices, buffers, streams, and the parts of a compiled plan.
+ *
+ * Private to this folder. The contract towards the host is tenon/backend.h, the one towards the kernels kernels/kernels.h. */
+#ifndef TENON_CPU_DEVICE_H
+#define TENON_CPU_DEVICE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <tenon/backend.h>
+
+#include "kernels/kernels.h"
+
+#define CPU_ALIGN 64u
+
+/* The plugin: one per process. */
+struct cpu_plugin {
+    const struct tenon_threads *threads; /* OWN: host */
+    const struct tenon_log *log;         /* OWN: host, may be NULL */
+    const struct tenon_config *config;   /* OWN: host, may be NULL */
+    enum cpu_level cap;                  /* highest instruction level to use */
+};
+
+struct tenon_device {
+    struct cpu_plugin *plugin;
+    const struct cpu_kernels *k;
+    bool claims; /* false: options "claims=none", composites are left to the host */
+};
+
+struct tenon_buffer {
+    uint8_t *data; /* [size] */
+    uint64_t size;
+    uint32_t flags;
+    bool owned; /* allocated here, by mmap */
+};
+
+/* Memory of a span, NULL when it leaves its buffer. */
+void *cpu_span_data(const struct tenon_span *span);
+
+/* buffer.c */
+int32_t cpu_buffer_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret, struct tenon_err *err);
+int32_t cpu_buffer_import(struct tenon_device *dev, void *memory, uint64_t size, uint32_t flags, struct tenon_buffer **ret,
+                          struct tenon_err *err);
+void cpu_buffer_free(struct tenon_buffer *buf);
+int32_t cpu_buffer_map(struct tenon_buffer *buf, void **ret_memory, struct tenon_err *err);
+int32_t cpu_upload(struct tenon_span dst, const void *src, struct tenon_err *err);
+int32_t cpu_download(void *dst, struct tenon_span src, struct tenon_err *err);
+
+/* state.c */
+int32_t cpu_state_layout(struct tenon_device *dev, const struct tenon_state_desc *state, int32_t kv_encoding,
+                         struct tenon_state_layout *ret, struct tenon_err *err);
+void cpu_state_kv(const struct tenon_state_desc *desc, int32_t kv_encoding, struct cpu_kv *ret);
+int32_t cpu_copy_pages(struct tenon_device *dev, const struct tenon_state_desc *desc, const struct tenon_state_layout *layout,
+                       const struct tenon_state_binding *state, const uint64_t *from, const uint64_t *to, uint64_t n,
+                       struct tenon_err *err);
+int32_t cpu_export_pages(struct tenon_device *dev, const struct tenon_state_desc *desc, const struct tenon_state_layout *layout,
+                         int32_t kv_encoding, const struct tenon_state_binding *state, const uint64_t *pages, uint64_t n, void *buf,
+                         uint64_t buf_bytes, struct tenon_err *err);
+int32_t cpu_import_pages(struct tenon_device *dev, const struct tenon_state_desc *desc, const struct tenon_state_layout *layout,
+                         int32_t kv_encoding, const struct tenon_state_binding *state, const uint64_t *pages, uint64_t n,
+                         const void *buf, uint64_t buf_bytes, struct tenon_err *err);
+
+/* claims.c */
+int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, const struct tenon_weight_binding *weights,
+                  uint32_t n_weights, uint32_t weight_stride, struct tenon_claim *claims, uint32_t claim_stride, struct tenon_err *err);
+int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_binding *weight, int32_t *ret_rung,
+                         uint64_t *ret_pack_bytes, struct tenon_err *err);
+
+/* plan.c */
+int32_t cpu_compile(struct tenon_device *dev, const struct tenon_compile_args *args, struct tenon_executable **ret,
+                    struct tenon_err *err);
+int32_t cpu_executable_info(struct tenon_executable *exe, struct tenon_executable_info *ret);
+void cpu_executable_free(struct tenon_executable *exe);
+
+/* stream.c */
+int32_t cpu_stream_create(struct tenon_device *dev, struct tenon_stream **ret, struct tenon_err *err);
+void cpu_stream_destroy(struct tenon_stream *stream);
+int32_t cpu_enqueue(struct tenon_stream *stream, const struct tenon_enqueue_args *args, struct tenon_event **ret_event,
+                    struct tenon_err *err);
+int32_t cpu_event_wait(struct tenon_event *event, int64_t timeout_ns, struct tenon_err *err);
+int32_t cpu_event_on_done(struct tenon_event *event, void (*done)(void *arg), void *arg);
+void cpu_event_free(struct tenon_event *event);
+
+#endif

@@ -1,0 +1,111 @@
+/* state.c - paged keys and values on the CPU: layout, copying, and the canonical order for export and import. What lies inside
+ * a page is kernels.h's affair. The host owns the pages and tells which ones. */
+#include "device.h"
+
+void cpu_state_kv(const struct tenon_state_desc *desc, int32_t kv_encoding, struct cpu_kv *ret)
+{
+    *ret = (struct cpu_kv){
+        .kv_heads = (int32_t)desc->k_heads,
+        .k_dim = (int32_t)desc->k_dim,
+        .v_dim = (int32_t)desc->v_dim,
+        .f16 = kv_encoding == TENON_KV_F16,
+    };
+    ret->page_stride = (cpu_kv_page_bytes(ret) + CPU_ALIGN - 1) / CPU_ALIGN * CPU_ALIGN;
+}
+
+int32_t cpu_state_layout(struct tenon_device *dev, const struct tenon_state_desc *state, int32_t kv_encoding,
+                         struct tenon_state_layout *ret, struct tenon_err *err)
+{
+    struct cpu_kv kv;
+    (void)dev;
+    if (state->kind != TENON_STATE_KV_PAGED)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend has no states of kind %d yet", (int)state->kind);
+    if (kv_encoding != TENON_KV_F16 && kv_encoding != TENON_KV_F32)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend keeps K and V in f16 or f32 only: use --kv f16");
+    if (state->k_heads != state->v_heads || state->k_heads == 0 || state->k_heads > 4096 || state->k_dim == 0 ||
+        state->k_dim > 4096 || state->v_dim == 0 || state->v_dim > 4096)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, state->name, "%u K heads of %u and %u V heads of %u make no cache",
+                          state->k_heads, state->k_dim, state->v_heads, state->v_dim);
+    cpu_state_kv(state, kv_encoding, &kv);
+    *ret = (struct tenon_state_layout){
+        .struct_size = sizeof *ret,
+        .page_tokens = CPU_PAGE_TOKENS,
+        .page_bytes = (uint64_t)kv.page_stride,
+        .canonical_token_bytes = (uint64_t)kv.kv_heads * (uint64_t)(kv.k_dim + kv.v_dim) * (kv.f16 ? 2u : 4u),
+        .align = CPU_ALIGN,
+    };
+    return 0;
+}
+
+/* The page's address in layer instance l, NULL when it is none. */
+static uint8_t *page_at(const struct tenon_state_layout *layout, const struct tenon_state_binding *state, uint32_t l, uint64_t page)
+{
+    uint8_t *base = cpu_span_data(&state->span);
+    if (base == NULL || page >= state->n_pages)
+        return NULL;
+    return base + (l * state->n_pages + page) * layout->page_bytes;
+}
+
+static int32_t bad_page(const struct tenon_state_desc *desc, uint64_t page, const struct tenon_state_binding *state, struct tenon_err *err)
+{
+    return tenon_fail(err, TENON_E_OUT_OF_RANGE, desc->name, "page %llu of %llu", (unsigned long long)page,
+                      (unsigned long long)state->n_pages);
+}
+
+int32_t cpu_copy_pages(struct tenon_device *dev, const struct tenon_state_desc *desc, const struct tenon_state_layout *layout,
+                       const struct tenon_state_binding *state, const uint64_t *from, const uint64_t *to, uint64_t n,
+                       struct tenon_err *err)
+{
+    (void)dev;
+    for (uint64_t i = 0; i < n; i++) {
+        for (uint32_t l = 0; l < desc->n_layers; l++) {
+            const uint8_t *src = page_at(layout, state, l, from[i]);
+            uint8_t *dst = page_at(layout, state, l, to[i]);
+            if (src == NULL || dst == NULL)
+                return bad_page(desc, src == NULL ? from[i] : to[i], state, err);
+            memmove(dst, src, layout->page_bytes);
+        }
+    }
+    return 0;
+}
+
+/* Walk n pages of all layers in canonical order; `import` says which way the bytes go. */
+static int32_t transfer(const struct tenon_state_desc *desc, const struct tenon_state_layout *layout, int32_t kv_encoding,
+                        const struct tenon_state_binding *state, const uint64_t *pages, uint64_t n, uint8_t *buf, uint64_t buf_bytes,
+                        bool import, struct tenon_err *err)
+{
+    struct cpu_kv kv;
+    uint64_t one = layout->canonical_token_bytes * layout->page_tokens; /* bytes of a page of one layer, canonical */
+    cpu_state_kv(desc, kv_encoding, &kv);
+    if (one == 0 || desc->n_layers == 0 || n > UINT64_MAX / one / desc->n_layers || buf_bytes != one * desc->n_layers * n)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, desc->name, "%llu bytes are not %llu pages of %u layers",
+                          (unsigned long long)buf_bytes, (unsigned long long)n, desc->n_layers);
+    for (uint32_t l = 0; l < desc->n_layers; l++) {
+        for (uint64_t i = 0; i < n; i++, buf += one) {
+            kv.pages = page_at(layout, state, l, pages[i]);
+            if (kv.pages == NULL)
+                return bad_page(desc, pages[i], state, err);
+            if (import)
+                cpu_kv_import(&kv, 0, buf);
+            else
+                cpu_kv_export(&kv, 0, buf);
+        }
+    }
+    return 0;
+}
+
+int32_t cpu_export_pages(struct tenon_device *dev, const struct tenon_state_desc *desc, const struct tenon_state_layout *layout,
+                         int32_t kv_encoding, const struct tenon_state_binding *state, const uint64_t *pages, uint64_t n, void *buf,
+                         uint64_t buf_bytes, struct tenon_err *err)
+{
+    (void)dev;
+    return transfer(desc, layout, kv_encoding, state, pages, n, buf, buf_bytes, false, err);
+}
+
+int32_t cpu_import_pages(struct tenon_device *dev, const struct tenon_state_desc *desc, const struct tenon_state_layout *layout,
+                         int32_t kv_encoding, const struct tenon_state_binding *state, const uint64_t *pages, uint64_t n,
+                         const void *buf, uint64_t buf_bytes, struct tenon_err *err)
+{
+    (void)dev;
+    return transfer(desc, layout, kv_encoding, state, pages, n, (uint8_t *)(uintptr_t)buf, buf_bytes, true, err);
+}
