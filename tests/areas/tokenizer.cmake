@@ -7,3 +7,10 @@ foreach(noun bytes encode merge pairs plugin pre special split vocab work)
 endforeach()
 set_source_files_properties(${bpe_dir}/plugin.c PROPERTIES COMPILE_DEFINITIONS TENON_STATIC_PLUGIN=bpe_entry)
 tenon_unit_test(bpe ${bpe_sources} LIBS PkgConfig::PCRE2)
+
+if(TARGET tenon)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  add_test(NAME e2e.tokenizer_ids
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/tokenizer_ids.py $<TARGET_FILE:tenon>)
+  set_tests_properties(e2e.tokenizer_ids PROPERTIES TIMEOUT 300)
+endif()

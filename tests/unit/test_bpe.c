@@ -1,7 +1,9 @@
-/* test_bpe.c - the byte-level BPE plugin through its ABI table: ids of published vocabularies, merging against the obvious
- * algorithm, splits against their published patterns, special tokens, any bytes, long runs, hostile metadata. */
+/* test_bpe.c - the byte-level BPE plugin through its ABI table: ids of published vocabularies, merging against the
+ * obvious algorithm, splits against their published patterns, special tokens, any bytes, long runs, many threads, hostile
+ * metadata. */
 #include <check.h>
 #include <cjson/cJSON.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <time.h>
 
@@ -481,6 +483,62 @@ START_TEST(small_capacity)
 }
 END_TEST
 
+/* More threads than the plugin keeps works for, all encoding the same text through one tokenizer. */
+struct worker {
+    pthread_t thread;
+    struct tenon_tokenizer_object *tok;
+    const char *text;
+    size_t size;
+    const int32_t *want; /* [n] */
+    uint64_t n;
+    bool same;
+};
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    int32_t *ids = malloc(w->size * sizeof *ids);
+    w->same = ids != NULL;
+    for (int round = 0; round < 20 && w->same; round++) {
+        uint64_t n = 0;
+        w->same = table->encode(w->tok, w->text, w->size, 0, ids, w->size, &n, NULL) == 0 && n == w->n &&
+                  memcmp(ids, w->want, n * sizeof *ids) == 0;
+    }
+    free(ids);
+    return NULL;
+}
+
+START_TEST(many_threads)
+{
+    static const char *const merges[] = {"a b", "b c", "ab c"};
+    struct worker workers[12];
+    struct tenon_tokenizer_object *tok;
+    char text[20000];
+    uint64_t n;
+    int32_t *want;
+    seed_random("many_threads");
+    tiny_bytes();
+    tiny_token("ab", 1);
+    tiny_token("bc", 1);
+    tiny_token("abc", 1);
+    tiny_meta("smollm", merges, 3);
+    tok = must_open();
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = "abcabcabc 1"[next_random() % 11];
+    want = encode(tok, text, sizeof text, 0, &n);
+    for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
+        workers[i] = (struct worker){.tok = tok, .text = text, .size = sizeof text, .want = want, .n = n};
+        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
+        ck_assert_int_eq(pthread_join(workers[i].thread, NULL), 0);
+        ck_assert_msg(workers[i].same, "thread %d got other ids", (int)i);
+    }
+    free(want);
+    table->close(NULL, tok);
+}
+END_TEST
+
 START_TEST(info)
 {
     struct tenon_tokenizer_info i = {.struct_size = sizeof i};
@@ -733,6 +791,7 @@ int main(void)
     tcase_add_test(tests, special_tokens);
     tcase_add_test(tests, decoding);
     tcase_add_test(tests, small_capacity);
+    tcase_add_test(tests, many_threads);
     tcase_add_test(tests, info);
     tcase_add_test(tests, splits_as_published);
     tcase_add_loop_test(tests, splits_take_linear_time, 0, 20);
