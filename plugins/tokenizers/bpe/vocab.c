@@ -198,7 +198,7 @@ static int32_t read_types(struct bpe_vocab *v, const struct tenon_meta *meta, st
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", KEY "token_type has %llu entries for %u tokens",
                           (unsigned long long)types.count, v->n);
     for (uint32_t id = 0; id < v->n; id++) {
-        int64_t type;
+        int64_t type = -1;
         if (tenon_meta_i64(&types, id, &type) != 0 || type < 0 || type >= TYPES)
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", KEY "token_type of token %u is not 0 to %d", id,
                               TYPES - 1);
