@@ -129,6 +129,8 @@ struct cpu_attn {
     bool causal;
 };
 
+#define CPU_ATTN_TILE_ROWS 24 /* query rows that share the reading of a block */
+
 /* Scratch of attention(), whatever T. */
 int64_t cpu_attn_scratch_bytes(int32_t k_dim, int32_t v_dim);
 

@@ -1,0 +1,359 @@
+/* attention.h - the cache's pages and attention over them, for every vector level.
+ *
+ * A tile is up to TILE_ROWS query rows that read the same keys: the heads of one group, for one or more tokens of one
+ * sequence. Per block of 32 keys: scores (lanes are keys), softmax with a running maximum, weighted values (lanes are elements
+ * of v). What happens to a row depends on the blocks it sees and on nothing else in the tile: scores of keys it does not see
+ * are dropped, values of such keys are never touched, and blocks come in ascending order.
+ * Include after simd_*.h; the level says how many ROWS its registers hold. Formula: core.attention/1 of tenon/ops.h. */
+#ifndef TENON_CPU_ATTENTION_H
+#define TENON_CPU_ATTENTION_H
+
+#include "levels.h"
+#include "visible.h"
+#include "vmath.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { B = CPU_PAGE_TOKENS, VECTORS = CPU_PAGE_TOKENS / LANES };
+#define TILE_ROWS CPU_ATTN_TILE_ROWS
+
+/* ---- pages */
+
+/* Half floats go through a short buffer, so that the conversion is by vectors and only the scatter by element. */
+static void store_keys(const struct cpu_kv *kv, uint8_t *keys, const float *k, int64_t n, int64_t at)
+{
+    uint16_t half[256];
+    for (int64_t i = 0; i < n; i += 256) {
+        int64_t count = n - i < 256 ? n - i : 256;
+        if (kv->f16)
+            LEVEL(f32_to_f16)(k + i, count, half);
+        for (int64_t d = 0; d < count; d++) {
+            if (kv->f16)
+                ((uint16_t *)(void *)keys)[(i + d) * B + at] = half[d];
+            else
+                ((float *)(void *)keys)[(i + d) * B + at] = k[i + d];
+        }
+    }
+}
+
+void LEVEL(kv_store)(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot)
+{
+    int64_t at = slot % B;
+    if (slot < 0)
+        return;
+    uint8_t *values = cpu_page_values(kv, slot / B);
+    store_keys(kv, cpu_page_keys(kv, slot / B), k, (int64_t)kv->kv_heads * kv->k_dim, at);
+    for (int64_t h = 0; h < kv->kv_heads && kv->v_dim > 0; h++) {
+        int64_t line = (h * B + at) * kv->v_dim;
+        if (kv->f16)
+            LEVEL(f32_to_f16)(v + h * kv->v_dim, kv->v_dim, (uint16_t *)(void *)values + line);
+        else
+            memcpy((float *)(void *)values + line, v + h * kv->v_dim, (size_t)kv->v_dim * sizeof *v);
+    }
+}
+
+/* ---- a tile */
+
+struct tile {
+    const struct cpu_attn *a;
+    int n;                            /* rows in use */
+    const float *q[TILE_ROWS];        /* [k_dim] each */
+    float *y[TILE_ROWS];              /* [v_dim] each: the weighted sum, divided at the end */
+    float max[TILE_ROWS];
+    float sum[TILE_ROWS];
+    struct cpu_visible see[TILE_ROWS];
+    int low[TILE_ROWS], high[TILE_ROWS]; /* keys of the present block that the row sees */
+    float *p;                         /* [TILE_ROWS, 32] scores, then weights */
+    float *wide_k;                    /* [k_dim, 32] the block in f32, when many rows read it */
+    float *wide_v;                    /* [32, v_dim] */
+};
+
+INLINE vf load_element(const bool f16, const void *p, int64_t i)
+{
+    return f16 ? vf_load_f16((const uint16_t *)p + i) : vf_load((const float *)p + i);
+}
+
+/* Scores of rows r .. r + rows against the block: one chain over d per key. */
+INLINE void score_rows(const struct tile *t, int r, const int rows, const bool f16, const void *keys)
+{
+    vf acc[ROWS][VECTORS];
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < VECTORS; v++)
+            acc[i][v] = vf_zero();
+    for (int64_t d = 0; d < t->a->kv->k_dim; d++) {
+        vf k[VECTORS];
+        for (int v = 0; v < VECTORS; v++)
+            k[v] = load_element(f16, keys, d * B + v * LANES);
+        for (int i = 0; i < rows; i++) {
+            vf q = vf_all(t->q[r + i][d]);
+            for (int v = 0; v < VECTORS; v++)
+                acc[i][v] = vf_fma(q, k[v], acc[i][v]);
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < VECTORS; v++)
+            vf_store(t->p + (r + i) * B + v * LANES, vf_mul(acc[i][v], vf_all(t->a->scale)));
+}
+
+/* y[r] += p[r, j] values[j] for low <= j < high, columns c .. c + 32 (or fewer: then by masks). */
+INLINE void weigh_columns(const struct tile *t, int r, const int rows, const bool f16, const void *values, int low, int high,
+                          int64_t c, const bool whole)
+{
+    int64_t E = t->a->kv->v_dim;
+    vmask m[VECTORS];
+    vf acc[ROWS][VECTORS];
+    for (int v = 0; v < VECTORS; v++)
+        m[v] = vmask_range(0, (int)(E - c) - v * LANES);
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < VECTORS; v++) {
+            const float *y = t->y[r + i] + c + v * LANES;
+            acc[i][v] = whole ? vf_load(y) : vf_load_some(y, m[v]);
+        }
+    for (int j = low; j < high; j++) {
+        vf x[VECTORS];
+        for (int v = 0; v < VECTORS; v++) {
+            int64_t at = j * E + c + v * LANES;
+            x[v] = whole ? load_element(f16, values, at) : vf_load_some((const float *)values + at, m[v]);
+        }
+        for (int i = 0; i < rows; i++) {
+            vf p = vf_all(t->p[(r + i) * B + j]);
+            for (int v = 0; v < VECTORS; v++)
+                acc[i][v] = vf_fma(p, x[v], acc[i][v]);
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < VECTORS; v++) {
+            float *y = t->y[r + i] + c + v * LANES;
+            if (whole)
+                vf_store(y, acc[i][v]);
+            else
+                vf_store_some(y, m[v], acc[i][v]);
+        }
+}
+
+INLINE void weigh_rows(const struct tile *t, int r, const int rows, const bool f16, const void *values, int low, int high)
+{
+    int64_t c = 0, E = t->a->kv->v_dim;
+    for (; c + B <= E; c += B)
+        weigh_columns(t, r, rows, f16, values, low, high, c, true);
+    if (c < E) /* f16 values were widened, see must_widen() */
+        weigh_columns(t, r, rows, false, values, low, high, c, false);
+}
+
+/* The two above for any number of rows, as many at once as registers allow. */
+#define FOR_ROWS(CALL)                                                       \
+    do {                                                                     \
+        for (int r = first; r < last;) {                                     \
+            int left = last - r;                                             \
+            if (left >= ROWS) { CALL(ROWS); r += ROWS; }                     \
+            else if (ROWS > 3 && left >= 3) { CALL(3); r += 3; }             \
+            else if (left >= 2) { CALL(2); r += 2; }                         \
+            else { CALL(1); r += 1; }                                        \
+        }                                                                    \
+    } while (0)
+
+static void score(const struct tile *t, int first, int last, bool f16, const void *keys)
+{
+#define SCORE_F16(n) score_rows(t, r, n, true, keys)
+#define SCORE_F32(n) score_rows(t, r, n, false, keys)
+    if (f16)
+        FOR_ROWS(SCORE_F16);
+    else
+        FOR_ROWS(SCORE_F32);
+}
+
+static void weigh(const struct tile *t, int first, int last, bool f16, const void *values, int low, int high)
+{
+#define WEIGH_F16(n) weigh_rows(t, r, n, true, values, low, high)
+#define WEIGH_F32(n) weigh_rows(t, r, n, false, values, low, high)
+    if (low >= high)
+        return;
+    if (f16)
+        FOR_ROWS(WEIGH_F16);
+    else
+        FOR_ROWS(WEIGH_F32);
+}
+
+/* ---- softmax over blocks */
+
+static float exp_one(float x)
+{
+    return vf_first(vf_exp(vf_all(x)));
+}
+
+/* What row r has summed so far, seen from a larger maximum. */
+static void raise(struct tile *t, int r, float max)
+{
+    float factor = t->max[r] == -INFINITY ? 0.0f : exp_one(t->max[r] - max);
+    if (t->max[r] == max)
+        return; /* times 1 */
+    for (int64_t c = 0; c < t->a->kv->v_dim; c += LANES) {
+        vmask m = vmask_range(0, (int)(t->a->kv->v_dim - c));
+        vf_store_some(t->y[r] + c, m, vf_mul(vf_load_some(t->y[r] + c, m), vf_all(factor)));
+    }
+    t->sum[r] *= factor;
+    t->max[r] = max;
+}
+
+/* Scores of the keys in sight (the others -infinity), soft cap applied; returns the largest. A NaN among others makes its own
+ * weight and so the row NaN; alone it is what is returned. */
+INLINE float visible_scores(const struct tile *t, int r, vf s[VECTORS])
+{
+    const struct cpu_attn *a = t->a;
+    vf max = vf_all(-INFINITY);
+    float largest;
+    for (int v = 0; v < VECTORS; v++) {
+        s[v] = vf_load(t->p + r * B + v * LANES);
+        if (a->softcap > 0.0f)
+            s[v] = vf_mul(vf_all(a->softcap), vf_tanh(vf_div(s[v], vf_all(a->softcap))));
+        s[v] = vf_pick(vmask_range(t->low[r] - v * LANES, t->high[r] - v * LANES), s[v], vf_all(-INFINITY));
+        max = vf_max(s[v], max);
+    }
+    largest = vf_max_lanes(max);
+    for (int v = 0; v < VECTORS && largest == -INFINITY; v++)
+        largest = vf_sum(vf_pick(vf_is_nan(s[v]), s[v], vf_all(-INFINITY)));
+    return largest;
+}
+
+/* Turn row r's scores into weights. Returns false when the row sees nothing here. */
+static bool soften(struct tile *t, int r)
+{
+    vf s[VECTORS], sum = vf_zero();
+    float max;
+    if (t->low[r] >= t->high[r])
+        return false;
+    max = visible_scores(t, r, s);
+    if (max == -INFINITY)
+        return false;
+    raise(t, r, max < t->max[r] ? t->max[r] : max);
+    for (int v = 0; v < VECTORS; v++) {
+        s[v] = vf_exp(vf_sub(s[v], vf_all(t->max[r])));
+        vf_store(t->p + r * B + v * LANES, s[v]);
+        sum = vf_add(sum, s[v]);
+    }
+    t->sum[r] += vf_sum(sum);
+    return true;
+}
+
+/* Values onto all rows: each row its keys in ascending order; where all see the same keys, together. */
+static void weigh_tile(const struct tile *t, bool f16, const void *values)
+{
+    int low = 0, high = B;
+    for (int r = 0; r < t->n; r++) {
+        low = t->low[r] > low ? t->low[r] : low;
+        high = t->high[r] < high ? t->high[r] : high;
+    }
+    if (low >= high)
+        low = high = B; /* nothing in common: all of it row by row */
+    for (int r = 0; r < t->n; r++)
+        weigh(t, r, r + 1, f16, values, t->low[r], low < t->high[r] ? low : t->high[r]);
+    weigh(t, 0, t->n, f16, values, low, high);
+    for (int r = 0; r < t->n; r++)
+        weigh(t, r, r + 1, f16, values, high > t->low[r] ? high : t->low[r], t->high[r]);
+}
+
+/* Half floats are widened once per block when several groups of rows read them, or when rows of v end inside a vector. */
+static bool must_widen(const struct tile *t)
+{
+    return t->a->kv->f16 && (t->n > ROWS || t->a->kv->v_dim % B != 0);
+}
+
+static void add_block(struct tile *t, int64_t b, int64_t page, int32_t g)
+{
+    const struct cpu_kv *kv = t->a->kv;
+    int64_t e = kv->f16 ? 2 : 4, in_k = (int64_t)B * kv->k_dim, in_v = (int64_t)B * kv->v_dim;
+    const void *keys = cpu_page_keys(kv, page) + e * g * in_k, *values = cpu_page_values(kv, page) + e * g * in_v;
+    bool f16 = kv->f16;
+    if (must_widen(t)) {
+        LEVEL(f16_to_f32)(keys, in_k, t->wide_k);
+        LEVEL(f16_to_f32)(values, in_v, t->wide_v);
+        keys = t->wide_k;
+        values = t->wide_v;
+        f16 = false;
+    }
+    score(t, 0, t->n, f16, keys);
+    for (int r = 0; r < t->n; r++) {
+        t->low[r] = cpu_visible_low(t->see[r], b);
+        t->high[r] = cpu_visible_high(t->see[r], b);
+        if (!soften(t, r))
+            t->low[r] = t->high[r] = 0;
+    }
+    weigh_tile(t, f16, values);
+}
+
+static void finish_row(struct tile *t, int r, const float *sink)
+{
+    if (sink != NULL) {
+        raise(t, r, *sink > t->max[r] ? *sink : t->max[r]);
+        t->sum[r] += exp_one(*sink - t->max[r]);
+    }
+    for (int64_t c = 0; c < t->a->kv->v_dim; c += LANES) {
+        vmask m = vmask_range(0, (int)(t->a->kv->v_dim - c));
+        vf x = t->sum[r] == 0.0f ? vf_zero() : vf_div(vf_load_some(t->y[r] + c, m), vf_all(t->sum[r]));
+        vf_store_some(t->y[r] + c, m, x);
+    }
+}
+
+/* Rows (token, head) of tokens t .. t + tokens and heads h .. h + heads. */
+static void begin_tile(struct tile *t, int64_t token, int tokens, int32_t h, int heads)
+{
+    const struct cpu_attn *a = t->a;
+    t->n = 0;
+    for (int i = 0; i < tokens; i++)
+        for (int k = 0; k < heads; k++) {
+            int r = t->n++;
+            t->q[r] = a->q + (token + i) * a->ldq + (int64_t)(h + k) * a->kv->k_dim;
+            t->y[r] = a->y + (token + i) * a->ldy + (int64_t)(h + k) * a->kv->v_dim;
+            t->see[r] = cpu_visible(a, token + i);
+            t->max[r] = -INFINITY;
+            t->sum[r] = 0.0f;
+            memset(t->y[r], 0, (size_t)a->kv->v_dim * sizeof *t->y[r]);
+        }
+}
+
+static void run_tile(struct tile *t, int64_t token, int tokens, int32_t h, int heads, int32_t g)
+{
+    const struct cpu_attn *a = t->a;
+    const int32_t *table = a->block_table + a->seq_of_token[token] * a->table_stride;
+    int64_t first = INT64_MAX, end = 0;
+    begin_tile(t, token, tokens, h, heads);
+    for (int r = 0; r < t->n; r++) {
+        first = t->see[r].first < first ? t->see[r].first : first;
+        end = t->see[r].end > end ? t->see[r].end : end;
+    }
+    for (int64_t b = first / B; b * B < end; b++)
+        if (table[b] >= 0)
+            add_block(t, b, table[b], g);
+    for (int r = 0; r < t->n; r++)
+        finish_row(t, r, a->sink != NULL ? a->sink + h + r % heads : NULL);
+}
+
+/* How many of the tokens from t on may share a tile: of one sequence, and few enough. */
+static int tokens_of_tile(const struct cpu_attn *a, int64_t t, int64_t t1, int heads)
+{
+    int n = 1;
+    while (t + n < t1 && (n + 1) * heads <= TILE_ROWS && a->seq_of_token[t + n] == a->seq_of_token[t])
+        n++;
+    return n;
+}
+
+void LEVEL(attention)(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch)
+{
+    int32_t group = a->n_heads / a->kv->kv_heads;
+    struct tile t = { .a = a, .p = scratch };
+    t.wide_k = t.p + TILE_ROWS * B;
+    t.wide_v = t.wide_k + (int64_t)B * a->kv->k_dim;
+    for (int32_t g = g0; g < g1; g++)
+        for (int32_t h = 0; h < group; h += TILE_ROWS) {
+            int heads = group - h < TILE_ROWS ? group - h : TILE_ROWS;
+            for (int64_t i = t0; i < t1;) {
+                int tokens = tokens_of_tile(a, i, t1, heads);
+                run_tile(&t, i, tokens, g * group + h, heads, g);
+                i += tokens;
+            }
+        }
+}
+
+#endif

@@ -1,0 +1,12 @@
+/* attention_avx512.c - level avx512 of attention and the cache's pages: attention.h in this level's words. [any-thread]
+ * Contract: kernels.h. */
+#include "simd_avx512.h"
+
+#define ROWS 6 /* query rows at once: 12 registers of sums */
+
+#include "attention.h"
+
+void cpu_kv_load_avx512(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v)
+{
+    cpu_kv_load_scalar(kv, slot, ret_k, ret_v); /* not on any hot path */
+}

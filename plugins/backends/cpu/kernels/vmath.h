@@ -1,0 +1,66 @@
+/* vmath.h - exp, tanh and what is made of them, on vectors of any level. Include after simd_*.h.
+ *
+ * exp is the usual reduction by powers of two, then the series of degree 7 on [-ln2/2, ln2/2] (the next term is below 2^-27),
+ * within 2 ulp, denormal results included; infinities and NaN do what they must. tanh is an odd polynomial near 0, where
+ * 1 - 2/(e^2x + 1) would cancel. */
+#ifndef TENON_CPU_VMATH_H
+#define TENON_CPU_VMATH_H
+
+INLINE vf vf_exp(vf x)
+{
+    vf n, r, p;
+    x = vf_min(vf_all(89.0f), x); /* NaN in the second operand stays */
+    x = vf_max(vf_all(-104.5f), x);
+    n = vf_round(vf_mul(x, vf_all(0x1.715476p+0f)));
+    r = vf_fnma(n, vf_all(0x1.62e43p-1f), x); /* ln 2 in two parts */
+    r = vf_fnma(n, vf_all(-0x1.05c61p-29f), r);
+    p = vf_fma(vf_all(0x1.a01a02p-13f), r, vf_all(0x1.6c16c2p-10f)); /* 1/7!, 1/6! .. */
+    p = vf_fma(p, r, vf_all(0x1.111112p-7f));
+    p = vf_fma(p, r, vf_all(0x1.555556p-5f));
+    p = vf_fma(p, r, vf_all(0x1.555556p-3f));
+    p = vf_fma(p, r, vf_all(0.5f));
+    p = vf_fma(p, r, vf_all(1.0f));
+    p = vf_fma(p, r, vf_all(1.0f));
+    return vf_scale(p, n);
+}
+
+INLINE vf vf_sigmoid(vf x)
+{
+    return vf_div(vf_all(1.0f), vf_add(vf_all(1.0f), vf_exp(vf_xor(x, vf_all(-0.0f)))));
+}
+
+/* x sigmoid(x). At -infinity 0 times infinity would be NaN: x / infinity there gives NaN too, so bound it first. */
+INLINE vf vf_silu(vf x)
+{
+    vf low = vf_max(vf_all(-200.0f), x);
+    return vf_div(low, vf_add(vf_all(1.0f), vf_exp(vf_xor(low, vf_all(-0.0f)))));
+}
+
+INLINE vf vf_tanh(vf x)
+{
+    vf sign = vf_and_bits(x, 0x80000000u), a = vf_and_bits(x, 0x7fffffffu), s = vf_mul(x, x);
+    vf far = vf_sub(vf_all(1.0f), vf_div(vf_all(2.0f), vf_add(vf_exp(vf_add(a, a)), vf_all(1.0f))));
+    vf p = vf_all(-0x1.8d49f8p-8f); /* tanh(x) = x + x^3 p(x^2) for |x| < 0.625, through Chebyshev nodes */
+    p = vf_fma(p, s, vf_all(0x1.57a01ep-6f));
+    p = vf_fma(p, s, vf_all(-0x1.b91aep-5f));
+    p = vf_fma(p, s, vf_all(0x1.110dfp-3f));
+    p = vf_fma(p, s, vf_all(-0x1.555552p-2f));
+    vf near = vf_fma(vf_mul(x, s), p, x);
+    return vf_pick(vf_less(a, vf_all(0.625f)), near, vf_or(far, sign));
+}
+
+/* x sigmoid(2 z), z = sqrt(2/pi) (x + 0.044715 x^3): the same as x/2 (1 + tanh z). */
+INLINE vf vf_gelu_tanh(vf x)
+{
+    vf low = vf_max(vf_all(-100.0f), x), s = vf_mul(low, low);
+    vf z = vf_mul(low, vf_fma(s, vf_all(-2.0f * 0.797884561f * 0.044715f), vf_all(-2.0f * 0.797884561f)));
+    return vf_div(low, vf_add(vf_all(1.0f), vf_exp(z)));
+}
+
+INLINE vf vf_gelu_quick(vf x)
+{
+    vf low = vf_max(vf_all(-200.0f), x);
+    return vf_div(low, vf_add(vf_all(1.0f), vf_exp(vf_mul(low, vf_all(-1.702f)))));
+}
+
+#endif

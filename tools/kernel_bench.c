@@ -1,0 +1,161 @@
+/* kernel_bench.c - speed of the CPU backend's products and attention, one thread: GB/s of weights for one token and Gop/s for
+ * many, medians over repeats. Built on request only (target kernel_bench); usage: kernel_bench [scalar|avx2|avx512] [rows cols]
+ */
+#include "plugins/backends/cpu/kernels/kernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { REPEATS = 9, TOKENS = 512 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return v[n / 2];
+}
+
+static void *memory(int64_t bytes)
+{
+    void *p = aligned_alloc(64, (size_t)(bytes + 127) & ~(size_t)63);
+    if (p == NULL) {
+        fprintf(stderr, "kernel_bench: no memory for %lld bytes\n", (long long)bytes);
+        exit(1);
+    }
+    return p;
+}
+
+/* Bytes 0x30..0x3f: quants of all formats, and as floats of any width finite and normal (denormals would cost time). */
+static void fill(uint8_t *p, int64_t n)
+{
+    uint32_t s = 1;
+    for (int64_t i = 0; i < n; i++) {
+        s = s * 1664525u + 1013904223u;
+        p[i] = (uint8_t)(0x30 | s >> 28);
+    }
+}
+
+static struct cpu_act activations(const struct cpu_kernels *k, int64_t T, int64_t K)
+{
+    float *x = memory(T * K * 4);
+    struct cpu_act a = { .x = x, .ldx = K };
+    for (int64_t i = 0; i < T * K; i++)
+        x[i] = (float)((i * 7919) % 1001 - 500) / 500.0f;
+    cpu_act_bind(&a, memory(cpu_act_bytes(T, K)), T, K);
+    k->quantize(&a, 0, T);
+    return a;
+}
+
+static void bench_products(const struct cpu_kernels *k, enum cpu_format format, int64_t N, int64_t K)
+{
+    const struct cpu_encoding *e = cpu_encoding_at(format);
+    int64_t row = K / e->block_cols * e->block_bytes, count = ((int64_t)90 << 20) / (row * N) + 1;
+    uint8_t *data = memory(row * N * count), *scratch = memory(CPU_MATMUL_SCRATCH);
+    float *y = memory(TOKENS * N * 4);
+    struct cpu_act a = activations(k, TOKENS, K);
+    struct cpu_matrix w = { data, N, K, row, format };
+    static const int tokens[] = { 1, 2, 4, 8, 32, TOKENS };
+    double v[REPEATS];
+    fill(data, row * N * count);
+    printf("%-12s %5lld x %-5lld", e->id, (long long)N, (long long)K);
+    for (size_t c = 0; c < sizeof tokens / sizeof tokens[0]; c++) {
+        int64_t T = tokens[c], matrices = T == 1 ? count : T < 32 ? 8 : 2;
+        for (int r = 0; r < REPEATS; r++) {
+            double start = now();
+            for (int64_t i = 0; i < matrices; i++) {
+                w.data = data + i % count * row * N;
+                k->matmul(&w, &a, 0, T, 0, N, y, N, NULL, scratch);
+            }
+            v[r] = (now() - start) / (double)matrices;
+        }
+        double s = median(v, REPEATS);
+        if (T == 1)
+            printf("  T=1 %6.2f GB/s", (double)(row * N) / s * 1e-9);
+        else
+            printf("  T=%d %6.1f", (int)T, 2.0 * (double)(N * K * T) / s * 1e-9);
+    }
+    printf(" Gop/s\n");
+    free(data), free(scratch), free(y), free(a.q), free((void *)(uintptr_t)a.x);
+}
+
+static void bench_quantize(const struct cpu_kernels *k)
+{
+    struct cpu_act a = activations(k, TOKENS, 576);
+    double v[REPEATS];
+    for (int r = 0; r < REPEATS; r++) {
+        double start = now();
+        k->quantize(&a, 0, TOKENS);
+        v[r] = now() - start;
+    }
+    printf("quantize     %6.2f Gelement/s\n", TOKENS * 576 / median(v, REPEATS) * 1e-9);
+    free(a.q), free((void *)(uintptr_t)a.x);
+}
+
+/* T query tokens at the end of a context, 9 heads over 3 of 64: SmolLM2's shape. */
+static void bench_attention(const struct cpu_kernels *k, int32_t T, int32_t context, bool f16)
+{
+    enum { H = 9, G = 3, D = 64 };
+    struct cpu_kv kv = { .kv_heads = G, .k_dim = D, .v_dim = D, .f16 = f16 };
+    int32_t pages = (context + CPU_PAGE_TOKENS - 1) / CPU_PAGE_TOKENS, *table = memory(pages * 4), *at = memory(T * 8);
+    float *q = memory((int64_t)T * H * D * 4), *y = memory((int64_t)T * H * D * 4);
+    double v[REPEATS];
+    kv.page_stride = cpu_kv_page_bytes(&kv);
+    kv.pages = memory(kv.page_stride * pages);
+    memset(kv.pages, 0x11, (size_t)(kv.page_stride * pages));
+    for (int32_t i = 0; i < pages; i++)
+        table[i] = i;
+    for (int32_t t = 0; t < T; t++) {
+        at[t] = context - T + t;
+        at[T + t] = 0;
+    }
+    for (int64_t i = 0; i < (int64_t)T * H * D; i++)
+        q[i] = (float)(i % 17 - 8) / 8.0f;
+    struct cpu_attn a = { .q = q, .y = y, .ldq = H * D, .ldy = H * D, .kv = &kv, .block_table = table, .table_stride = pages,
+                          .position = at, .seq_of_token = at + T, .context_len = &context, .n_heads = H, .scale = 0.125f,
+                          .causal = true };
+    void *scratch = memory(cpu_attn_scratch_bytes(D, D));
+    int loops = T == 1 ? 50 : 1;
+    for (int r = 0; r < REPEATS; r++) {
+        double start = now();
+        for (int i = 0; i < loops; i++)
+            k->attention(&a, 0, T, 0, G, scratch);
+        v[r] = (now() - start) / loops;
+    }
+    double s = median(v, REPEATS), pairs = (double)T * (context - T) + (double)T * (T + 1) / 2;
+    printf("attention    T=%-4d context %-5d %s  %8.1f us  %6.1f GFLOP/s\n", T, context, f16 ? "f16" : "f32", s * 1e6,
+           pairs * H * D * 4 / s * 1e-9);
+    free(kv.pages), free(table), free(at), free(q), free(y), free(scratch);
+}
+
+int main(int argc, char **argv)
+{
+    enum cpu_level level = argc > 1 && strcmp(argv[1], "scalar") == 0 ? CPU_LEVEL_SCALAR
+                           : argc > 1 && strcmp(argv[1], "avx2") == 0 ? CPU_LEVEL_AVX2
+                                                                      : CPU_LEVEL_AVX512;
+    const struct cpu_kernels *k = cpu_kernels_select(level);
+    int64_t N = argc > 3 ? atoll(argv[2]) : 1536, K = argc > 3 ? atoll(argv[3]) : 576;
+    printf("level %s, one thread\n", k->level);
+    for (int f = CPU_F32; f < CPU_FORMAT_COUNT; f++)
+        bench_products(k, (enum cpu_format)f, N, K / cpu_encoding_at((enum cpu_format)f)->block_cols == 0 ? 256
+                       : K - K % cpu_encoding_at((enum cpu_format)f)->block_cols);
+    bench_quantize(k);
+    for (int f16 = 0; f16 < 2; f16++) {
+        bench_attention(k, 512, 512, f16 != 0);
+        bench_attention(k, 1, 1024, f16 != 0);
+    }
+    return 0;
+}
