@@ -1,0 +1,335 @@
+/* cmd_plugins.c - `tenon plugins list|show|check`: what was found in plugins.d, in which state and why. `list` opens
+ * nothing, `show` loads the one it shows, `check` probes and loads all afresh. One thread. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "core/base/log.h"
+#include "core/base/threads.h"
+#include "core/plugin/registry.h"
+
+int tn_cmd_plugins(int argc, char **argv);
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "usage: tenon plugins [list] [--json]\n"
+    "       tenon plugins show NAME [--json]\n"
+    "       tenon plugins check [NAME] [--json]\n"
+    "\n"
+    "Plugins found in plugins.d, their states and the reasons.\n"
+    "\n"
+    "  list    every file; opens none\n"
+    "  show    all about one, which is loaded for it\n"
+    "  check   load all (or one) afresh in a child process, then here; lifts a quarantine that is no longer\n"
+    "          justified. Exit code 1 when one cannot be used\n"
+    "  --json  an array of objects (show: one object)\n"
+    "\n"
+    "NAME is weights-gguf, 50-weights-gguf.plugin or weights:gguf.\n";
+
+enum action { LIST, SHOW, CHECK };
+
+struct options {
+    enum action action;
+    const char *name; /* NULL: all */
+    bool json, help;
+};
+
+struct session {
+    struct tn_registry *registry;
+    struct tn_threads *threads;
+};
+
+/* ---- JSON --------------------------------------------------------------------------------------------------- */
+
+/* Of every helper here: false when out of memory, which the caller reports once. */
+static bool put_text(cJSON *object, const char *key, const char *text)
+{
+    return (text != NULL ? cJSON_AddStringToObject(object, key, text) : cJSON_AddNullToObject(object, key)) != NULL;
+}
+
+static bool append_text(cJSON *array, const char *text)
+{
+    cJSON *item = cJSON_CreateString(text);
+    if (cJSON_AddItemToArray(array, item))
+        return true;
+    cJSON_Delete(item);
+    return false;
+}
+
+static bool put_list(cJSON *object, const char *key, const struct tn_strlist *list)
+{
+    cJSON *array = cJSON_AddArrayToObject(object, key);
+    bool ok = array != NULL;
+    for (uint32_t i = 0; ok && i < list->n; i++)
+        ok = append_text(array, list->items[i]);
+    return ok;
+}
+
+static bool put_summary(cJSON *o, const struct tn_plugin_info *p)
+{
+    return put_text(o, "file", p->file) && put_text(o, "name", p->name) &&
+           put_text(o, "state", tn_plugin_state_text(p->state)) && put_text(o, "reason", p->reason) &&
+           put_text(o, "id", p->id) && put_text(o, "version", p->version) && put_text(o, "library", p->library) &&
+           put_list(o, "provides", &p->manifest->provides) && put_list(o, "paths", &p->manifest->paths) &&
+           cJSON_AddBoolToObject(o, "critical", p->manifest->critical) != NULL &&
+           cJSON_AddNumberToObject(o, "priority", p->manifest->priority) != NULL &&
+           cJSON_AddBoolToObject(o, "static", p->is_static) != NULL;
+}
+
+static bool put_item(cJSON *array, const struct tn_item *item)
+{
+    cJSON *o = cJSON_CreateObject();
+    if (!cJSON_AddItemToArray(array, o)) {
+        cJSON_Delete(o);
+        return false;
+    }
+    cJSON *keys = cJSON_AddArrayToObject(o, "keys");
+    bool ok = keys != NULL && put_text(o, "iface", item->iface) && put_text(o, "name", item->name) &&
+              cJSON_AddNumberToObject(o, "priority", item->priority) != NULL;
+    for (const char *const *k = item->keys; ok && k != NULL && *k != NULL; k++)
+        ok = append_text(keys, *k);
+    return ok;
+}
+
+static bool put_details(cJSON *o, const struct tn_plugin_info *p)
+{
+    const struct tn_map *settings = &p->manifest->settings;
+    const struct tn_descriptor *d = p->descriptor;
+    cJSON *set = cJSON_AddObjectToObject(o, "settings");
+    bool ok = set != NULL && put_list(o, "arch", &p->manifest->arch) && put_list(o, "needs", &p->manifest->needs);
+    for (uint32_t i = 0; ok && i < settings->n; i++)
+        ok = put_text(set, settings->entries[i].key, settings->entries[i].value);
+    if (d == NULL || !ok)
+        return ok;
+    cJSON *items = cJSON_AddArrayToObject(o, "items");
+    ok = items != NULL && put_text(o, "vendor", d->plugin.vendor) && put_text(o, "license", d->plugin.license) &&
+         put_text(o, "url", d->plugin.url) && put_text(o, "description", d->plugin.description);
+    for (uint32_t i = 0; ok && i < d->n_items; i++)
+        ok = put_item(items, &d->items[i]);
+    return ok;
+}
+
+/* Print and delete. The exit code. */
+static int print_json(cJSON *json, bool ok)
+{
+    char *text = ok ? cJSON_Print(json) : NULL;
+    int code = EXIT_SUCCESS;
+    if (text == NULL || puts(text) < 0 || fflush(stdout) != 0) {
+        tn_log(TENON_LOG_ERROR, "plugins", "cannot print: out of memory, or standard output is closed");
+        code = EXIT_FAILURE;
+    }
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return code;
+}
+
+/* ---- text --------------------------------------------------------------------------------------------------- */
+
+static void print_words(const char *label, const struct tn_strlist *list)
+{
+    if (list->n == 0)
+        return;
+    printf("%-12s", label);
+    for (uint32_t i = 0; i < list->n; i++)
+        printf("%s%s", i > 0 ? " " : "", list->items[i]);
+    putchar('\n');
+}
+
+static void print_row(const struct tn_plugin_info *p)
+{
+    char provides[256] = "";
+    size_t n = 0;
+    for (uint32_t i = 0; i < p->manifest->provides.n && n < sizeof provides; i++)
+        n += (size_t)snprintf(provides + n, sizeof provides - n, "%s%s", i > 0 ? " " : "",
+                              p->manifest->provides.items[i]); /* cutting is fine in a table */
+    printf("%-28s %-11s %s\n", p->file, tn_plugin_state_text(p->state), provides);
+    if (p->reason[0] != '\0')
+        printf("    %s\n", p->reason);
+}
+
+static void print_line(const char *label, const char *text)
+{
+    if (text != NULL && text[0] != '\0')
+        printf("%-12s%s\n", label, text);
+}
+
+static void print_items(const struct tn_descriptor *d)
+{
+    for (uint32_t i = 0; i < d->n_items; i++) {
+        printf("%-12s%s %s, priority %u", "item", d->items[i].iface, d->items[i].name, d->items[i].priority);
+        for (const char *const *k = d->items[i].keys; k != NULL && *k != NULL; k++)
+            printf("%s%s", k == d->items[i].keys ? ", keys " : " ", *k);
+        putchar('\n');
+    }
+}
+
+static void print_details(const struct tn_plugin_info *p)
+{
+    const struct tn_manifest *m = p->manifest;
+    print_line("file", p->file);
+    print_line("state", tn_plugin_state_text(p->state));
+    print_line("reason", p->reason);
+    print_line("id", p->id);
+    print_line("version", p->version);
+    print_line("library", p->is_static ? "linked into this build" : p->library);
+    print_words("provides", &m->provides);
+    print_words("arch", &m->arch);
+    print_words("needs", &m->needs);
+    print_words("manifests", &m->paths);
+    printf("%-12s%s\n%-12s%u\n", "critical", m->critical ? "yes" : "no", "priority", m->priority);
+    for (uint32_t i = 0; i < m->settings.n; i++)
+        printf("%-12s%s = %s\n", "setting", m->settings.entries[i].key, (const char *)m->settings.entries[i].value);
+    if (p->descriptor == NULL)
+        return;
+    print_line("vendor", p->descriptor->plugin.vendor);
+    print_line("license", p->descriptor->plugin.license);
+    print_line("url", p->descriptor->plugin.url);
+    print_line("description", p->descriptor->plugin.description);
+    print_items(p->descriptor);
+}
+
+/* ---- actions ------------------------------------------------------------------------------------------------ */
+
+static bool is_called(const struct tn_plugin_info *p, const char *name)
+{
+    size_t n = strlen(name);
+    return strcmp(p->name, name) == 0 || strcmp(p->file, name) == 0 || (p->id != NULL && strcmp(p->id, name) == 0) ||
+           tn_strlist_has(&p->manifest->provides, name) ||
+           (strncmp(p->file, name, n) == 0 && strcmp(p->file + n, TN_MANIFEST_SUFFIX) == 0);
+}
+
+/* One it is meant to be able to use. */
+static bool is_wanted(const struct tn_plugin_info *p)
+{
+    return p->state != TN_PLUGIN_DISABLED && p->state != TN_PLUGIN_MASKED && p->state != TN_PLUGIN_SKIPPED;
+}
+
+/* Plugin i as the action shows it: found, loaded, or checked (ret_ok: it passed). */
+static void visit(struct session *s, enum action action, uint32_t i, struct tn_plugin_info *ret, bool *ret_ok,
+                  struct tenon_err *err)
+{
+    int32_t rc = TENON_OK;
+    if (action == SHOW)
+        (void)tn_registry_load(s->registry, i, err); /* shown with its reason */
+    else if (action == CHECK)
+        rc = tn_registry_check(s->registry, i, err);
+    (void)tn_registry_at(s->registry, i, ret); /* i is in range */
+    *ret_ok = rc == TENON_OK || !is_wanted(ret);
+    if (!*ret_ok && ret->state == TN_PLUGIN_LOADED)
+        ret->reason = err->message; /* loaded, but not what its manifest says */
+}
+
+static int fail_unknown(const char *name)
+{
+    tn_log(TENON_LOG_ERROR, "plugins", "%s: no plugin is called so: `tenon plugins list` shows those there are", name);
+    return EXIT_FAILURE;
+}
+
+static int walk(struct session *s, const struct options *o)
+{
+    struct tn_plugin_info p;
+    bool written = true, all_ok = true;
+    uint32_t n_shown = 0;
+    cJSON *array = o->json ? cJSON_CreateArray() : NULL;
+    for (uint32_t i = 0; tn_registry_at(s->registry, i, &p); i++) {
+        struct tenon_err err = TENON_ERR_INIT;
+        bool ok;
+        if (o->name != NULL && !is_called(&p, o->name))
+            continue;
+        visit(s, o->action, i, &p, &ok, &err);
+        all_ok = all_ok && ok;
+        if (o->json) {
+            cJSON *object = cJSON_CreateObject();
+            written = written && put_summary(object, &p) && (o->action != SHOW || put_details(object, &p));
+            if (!cJSON_AddItemToArray(array, object)) {
+                cJSON_Delete(object);
+                written = false;
+            }
+        } else if (o->action == SHOW) {
+            print_details(&p);
+        } else {
+            print_row(&p);
+        }
+        n_shown++;
+        if (o->action == SHOW)
+            break;
+    }
+    if (o->name != NULL && n_shown == 0) {
+        cJSON_Delete(array);
+        return fail_unknown(o->name);
+    }
+    if (o->json) {
+        cJSON *json = o->action == SHOW ? cJSON_DetachItemFromArray(array, 0) : array;
+        if (json != array)
+            cJSON_Delete(array);
+        if (print_json(json, written) != EXIT_SUCCESS)
+            return EXIT_FAILURE;
+    } else if (n_shown == 0) {
+        tn_log(TENON_LOG_ERROR, "plugins", "none found: install one, or give its directory by TENON_PLUGIN_PATH_ADD");
+    }
+    return all_ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Plugins meet the services they would meet in earnest. */
+static int32_t open_session(struct session *s, struct tenon_err *err)
+{
+    int32_t rc = tn_registry_create(&s->registry, err);
+    if (rc == TENON_OK)
+        rc = tn_threads_create(0, &s->threads, err);
+    if (rc == TENON_OK)
+        rc = tn_registry_set_service(s->registry, TENON_THREADS_SERVICE, tn_threads_service(s->threads), err);
+    return rc;
+}
+
+static bool parse(int argc, char **argv, struct options *ret)
+{
+    int n_words = 0;
+    *ret = (struct options){.action = LIST};
+    for (int i = 1; i < argc; i++) {
+        const char *a = argv[i];
+        if (strcmp(a, "--json") == 0)
+            ret->json = true;
+        else if (strcmp(a, "--help") == 0 || strcmp(a, "-h") == 0)
+            ret->help = true;
+        else if (a[0] == '-')
+            return false;
+        else if (++n_words == 1 && strcmp(a, "show") == 0)
+            ret->action = SHOW;
+        else if (n_words == 1 && strcmp(a, "check") == 0)
+            ret->action = CHECK;
+        else if (n_words == 2 && ret->action != LIST)
+            ret->name = a;
+        else if (n_words != 1 || strcmp(a, "list") != 0)
+            return false;
+    }
+    return ret->help || ret->action != SHOW || ret->name != NULL;
+}
+
+int tn_cmd_plugins(int argc, char **argv)
+{
+    struct options options;
+    struct session session = {0};
+    struct tenon_err err = TENON_ERR_INIT;
+    int code = EXIT_FAILURE;
+    if (!parse(argc, argv, &options)) {
+        fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    if (options.help) {
+        fputs(usage, stdout);
+        return EXIT_SUCCESS;
+    }
+    if (open_session(&session, &err) == TENON_OK)
+        code = walk(&session, &options);
+    else
+        tn_log_err("plugins", &err);
+    tn_registry_destroy(session.registry);
+    tn_threads_destroy(session.threads);
+    if (fflush(stdout) != 0 && code == EXIT_SUCCESS)
+        code = EXIT_FAILURE;
+    return code;
+}
