@@ -43,7 +43,8 @@ struct cpu_step {
     bool gated;
     bool quantised; /* some weight wants int8 activations */
     uint32_t w[CPU_GROUP_MAX], bias[CPU_GROUP_MAX], outs[CPU_GROUP_MAX];
-    uint64_t gate_offset; /* gated: scratch of y_1, [rows, N] f32 */
+    uint64_t gate_offset;   /* gated: scratch of y_1, [rows, N] f32 */
+    uint64_t hidden_offset; /* gated: scratch of the result; the down step after it reads it when its x is TENON_NO_VALUE */
     /* ATTENTION */
     uint32_t k, v, slot, state, sink, position, seq_of_token, context_len, block_table;
     int32_t rope_q, rope_k; /* index into the plan's ropes, -1: none */

@@ -1,0 +1,48 @@
+/* claims.c - what the CPU backend says it can run: nodes of a graph, and encodings of weights by their digest. */
+#include "device.h"
+
+static bool has_kernel(const struct tenon_device *dev, uint32_t op)
+{
+    switch (op) {
+    case TENON_OPN_GATHER: case TENON_OPN_MATMUL: case TENON_OPN_RMS_NORM: case TENON_OPN_ADD: case TENON_OPN_MUL:
+    case TENON_OPN_UNARY: case TENON_OPN_AFFINE: case TENON_OPN_SOFTCAP: case TENON_OPN_RESHAPE: case TENON_OPN_ROPE:
+    case TENON_OPN_KV_STORE:
+        return true;
+    case TENON_OPN_ATTENTION: case TENON_OPN_GATED_FFN: case TENON_OPN_ADD_NORM:
+        return dev->claims;
+    default:
+        return false;
+    }
+}
+
+int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, const struct tenon_weight_binding *weights,
+                  uint32_t n_weights, uint32_t weight_stride, struct tenon_claim *claims, uint32_t claim_stride, struct tenon_err *err)
+{
+    (void)weights;
+    (void)n_weights;
+    (void)weight_stride;
+    (void)err;
+    for (uint32_t i = 0; i < graph->n_nodes; i++) {
+        const struct tenon_node *n = tenon_graph_node(graph, i);
+        struct tenon_claim c = { .struct_size = sizeof c, .level = TENON_CLAIM_NATIVE, .cost = 1.0f };
+        if (!has_kernel(dev, tenon_op_find(n->op))) {
+            c.level = TENON_CLAIM_NO;
+            c.cost = 0.0f;
+            (void)snprintf(c.reason, sizeof c.reason, "%s has no kernel in the CPU backend yet", n->op);
+        }
+        memcpy((char *)claims + (uint64_t)i * claim_stride, &c, claim_stride < sizeof c ? claim_stride : sizeof c);
+    }
+    return 0;
+}
+
+int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_binding *weight, int32_t *ret_rung,
+                         uint64_t *ret_pack_bytes, struct tenon_err *err)
+{
+    (void)dev;
+    if (cpu_encoding_find(weight->encoding->digest) == NULL)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, weight->name,
+                          "the CPU backend has no kernel for encoding %s (digest %.12s)", weight->encoding->id, weight->encoding->digest);
+    *ret_rung = TENON_RUNG_NATIVE;
+    *ret_pack_bytes = 0;
+    return 0;
+}

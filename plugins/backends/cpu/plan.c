@@ -1,0 +1,470 @@
+/* plan.c - compiles a graph for the CPU: binds weights, cuts blocks into steps (fuse.c) and lays out scratch memory.
+ *
+ * Layout of scratch: carry (two sides, what blocks hand on), values read across blocks, then one region that all blocks use in
+ * turn, rope tables, the shared prepared activations, and private memory per thread. [any-thread], once per load. */
+#include <stdlib.h>
+
+#include "plan.h"
+
+int64_t cpu_elements(const struct tenon_value *v, const struct tenon_dims *dims)
+{
+    int64_t n = 1;
+    for (uint32_t i = 0; i < v->rank; i++)
+        n *= tenon_dim_value(&v->dims[i], dims);
+    return n;
+}
+
+int64_t cpu_cols(const struct tenon_value *v, const struct tenon_dims *dims)
+{
+    return v->rank == 0 ? 1 : tenon_dim_value(&v->dims[v->rank - 1], dims);
+}
+
+int64_t cpu_rows(const struct tenon_value *v, const struct tenon_dims *dims)
+{
+    int64_t n = 1;
+    for (uint32_t i = 0; i + 1 < v->rank; i++)
+        n *= tenon_dim_value(&v->dims[i], dims);
+    return n;
+}
+
+static uint64_t align_up(uint64_t n)
+{
+    return (n + CPU_ALIGN - 1) / CPU_ALIGN * CPU_ALIGN;
+}
+
+/* ---- weights ---- */
+
+/* A vector as floats: where it is, or decoded into memory of the plan. */
+static int32_t bind_vector(struct tenon_executable *exe, struct cpu_weight *w, struct tenon_err *err)
+{
+    if (w->m.format == CPU_F32 && (uintptr_t)w->m.data % sizeof(float) == 0) {
+        w->f32 = (const float *)(const void *)w->m.data;
+        return 0;
+    }
+    w->owned = malloc((size_t)w->m.cols * sizeof(float));
+    if (w->owned == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, w->name, "no memory for a vector of %lld", (long long)w->m.cols);
+    cpu_decode_row(w->m.format, w->m.data, w->m.cols, w->owned);
+    exe->host_bytes += (uint64_t)w->m.cols * sizeof(float);
+    w->f32 = w->owned;
+    return 0;
+}
+
+static int32_t bind_weight(struct tenon_executable *exe, const struct tenon_weight_binding *b, struct cpu_weight *w, struct tenon_err *err)
+{
+    const struct cpu_encoding *e = cpu_encoding_find(b->encoding->digest);
+    uint64_t rows = 1;
+    const uint8_t *data = cpu_span_data(&b->planes[0]);
+    if (e == NULL)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, b->name, "no kernel for encoding %s", b->encoding->id);
+    if (b->rank == 0 || b->rank > TENON_TENSOR_DIMS || b->n_planes != 1 || data == NULL)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "not one plane of a tensor");
+    for (uint32_t i = 0; i + 1 < b->rank; i++)
+        if (__builtin_mul_overflow(rows, b->dims[i], &rows))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "its dims overflow");
+    uint64_t cols = b->dims[b->rank - 1], need = tenon_encoding_plane_bytes(b->encoding, 0, rows, cols);
+    if (need == UINT64_MAX || need > b->planes[0].size || rows == 0 || cols == 0 || rows > INT32_MAX || cols > INT32_MAX)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "%llu x %llu in %s does not fit %llu bytes", (unsigned long long)rows,
+                          (unsigned long long)cols, b->encoding->id, (unsigned long long)b->planes[0].size);
+    w->m = (struct cpu_matrix){ data, (int64_t)rows, (int64_t)cols, (int64_t)(need / rows), e->format };
+    w->name = b->name;
+    return b->rank == 1 ? bind_vector(exe, w, err) : 0;
+}
+
+/* Bindings of one WEIGHT value, its layers one after the other. */
+static int32_t bind_value(struct tenon_executable *exe, const struct tenon_compile_args *args, uint32_t value, struct tenon_err *err)
+{
+    const struct tenon_value *v = tenon_graph_value(exe->graph, value);
+    uint32_t base = exe->n_weights, found = 0;
+    exe->weight_base[value] = base;
+    for (uint32_t i = 0; i < args->n_weights; i++) {
+        struct tenon_weight_binding b;
+        TENON_COPY_IN(&b, (const char *)args->weights + (uint64_t)i * args->weight_stride);
+        if (b.weight != v->index)
+            continue;
+        uint32_t at = v->layered && b.layer > 0 ? (uint32_t)b.layer : 0;
+        if (base + at >= args->n_weights + exe->graph->n_values)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b.name, "layer %d is out of range", (int)b.layer);
+        int32_t status = bind_weight(exe, &b, &exe->weights[base + at], err);
+        if (status != 0)
+            return status;
+        found++;
+        if (base + at + 1 > exe->n_weights)
+            exe->n_weights = base + at + 1;
+    }
+    if (found == 0 || found != exe->n_weights - base)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, v->name, "bound for %u of %u layers", found, exe->n_weights - base);
+    return 0;
+}
+
+/* ---- homes ---- */
+
+static int32_t set_rets(struct tenon_executable *exe, uint32_t block, bool last, struct tenon_err *err)
+{
+    const struct tenon_block *b = tenon_graph_block(exe->graph, block);
+    if (b->n_rets > CPU_MAX_OUTPUTS)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, b->name, "more than %u values handed on", CPU_MAX_OUTPUTS);
+    for (uint32_t i = 0; i < b->n_rets; i++) {
+        uint32_t root = cpu_root(exe, b->rets[i]);
+        const struct tenon_value *v = tenon_graph_value(exe->graph, root);
+        if (v->kind != TENON_VALUE_NODE || v->block != block || exe->homes[root].place != CPU_PLACE_SCRATCH)
+            return tenon_fail(err, TENON_E_UNIMPLEMENTED, b->name, "ret %u is not computed by the block, or twice a ret", i);
+        exe->homes[root] = (struct cpu_home){ last ? CPU_PLACE_OUTPUT : CPU_PLACE_CARRY, i, 0 };
+    }
+    if (!last && b->n_rets > exe->n_carry)
+        exe->n_carry = b->n_rets;
+    return 0;
+}
+
+static int32_t set_homes(struct tenon_executable *exe, struct tenon_err *err)
+{
+    const struct tenon_graph *g = exe->graph;
+    uint32_t last = g->order[g->n_order - 1].block;
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        const struct tenon_value *v = tenon_graph_value(g, i);
+        struct cpu_home *h = &exe->homes[i];
+        if (v->kind == TENON_VALUE_INPUT)
+            *h = (struct cpu_home){ CPU_PLACE_INPUT, v->index, 0 };
+        else if (v->kind == TENON_VALUE_ARG)
+            *h = (struct cpu_home){ CPU_PLACE_ARG, v->index, 0 };
+        else if (v->kind == TENON_VALUE_NODE && tenon_op_find(tenon_graph_node(g, v->producer)->op) == TENON_OPN_RESHAPE)
+            *h = (struct cpu_home){ CPU_PLACE_ALIAS, tenon_graph_node(g, v->producer)->in[0], 0 };
+        else if (v->kind == TENON_VALUE_NODE && v->dtype != TENON_DTYPE_STATE)
+            h->place = CPU_PLACE_SCRATCH;
+    }
+    for (uint32_t i = 0; i < g->n_blocks; i++) {
+        int32_t status = set_rets(exe, i, i == last, err);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+/* ---- memory ---- */
+
+/* A stretch of the block region that is in use for steps first..last. */
+struct interval {
+    uint32_t first, last;
+    uint64_t size, *offset;
+};
+
+struct layout {
+    struct tenon_executable *exe;
+    struct interval *list; /* [capacity] */
+    uint32_t n, block;
+    uint64_t base, end; /* of the block region */
+};
+
+static uint64_t value_bytes(const struct tenon_executable *exe, uint32_t v)
+{
+    return align_up((uint64_t)cpu_elements(tenon_graph_value(exe->graph, v), &exe->bucket) * sizeof(float));
+}
+
+static bool step_reads(const struct tenon_executable *exe, const struct cpu_step *s, uint32_t v)
+{
+    const uint32_t ins[] = { s->x, s->b, s->norm.on ? s->norm.x : TENON_NO_VALUE, s->k, s->v };
+    for (uint32_t i = 0; i < sizeof ins / sizeof ins[0]; i++)
+        if (ins[i] != TENON_NO_VALUE && cpu_root(exe, ins[i]) == v)
+            return true;
+    return false;
+}
+
+/* The last step of the block that reads v, or `from`. */
+static uint32_t last_read(const struct tenon_executable *exe, uint32_t block, uint32_t v, uint32_t from)
+{
+    uint32_t last = from, end = exe->block_first[block] + exe->block_steps[block];
+    for (uint32_t i = from; i < end; i++)
+        if (step_reads(exe, &exe->steps[i], v))
+            last = i;
+    return last;
+}
+
+static bool read_elsewhere(const struct tenon_executable *exe, uint32_t block, uint32_t v)
+{
+    for (uint32_t b = 0; b < exe->graph->n_blocks; b++)
+        for (uint32_t i = 0; b != block && i < exe->block_steps[b]; i++)
+            if (step_reads(exe, &exe->steps[exe->block_first[b] + i], v))
+                return true;
+    return false;
+}
+
+/* Lowest gap between stretches in use at the same time; earlier intervals are placed already. */
+static void place(struct layout *l, uint32_t at)
+{
+    struct interval *me = &l->list[at];
+    uint64_t offset = l->base;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (uint32_t i = 0; i < at; i++) {
+            const struct interval *o = &l->list[i];
+            if (o->last >= me->first && me->last >= o->first && *o->offset < offset + me->size && offset < *o->offset + o->size) {
+                offset = *o->offset + o->size;
+                moved = true;
+            }
+        }
+    }
+    *me->offset = offset;
+    if (offset + me->size > l->end)
+        l->end = offset + me->size;
+}
+
+static void want(struct layout *l, uint32_t first, uint32_t last, uint64_t size, uint64_t *offset)
+{
+    l->list[l->n] = (struct interval){ first, last, size, offset };
+    place(l, l->n++);
+}
+
+static void want_value(struct layout *l, uint32_t step, uint32_t v)
+{
+    if (v != TENON_NO_VALUE && l->exe->homes[v].place == CPU_PLACE_SCRATCH && l->exe->homes[v].offset == UINT64_MAX)
+        want(l, step, last_read(l->exe, l->block, v, step), value_bytes(l->exe, v), &l->exe->homes[v].offset);
+}
+
+static uint32_t outputs(const struct cpu_step *s, uint32_t *v)
+{
+    uint32_t n = 0;
+    v[n++] = s->out;
+    for (uint32_t i = 0; i < s->n; i++)
+        v[n++] = s->outs[i];
+    return n;
+}
+
+static int64_t step_rows(const struct tenon_executable *exe, const struct cpu_step *s)
+{
+    return cpu_rows(tenon_graph_value(exe->graph, s->gated ? s->x : s->outs[0]), &exe->bucket);
+}
+
+static void layout_block(struct layout *l)
+{
+    struct tenon_executable *exe = l->exe;
+    uint32_t v[CPU_GROUP_MAX + 1];
+    l->n = 0;
+    for (uint32_t i = 0; i < exe->block_steps[l->block]; i++) {
+        uint32_t at = exe->block_first[l->block] + i;
+        struct cpu_step *s = &exe->steps[at];
+        for (uint32_t j = outputs(s, v); j-- > 0;)
+            want_value(l, at, v[j]);
+        if (s->kind == CPU_STEP_MATMUL && s->gated) {
+            uint64_t bytes = align_up((uint64_t)(step_rows(exe, s) * exe->weights[exe->weight_base[s->w[0]]].m.rows) * sizeof(float));
+            want(l, at, at + 1, bytes, &s->hidden_offset);
+            want(l, at, at, s->n > 1 ? bytes : 0, &s->gate_offset);
+        }
+        if (s->kind == CPU_STEP_MATMUL && s->x == TENON_NO_VALUE)
+            s->hidden_offset = exe->steps[at - 1].hidden_offset;
+    }
+}
+
+static uint64_t layout_carry(struct tenon_executable *exe)
+{
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < exe->n_carry; i++) {
+        uint64_t size = 0;
+        for (uint32_t v = 0; v < exe->graph->n_values; v++)
+            if (exe->homes[v].place == CPU_PLACE_CARRY && exe->homes[v].index == i && value_bytes(exe, v) > size)
+                size = value_bytes(exe, v);
+        for (uint32_t side = 0; side < 2; side++, end += size)
+            exe->carry_offset[side][i] = end;
+    }
+    return end;
+}
+
+/* Values that another block reads stay for the whole execution. */
+static uint64_t layout_lasting(struct tenon_executable *exe, uint64_t end)
+{
+    for (uint32_t v = 0; v < exe->graph->n_values; v++) {
+        struct cpu_home *h = &exe->homes[v];
+        if (h->place != CPU_PLACE_SCRATCH)
+            continue;
+        h->offset = UINT64_MAX;
+        if (read_elsewhere(exe, tenon_graph_value(exe->graph, v)->block, v)) {
+            h->offset = end;
+            end += value_bytes(exe, v);
+        }
+    }
+    return end;
+}
+
+static uint64_t layout_activations(struct tenon_executable *exe, uint64_t end)
+{
+    uint64_t q_bytes = 0, attn = 0;
+    for (uint32_t i = 0; i < exe->n_steps; i++) {
+        const struct cpu_step *s = &exe->steps[i];
+        if (s->kind == CPU_STEP_ATTENTION) {
+            uint64_t bytes = (uint64_t)cpu_attn_scratch_bytes(s->k_dim, s->v_dim);
+            attn = bytes > attn ? bytes : attn;
+        }
+        if (s->kind != CPU_STEP_MATMUL)
+            continue;
+        int64_t k = exe->weights[exe->weight_base[s->w[0]]].m.cols, rows = step_rows(exe, s);
+        uint64_t x = align_up((uint64_t)(rows * k) * sizeof(float)), q = s->quantised ? (uint64_t)cpu_act_bytes(rows, k) : 0;
+        if (s->norm.on && x > exe->act_x_bytes)
+            exe->act_x_bytes = x;
+        q_bytes = q > q_bytes ? q : q_bytes;
+        exe->max_k = (uint64_t)k > exe->max_k ? (uint64_t)k : exe->max_k;
+    }
+    exe->shared_act_offset = end;
+    end = align_up(end + exe->act_x_bytes + q_bytes);
+    exe->thread_offset = end;
+    uint64_t k = (exe->max_k + 31) / 32 * 32;
+    exe->thread_act_bytes = align_up(CPU_SMALL_ROWS * k * sizeof(float)) + align_up((uint64_t)cpu_act_bytes(CPU_SMALL_ROWS, (int64_t)k));
+    exe->thread_bytes = exe->thread_act_bytes + CPU_MATMUL_SCRATCH + align_up(attn);
+    return end + exe->n_threads * exe->thread_bytes;
+}
+
+static int32_t layout_scratch(struct tenon_executable *exe, struct tenon_err *err)
+{
+    struct layout l = { .exe = exe };
+    uint64_t end = layout_lasting(exe, layout_carry(exe));
+    l.list = calloc((size_t)exe->n_steps * (CPU_GROUP_MAX + 3) + 1, sizeof *l.list);
+    if (l.list == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory to lay out the plan");
+    l.base = l.end = end;
+    for (l.block = 0; l.block < exe->graph->n_blocks; l.block++)
+        layout_block(&l);
+    free(l.list);
+    end = l.end;
+    for (uint32_t i = 0; i < exe->n_ropes; i++) {
+        exe->ropes[i].table_offset = end;
+        end += align_up((uint64_t)(exe->bucket.sym[TENON_SYM_T] * exe->ropes[i].rope.n_rot) * sizeof(float));
+    }
+    exe->scratch_bytes = layout_activations(exe, end);
+    return 0;
+}
+
+/* ---- compile ---- */
+
+static int32_t allocate(struct tenon_executable *exe, const struct tenon_compile_args *args, struct tenon_err *err)
+{
+    const struct tenon_graph *g = exe->graph;
+    exe->steps = calloc((size_t)g->n_nodes * 2 + 1, sizeof *exe->steps);
+    exe->block_first = calloc(g->n_blocks, sizeof *exe->block_first);
+    exe->block_steps = calloc(g->n_blocks, sizeof *exe->block_steps);
+    exe->homes = calloc(g->n_values, sizeof *exe->homes);
+    exe->weights = calloc((size_t)args->n_weights + g->n_values, sizeof *exe->weights);
+    exe->weight_base = calloc(g->n_values, sizeof *exe->weight_base);
+    exe->ropes = calloc(g->n_nodes + 1, sizeof *exe->ropes);
+    exe->states = calloc(args->n_states + 1, sizeof *exe->states);
+    exe->layouts = calloc(args->n_states + 1, sizeof *exe->layouts);
+    exe->kvs = calloc(args->n_states + 1, sizeof *exe->kvs);
+    if (exe->steps == NULL || exe->block_first == NULL || exe->block_steps == NULL || exe->homes == NULL || exe->weights == NULL ||
+        exe->weight_base == NULL || exe->ropes == NULL || exe->states == NULL || exe->layouts == NULL || exe->kvs == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for the plan");
+    return 0;
+}
+
+static int32_t check_args(const struct tenon_compile_args *args, struct tenon_err *err)
+{
+    if (args->graph == NULL || args->graph->n_order == 0 || args->n_buckets == 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "cpu", "compile needs a graph with an order and a bucket");
+    if (args->graph->n_inputs > CPU_MAX_INPUTS || args->n_states > CPU_MAX_INPUTS)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "cpu", "more than %u inputs or states", CPU_MAX_INPUTS);
+    for (uint32_t i = TENON_SYM_T; i < TENON_SYM_COUNT; i++)
+        if (args->buckets->sym[i] < 0 || args->buckets->sym[i] > INT32_MAX)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "cpu", "bucket bound %u is %lld", i, (long long)args->buckets->sym[i]);
+    return 0;
+}
+
+static void copy_states(struct tenon_executable *exe, const struct tenon_compile_args *args)
+{
+    exe->n_states = args->n_states;
+    for (uint32_t i = 0; i < args->n_states; i++) {
+        TENON_COPY_IN(&exe->states[i], args->states[i]);
+        TENON_COPY_IN(&exe->layouts[i], (const char *)args->layouts + (uint64_t)i * args->layout_stride);
+        cpu_state_kv(&exe->states[i], args->kv_encodings[i], &exe->kvs[i]);
+    }
+}
+
+static int32_t make_ropes(struct tenon_executable *exe, struct tenon_err *err)
+{
+    for (uint32_t i = 0; i < exe->n_ropes; i++) {
+        struct cpu_rope_use *r = &exe->ropes[i];
+        if (r->rope.n_rot <= 0 || r->rope.n_rot % 2 != 0 || r->rope.n_rot > 65536)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "cpu", "rope over %d elements", (int)r->rope.n_rot);
+        r->freq = malloc((size_t)r->rope.n_rot / 2 * sizeof *r->freq);
+        if (r->freq == NULL)
+            return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for rope frequencies");
+        cpu_rope_freqs(&r->rope, r->freq);
+    }
+    return 0;
+}
+
+static int32_t build(struct tenon_executable *exe, const struct tenon_compile_args *args, struct tenon_err *err)
+{
+    const struct tenon_graph *g = exe->graph;
+    int32_t status = allocate(exe, args, err);
+    for (uint32_t v = 0; status == 0 && v < g->n_values; v++) {
+        exe->weight_base[v] = CPU_NO_STEP;
+        if (tenon_graph_value(g, v)->kind == TENON_VALUE_WEIGHT)
+            status = bind_value(exe, args, v, err);
+    }
+    if (status == 0)
+        status = set_homes(exe, err);
+    if (status == 0)
+        copy_states(exe, args);
+    for (uint32_t b = 0; status == 0 && b < g->n_blocks; b++)
+        status = cpu_fuse_block(exe, b, err);
+    if (status == 0)
+        status = make_ropes(exe, err);
+    if (status == 0)
+        status = layout_scratch(exe, err);
+    for (uint32_t i = 0; status == 0 && i < g->n_order; i++)
+        exe->n_tickets += exe->block_steps[g->order[i].block];
+    return status;
+}
+
+int32_t cpu_compile(struct tenon_device *dev, const struct tenon_compile_args *foreign, struct tenon_executable **ret,
+                    struct tenon_err *err)
+{
+    struct tenon_compile_args args;
+    TENON_COPY_IN(&args, foreign);
+    int32_t status = check_args(&args, err);
+    if (status != 0)
+        return status;
+    struct tenon_executable *exe = calloc(1, sizeof *exe);
+    if (exe == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for the plan");
+    exe->dev = dev;
+    exe->graph = args.graph;
+    exe->n_threads = dev->plugin->threads->count(dev->plugin->threads->ctx);
+    TENON_COPY_IN(&exe->bucket, args.buckets);
+    status = build(exe, &args, err);
+    if (status != 0) {
+        cpu_executable_free(exe);
+        return status;
+    }
+    *ret = exe;
+    return 0;
+}
+
+int32_t cpu_executable_info(struct tenon_executable *exe, struct tenon_executable_info *ret)
+{
+    *ret = (struct tenon_executable_info){
+        .struct_size = sizeof *ret,
+        .act = TENON_DTYPE_F32,
+        .scratch_bytes = exe->scratch_bytes,
+        .host_bytes = exe->host_bytes,
+        .n_stages = exe->n_tickets,
+    };
+    return 0;
+}
+
+void cpu_executable_free(struct tenon_executable *exe)
+{
+    if (exe == NULL)
+        return;
+    for (uint32_t i = 0; i < exe->n_weights; i++)
+        free(exe->weights[i].owned);
+    for (uint32_t i = 0; i < exe->n_ropes; i++)
+        free(exe->ropes[i].freq);
+    free(exe->steps);
+    free(exe->block_first);
+    free(exe->block_steps);
+    free(exe->homes);
+    free(exe->weights);
+    free(exe->weight_base);
+    free(exe->ropes);
+    free(exe->states);
+    free(exe->layouts);
+    free(exe->kvs);
+    free(exe);
+}
