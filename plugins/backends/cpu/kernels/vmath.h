@@ -46,7 +46,7 @@ INLINE vf vf_tanh(vf x)
     p = vf_fma(p, s, vf_all(0x1.110dfp-3f));
     p = vf_fma(p, s, vf_all(-0x1.555552p-2f));
     vf near = vf_fma(vf_mul(x, s), p, x);
-    return vf_pick(vf_less(a, vf_all(0.625f)), near, vf_or(far, sign));
+    return vf_or(vf_pick(vf_less(a, vf_all(0.625f)), near, far), sign); /* -0 too */
 }
 
 /* x sigmoid(2 z), z = sqrt(2/pi) (x + 0.044715 x^3): the same as x/2 (1 + tanh z). */

@@ -1,0 +1,119 @@
+/* kernel_test.h - what the tests of the CPU kernels share: the levels of this machine, random numbers, guarded memory. */
+#ifndef KERNEL_TEST_H
+#define KERNEL_TEST_H
+
+#include "plugins/backends/cpu/kernels/kernels.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static uint64_t rng_state;
+
+static inline uint32_t rng(void)
+{
+    rng_state ^= rng_state << 13;
+    rng_state ^= rng_state >> 7;
+    rng_state ^= rng_state << 17;
+    return (uint32_t)(rng_state >> 32);
+}
+
+/* Uniform in [-1, 1). */
+static inline float rng_float(void)
+{
+    return (float)(int32_t)rng() * 0x1p-31f;
+}
+
+static inline int64_t rng_below(int64_t n)
+{
+    return (int64_t)(rng() % (uint64_t)n);
+}
+
+/* KERNEL_SEED repeats a run. */
+static inline void seed_tests(const char *name)
+{
+    const char *given = getenv("KERNEL_SEED");
+    rng_state = given != NULL ? strtoull(given, NULL, 0) : 0x9e3779b97f4a7c15u ^ (uint64_t)getpid() << 20;
+    printf("%s: KERNEL_SEED=0x%llx, best level here: %s\n", name, (unsigned long long)rng_state,
+           cpu_kernels_select(CPU_LEVEL_AVX512)->level);
+    fflush(stdout);
+}
+
+/* The kernels of level i, or NULL when this machine does not have it. */
+static inline const struct cpu_kernels *level_at(int i)
+{
+    static const char *const names[] = { "scalar", "avx2", "avx512" };
+    const struct cpu_kernels *k = cpu_kernels_select((enum cpu_level)i);
+    return strcmp(k->level, names[i]) == 0 ? k : NULL;
+}
+
+#define FOR_LEVELS(k) \
+    for (int level_ = CPU_LEVEL_SCALAR; level_ <= CPU_LEVEL_AVX512; level_++) \
+        for (const struct cpu_kernels *k = level_at(level_); k != NULL; k = NULL)
+
+static inline void *aligned(int64_t bytes)
+{
+    void *p = NULL;
+    ck_assert_int_eq(posix_memalign(&p, 64, (size_t)(bytes > 0 ? bytes : 1)), 0);
+    memset(p, 0xa5, (size_t)bytes);
+    return p;
+}
+
+/* Bytes that end at an unreadable page: a load past the end faults. */
+struct guarded {
+    uint8_t *map, *p;
+    size_t size;
+};
+
+static inline struct guarded guarded(int64_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = ((size_t)bytes + page - 1) / page * page + page;
+    struct guarded g = { mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), NULL, size };
+    ck_assert_ptr_ne(g.map, MAP_FAILED);
+    ck_assert_int_eq(mprotect(g.map + size - page, page, PROT_NONE), 0);
+    g.p = g.map + size - page - bytes;
+    return g;
+}
+
+static inline void unguard(struct guarded g)
+{
+    munmap(g.map, g.size);
+}
+
+static inline uint32_t bits_of(float f)
+{
+    uint32_t b;
+    memcpy(&b, &f, sizeof b);
+    return b;
+}
+
+/* Equal to the bit, or both NaN (whose payload depends on the order of operands). */
+static inline bool same(float a, float b)
+{
+    return bits_of(a) == bits_of(b) || (a != a && b != b);
+}
+
+/* Check notes every ck_assert in a file, which costs more than these loops: speak only on failure. */
+#define ENSURE(cond, ...)              \
+    do {                               \
+        if (!(cond))                   \
+            ck_abort_msg(__VA_ARGS__); \
+    } while (0)
+#define ENSURE_THAT(cond) ENSURE(cond, "%s", #cond)
+
+static inline int run_suite(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    int failed;
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
+
+#endif

@@ -1,0 +1,344 @@
+/* test_kernel_attention.c - the cache's pages and attention over them: every level against double precision, and against
+ * itself to the bit for prefill and decode, alone and in a batch, wherever the pages lie. */
+#include "kernel_test.h"
+
+/* Two sequences of `context` tokens each; queries are the last T of each. Pages are shuffled; unwritten slots hold NaN. */
+struct scene {
+    struct cpu_kv kv;
+    struct cpu_attn a;
+    int32_t H, context, T; /* T per sequence */
+    int32_t *table;        /* [2, P] */
+    int32_t *position, *seq;
+    int32_t contexts[2];
+    float *k, *v; /* [2, context, kv_heads, k_dim or v_dim] as stored, after rounding */
+    float *q, *y, *sink;
+    void *scratch;
+    int64_t P, pages;
+};
+
+struct shape {
+    int32_t heads, kv_heads, k_dim, v_dim, context, T;
+};
+
+static void store_all(struct scene *s, const struct cpu_kernels *k)
+{
+    int64_t kn = (int64_t)s->kv.kv_heads * s->kv.k_dim, vn = (int64_t)s->kv.kv_heads * s->kv.v_dim;
+    memset(s->kv.pages, 0xff, (size_t)(s->kv.page_stride * s->pages)); /* NaN in both formats */
+    for (int64_t q = 0; q < 2; q++)
+        for (int64_t c = 0; c < s->context; c++) {
+            int64_t at = q * s->context + c;
+            int64_t slot = (int64_t)s->table[q * s->P + c / CPU_PAGE_TOKENS] * CPU_PAGE_TOKENS + c % CPU_PAGE_TOKENS;
+            k->kv_store(&s->kv, s->k + at * kn, s->v + at * vn, slot);
+        }
+}
+
+static void place_pages(struct scene *s)
+{
+    for (int64_t i = 0; i < 2 * s->P; i++)
+        s->table[i] = (int32_t)i;
+    for (int64_t i = 2 * s->P - 1; i > 0; i--) {
+        int64_t j = rng_below(i + 1);
+        int32_t t = s->table[i];
+        s->table[i] = s->table[j];
+        s->table[j] = t;
+    }
+}
+
+static float *random_halves(int64_t n)
+{
+    float *x = aligned(n * 4);
+    uint16_t *h = aligned(n * 2);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = rng_float() * 2.0f;
+    level_at(0)->f32_to_f16(x, n, h);
+    level_at(0)->f16_to_f32(h, n, x); /* so that both cache formats hold the same numbers */
+    free(h);
+    return x;
+}
+
+static void begin(struct scene *s, struct shape g, bool f16)
+{
+    *s = (struct scene){ .H = g.heads, .context = g.context, .T = g.T };
+    s->kv = (struct cpu_kv){ .kv_heads = g.kv_heads, .k_dim = g.k_dim, .v_dim = g.v_dim, .f16 = f16 };
+    s->P = (g.context + CPU_PAGE_TOKENS - 1) / CPU_PAGE_TOKENS;
+    s->pages = 2 * s->P;
+    s->kv.page_stride = (cpu_kv_page_bytes(&s->kv) + 63) & ~(int64_t)63;
+    s->kv.pages = aligned(s->kv.page_stride * s->pages);
+    s->table = aligned(2 * s->P * 4);
+    s->position = aligned(2 * g.T * 4);
+    s->seq = aligned(2 * g.T * 4);
+    s->contexts[0] = s->contexts[1] = g.context;
+    for (int32_t i = 0; i < 2 * g.T; i++) {
+        s->seq[i] = i / g.T;
+        s->position[i] = g.context - g.T + i % g.T;
+    }
+    place_pages(s);
+    s->k = random_halves(2 * (int64_t)g.context * g.kv_heads * g.k_dim);
+    s->v = random_halves(2 * (int64_t)g.context * g.kv_heads * g.v_dim);
+    s->q = random_halves(2 * (int64_t)g.T * g.heads * g.k_dim);
+    s->y = aligned(2 * (int64_t)g.T * g.heads * g.v_dim * 4);
+    s->sink = random_halves(g.heads);
+    s->scratch = aligned(cpu_attn_scratch_bytes(g.k_dim, g.v_dim));
+    s->a = (struct cpu_attn){ .q = s->q, .y = s->y, .ldq = (int64_t)g.heads * g.k_dim, .ldy = (int64_t)g.heads * g.v_dim,
+                              .kv = &s->kv, .block_table = s->table, .table_stride = s->P, .position = s->position,
+                              .seq_of_token = s->seq, .context_len = s->contexts, .n_heads = g.heads,
+                              .scale = 1.0f / sqrtf((float)g.k_dim), .causal = true };
+}
+
+static void end(struct scene *s)
+{
+    free(s->kv.pages), free(s->table), free(s->position), free(s->seq), free(s->k), free(s->v), free(s->q), free(s->y);
+    free(s->sink), free(s->scratch);
+}
+
+static bool sees(const struct scene *s, int32_t t, int32_t c)
+{
+    return (!s->a.causal || c <= s->position[t]) && (s->a.window == 0 || c > s->position[t] - s->a.window);
+}
+
+static double score(const struct scene *s, int32_t t, int32_t h, int32_t c)
+{
+    const struct cpu_kv *kv = &s->kv;
+    int64_t g = h / (s->H / kv->kv_heads);
+    const float *q = s->q + ((int64_t)t * s->H + h) * kv->k_dim;
+    const float *k = s->k + (((int64_t)s->seq[t] * s->context + c) * kv->kv_heads + g) * kv->k_dim;
+    double sum = 0.0;
+    for (int d = 0; d < kv->k_dim; d++)
+        sum += (double)q[d] * (double)k[d];
+    sum *= (double)s->a.scale;
+    return s->a.softcap > 0.0f ? (double)s->a.softcap * tanh(sum / (double)s->a.softcap) : sum;
+}
+
+/* One row by the formula. */
+static void exact(const struct scene *s, int32_t t, int32_t h, double *ret_y)
+{
+    const struct cpu_kv *kv = &s->kv;
+    int64_t g = h / (s->H / kv->kv_heads);
+    double max = s->a.sink != NULL ? (double)s->sink[h] : -INFINITY, sum;
+    for (int32_t c = 0; c < s->context; c++)
+        max = sees(s, t, c) ? fmax(max, score(s, t, h, c)) : max;
+    sum = s->a.sink != NULL ? exp((double)s->sink[h] - max) : 0.0;
+    for (int d = 0; d < kv->v_dim; d++)
+        ret_y[d] = 0.0;
+    for (int32_t c = 0; c < s->context; c++) {
+        double e = sees(s, t, c) ? exp(score(s, t, h, c) - max) : 0.0;
+        const float *v = s->v + (((int64_t)s->seq[t] * s->context + c) * kv->kv_heads + g) * kv->v_dim;
+        sum += e;
+        for (int d = 0; d < kv->v_dim; d++)
+            ret_y[d] += e * (double)v[d];
+    }
+    for (int d = 0; d < kv->v_dim; d++)
+        ret_y[d] /= sum;
+}
+
+static void check_exact(struct scene *s, const struct cpu_kernels *k)
+{
+    double want[300], bound = (s->context + s->kv.k_dim + 16) * 0x1p-24 * 2.0 * 4.0; /* |v| < 2; scores up to 4 scale the angle's error */
+    store_all(s, k);
+    k->attention(&s->a, 0, 2 * s->T, 0, s->kv.kv_heads, s->scratch);
+    for (int32_t t = 0; t < 2 * s->T; t++)
+        for (int32_t h = 0; h < s->H; h++) {
+            exact(s, t, h, want);
+            for (int d = 0; d < s->kv.v_dim; d++) {
+                double got = (double)s->y[((int64_t)t * s->H + h) * s->kv.v_dim + d];
+                ENSURE(fabs(got - want[d]) <= bound, "%s f16=%d context %d T %d: token %d head %d [%d]: %.9g, exactly %.9g",
+                              k->level, s->kv.f16, s->context, s->T, t, h, d, got, want[d]);
+            }
+        }
+}
+
+/* Each alone, then in random ranges of tokens and heads; then all again on other pages. */
+static void check_cuts(struct scene *s, const struct cpu_kernels *k)
+{
+    int64_t row = (int64_t)s->H * s->kv.v_dim, n = 2 * s->T * row, group = row / s->kv.kv_heads;
+    float *whole = aligned(n * 4);
+    store_all(s, k);
+    k->attention(&s->a, 0, 2 * s->T, 0, s->kv.kv_heads, s->scratch);
+    memcpy(whole, s->y, (size_t)n * 4);
+    for (int i = 0; i < 12; i++) {
+        int64_t t0 = i < 2 * s->T && i < 6 ? i : rng_below(2 * s->T), t1 = i < 6 ? t0 + 1 : t0 + 1 + rng_below(2 * s->T - t0);
+        int32_t g0 = (int32_t)rng_below(s->kv.kv_heads), g1 = g0 + 1 + (int32_t)rng_below(s->kv.kv_heads - g0);
+        memset(s->y, 0xa5, (size_t)n * 4);
+        k->attention(&s->a, t0, t1, g0, g1, s->scratch);
+        for (int64_t j = 0; j < n; j++) {
+            bool inside = j / row >= t0 && j / row < t1 && j % row / group >= g0 && j % row / group < g1;
+            ENSURE(bits_of(s->y[j]) == (inside ? bits_of(whole[j]) : 0xa5a5a5a5u),
+                          "%s f16=%d context %d: tokens %d..%d heads %d..%d: element %d %s", k->level, s->kv.f16, s->context, (int)t0,
+                          (int)t1, g0, g1, (int)j, inside ? "differs" : "was written");
+        }
+    }
+    place_pages(s);
+    store_all(s, k);
+    k->attention(&s->a, 0, 2 * s->T, 0, s->kv.kv_heads, s->scratch);
+    ENSURE(memcmp(whole, s->y, (size_t)n * 4) == 0, "%s f16=%d: other pages, other bits", k->level, s->kv.f16);
+    free(whole);
+}
+
+/* A token decoded when it was the last of the cache has the bits it gets in a prefill. */
+static void check_decode(struct scene *s, const struct cpu_kernels *k)
+{
+    int64_t row = (int64_t)s->H * s->kv.v_dim;
+    float *whole = aligned(2 * s->T * row * 4);
+    store_all(s, k);
+    k->attention(&s->a, 0, 2 * s->T, 0, s->kv.kv_heads, s->scratch);
+    memcpy(whole, s->y, (size_t)(2 * s->T * row) * 4);
+    for (int32_t t = 0; t < s->T; t++) {
+        s->contexts[0] = s->contexts[1] = s->position[t] + 1;
+        k->attention(&s->a, t, t + 1, 0, s->kv.kv_heads, s->scratch);
+        ENSURE(memcmp(whole + t * row, s->y + t * row, (size_t)row * 4) == 0, "%s f16=%d: token %d", k->level, s->kv.f16, t);
+    }
+    s->contexts[0] = s->contexts[1] = s->context;
+    free(whole);
+}
+
+static const struct shape shapes[] = {
+    { 9, 3, 64, 64, 70, 40 },  { 9, 3, 64, 64, 129, 1 }, { 4, 4, 32, 32, 33, 33 },  { 8, 1, 80, 80, 50, 7 },
+    { 14, 2, 64, 64, 96, 9 },  { 6, 2, 20, 13, 45, 11 }, { 30, 1, 16, 256, 40, 5 }, { 2, 1, 192, 128, 64, 3 },
+    { 2, 2, 5, 40, 31, 31 },
+};
+#define SHAPES (int)(sizeof shapes / sizeof shapes[0])
+
+/* Variants of one loop index: shape, cache format, and windows, caps and sinks. */
+static void vary(struct scene *s, int i)
+{
+    begin(s, shapes[i % SHAPES], i / SHAPES % 2 != 0);
+    switch (i / SHAPES / 2) {
+    case 1: s->a.window = 17; break;
+    case 2: s->a.softcap = 1.5f; s->a.sink = s->sink; break;
+    case 3: s->a.causal = false; break;
+    case 4: s->a.window = 1; s->a.sink = s->sink; break;
+    case 5: s->a.window = 64; s->a.scale = 3.0f; s->a.softcap = 30.0f; break;
+    default: break;
+    }
+}
+#define VARIANTS (SHAPES * 2 * 6)
+
+START_TEST(attention_is_right)
+{
+    struct scene s;
+    vary(&s, _i);
+    if (s.a.scale < 1.0f || s.a.softcap == 0.0f) /* scores of 30 and more sharpen every rounding */
+        FOR_LEVELS(k)
+            check_exact(&s, k);
+    end(&s);
+}
+END_TEST
+
+START_TEST(bits_do_not_depend_on_the_batch)
+{
+    struct scene s;
+    vary(&s, _i);
+    FOR_LEVELS(k) {
+        check_cuts(&s, k);
+        if (s.a.causal)
+            check_decode(&s, k);
+    }
+    end(&s);
+}
+END_TEST
+
+START_TEST(bad_queries_spoil_their_row_only)
+{
+    static const float bad[] = { NAN, INFINITY };
+    struct scene s;
+    begin(&s, shapes[0], _i != 0);
+    int64_t row = s.kv.v_dim, n = 2 * s.T * s.H * row;
+    float *before = aligned(n * 4);
+    FOR_LEVELS(k)
+        for (int i = 0; i < 2; i++) {
+            int64_t at = rng_below(2 * s.T * s.H);
+            float kept = s.q[at * s.kv.k_dim + 5];
+            store_all(&s, k);
+            k->attention(&s.a, 0, 2 * s.T, 0, s.kv.kv_heads, s.scratch);
+            memcpy(before, s.y, (size_t)n * 4);
+            s.q[at * s.kv.k_dim + 5] = bad[i];
+            k->attention(&s.a, 0, 2 * s.T, 0, s.kv.kv_heads, s.scratch);
+            for (int64_t j = 0; j < n; j++)
+                if (j / row == at)
+                    ENSURE(s.y[j] != s.y[j], "%s: %g in q gave %g", k->level, (double)bad[i], (double)s.y[j]);
+                else
+                    ENSURE(bits_of(s.y[j]) == bits_of(before[j]), "%s: another row changed", k->level);
+            s.q[at * s.kv.k_dim + 5] = kept;
+        }
+    free(before);
+    end(&s);
+}
+END_TEST
+
+START_TEST(nothing_visible_gives_zeros)
+{
+    struct scene s;
+    begin(&s, shapes[5], false);
+    FOR_LEVELS(k) {
+        store_all(&s, k);
+        s.contexts[0] = s.contexts[1] = 0;
+        k->attention(&s.a, 0, 2 * s.T, 0, s.kv.kv_heads, s.scratch);
+        for (int64_t i = 0; i < 2 * s.T * s.H * s.kv.v_dim; i++)
+            ENSURE_THAT(s.y[i] == 0.0f);
+        s.contexts[0] = s.contexts[1] = s.context;
+    }
+    for (int64_t i = 0; i < 2 * s.P; i++)
+        s.table[i] = -1; /* absent pages: a window has passed them */
+    FOR_LEVELS(k) {
+        k->attention(&s.a, 0, 2 * s.T, 0, s.kv.kv_heads, s.scratch);
+        for (int64_t i = 0; i < 2 * s.T * s.H * s.kv.v_dim; i++)
+            ENSURE_THAT(s.y[i] == 0.0f);
+    }
+    end(&s);
+}
+END_TEST
+
+/* ---- pages */
+
+START_TEST(pages_return_what_was_stored)
+{
+    struct scene s;
+    begin(&s, shapes[5], _i != 0);
+    int64_t kn = (int64_t)s.kv.kv_heads * s.kv.k_dim, vn = (int64_t)s.kv.kv_heads * s.kv.v_dim;
+    float *k_row = aligned(kn * 4), *v_row = aligned(vn * 4);
+    uint8_t *first = aligned(s.kv.page_stride * s.pages), *canon = aligned(cpu_kv_page_bytes(&s.kv));
+    FOR_LEVELS(k) {
+        store_all(&s, k);
+        k->kv_store(&s.kv, s.k, s.v, -1); /* skipped */
+        if (k == level_at(0))
+            memcpy(first, s.kv.pages, (size_t)(s.kv.page_stride * s.pages));
+        ck_assert_mem_eq(first, s.kv.pages, (size_t)(s.kv.page_stride * s.pages));
+        for (int32_t c = 0; c < s.context; c++) {
+            int64_t slot = (int64_t)s.table[c / CPU_PAGE_TOKENS] * CPU_PAGE_TOKENS + c % CPU_PAGE_TOKENS;
+            k->kv_load(&s.kv, slot, k_row, v_row);
+            ck_assert_mem_eq(k_row, s.k + c * kn, (size_t)kn * 4);
+            ck_assert_mem_eq(v_row, s.v + c * vn, (size_t)vn * 4);
+        }
+    }
+    /* export is canonical: token 3's first key elements follow one another; import undoes it */
+    cpu_kv_export(&s.kv, s.table[0], canon);
+    for (int64_t i = 0; i < kn; i++) {
+        float x;
+        if (s.kv.f16)
+            level_at(0)->f16_to_f32((uint16_t *)(void *)canon + 3 * kn + i, 1, &x);
+        else
+            memcpy(&x, canon + (3 * kn + i) * 4, 4);
+        ENSURE_THAT(x == s.k[3 * kn + i]);
+    }
+    memset(s.kv.pages + s.table[0] * s.kv.page_stride, 0, (size_t)cpu_kv_page_bytes(&s.kv));
+    cpu_kv_import(&s.kv, s.table[0], canon);
+    ck_assert_mem_eq(first, s.kv.pages, (size_t)(s.kv.page_stride * s.pages));
+    free(k_row), free(v_row), free(first), free(canon);
+    end(&s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kernel_attention");
+    TCase *tc = tcase_create("attention");
+    seed_tests("kernel_attention");
+    tcase_set_timeout(tc, 300);
+    tcase_add_loop_test(tc, attention_is_right, 0, VARIANTS);
+    tcase_add_loop_test(tc, bits_do_not_depend_on_the_batch, 0, VARIANTS);
+    tcase_add_loop_test(tc, bad_queries_spoil_their_row_only, 0, 2);
+    tcase_add_test(tc, nothing_visible_gives_zeros);
+    tcase_add_loop_test(tc, pages_return_what_was_stored, 0, 2);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

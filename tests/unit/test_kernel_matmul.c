@@ -1,0 +1,400 @@
+/* test_kernel_matmul.c - weights decoded and multiplied: every level against exact arithmetic, and against itself to the bit
+ * whatever the ranges, the batch and the alignment. */
+#include "kernel_test.h"
+
+#include "plugins/backends/cpu/kernels/quants.h"
+
+#include <tenon/quantizer.h>
+#include <tenon/reference.h>
+
+tenon_plugin_entry_fn tenon_plugin_entry; /* the quantizer plugin that describes these encodings */
+
+static const struct tenon_encoding *described(const char *digest)
+{
+    const struct tenon_plugin *plugin;
+    const struct tenon_quantizer *q;
+    ck_assert_int_eq(tenon_plugin_entry(TENON_ABI, &plugin), 0);
+    q = plugin->items[0].impl;
+    for (uint32_t i = 0; i < q->n_encodings; i++)
+        if (strcmp(q->encodings[i]->digest, digest) == 0)
+            return q->encodings[i];
+    return NULL;
+}
+
+static int64_t row_bytes(enum cpu_format f, int64_t K)
+{
+    return K / cpu_encoding_at(f)->block_cols * cpu_encoding_at(f)->block_bytes;
+}
+
+/* ---- decoding */
+
+START_TEST(decoding_is_the_program)
+{
+    enum cpu_format f = (enum cpu_format)_i;
+    const struct cpu_encoding *mine = cpu_encoding_at(f);
+    const struct tenon_encoding *e = described(mine->digest);
+    int64_t K = mine->block_cols * (mine->block_cols > 32 ? 4 : 32), rows = 16, bytes = row_bytes(f, K);
+    uint8_t *data = aligned(rows * bytes);
+    const void *planes[] = { data };
+    float *want = aligned(rows * K * 4), *got = aligned(K * 4);
+    ENSURE(e != NULL, "no quantizer describes %s (%s)", mine->id, mine->digest);
+    ck_assert_str_eq(e->id, mine->id);
+    ck_assert_ptr_eq(cpu_encoding_find(mine->digest), mine);
+    ck_assert_int_eq((int)e->tile_cols, mine->block_cols);
+    ck_assert_int_eq((int)e->planes[0].tile_bytes, mine->block_bytes);
+    for (int64_t i = 0; i < rows * bytes; i++)
+        data[i] = (uint8_t)rng();
+    ck_assert_int_eq(tenon_ref_decode_rows(e, planes, (uint64_t)rows, (uint64_t)K, 0, (uint64_t)rows, want), 0);
+    for (int64_t r = 0; r < rows; r++) {
+        cpu_decode_row(f, data + r * bytes, K, got);
+        for (int64_t k = 0; k < K; k++)
+            ENSURE(same(got[k], want[r * K + k]), "%s [%d,%d]: %a, program %a", mine->id, (int)r, (int)k, got[k],
+                          want[r * K + k]);
+    }
+    free(data), free(want), free(got);
+}
+END_TEST
+
+START_TEST(unknown_digest_is_nobodys)
+{
+    ck_assert_ptr_null(cpu_encoding_find("0000000000000000000000000000000000000000000000000000000000000000"));
+    ck_assert_ptr_null(cpu_encoding_find(""));
+}
+END_TEST
+
+/* ---- a product and its truth */
+
+struct product {
+    struct cpu_matrix w;
+    struct guarded memory;
+    struct cpu_act a;
+    float *x;    /* [T, K] */
+    float *bias; /* [N] */
+    float *y;    /* [T, N] */
+    void *quants, *scratch;
+    int64_t T, N, K;
+};
+
+static uint16_t random_half(void)
+{
+    static const uint16_t odd[] = { 0, 0x8000, 1, 0x83ff, 0x03ff, 0x0400 }; /* zeros, denormals */
+    if (rng_below(16) == 0)
+        return odd[rng_below(6)];
+    return (uint16_t)((rng() & 0x83ffu) | (uint32_t)(8 + rng_below(7)) << 10);
+}
+
+static void put_half(uint8_t *p)
+{
+    uint16_t h = random_half();
+    memcpy(p, &h, 2);
+}
+
+/* Random bytes with finite scales. */
+static void random_block(enum cpu_format f, uint8_t *p)
+{
+    float x = rng_float();
+    uint32_t upper = bits_of(x) >> 16;
+    for (int i = 0; i < cpu_encoding_at(f)->block_bytes; i++)
+        p[i] = (uint8_t)rng();
+    switch (f) {
+    case CPU_F32: memcpy(p, &x, 4); break;
+    case CPU_F16: put_half(p); break;
+    case CPU_BF16: memcpy(p, &upper, 2); break;
+    case CPU_Q6_K: put_half(p + 208); break;
+    case CPU_Q4_1: case CPU_Q4_K: case CPU_Q5_K: put_half(p + 2); put_half(p); break;
+    default: put_half(p); break;
+    }
+}
+
+static void begin(struct product *p, enum cpu_format f, int64_t T, int64_t N, int64_t K)
+{
+    const struct cpu_encoding *e = cpu_encoding_at(f);
+    *p = (struct product){ .T = T, .N = N, .K = K };
+    p->w = (struct cpu_matrix){ NULL, N, K, row_bytes(f, K), f };
+    p->memory = guarded(N * p->w.row_bytes);
+    p->w.data = p->memory.p;
+    for (int64_t at = 0; at < N * p->w.row_bytes; at += e->block_bytes)
+        random_block(f, p->memory.p + at);
+    p->x = aligned(T * K * 4);
+    p->bias = aligned(N * 4);
+    p->y = aligned(T * N * 4);
+    p->scratch = aligned(CPU_MATMUL_SCRATCH);
+    p->quants = aligned(cpu_act_bytes(T, K));
+    for (int64_t i = 0; i < T * K; i++)
+        p->x[i] = rng_float() * (rng_below(50) == 0 ? 30.0f : 1.0f);
+    for (int64_t i = 0; i < N; i++)
+        p->bias[i] = rng_float();
+    p->a = (struct cpu_act){ .x = p->x, .ldx = K };
+    cpu_act_bind(&p->a, p->quants, T, K);
+}
+
+static void end(struct product *p)
+{
+    unguard(p->memory);
+    free(p->x), free(p->bias), free(p->y), free(p->scratch), free(p->quants);
+}
+
+static void compute(struct product *p, const struct cpu_kernels *k)
+{
+    if (cpu_encoding_at(p->w.format)->quantised)
+        k->quantize(&p->a, 0, p->T);
+    k->matmul(&p->w, &p->a, 0, p->T, 0, p->N, p->y, p->N, p->bias, p->scratch);
+}
+
+/* The exact value on the operands that the kernel is given, and the sum of magnitudes its rounding errors scale with. */
+static double exact(const struct product *p, int64_t t, int64_t n, double *ret_size)
+{
+    const uint8_t *row = p->w.data + n * p->w.row_bytes;
+    double y = (double)p->bias[n], size = fabs(y);
+    if (cpu_encoding_at(p->w.format)->quantised) {
+        struct cpu_quant_block block;
+        for (int64_t b = 0; b < p->K / 32; b++) {
+            double d = (double)p->a.d[t * (p->K / 32) + b];
+            cpu_quant_block(p->w.format, row, b, &block);
+            for (int i = 0; i < 32; i++) {
+                double q = d * p->a.q[t * p->K + 32 * b + i];
+                y += q * ((double)block.scale[i >> 4] * block.q[i] + (double)block.min);
+                size += fabs(q) * (fabs((double)block.scale[i >> 4] * block.q[i]) + fabs((double)block.min));
+            }
+        }
+    } else {
+        float *w = aligned(p->K * 4);
+        cpu_decode_row(p->w.format, row, p->K, w);
+        for (int64_t k = 0; k < p->K; k++) {
+            y += (double)w[k] * (double)p->x[t * p->K + k];
+            size += fabs((double)w[k] * (double)p->x[t * p->K + k]);
+        }
+        free(w);
+    }
+    *ret_size = size;
+    return y;
+}
+
+static void check_exact(struct product *p, const struct cpu_kernels *k)
+{
+    double links = cpu_encoding_at(p->w.format)->quantised ? (double)(p->K / 8) + 8 : (double)p->K + 8, size;
+    compute(p, k);
+    for (int64_t t = 0; t < p->T; t++)
+        for (int64_t n = 0; n < p->N; n++) {
+            double want = exact(p, t, n, &size), got = (double)p->y[t * p->N + n];
+            ENSURE(fabs(got - want) <= links * 0x1p-24 * size + 1e-30, "%s %s T=%d N=%d K=%d [%d,%d]: %.9g, exactly %.9g",
+                          k->level, cpu_encoding_at(p->w.format)->id, (int)p->T, (int)p->N, (int)p->K, (int)t, (int)n, got, want);
+        }
+}
+
+/* Shapes: few and odd rows; columns within one chunk, over several and, for floats, of any length. */
+static const int64_t rows_tried[] = { 1, 5, 15, 16, 17, 40 };
+static const int64_t tokens_tried[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 33 };
+static const int64_t floats_k[] = { 1, 5, 17, 31, 64, 577 };
+static const int64_t blocks_k[] = { 32, 64, 96, 576, 1056, 2080 };
+static const int64_t supers_k[] = { 256, 512, 768, 1024, 1280, 2304 };
+
+static int64_t columns(enum cpu_format f, int i)
+{
+    return f <= CPU_BF16 ? floats_k[i] : f <= CPU_Q8_0 ? blocks_k[i] : supers_k[i];
+}
+
+START_TEST(products_are_right)
+{
+    struct product p;
+    enum cpu_format f = (enum cpu_format)_i;
+    for (int i = 0; i < 6; i++)
+        for (int j = 0; j < 6; j++) {
+            begin(&p, f, tokens_tried[rng_below(10)], rows_tried[i], columns(f, j));
+            FOR_LEVELS(k)
+                check_exact(&p, k);
+            end(&p);
+        }
+}
+END_TEST
+
+/* ---- the law: a row's bits depend on nothing but the row */
+
+static void check_cuts(struct product *p, const struct cpu_kernels *k, int tries)
+{
+    float *part = aligned(p->T * p->N * 4);
+    compute(p, k);
+    for (int i = 0; i < tries; i++) {
+        int64_t t0 = rng_below(p->T), t1 = t0 + 1 + rng_below(p->T - t0), n0 = rng_below(p->N), n1 = n0 + 1 + rng_below(p->N - n0);
+        memset(part, 0xa5, (size_t)(p->T * p->N * 4));
+        k->matmul(&p->w, &p->a, t0, t1, n0, n1, part, p->N, p->bias, p->scratch);
+        for (int64_t t = 0; t < p->T; t++)
+            for (int64_t n = 0; n < p->N; n++) {
+                bool inside = t >= t0 && t < t1 && n >= n0 && n < n1;
+                uint32_t want = inside ? bits_of(p->y[t * p->N + n]) : 0xa5a5a5a5u;
+                ENSURE(bits_of(part[t * p->N + n]) == want, "%s %s T=%d N=%d K=%d, tokens %d..%d rows %d..%d: [%d,%d] %s",
+                              k->level, cpu_encoding_at(p->w.format)->id, (int)p->T, (int)p->N, (int)p->K, (int)t0, (int)t1,
+                              (int)n0, (int)n1, (int)t, (int)n, inside ? "differs" : "was written");
+            }
+    }
+    free(part);
+}
+
+/* The same product elsewhere: weights at an odd address, one token alone in its own memory, rows of x apart. */
+static void check_moved(struct product *p, const struct cpu_kernels *k)
+{
+    int64_t t = rng_below(p->T), bytes = p->N * p->w.row_bytes;
+    uint8_t *data = aligned(bytes + 2);
+    float *x = aligned((p->K + 1) * 4), *y = aligned(p->N * 4);
+    void *quants = aligned(cpu_act_bytes(1, p->K));
+    struct cpu_matrix w = p->w;
+    struct cpu_act a = { .x = x + 1, .ldx = p->K };
+    memcpy(data + 2, p->w.data, (size_t)bytes);
+    memcpy(x + 1, p->x + t * p->K, (size_t)p->K * 4);
+    w.data = data + 2;
+    cpu_act_bind(&a, quants, 1, p->K);
+    if (cpu_encoding_at(w.format)->quantised)
+        k->quantize(&a, 0, 1);
+    k->matmul(&w, &a, 0, 1, 0, p->N, y, p->N, p->bias, p->scratch);
+    for (int64_t n = 0; n < p->N; n++)
+        ENSURE(bits_of(y[n]) == bits_of(p->y[t * p->N + n]), "%s %s K=%d: row %d of token %d alone: %a, in the batch %a", k->level,
+                      cpu_encoding_at(w.format)->id, (int)p->K, (int)n, (int)t, y[n], p->y[t * p->N + n]);
+    free(data), free(x), free(y), free(quants);
+}
+
+START_TEST(bits_do_not_depend_on_the_batch)
+{
+    struct product p;
+    enum cpu_format f = (enum cpu_format)_i;
+    for (int i = 0; i < 12; i++) {
+        begin(&p, f, tokens_tried[rng_below(10)], i < 6 ? rows_tried[i] : 1 + rng_below(60), columns(f, i % 6));
+        FOR_LEVELS(k) {
+            check_cuts(&p, k, 6);
+            check_moved(&p, k);
+        }
+        end(&p);
+    }
+}
+END_TEST
+
+/* ---- bad values */
+
+START_TEST(bad_activations_spoil_their_row_only)
+{
+    static const float bad[] = { NAN, INFINITY, -INFINITY };
+    struct product p;
+    enum cpu_format f = (enum cpu_format)_i;
+    begin(&p, f, 7, 20, columns(f, 3));
+    for (int i = 0; i < 3; i++)
+        FOR_LEVELS(k) {
+            int64_t t = rng_below(p.T), at = t * p.K + rng_below(p.K);
+            float kept = p.x[at], *before = aligned(p.T * p.N * 4);
+            compute(&p, k);
+            memcpy(before, p.y, (size_t)(p.T * p.N * 4));
+            p.x[at] = bad[i];
+            compute(&p, k);
+            for (int64_t j = 0; j < p.T * p.N; j++)
+                if (j / p.N == t)
+                    ENSURE(!isfinite(p.y[j]), "%s: %g gave %g", k->level, (double)bad[i], (double)p.y[j]);
+                else
+                    ENSURE(bits_of(p.y[j]) == bits_of(before[j]), "%s: another row changed", k->level);
+            p.x[at] = kept;
+            free(before);
+        }
+    end(&p);
+}
+END_TEST
+
+START_TEST(zero_and_tiny_rows)
+{
+    struct product p;
+    enum cpu_format f = (enum cpu_format)_i;
+    begin(&p, f, 4, 17, columns(f, 3));
+    for (int64_t k = 0; k < p.K; k++) {
+        p.x[k] = 0.0f;
+        p.x[p.K + k] = -0.0f;
+        p.x[2 * p.K + k] = 0x1p-140f; /* denormal */
+        p.x[3 * p.K + k] = k % 3 == 0 ? 0x1p-99f : 0.0f;
+    }
+    FOR_LEVELS(k) {
+        compute(&p, k);
+        for (int64_t n = 0; n < p.N; n++) {
+            ck_assert_float_eq(p.y[n], p.bias[n]);
+            ck_assert_float_eq(p.y[p.N + n], p.bias[n]);
+            for (int t = 2; t < 4; t++)
+                ck_assert_float_eq_tol(p.y[t * p.N + n], p.bias[n], 1e-20f);
+        }
+    }
+    end(&p);
+}
+END_TEST
+
+/* ---- activations */
+
+START_TEST(activations_are_the_same_on_all_levels)
+{
+    enum { T = 5, K = 608 };
+    float *x = aligned(T * K * 4);
+    void *first = aligned(cpu_act_bytes(T, K)), *mem = aligned(cpu_act_bytes(T, K));
+    struct cpu_act a = { .x = x, .ldx = K };
+    for (int i = 0; i < T * K; i++)
+        x[i] = ldexpf(rng_float(), (int)rng_below(40) - 20);
+    x[3] = 0x1.fffffep127f; /* 127 / max is denormal */
+    for (int i = 32; i < 64; i++)
+        x[i] = rng_float() * 0x1p-99f;
+    x[100] = NAN;
+    x[700] = INFINITY;
+    for (int i = 0; i < 32; i++) /* ties: halves of the step */
+        x[K + i] = i == 0 ? 127.0f : (float)i + 0.5f;
+    cpu_act_bind(&a, first, T, K);
+    level_at(0)->quantize(&a, 0, T);
+    ck_assert_int_eq(a.q[K + 1], 2);
+    ck_assert_int_eq(a.q[K + 2], 2);
+    ENSURE_THAT(a.d[3] != a.d[3] && a.q[100] == 0 && a.d[700 / 32] != a.d[700 / 32]);
+    FOR_LEVELS(k) {
+        memset(mem, 0xa5, (size_t)cpu_act_bytes(T, K));
+        memset(first, 0xa5, (size_t)cpu_act_bytes(T, K));
+        cpu_act_bind(&a, first, T, K);
+        level_at(0)->quantize(&a, 0, T);
+        cpu_act_bind(&a, mem, T, K);
+        for (int t = T - 1; t >= 0; t--)
+            k->quantize(&a, t, t + 1);
+        for (int64_t i = 0; i < cpu_act_bytes(T, K) / 4; i++)
+            ENSURE(same(((float *)mem)[i], ((float *)first)[i]), "%s: word %d", k->level, (int)i);
+    }
+    free(x), free(first), free(mem);
+}
+END_TEST
+
+START_TEST(activations_are_within_half_a_step)
+{
+    enum { K = 320 };
+    float *x = aligned(K * 4);
+    void *mem = aligned(cpu_act_bytes(1, K));
+    struct cpu_act a = { .x = x, .ldx = K };
+    cpu_act_bind(&a, mem, 1, K);
+    for (int i = 0; i < K; i++)
+        x[i] = rng_float() * ldexpf(1.0f, i / 32 * 8 - 40);
+    FOR_LEVELS(k) {
+        k->quantize(&a, 0, 1);
+        for (int i = 0; i < K; i++)
+            ENSURE(fabsf(x[i] - a.d[i / 32] * a.q[i]) <= a.d[i / 32] * 0.50001f, "%s: %a as %d of %a", k->level, (double)x[i],
+                          a.q[i], (double)a.d[i / 32]);
+        for (int b = 0; b < K / 16; b++) {
+            int32_t sum = 0;
+            for (int i = 0; i < 16; i++)
+                sum += a.q[16 * b + i];
+            ck_assert_int_eq(a.sum16[b], sum);
+        }
+    }
+    free(x), free(mem);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("kernel_matmul");
+    TCase *tc = tcase_create("products");
+    seed_tests("kernel_matmul");
+    tcase_set_timeout(tc, 300);
+    tcase_add_loop_test(tc, decoding_is_the_program, 0, CPU_FORMAT_COUNT);
+    tcase_add_test(tc, unknown_digest_is_nobodys);
+    tcase_add_loop_test(tc, products_are_right, 0, CPU_FORMAT_COUNT);
+    tcase_add_loop_test(tc, bits_do_not_depend_on_the_batch, 0, CPU_FORMAT_COUNT);
+    tcase_add_loop_test(tc, bad_activations_spoil_their_row_only, 0, CPU_FORMAT_COUNT);
+    tcase_add_loop_test(tc, zero_and_tiny_rows, 0, CPU_FORMAT_COUNT);
+    tcase_add_test(tc, activations_are_the_same_on_all_levels);
+    tcase_add_test(tc, activations_are_within_half_a_step);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
