@@ -1,0 +1,359 @@
+/* run.c - walks a compiled plan with all threads of a region at once.
+ *
+ * Every thread passes through the same steps in the same order. Within a step work is handed out by tickets, so a thread that
+ * is held up does less; which thread computes a row changes no bit of it. Each step ends at a barrier. */
+#include "plan.h"
+
+/* One thread on its way through the plan. */
+struct walker {
+    struct cpu_run *run;
+    const struct tenon_executable *exe;
+    const struct cpu_kernels *k;
+    const struct tenon_threads *threads;
+    uint32_t i, n;      /* this thread, all threads */
+    uint32_t ticket;    /* counter of the current step */
+    uint32_t instance;  /* block instance, picks the side of the carry */
+    int32_t layer;
+    uint8_t *own;       /* thread_bytes */
+};
+
+static void barrier(const struct walker *w)
+{
+    if (w->n > 1)
+        w->threads->barrier(w->threads->ctx);
+}
+
+/* The next of `total` tasks of this step, or total when none is left. */
+static int64_t next_task(const struct walker *w, int64_t total)
+{
+    int64_t t = (int64_t)atomic_fetch_add_explicit(&w->run->tickets[w->ticket], 1u, memory_order_relaxed);
+    return t < total ? t : total;
+}
+
+static const struct tenon_value *value(const struct walker *w, uint32_t v)
+{
+    return tenon_graph_value(w->exe->graph, v);
+}
+
+static void *at(const struct walker *w, uint32_t v)
+{
+    const struct cpu_home *h = &w->exe->homes[cpu_root(w->exe, v)];
+    switch (h->place) {
+    case CPU_PLACE_SCRATCH: return w->run->scratch + h->offset;
+    case CPU_PLACE_CARRY: return w->run->scratch + w->exe->carry_offset[w->instance & 1][h->index];
+    case CPU_PLACE_ARG: return w->run->scratch + w->exe->carry_offset[(w->instance & 1) ^ 1][h->index];
+    case CPU_PLACE_INPUT: return w->run->inputs[h->index];
+    case CPU_PLACE_OUTPUT: return w->run->outputs[h->index];
+    default: return NULL;
+    }
+}
+
+static const struct cpu_weight *weight(const struct walker *w, uint32_t v)
+{
+    uint32_t layer = value(w, v)->layered ? (uint32_t)w->layer : 0;
+    return &w->exe->weights[w->exe->weight_base[v] + layer];
+}
+
+static const float *vector(const struct walker *w, uint32_t v)
+{
+    return v == TENON_NO_VALUE ? NULL : weight(w, v)->f32;
+}
+
+/* Rows of [0, total) for this thread when the work is even: r0..r1. */
+static void share(const struct walker *w, int64_t total, int64_t *r0, int64_t *r1)
+{
+    *r0 = total * w->i / w->n;
+    *r1 = total * (w->i + 1) / w->n;
+}
+
+/* ---- gather ---- */
+
+static void gather_row(const struct walker *w, const struct cpu_step *s, int64_t index, int64_t cols, float *y)
+{
+    const struct tenon_value *table = value(w, s->x);
+    bool is_weight = table->kind == TENON_VALUE_WEIGHT;
+    int64_t rows = is_weight ? weight(w, s->x)->m.rows : tenon_dim_value(&table->dims[0], &w->run->dims);
+    if (index < 0 || index >= rows) {
+        memset(y, 0, (size_t)cols * sizeof *y);
+        return;
+    }
+    if (is_weight) {
+        const struct cpu_matrix *m = &weight(w, s->x)->m;
+        cpu_decode_row(m->format, m->data + index * m->row_bytes, cols, y);
+    } else {
+        memcpy(y, (const float *)at(w, s->x) + index * cols, (size_t)cols * sizeof *y);
+    }
+    if (s->scale != 1.0f)
+        w->k->affine(y, s->scale, 0.0f, cols, y);
+}
+
+static void run_gather(const struct walker *w, const struct cpu_step *s)
+{
+    const int32_t *index = at(w, s->b);
+    int64_t n = cpu_elements(value(w, s->b), &w->run->dims), r0, r1;
+    int64_t cols = n != 0 ? cpu_elements(value(w, s->out), &w->run->dims) / n : 0;
+    share(w, n, &r0, &r1);
+    for (int64_t r = r0; r < r1; r++)
+        gather_row(w, s, index[r], cols, (float *)at(w, s->out) + r * cols);
+}
+
+/* ---- matmul ---- */
+
+/* Rows r0..r1 of the step's input made ready: norm, then int8 blocks, row by row so that a row stays in L1. */
+static void prepare_rows(const struct walker *w, const struct cpu_step *s, const struct cpu_act *raw, struct cpu_act *a, float *normed,
+                         int64_t r0, int64_t r1)
+{
+    const float *norm_w = s->norm.on ? vector(w, s->norm.w) : NULL;
+    for (int64_t r = r0; r < r1; r++) {
+        if (s->norm.on)
+            w->k->rms_norm(raw->x + r * raw->ldx, norm_w, raw->K, s->norm.eps, normed + r * raw->K);
+        if (s->quantised)
+            w->k->quantize(a, r, r + 1);
+    }
+}
+
+/* The step's input as the kernels want it. Few rows: each thread for itself, which costs less than meeting the others. */
+static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, int64_t rows, int64_t cols)
+{
+    const struct tenon_executable *exe = w->exe;
+    uint32_t x = s->norm.on ? s->norm.x : s->x;
+    struct cpu_act raw = { .x = x == TENON_NO_VALUE ? (const float *)(const void *)(w->run->scratch + s->hidden_offset) : at(w, x),
+                           .ldx = cols, .K = cols };
+    bool few = rows <= CPU_SMALL_ROWS;
+    uint8_t *memory = few ? w->own : w->run->scratch + exe->shared_act_offset;
+    uint64_t x_bytes = few ? (CPU_SMALL_ROWS * exe->max_k * sizeof(float) + CPU_ALIGN - 1) / CPU_ALIGN * CPU_ALIGN : exe->act_x_bytes;
+    float *normed = (float *)(void *)memory;
+    struct cpu_act a = raw;
+    int64_t r0 = 0, r1 = rows;
+    if (s->norm.on)
+        a.x = normed;
+    if (s->quantised)
+        cpu_act_bind(&a, memory + x_bytes, rows, cols);
+    if (!s->norm.on && !s->quantised)
+        return a;
+    if (!few)
+        share(w, rows, &r0, &r1);
+    prepare_rows(w, s, &raw, &a, normed, r0, r1);
+    if (!few)
+        barrier(w);
+    return a;
+}
+
+/* Rows n0..n1 of all weights of the gate for all tokens: hidden = kind(gate) * up. */
+static void gated_chunk(const struct walker *w, const struct cpu_step *s, const struct cpu_act *a, int64_t rows, int64_t n0, int64_t n1)
+{
+    int64_t n = weight(w, s->w[0])->m.rows;
+    float *hidden = (float *)(void *)(w->run->scratch + s->hidden_offset), *up = (float *)(void *)(w->run->scratch + s->gate_offset);
+    void *scratch = w->own + w->exe->thread_act_bytes;
+    w->k->matmul(&weight(w, s->w[0])->m, a, 0, rows, n0, n1, hidden, n, vector(w, s->bias[0]), scratch);
+    if (s->n > 1)
+        w->k->matmul(&weight(w, s->w[1])->m, a, 0, rows, n0, n1, up, n, vector(w, s->bias[1]), scratch);
+    for (int64_t r = 0; r < rows; r++) {
+        float *y = hidden + r * n + n0;
+        if (s->n > 1)
+            w->k->unary_mul((enum cpu_unary)s->unary, y, up + r * n + n0, n1 - n0, y);
+        else
+            w->k->unary((enum cpu_unary)s->unary, y, n1 - n0, y);
+    }
+}
+
+static void plain_chunk(const struct walker *w, const struct cpu_step *s, uint32_t j, const struct cpu_act *a, int64_t rows, int64_t n0,
+                        int64_t n1)
+{
+    const struct cpu_matrix *m = &weight(w, s->w[j])->m;
+    float *y = at(w, s->outs[j]);
+    w->k->matmul(m, a, 0, rows, n0, n1, y, m->rows, vector(w, s->bias[j]), w->own + w->exe->thread_act_bytes);
+    if (s->b == TENON_NO_VALUE)
+        return;
+    const float *residual = at(w, s->b);
+    for (int64_t r = 0; r < rows; r++)
+        w->k->add(residual + r * m->rows + n0, y + r * m->rows + n0, n1 - n0, y + r * m->rows + n0);
+}
+
+/* Weight rows per task: enough tasks that threads end together, each worth its ticket. */
+static int64_t chunk_rows(const struct walker *w, int64_t total)
+{
+    int64_t c = total / (8 * (int64_t)w->n);
+    c = c / CPU_PANEL_ROWS * CPU_PANEL_ROWS;
+    return c < CPU_PANEL_ROWS ? CPU_PANEL_ROWS : c;
+}
+
+static int64_t tasks_of(int64_t rows, int64_t chunk)
+{
+    return (rows + chunk - 1) / chunk;
+}
+
+static void run_matmul(const struct walker *w, const struct cpu_step *s)
+{
+    const struct cpu_matrix *first = &weight(w, s->w[0])->m;
+    int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims);
+    int64_t all = 0, tasks = 0, task;
+    uint32_t n = s->gated ? 1 : s->n;
+    if (rows == 0)
+        return;
+    struct cpu_act a = prepare(w, s, rows, first->cols);
+    for (uint32_t j = 0; j < n; j++)
+        all += weight(w, s->w[j])->m.rows;
+    int64_t chunk = chunk_rows(w, all);
+    for (uint32_t j = 0; j < n; j++)
+        tasks += tasks_of(weight(w, s->w[j])->m.rows, chunk);
+    while ((task = next_task(w, tasks)) < tasks) {
+        uint32_t j = 0;
+        int64_t m_rows;
+        for (; task >= tasks_of(m_rows = weight(w, s->w[j])->m.rows, chunk); j++)
+            task -= tasks_of(m_rows, chunk);
+        int64_t n0 = task * chunk, n1 = n0 + chunk < m_rows ? n0 + chunk : m_rows;
+        if (s->gated)
+            gated_chunk(w, s, &a, rows, n0, n1);
+        else
+            plain_chunk(w, s, j, &a, rows, n0, n1);
+    }
+}
+
+/* ---- attention ---- */
+
+static void rope_token(const struct walker *w, int32_t rope, int64_t t, int32_t heads, int32_t dim, float *x)
+{
+    if (rope < 0)
+        return;
+    const struct cpu_rope_use *r = &w->exe->ropes[rope];
+    int64_t half = r->rope.n_rot / 2, tokens = w->run->dims.sym[TENON_SYM_T];
+    const float *cos = (const float *)(const void *)(w->run->scratch + r->table_offset), *sin = cos + tokens * half;
+    w->k->rope(&r->rope, cos + t * half, sin + t * half, heads, dim, x);
+}
+
+static struct cpu_kv layer_kv(const struct walker *w, const struct cpu_step *s)
+{
+    uint32_t state = value(w, s->state)->index;
+    struct cpu_kv kv = w->exe->kvs[state];
+    int32_t l = w->exe->states[state].layer_map != NULL ? w->exe->states[state].layer_map[w->layer] : w->layer;
+    uint64_t instance = l < 0 ? 0 : (uint64_t)l;
+    kv.pages = w->run->states[state] + instance * w->run->state_pages[state] * (uint64_t)kv.page_stride;
+    return kv;
+}
+
+#define TILE_TOKENS 16 /* query tokens per attention task */
+
+static void run_attention(const struct walker *w, const struct cpu_step *s)
+{
+    int64_t tokens = w->run->dims.sym[TENON_SYM_T], t0, t1, task;
+    int64_t ldq = (int64_t)s->heads * s->k_dim, ldk = (int64_t)s->kv_heads * s->k_dim, ldv = (int64_t)s->kv_heads * s->v_dim;
+    float *q = at(w, s->x), *k = at(w, s->k), *v = at(w, s->v);
+    const int32_t *slot = at(w, s->slot);
+    struct cpu_kv kv = layer_kv(w, s);
+    share(w, tokens, &t0, &t1);
+    for (int64_t t = t0; t < t1; t++) {
+        rope_token(w, s->rope_q, t, s->heads, s->k_dim, q + t * ldq);
+        rope_token(w, s->rope_k, t, s->kv_heads, s->k_dim, k + t * ldk);
+        w->k->kv_store(&kv, k + t * ldk, v + t * ldv, slot[t]);
+    }
+    barrier(w);
+    struct cpu_attn a = {
+        .q = q, .y = at(w, s->out), .ldq = ldq, .ldy = (int64_t)s->heads * s->v_dim, .kv = &kv,
+        .block_table = at(w, s->block_table), .table_stride = w->run->dims.sym[TENON_SYM_P],
+        .position = at(w, s->position), .seq_of_token = at(w, s->seq_of_token), .context_len = at(w, s->context_len),
+        .sink = vector(w, s->sink), .n_heads = s->heads, .scale = s->attn_scale, .softcap = s->softcap, .window = s->window,
+        .causal = s->causal,
+    };
+    int64_t tiles = (tokens + TILE_TOKENS - 1) / TILE_TOKENS, tasks = tiles * s->kv_heads;
+    while ((task = next_task(w, tasks)) < tasks) {
+        int64_t tile = tiles - 1 - task / s->kv_heads; /* late tokens see most keys: long tasks first */
+        int32_t g = (int32_t)(task % s->kv_heads);
+        int64_t end = (tile + 1) * TILE_TOKENS < tokens ? (tile + 1) * TILE_TOKENS : tokens;
+        w->k->attention(&a, tile * TILE_TOKENS, end, g, g + 1, w->own + w->exe->thread_act_bytes + CPU_MATMUL_SCRATCH);
+    }
+}
+
+/* ---- the rest ---- */
+
+static void run_norm(const struct walker *w, const struct cpu_step *s)
+{
+    const struct tenon_value *v = value(w, s->out);
+    int64_t cols = cpu_cols(v, &w->run->dims), r0, r1;
+    const float *x = at(w, s->norm.x);
+    float *y = at(w, s->out);
+    share(w, cpu_rows(v, &w->run->dims), &r0, &r1);
+    for (int64_t r = r0; r < r1; r++)
+        w->k->rms_norm(x + r * cols, vector(w, s->norm.w), cols, s->norm.eps, y + r * cols);
+}
+
+/* b repeats along the leading dims of a: its elements divide a's rows. */
+static void run_binary(const struct walker *w, const struct cpu_step *s)
+{
+    const struct tenon_value *vb = value(w, s->b);
+    bool is_weight = vb->kind == TENON_VALUE_WEIGHT;
+    int64_t all = cpu_elements(value(w, s->out), &w->run->dims), r0, r1;
+    int64_t n = is_weight ? weight(w, s->b)->m.rows * weight(w, s->b)->m.cols : cpu_elements(vb, &w->run->dims);
+    const float *a = at(w, s->x), *b = is_weight ? vector(w, s->b) : at(w, s->b);
+    float *y = at(w, s->out);
+    int64_t cols = cpu_cols(value(w, s->out), &w->run->dims);
+    bool mul = strcmp(s->op, "core.mul/1") == 0;
+    if (n == 0 || cols == 0)
+        return;
+    share(w, all / cols, &r0, &r1);
+    for (int64_t r = r0; r < r1; r++) {
+        const float *br = n % cols == 0 ? b + r * cols % n : b;
+        (mul ? w->k->mul : w->k->add)(a + r * cols, br, cols, y + r * cols);
+    }
+}
+
+static void run_unary(const struct walker *w, const struct cpu_step *s)
+{
+    const struct tenon_value *v = value(w, s->out);
+    int64_t cols = cpu_cols(v, &w->run->dims), r0, r1;
+    share(w, cpu_rows(v, &w->run->dims), &r0, &r1);
+    for (int64_t r = r0; r < r1; r++) {
+        const float *x = (const float *)at(w, s->x) + r * cols;
+        float *y = (float *)at(w, s->out) + r * cols;
+        if (strcmp(s->op, "core.affine/1") == 0)
+            w->k->affine(x, s->scale, s->shift, cols, y);
+        else if (strcmp(s->op, "core.softcap/1") == 0)
+            w->k->softcap(x, s->scale, cols, y);
+        else
+            w->k->unary((enum cpu_unary)s->unary, x, cols, y);
+    }
+}
+
+static void run_step(const struct walker *w, const struct cpu_step *s)
+{
+    switch (s->kind) {
+    case CPU_STEP_GATHER: run_gather(w, s); break;
+    case CPU_STEP_MATMUL: run_matmul(w, s); break;
+    case CPU_STEP_NORM: run_norm(w, s); break;
+    case CPU_STEP_ATTENTION: run_attention(w, s); break;
+    case CPU_STEP_BINARY: run_binary(w, s); break;
+    case CPU_STEP_UNARY: run_unary(w, s); break;
+    }
+}
+
+/* Angles of all tokens of this step, once for all layers. */
+static void make_rope_tables(const struct walker *w)
+{
+    int64_t tokens = w->run->dims.sym[TENON_SYM_T], t0, t1;
+    share(w, tokens, &t0, &t1);
+    for (uint32_t i = 0; i < w->exe->n_ropes; i++) {
+        const struct cpu_rope_use *r = &w->exe->ropes[i];
+        int64_t half = r->rope.n_rot / 2;
+        float *cos = (float *)(void *)(w->run->scratch + r->table_offset), *sin = cos + tokens * half;
+        const int32_t *position = at(w, r->position);
+        for (int64_t t = t0; t < t1; t++)
+            cpu_rope_table(&r->rope, r->freq, position[t], cos + t * half, sin + t * half);
+    }
+}
+
+void cpu_run_thread(struct cpu_run *run, uint32_t i, uint32_t n)
+{
+    const struct tenon_executable *exe = run->exe;
+    const struct tenon_graph *g = exe->graph;
+    struct walker w = { run, exe, exe->dev->k, exe->dev->plugin->threads, i, n, 0, 0, 0, NULL };
+    w.own = run->scratch + exe->thread_offset + i * exe->thread_bytes;
+    make_rope_tables(&w); /* read by other threads only after the barriers of the first steps */
+    for (w.instance = 0; w.instance < g->n_order; w.instance++) {
+        uint32_t block = g->order[w.instance].block;
+        w.layer = g->order[w.instance].layer;
+        for (uint32_t j = 0; j < exe->block_steps[block]; j++, w.ticket++) {
+            run_step(&w, &exe->steps[exe->block_first[block] + j]);
+            barrier(&w);
+        }
+    }
+}
