@@ -229,49 +229,60 @@ static int fail_unknown(const char *name)
     return EXIT_FAILURE;
 }
 
+/* Print the plugin, or append it to `array` when that is there. */
+static bool print_one(cJSON *array, enum action action, const struct tn_plugin_info *p)
+{
+    if (array == NULL) {
+        if (action == SHOW)
+            print_details(p);
+        else
+            print_row(p);
+        return true;
+    }
+    cJSON *object = cJSON_CreateObject();
+    if (!cJSON_AddItemToArray(array, object)) {
+        cJSON_Delete(object);
+        return false;
+    }
+    return put_summary(object, p) && (action != SHOW || put_details(object, p));
+}
+
+/* `show` prints its one object bare. Deletes `array`. */
+static int finish_json(cJSON *array, enum action action, bool ok)
+{
+    if (action != SHOW)
+        return print_json(array, ok && array != NULL);
+    cJSON *object = cJSON_DetachItemFromArray(array, 0);
+    cJSON_Delete(array);
+    return print_json(object, ok && object != NULL);
+}
+
 static int walk(struct session *s, const struct options *o)
 {
     struct tn_plugin_info p;
-    bool written = true, all_ok = true;
+    bool printed = true, passed = true;
     uint32_t n_shown = 0;
     cJSON *array = o->json ? cJSON_CreateArray() : NULL;
-    for (uint32_t i = 0; tn_registry_at(s->registry, i, &p); i++) {
+    for (uint32_t i = 0; tn_registry_at(s->registry, i, &p) && (o->action != SHOW || n_shown == 0); i++) {
         struct tenon_err err = TENON_ERR_INIT;
         bool ok;
         if (o->name != NULL && !is_called(&p, o->name))
             continue;
         visit(s, o->action, i, &p, &ok, &err);
-        all_ok = all_ok && ok;
-        if (o->json) {
-            cJSON *object = cJSON_CreateObject();
-            written = written && put_summary(object, &p) && (o->action != SHOW || put_details(object, &p));
-            if (!cJSON_AddItemToArray(array, object)) {
-                cJSON_Delete(object);
-                written = false;
-            }
-        } else if (o->action == SHOW) {
-            print_details(&p);
-        } else {
-            print_row(&p);
-        }
+        passed = passed && ok;
+        printed = printed && (array != NULL || !o->json) && print_one(array, o->action, &p);
         n_shown++;
-        if (o->action == SHOW)
-            break;
     }
+    int code = EXIT_SUCCESS;
     if (o->name != NULL && n_shown == 0) {
         cJSON_Delete(array);
         return fail_unknown(o->name);
     }
-    if (o->json) {
-        cJSON *json = o->action == SHOW ? cJSON_DetachItemFromArray(array, 0) : array;
-        if (json != array)
-            cJSON_Delete(array);
-        if (print_json(json, written) != EXIT_SUCCESS)
-            return EXIT_FAILURE;
-    } else if (n_shown == 0) {
+    if (o->json)
+        code = finish_json(array, o->action, printed);
+    else if (n_shown == 0)
         tn_log(TENON_LOG_ERROR, "plugins", "none found: install one, or give its directory by TENON_PLUGIN_PATH_ADD");
-    }
-    return all_ok ? EXIT_SUCCESS : EXIT_FAILURE;
+    return passed ? code : EXIT_FAILURE;
 }
 
 /* Plugins meet the services they would meet in earnest. */

@@ -53,14 +53,15 @@ int32_t tn_load_open(const char *path, struct tn_descriptor *ret, struct tenon_e
     return rc == TENON_OK ? TENON_OK : tenon_fail(err, rc, "", "%s: %s", path, inner.message);
 }
 
-int32_t tn_load_init(const struct tn_descriptor *d, const struct tn_host *host, void **ret_self, struct tenon_err *err)
+int32_t tn_load_init(const char *where, const struct tn_descriptor *d, const struct tn_host *host, void **ret_self,
+                     struct tenon_err *err)
 {
     struct tenon_err inner = TENON_ERR_INIT;
     void *self = NULL;
     int32_t rc = d->plugin.init != NULL ? d->plugin.init(&host->host, &self, &inner) : TENON_OK;
     if (rc != TENON_OK) {
         inner.message[sizeof inner.message - 1] = '\0'; /* a plugin wrote it */
-        return tenon_fail(err, rc < 0 ? rc : TENON_E_UNKNOWN, "", "%s: its init failed: %s", d->plugin.id,
+        return tenon_fail(err, rc < 0 ? rc : TENON_E_UNKNOWN, "", "%s: its init failed: %s", where,
                           inner.message[0] != '\0' ? inner.message : tenon_status_text(rc));
     }
     *ret_self = self;

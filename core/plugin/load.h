@@ -18,8 +18,9 @@
  * be loaded, no entry point); UNIMPLEMENTED (this build has no dlopen). Messages begin with the path. */
 int32_t tn_load_open(const char *path, struct tn_descriptor *ret, struct tenon_err *err);
 
-/* Run init with `host`. A plugin without one has a NULL self. Messages as the plugin gave them. */
+/* Run init with `host`. A plugin without one has a NULL self. Messages begin with `where`. */
 struct tn_host;
-int32_t tn_load_init(const struct tn_descriptor *d, const struct tn_host *host, void **ret_self, struct tenon_err *err);
+int32_t tn_load_init(const char *where, const struct tn_descriptor *d, const struct tn_host *host, void **ret_self,
+                     struct tenon_err *err);
 
 #endif

@@ -74,19 +74,17 @@ static bool in_library_path(const char *name)
     return false;
 }
 
-/* The cache's string table holds every known soname between NULs; its layout otherwise differs between versions. */
+/* The cache's string table ends every path with a NUL and shares the sonames' bytes with the paths' ends; the rest of
+ * its layout differs between versions. */
 static bool in_loader_cache(const char *name)
 {
     char *data;
     uint64_t size;
-    char word[256];
-    int n = snprintf(word + 1, sizeof word - 1, "%s", name);
-    if (n < 0 || (size_t)n + 2 > sizeof word)
+    char word[256]; /* "/NAME" and its NUL */
+    int n = snprintf(word, sizeof word, "/%s", name);
+    if (n < 0 || (size_t)n >= sizeof word || tn_file_read(LD_CACHE, LD_CACHE_MAX, &data, &size, /* err= */ NULL) != TENON_OK)
         return false;
-    word[0] = '\0';
-    if (tn_file_read(LD_CACHE, LD_CACHE_MAX, &data, &size, /* err= */ NULL) != TENON_OK)
-        return false;
-    bool found = memmem(data, size, word, (size_t)n + 2) != NULL;
+    bool found = memmem(data, size, word, (size_t)n + 1) != NULL;
     free(data);
     return found;
 }

@@ -82,7 +82,7 @@ static int contact(int fd, const char *path, const struct tn_map *settings)
     if (rc == TENON_OK) {
         tell(fd, "in init\n");
         tn_host_init(&host, &d, settings, &services);
-        rc = tn_load_init(&d, &host, &self, &err);
+        rc = tn_load_init(path, &d, &host, &self, &err);
     }
     if (rc != TENON_OK) {
         tn_trace("probe: %s", err.message);

@@ -345,7 +345,7 @@ static int32_t open_and_init(struct tn_record *r, struct tn_record_world *w)
         return rc;
     }
     tn_host_init(&r->host, &r->descriptor, &r->source->manifest.settings, &w->services);
-    rc = tn_load_init(&r->descriptor, &r->host, &r->self, &r->err);
+    rc = tn_load_init(r->path != NULL ? r->path : r->file, &r->descriptor, &r->host, &r->self, &r->err);
     if (rc != TENON_OK) {
         end(r, TN_PLUGIN_FAILED);
         return rc;

@@ -1,0 +1,27 @@
+# Plugin loading, and base.
+tenon_unit_test(base)
+tenon_unit_test(manifest)
+tenon_fuzz_target(manifest)
+
+# Plugins that fail, each in one way: see plugins_bad/README.md. They need dlopen.
+if(TENON_TESTS AND NOT TENON_STATIC_PLUGINS)
+  set(bad_dir ${CMAKE_BINARY_DIR}/tests/plugins_bad)
+  set(bad_targets "")
+  foreach(way GOOD ABI NO_SYMBOL CRASH CRASH_LOADING HANG EXIT INIT_FAILS STRUCT_SIZE INCOMPLETE MISSING_LIBRARY)
+    string(TOLOWER ${way} name)
+    add_library(bad_${name} MODULE ${CMAKE_CURRENT_SOURCE_DIR}/plugins_bad/plugin.c)
+    target_compile_definitions(bad_${name} PRIVATE TEST_${way})
+    target_compile_options(bad_${name} PRIVATE -Wno-unused-const-variable -Wno-unused-variable)
+    target_link_libraries(bad_${name} PRIVATE tenon_sdk)
+    set_target_properties(bad_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${bad_dir}
+      SKIP_BUILD_RPATH ON)
+    list(APPEND bad_targets bad_${name})
+  endforeach()
+  add_library(tenon_test_gone SHARED ${CMAKE_CURRENT_SOURCE_DIR}/plugins_bad/gone.c)
+  target_link_libraries(tenon_test_gone PRIVATE tenon_sdk)
+  set_target_properties(tenon_test_gone PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${bad_dir})
+  target_link_libraries(bad_missing_library PRIVATE tenon_test_gone)
+  tenon_unit_test(registry ${CMAKE_SOURCE_DIR}/core/cli/cmd_plugins.c)
+  target_compile_definitions(test_registry PRIVATE TEST_PLUGINS="${bad_dir}")
+  add_dependencies(test_registry ${bad_targets})
+endif()
