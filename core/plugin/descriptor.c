@@ -24,7 +24,7 @@ static bool is_text(const char *text, bool required)
 
 static bool is_id(const char *text, const char *allowed)
 {
-    return is_text(text, true) && strlen(text) <= 128 && text[strspn(text, allowed)] == '\0';
+    return is_text(text, true) && strlen(text) <= TN_PLUGIN_MAX_NAME && text[strspn(text, allowed)] == '\0';
 }
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz0123456789_.-"
@@ -109,7 +109,7 @@ static int32_t read_item(const struct tenon_plugin *p, uint32_t i, struct tn_ite
     struct tenon_item item;
     struct tn_item *ret = &ret_items[i];
     char kind[TN_KIND_SIZE];
-    char label[2 * TN_KIND_SIZE];
+    char label[TN_KIND_SIZE + 1 + TN_PLUGIN_MAX_NAME + 1];
     uint32_t impl_size;
     TENON_COPY_IN(&item, at);
     if (item.struct_size < offsetof(struct tenon_item, impl) + sizeof item.impl || item.struct_size > p->item_stride)
@@ -118,7 +118,7 @@ static int32_t read_item(const struct tenon_plugin *p, uint32_t i, struct tn_ite
     if (!is_text(item.iface, true) || !tn_iface_kind(item.iface, kind) || !is_id(item.name, LOWER))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "",
                           "item %u has no interface of the form tenon.kind/1, or no name of a-z 0-9 _.-", i);
-    (void)snprintf(label, sizeof label, "%s:%s", kind, item.name); /* for messages: cutting is fine */
+    (void)snprintf(label, sizeof label, "%s:%s", kind, item.name); /* fits: both are checked */
     *ret = (struct tn_item){.iface = item.iface, .name = item.name, .keys = item.keys, .impl = item.impl,
                             .priority = item.priority, .plugin_id = p->id};
     memcpy(ret->kind, kind, sizeof kind);

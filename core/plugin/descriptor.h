@@ -20,6 +20,7 @@
 #define TN_PLUGIN_MAX_ITEMS 1024u
 #define TN_PLUGIN_MAX_KEYS 4096u
 #define TN_PLUGIN_MAX_TEXT 1024u /* bytes of any string of a descriptor */
+#define TN_PLUGIN_MAX_NAME 128u  /* bytes of an id or an item's name */
 
 /* One item as the registry hands it out. */
 struct tn_item {

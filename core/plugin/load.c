@@ -8,6 +8,16 @@
 #include "core/plugin/host.h"
 #include "core/plugin/trace.h"
 
+#ifdef TN_PLUGIN_STATIC
+
+static int32_t open_entry(const char *path, tenon_plugin_entry_fn **ret, struct tenon_err *err)
+{
+    (void)ret;
+    return tenon_fail(err, TENON_E_UNIMPLEMENTED, "", "%s: this build of tenon loads no shared objects", path);
+}
+
+#else
+
 /* dlerror says "libx.so.1: cannot open shared object file: ..." of a library that the plugin needs. */
 static int32_t fail_open(const char *path, const char *why, struct tenon_err *err)
 {
@@ -22,10 +32,6 @@ static int32_t fail_open(const char *path, const char *why, struct tenon_err *er
 
 static int32_t open_entry(const char *path, tenon_plugin_entry_fn **ret, struct tenon_err *err)
 {
-#ifdef TN_PLUGIN_STATIC
-    (void)ret;
-    return tenon_fail(err, TENON_E_UNIMPLEMENTED, "", "%s: this build of tenon loads no shared objects", path);
-#else
     tn_trace("open %s", path);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (library == NULL) {
@@ -39,8 +45,9 @@ static int32_t open_entry(const char *path, tenon_plugin_entry_fn **ret, struct 
                           "without TENON_PLUGIN_ENTRY", path);
     memcpy(ret, &symbol, sizeof symbol); /* ISO C has no cast from object to function pointer */
     return TENON_OK;
-#endif
 }
+
+#endif
 
 int32_t tn_load_open(const char *path, struct tn_descriptor *ret, struct tenon_err *err)
 {

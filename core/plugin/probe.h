@@ -23,6 +23,7 @@
 #include <tenon/plugin.h>
 
 #include "core/base/map.h"
+#include "core/plugin/descriptor.h"
 
 #define TN_PROBE_SECONDS 10
 
@@ -34,7 +35,7 @@ enum tn_probe_outcome {
 
 struct tn_probe {
     enum tn_probe_outcome outcome;
-    char id[129];
+    char id[TN_PLUGIN_MAX_NAME + 1];
     char version[65];
     char reason[200]; /* of a bad one */
 };

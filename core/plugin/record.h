@@ -35,7 +35,7 @@ struct tn_record {
     enum tn_plugin_state state;
     struct tenon_err err;     /* why, for every state but found, available and loaded */
     struct tn_identity identity;
-    char id[129];             /* "" until known */
+    char id[TN_PLUGIN_MAX_NAME + 1];             /* "" until known */
     char version[65];
     struct tn_descriptor descriptor;
     struct tn_host host;

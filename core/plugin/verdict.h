@@ -18,6 +18,7 @@
 #include <tenon/plugin.h>
 
 #include "core/base/hash.h"
+#include "core/plugin/descriptor.h"
 
 /* Which file it was. The digest is computed only for files not known by the rest. */
 struct tn_identity {
@@ -28,7 +29,7 @@ struct tn_identity {
 struct tn_verdict {
     struct tn_identity identity;
     bool good;        /* loaded and initialised; else it is quarantined */
-    char id[129];     /* of the plugin, for lists that load nothing; "" when unknown */
+    char id[TN_PLUGIN_MAX_NAME + 1];     /* of the plugin, for lists that load nothing; "" when unknown */
     char version[65];
     char reason[200]; /* of a bad one: "crashed (SIGSEGV) in init" */
 };

@@ -2,6 +2,9 @@
 tenon_unit_test(base)
 tenon_unit_test(manifest)
 tenon_fuzz_target(manifest)
+if(TENON_STATIC_PLUGINS)
+  tenon_unit_test(static)
+endif()
 
 # Plugins that fail, each in one way: see plugins_bad/README.md. They need dlopen.
 if(TENON_TESTS AND NOT TENON_STATIC_PLUGINS)
