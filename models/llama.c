@@ -3,6 +3,7 @@
  *
  * Reads metadata and declares; computes nothing. GGUF keeps the rows of q and k so that rotary pairs are neighbours
  * ("interleaved"). Contract: tenon/model.h. */
+#include <math.h>
 #include <stdlib.h>
 
 #include <tenon/build.h>
@@ -214,7 +215,7 @@ static uint32_t attention(const struct tenon_model_config *c, const struct tenon
     uint32_t attn_in[] = { q, cache, TENON_NO_VALUE, TENON_NO_VALUE, TENON_NO_VALUE, in->position, in->seq_of_token, in->seq_start,
                            in->context_len, in->block_table };
     struct tenon_attr attrs[] = { tenon_attr_i64("kv_heads", kv), tenon_attr_i64("k_dim", kd), tenon_attr_i64("v_dim", vd),
-                                  tenon_attr_f64("scale", 1 / __builtin_sqrt((double)kd)) };
+                                  tenon_attr_f64("scale", 1 / sqrt((double)kd)) };
     uint32_t y = tenon_node1(b, "core.attention/1", "attention", attn_in, 10, attrs, 4);
     return tenon_join_heads(b, "heads", y, heads, vd);
 }
