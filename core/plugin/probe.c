@@ -275,7 +275,7 @@ static void judge(char *text, int status, bool in_time, bool forked, int millise
     const char *said = last_line(text);
     *ret = (struct tn_probe){.outcome = TN_PROBE_BAD};
     if (!in_time) {
-        (void)snprintf(ret->reason, sizeof ret->reason, "hung for %g s %s", milliseconds / 1000.0, said);
+        (void)snprintf(ret->reason, sizeof ret->reason, "hung for %g s %.100s", milliseconds / 1000.0, said);
         if (forked)
             ret->outcome = TN_PROBE_FAILED;
     } else if (sscanf(said, "ok %128s %64[^\n]", ret->id, ret->version) == 2) {
@@ -284,9 +284,9 @@ static void judge(char *text, int status, bool in_time, bool forked, int millise
         ret->outcome = TN_PROBE_FAILED;
     } else if (status != -1 && WIFSIGNALED(status)) {
         const char *name = sigabbrev_np(WTERMSIG(status));
-        (void)snprintf(ret->reason, sizeof ret->reason, "crashed (SIG%s) %s", name != NULL ? name : "?", said);
+        (void)snprintf(ret->reason, sizeof ret->reason, "crashed (SIG%s) %.100s", name != NULL ? name : "?", said);
     } else {
-        (void)snprintf(ret->reason, sizeof ret->reason, "ended the process (exit code %d) %s",
+        (void)snprintf(ret->reason, sizeof ret->reason, "ended the process (exit code %d) %.100s",
                        status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : -1, said);
     }
 }

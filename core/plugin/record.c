@@ -80,8 +80,12 @@ int32_t tn_record_create_static(const char *name, tenon_plugin_entry_fn *entry, 
     r->entry = entry;
     if (tn_descriptor_read(entry, &r->descriptor, &r->err) != TENON_OK) /* pure data: safe and cheap to read now */
         end(r, TN_PLUGIN_REFUSED);
-    else if (provide_items(r) != TENON_OK)
-        (void)tenon_fail(&r->err, TENON_E_RESOURCE_EXHAUSTED, name, "out of memory"), end(r, TN_PLUGIN_FAILED);
+    else
+        rc = provide_items(r);
+    if (rc != TENON_OK) {
+        tn_record_destroy(r);
+        return tenon_fail(err, rc, name, "cannot register the plugin: out of memory");
+    }
     *ret = r;
     return TENON_OK;
 }
@@ -181,9 +185,9 @@ static int32_t fail_quarantined(struct tn_record *r, const struct tn_verdict *v)
 
 static void read_verdicts(struct tn_record_world *w)
 {
-    if (!w->is_reading_verdicts_done)
+    if (!w->has_verdicts)
         tn_verdicts_open(&w->verdicts);
-    w->is_reading_verdicts_done = true;
+    w->has_verdicts = true;
 }
 
 /* An earlier run's verdict, by stat alone. */

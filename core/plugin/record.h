@@ -22,7 +22,7 @@ struct tn_record_world {
     struct tn_strlist select;  /* TENON_PLUGINS_SELECT; is_selecting: it was set */
     struct tn_strlist disable; /* TENON_PLUGINS_DISABLE */
     bool is_selecting;
-    bool is_reading_verdicts_done;
+    bool has_verdicts;         /* the cache was read */
     uint32_t n_loaded;
 };
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "core/plugin/presence.h"
 #include "core/plugin/probe.h"
 #include "core/plugin/registry.h"
+#include "core/plugin/verdict.h"
 
 int tn_cmd_plugins(int argc, char **argv);
 
@@ -342,6 +344,50 @@ START_TEST(hang_is_cut_short)
 }
 END_TEST
 
+/* Run before this executable has called tn_probe_main: as in an application that links libtenon. */
+START_TEST(foreign_executable_forks)
+{
+    struct tn_probe probe;
+    ck_assert_int_eq(tn_probe_run(TEST_PLUGINS "/good.so", NULL, &probe, &err), TENON_OK);
+    ck_assert_int_eq(probe.outcome, TN_PROBE_GOOD);
+    ck_assert_str_eq(probe.id, "org.tenon.test.good");
+    ck_assert_int_eq(tn_probe_run(TEST_PLUGINS "/crash.so", NULL, &probe, &err), TENON_OK);
+    ck_assert_int_eq(probe.outcome, TN_PROBE_BAD);
+    ck_assert_str_eq(probe.reason, "crashed (SIGSEGV) in init");
+    ck_assert_int_eq(tn_probe_run_for(TEST_PLUGINS "/hang.so", NULL, 300, &probe, &err), TENON_OK);
+    ck_assert_int_eq(probe.outcome, TN_PROBE_FAILED); /* a hang may be the fork's fault */
+}
+END_TEST
+
+static void record_number(uint64_t i)
+{
+    struct tn_verdicts v = {0};
+    struct tn_verdict verdict = {.identity = {.dev = 1, .ino = i, .size = 5}, .good = true};
+    tn_verdicts_open(&v);
+    int32_t rc = tn_verdicts_record(&v, &verdict, &err);
+    tn_verdicts_finish(&v);
+    _exit(rc == TENON_OK ? 0 : 1);
+}
+
+START_TEST(several_processes_remember)
+{
+    enum { N = 12 };
+    struct tn_verdicts v = {0};
+    pid_t children[N];
+    for (uint64_t i = 0; i < N; i++)
+        if ((children[i] = fork()) == 0)
+            record_number(i + 100);
+    for (int i = 0; i < N; i++) {
+        int status = -1;
+        ck_assert_int_eq(waitpid(children[i], &status, 0), children[i]);
+        ck_assert_int_eq(status, 0);
+    }
+    tn_verdicts_open(&v);
+    ck_assert_uint_eq(v.n, N);
+    tn_verdicts_finish(&v);
+}
+END_TEST
+
 START_TEST(verdicts_are_remembered)
 {
     struct tn_plugin_info p;
@@ -536,8 +582,28 @@ START_TEST(command)
 }
 END_TEST
 
+static int run(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed;
+}
+
+static Suite *foreign_suite(void)
+{
+    Suite *suite = suite_create("foreign");
+    TCase *tests = tcase_create("foreign");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, foreign_executable_forks);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
+
 int main(int argc, char **argv)
 {
+    int failed = argc == 1 ? run(foreign_suite()) : 0; /* a probe has arguments */
     int code = tn_probe_main(argc, argv);
     if (code >= 0)
         return code;
@@ -555,6 +621,7 @@ int main(int argc, char **argv)
     tcase_add_test(tests, untrusted);
     tcase_add_test(tests, untrusted_places);
     tcase_add_test(tests, hang_is_cut_short);
+    tcase_add_test(tests, several_processes_remember);
     tcase_add_test(tests, verdicts_are_remembered);
     tcase_add_test(tests, check_lifts_quarantine);
     tcase_add_test(tests, broken_or_missing_cache);
@@ -562,9 +629,6 @@ int main(int argc, char **argv)
     tcase_add_test(tests, static_plugins);
     tcase_add_test(tests, command);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    failed += run(suite);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
