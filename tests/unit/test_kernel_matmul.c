@@ -208,6 +208,30 @@ START_TEST(products_are_right)
 }
 END_TEST
 
+/* Quants and activations all at one end of their range: sums in 16 bits would saturate here if they ever did. */
+START_TEST(extreme_quants_do_not_saturate)
+{
+    static const uint8_t bytes[] = { 0xff, 0x80, 0x7f, 0x00 };
+    struct product p;
+    enum cpu_format f = (enum cpu_format)_i;
+    const struct cpu_encoding *e = cpu_encoding_at(f);
+    for (int i = 0; i < 8; i++) {
+        begin(&p, f, 3, 16, columns(f, 3));
+        for (int64_t at = 0; at < p.N * p.w.row_bytes; at += e->block_bytes) {
+            memset(p.memory.p + at, bytes[i / 2], (size_t)e->block_bytes);
+            put_half(p.memory.p + at + (f == CPU_Q6_K ? 208 : 0));
+            if (cpu_format_has_min(f))
+                put_half(p.memory.p + at + 2);
+        }
+        for (int64_t j = 0; j < p.T * p.K; j++)
+            p.x[j] = i % 2 == 0 ? 1.0f : -1.0f;
+        FOR_LEVELS(k)
+            check_exact(&p, k);
+        end(&p);
+    }
+}
+END_TEST
+
 /* ---- the law: a row's bits depend on nothing but the row */
 
 static void check_cuts(struct product *p, const struct cpu_kernels *k, int tries)
@@ -390,6 +414,7 @@ int main(void)
     tcase_add_loop_test(tc, decoding_is_the_program, 0, CPU_FORMAT_COUNT);
     tcase_add_test(tc, unknown_digest_is_nobodys);
     tcase_add_loop_test(tc, products_are_right, 0, CPU_FORMAT_COUNT);
+    tcase_add_loop_test(tc, extreme_quants_do_not_saturate, CPU_Q4_0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, bits_do_not_depend_on_the_batch, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, bad_activations_spoil_their_row_only, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, zero_and_tiny_rows, 0, CPU_FORMAT_COUNT);
