@@ -20,29 +20,37 @@ static uint32_t number_bytes(uint32_t type)
 
 /* ---- reading ------------------------------------------------------------------------------------------------ */
 
-/* v->count strings; the index for an array of them. */
+/* Note that string k of an array ends at `end`. The index grows as strings are found: the count may be a lie. */
+static int32_t index_string(struct gguf_value *v, struct gguf_cursor *c, uint32_t k, uint64_t end, uint32_t *capacity)
+{
+    void *ends = v->ends;
+    if (end > UINT32_MAX)
+        return GGUF_FAIL(c, TENON_E_UNIMPLEMENTED, "an array with more than 4 GiB of text is not supported");
+    int32_t rc = gguf_grow(&ends, k, capacity, sizeof *v->ends);
+    v->ends = ends;
+    if (rc != TENON_OK)
+        return GGUF_FAIL(c, rc, "out of memory for an index of strings");
+    v->ends[k] = (uint32_t)end;
+    return TENON_OK;
+}
+
 static int32_t read_strings(struct gguf_value *v, struct gguf_cursor *c)
 {
     uint64_t start = c->at;
+    uint32_t capacity = 0;
+    int32_t rc = TENON_OK;
     v->data = c->data + start;
     if (v->count > (c->size - c->at) / 8)
         return GGUF_FAIL(c, TENON_E_DATA_LOSS, "an array claims %llu strings, more than the file has room for: it is damaged",
                          (unsigned long long)v->count);
-    if (v->is_array && v->count > 0 && (v->ends = malloc((size_t)v->count * sizeof *v->ends)) == NULL)
-        return GGUF_FAIL(c, TENON_E_RESOURCE_EXHAUSTED, "out of memory for an index of %llu strings",
-                         (unsigned long long)v->count);
-    for (uint64_t k = 0; k < v->count; k++) {
+    for (uint64_t k = 0; rc == TENON_OK && k < v->count; k++) {
         struct tenon_str string;
-        int32_t rc = gguf_take_string(c, "a string", &string);
-        if (rc != TENON_OK)
-            return rc;
-        if (c->at - start > UINT32_MAX)
-            return GGUF_FAIL(c, TENON_E_UNIMPLEMENTED, "a value with more than 4 GiB of text is not supported");
-        if (v->ends != NULL)
-            v->ends[k] = (uint32_t)(c->at - start);
+        rc = gguf_take_string(c, "a string", &string);
+        if (rc == TENON_OK && v->is_array) /* k fits: 4 GiB hold at most 2^29 strings */
+            rc = index_string(v, c, (uint32_t)k, c->at - start, &capacity);
     }
     v->size = c->at - start;
-    return TENON_OK;
+    return rc;
 }
 
 static int32_t read_numbers(struct gguf_value *v, struct gguf_cursor *c)
