@@ -1,0 +1,210 @@
+/* options.c - see options.h. Values are parsed and checked in one place, whatever they come from. */
+#include "core/cli/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <math.h>
+#include <stdlib.h>
+
+static int32_t bad(struct tenon_err *err, const char *source, const char *text, const char *what)
+{
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, source, "'%s' is not %s", text, what);
+}
+
+static int32_t set_number(const struct cli_option *o, void *member, const char *source, const char *text, struct tenon_err *err)
+{
+    char *end;
+    double lo = o->min, hi = o->max;
+    errno = 0;
+    if (o->kind == CLI_U64) {
+        uint64_t v = strtoull(text, &end, 10);
+        if (end == text || *end != '\0' || errno != 0 || text[0] == '-')
+            return bad(err, source, text, "a whole number from 0 to 2^64-1");
+        memcpy(member, &v, sizeof v);
+        return 0;
+    }
+    double v = strtod(text, &end);
+    if (lo == 0 && hi == 0) {
+        lo = o->kind == CLI_U32 ? 0 : o->kind == CLI_I32 ? INT32_MIN : -1e30;
+        hi = o->kind == CLI_U32 ? UINT32_MAX : o->kind == CLI_I32 ? INT32_MAX : 1e30;
+    }
+    if (end == text || *end != '\0' || !(v >= lo && v <= hi) || (o->kind != CLI_F32 && v != floor(v)))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, source, "'%s' is not a %snumber from %g to %g", text,
+                          o->kind == CLI_F32 ? "" : "whole ", lo, hi);
+    if (o->kind == CLI_U32)
+        *(uint32_t *)member = (uint32_t)v;
+    else if (o->kind == CLI_I32)
+        *(int32_t *)member = (int32_t)v;
+    else
+        *(float *)member = (float)v;
+    return 0;
+}
+
+static int32_t set(const struct cli_option *o, void *target, const char *source, const char *text, struct tenon_err *err)
+{
+    void *member = (char *)target + o->offset;
+    if (o->kind == CLI_TEXT) {
+        *(const char **)member = text;
+        return 0;
+    }
+    if (o->kind == CLI_FLAG) {
+        bool yes = strcmp(text, "yes") == 0 || strcmp(text, "true") == 0 || strcmp(text, "1") == 0 || strcmp(text, "on") == 0;
+        bool no = strcmp(text, "no") == 0 || strcmp(text, "false") == 0 || strcmp(text, "0") == 0 || strcmp(text, "off") == 0;
+        if (!yes && !no)
+            return bad(err, source, text, "yes or no");
+        *(bool *)member = yes;
+        return 0;
+    }
+    if (o->kind == CLI_LIST) {
+        struct cli_list *list = member;
+        if (list->n == CLI_LIST_MAX)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, source, "given more than %u times", CLI_LIST_MAX);
+        list->items[list->n++] = text;
+        return 0;
+    }
+    return set_number(o, member, source, text, err);
+}
+
+/* ---- config file and environment ---- */
+
+struct config_walk {
+    const struct cli_option *table;
+    void *target;
+    struct tenon_err *err;
+    int32_t status;
+};
+
+static bool key_is(const char *key, const char *name)
+{
+    for (; *key != '\0' && *name != '\0'; key++, name++)
+        if (*key != (*name == '-' ? '_' : *name))
+            return false;
+    return *key == *name;
+}
+
+static int config_entry(void *arg, const char *section, const char *key, const char *value)
+{
+    struct config_walk *w = arg;
+    (void)section;
+    for (const struct cli_option *o = w->table; o->name != NULL && w->status == 0; o++) {
+        if (!key_is(key, o->name))
+            continue;
+        char *kept = strdup(value); /* for the process's life, as argv is */
+        w->status = kept == NULL ? tenon_fail(w->err, TENON_E_RESOURCE_EXHAUSTED, key, "no memory for the config file")
+                                 : set(o, w->target, key, kept, w->err);
+        if (kept != NULL && o->kind != CLI_TEXT && o->kind != CLI_LIST)
+            free(kept);
+    }
+    return 1;
+}
+
+static int32_t read_config(const struct cli_option *table, void *target, struct tenon_err *err)
+{
+    char path[4096];
+    const char *base = secure_getenv("XDG_CONFIG_HOME"), *home = secure_getenv("HOME");
+    struct config_walk walk = { table, target, err, 0 };
+    int n = -1;
+    if (base != NULL && base[0] == '/')
+        n = snprintf(path, sizeof path, "%s/tenon/config", base);
+    else if (home != NULL && home[0] == '/')
+        n = snprintf(path, sizeof path, "%s/.config/tenon/config", home);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return 0;
+    int line = ini_parse(path, config_entry, &walk);
+    if (line > 0 && walk.status == 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, path, "line %d is not `key = value`", line);
+    return walk.status; /* no such file is no error */
+}
+
+static int32_t read_environment(const struct cli_option *table, void *target, struct tenon_err *err)
+{
+    int32_t status = 0;
+    for (const struct cli_option *o = table; o->name != NULL && status == 0; o++) {
+        char name[64] = "TENON_";
+        size_t n = strlen(name);
+        for (const char *p = o->name; *p != '\0' && n + 1 < sizeof name; p++)
+            name[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+        name[n] = '\0';
+        const char *value = secure_getenv(name);
+        if (value != NULL && value[0] != '\0')
+            status = set(o, target, name, value, err);
+    }
+    return status;
+}
+
+/* ---- the command line ---- */
+
+static const struct cli_option *find(const struct cli_option *table, const char *name, size_t size)
+{
+    for (const struct cli_option *o = table; o->name != NULL; o++)
+        if (strlen(o->name) == size && memcmp(o->name, name, size) == 0)
+            return o;
+    return NULL;
+}
+
+/* One --name, --name=value or --name value; *i moves over the value. */
+static int32_t read_option(const struct cli_option *table, void *target, int argc, char **argv, int *i, struct tenon_err *err)
+{
+    const char *arg = argv[*i] + 2, *equals = strchr(arg, '=');
+    const struct cli_option *o = find(table, arg, equals != NULL ? (size_t)(equals - arg) : strlen(arg));
+    if (o == NULL)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, argv[*i], "no such option: see tenon %s --help", argv[0]);
+    if (equals != NULL)
+        return set(o, target, o->name, equals + 1, err);
+    if (o->kind == CLI_FLAG)
+        return set(o, target, o->name, "yes", err);
+    if (*i + 1 >= argc)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, argv[*i], "needs a value: see tenon %s --help", argv[0]);
+    *i += 1;
+    return set(o, target, o->name, argv[*i], err);
+}
+
+/* Lists given on the command line replace those of config and environment. */
+static void clear_lists(const struct cli_option *table, void *target, int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], "--", 2) != 0)
+            continue;
+        const struct cli_option *o = find(table, argv[i] + 2, strcspn(argv[i] + 2, "="));
+        if (o != NULL && o->kind == CLI_LIST)
+            ((struct cli_list *)(void *)((char *)target + o->offset))->n = 0;
+    }
+}
+
+int32_t cli_parse(const struct cli_option *table, void *target, int argc, char **argv, struct cli_args *ret, struct tenon_err *err)
+{
+    bool only_args = false;
+    memset(ret, 0, sizeof *ret);
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            ret->help = true;
+            return 0;
+        }
+    int32_t status = read_config(table, target, err);
+    if (status == 0)
+        status = read_environment(table, target, err);
+    if (status == 0)
+        clear_lists(table, target, argc, argv);
+    for (int i = 1; i < argc && status == 0; i++) {
+        const char *arg = argv[i];
+        if (!only_args && strcmp(arg, "--") == 0)
+            only_args = true;
+        else if (!only_args && strncmp(arg, "--", 2) == 0)
+            status = read_option(table, target, argc, argv, &i, err);
+        else if (!only_args && arg[0] == '-' && arg[1] != '\0')
+            status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, arg, "no such option: see tenon %s --help", argv[0]);
+        else if (ret->n == sizeof ret->items / sizeof ret->items[0])
+            status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, arg, "too many arguments: see tenon %s --help", argv[0]);
+        else
+            ret->items[ret->n++] = arg;
+    }
+    return status;
+}
+
+void cli_print_options(const struct cli_option *table)
+{
+    for (const struct cli_option *o = table; o->name != NULL; o++)
+        printf("  --%s%s%-*s  %s\n", o->name, o->value != NULL ? " " : "",
+               (int)(24 - strlen(o->name) - (o->value != NULL ? 1 : 0)), o->value != NULL ? o->value : "", o->help);
+}
