@@ -1,339 +1,310 @@
-/* llama.c - the llama architecture: RMS norms, rotary positions, grouped-query attention, a gated FFN. Llama 1 to 3, SmolLM and
- * whatever else calls itself "llama" in GGUF metadata.
- *
- * Reads metadata and declares; computes nothing. GGUF keeps the rows of q and k so that rotary pairs are neighbours
- * ("interleaved"). Contract: tenon/model.h. */
+/* The llama family: pre-norm decoder with rotary positions (interleaved pairs, as GGUF permutes q and k for it), grouped-query
+ * attention and a SiLU-gated feed-forward net. Reads and checks `llama.*` keys, declares weights and the one KV state, and
+ * builds "step". Computes nothing itself. Contract: <tenon/model.h>; Touvron et al., arXiv:2307.09288. */
 #include <math.h>
 #include <stdlib.h>
 
 #include <tenon/build.h>
-#include <tenon/model.h>
+
+#define ARCH "llama"
+
+/* Sizes that weights have, by name. */
+enum size { EMBED, VOCAB, Q, KV_K, KV_V, ATTN, FFN, HALF_ROT, N_SIZES };
 
 struct tenon_model_config {
-    struct tenon_model_info info;
-    uint64_t ffn, k_dim, v_dim;
-    uint64_t n_rot;
-    double eps, rope_base, rope_scale;
-    struct tenon_weight_desc weights[16];
-    struct tenon_weight_source sources[16];
-    uint32_t n_weights;
-    struct tenon_state_desc state;
+    int64_t size[N_SIZES];
+    int64_t n_layers, n_heads, n_kv_heads, k_dim, v_dim, n_rot, context;
+    double eps, rope_base, rope_scale; /* rope_scale: positions are multiplied by it */
+    double yarn_ext, yarn_attn;        /* YaRN: 1 when on; factor on rotated pairs */
+    int64_t yarn_context;              /* trained context before stretching */
+    struct tenon_weight_desc *weights; /* [N_WEIGHTS] */
+    struct tenon_weight_source *sources;
+    struct tenon_state_desc kv;
 };
 
-/* ---- metadata ---- */
+/* ---- weights ------------------------------------------------------------------------------------------------ */
 
-static int32_t bad_key(struct tenon_err *err, const char *key, const char *why)
+static const struct row {
+    const char *name, *gguf;
+    int32_t role;
+    uint32_t flags, rank;
+    enum size dims[2];
+    int32_t shard; /* axis split over devices, -1: replicated */
+    const char *tied_to;
+} rows[] = {
+#define L TENON_WEIGHT_LAYERED
+#define OPT TENON_WEIGHT_OPTIONAL
+    {"token_embd", "token_embd.weight", TENON_ROLE_EMBED, 0, 2, {VOCAB, EMBED}, 0, NULL},
+    {"layers.{i}.attn_norm", "blk.{i}.attn_norm.weight", TENON_ROLE_NORM, L, 1, {EMBED}, -1, NULL},
+    {"layers.{i}.attn_q", "blk.{i}.attn_q.weight", TENON_ROLE_MATMUL, L, 2, {Q, EMBED}, 0, NULL},
+    {"layers.{i}.attn_k", "blk.{i}.attn_k.weight", TENON_ROLE_MATMUL, L, 2, {KV_K, EMBED}, 0, NULL},
+    {"layers.{i}.attn_v", "blk.{i}.attn_v.weight", TENON_ROLE_MATMUL, L, 2, {KV_V, EMBED}, 0, NULL},
+    {"layers.{i}.attn_output", "blk.{i}.attn_output.weight", TENON_ROLE_MATMUL, L, 2, {EMBED, ATTN}, 1, NULL},
+    {"layers.{i}.attn_q_bias", "blk.{i}.attn_q.bias", TENON_ROLE_BIAS, L | OPT, 1, {Q}, 0, NULL},
+    {"layers.{i}.attn_k_bias", "blk.{i}.attn_k.bias", TENON_ROLE_BIAS, L | OPT, 1, {KV_K}, 0, NULL},
+    {"layers.{i}.attn_v_bias", "blk.{i}.attn_v.bias", TENON_ROLE_BIAS, L | OPT, 1, {KV_V}, 0, NULL},
+    {"layers.{i}.attn_output_bias", "blk.{i}.attn_output.bias", TENON_ROLE_BIAS, L | OPT, 1, {EMBED}, -1, NULL},
+    {"layers.{i}.ffn_norm", "blk.{i}.ffn_norm.weight", TENON_ROLE_NORM, L, 1, {EMBED}, -1, NULL},
+    {"layers.{i}.ffn_gate", "blk.{i}.ffn_gate.weight", TENON_ROLE_MATMUL, L, 2, {FFN, EMBED}, 0, NULL},
+    {"layers.{i}.ffn_up", "blk.{i}.ffn_up.weight", TENON_ROLE_MATMUL, L, 2, {FFN, EMBED}, 0, NULL},
+    {"layers.{i}.ffn_down", "blk.{i}.ffn_down.weight", TENON_ROLE_MATMUL, L, 2, {EMBED, FFN}, 1, NULL},
+    {"output_norm", "output_norm.weight", TENON_ROLE_NORM, 0, 1, {EMBED}, -1, NULL},
+    {"output", "output.weight", TENON_ROLE_MATMUL, OPT, 2, {VOCAB, EMBED}, 0, "token_embd"},
+    {"rope_factors", "rope_freqs.weight", TENON_ROLE_OTHER, OPT, 1, {HALF_ROT}, -1, NULL},
+};
+#define N_WEIGHTS (sizeof rows / sizeof rows[0])
+
+static void declare_weight(struct tenon_model_config *c, uint32_t i)
 {
-    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "the metadata key %s %s: the file is damaged or not a llama model", key, why);
+    const struct row *r = &rows[i];
+    c->sources[i] = (struct tenon_weight_source){sizeof c->sources[i], TENON_XFORM_NONE, "gguf", r->gguf, 0, 1};
+    c->weights[i] = (struct tenon_weight_desc){
+        .struct_size = sizeof c->weights[i], .role = r->role, .name = r->name, .flags = r->flags, .rank = r->rank,
+        .shard_axis = r->shard, .n_sources = 1, .tied_to = r->tied_to, .sources = &c->sources[i],
+        .source_stride = sizeof c->sources[i], .n_layers = (r->flags & L) != 0 ? (uint32_t)c->n_layers : 0};
+    for (uint32_t d = 0; d < r->rank; d++)
+        c->weights[i].dims[d] = (uint64_t)c->size[r->dims[d]];
 }
 
-/* A whole number in lo..hi; absent: *ret as it was, or an error when `required`. */
-static int32_t get_int(const struct tenon_meta *meta, const char *key, uint64_t lo, uint64_t hi, int required, uint64_t *ret,
-                       struct tenon_err *err)
+static int32_t declare(struct tenon_model_config *c, struct tenon_err *err)
 {
-    struct tenon_meta_entry e;
-    int64_t v;
-    if (meta->find(meta->ctx, key, &e) != 0)
-        return required ? bad_key(err, key, "is missing") : 0;
-    if (e.is_array || tenon_meta_i64(&e, 0, &v) != 0)
-        return bad_key(err, key, "is not a whole number");
-    if (v < 0 || (uint64_t)v < lo || (uint64_t)v > hi)
-        return bad_key(err, key, "is out of range");
-    *ret = (uint64_t)v;
-    return 0;
+    c->weights = calloc(N_WEIGHTS, sizeof *c->weights);
+    c->sources = calloc(N_WEIGHTS, sizeof *c->sources);
+    if (c->weights == NULL || c->sources == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, ARCH, "out of memory for a model config");
+    for (uint32_t i = 0; i < N_WEIGHTS; i++)
+        declare_weight(c, i);
+    c->kv = (struct tenon_state_desc){.struct_size = sizeof c->kv, .kind = TENON_STATE_KV_PAGED, .name = "kv",
+                                      .n_layers = (uint32_t)c->n_layers, .k_heads = (uint32_t)c->n_kv_heads,
+                                      .k_dim = (uint32_t)c->k_dim, .v_heads = (uint32_t)c->n_kv_heads, .v_dim = (uint32_t)c->v_dim};
+    return TENON_E_OK;
 }
 
-static int32_t get_float(const struct tenon_meta *meta, const char *key, double lo, double hi, double *ret, struct tenon_err *err)
+/* ---- config ------------------------------------------------------------------------------------------------- */
+
+/* One key of a table: all are integers within 1 .. most. */
+static int32_t read_key(const struct tenon_meta *m, const char *key, int64_t most, const int64_t *absent, int64_t *ret,
+                        struct tenon_err *err)
 {
-    struct tenon_meta_entry e;
-    double v;
-    if (meta->find(meta->ctx, key, &e) != 0)
-        return 0;
-    if (e.is_array || tenon_meta_f64(&e, 0, &v) != 0)
-        return bad_key(err, key, "is not a number");
-    if (!(v >= lo && v <= hi))
-        return bad_key(err, key, "is out of range");
-    *ret = v;
-    return 0;
+    return tenon_key_i64(m, ARCH, key, 1, most, absent, ret, err);
 }
 
-static void get_name(const struct tenon_meta *meta, struct tenon_model_info *info)
+static int32_t read_heads(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    struct tenon_meta_entry e;
-    struct tenon_str s;
-    if (meta->find(meta->ctx, "general.name", &e) == 0 && e.type == TENON_META_STRING && !e.is_array &&
-        meta->strings(meta->ctx, &e, 0, 1, &s) == 0)
-        (void)snprintf(info->name, sizeof info->name, "%.*s", (int)(s.size < 127 ? s.size : 127), s.data);
+    int32_t s;
+    int64_t per_head;
+    if ((s = read_key(m, "attention.head_count", 4096, NULL, &c->n_heads, err)) != 0 ||
+        (s = read_key(m, "attention.head_count_kv", 4096, &c->n_heads, &c->n_kv_heads, err)) != 0)
+        return s;
+    if (c->n_heads % c->n_kv_heads != 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, ARCH ".attention.head_count_kv",
+                          "key " ARCH ".attention.head_count_kv is %lld, which does not divide head_count %lld",
+                          (long long)c->n_kv_heads, (long long)c->n_heads);
+    per_head = c->size[EMBED] % c->n_heads == 0 ? c->size[EMBED] / c->n_heads : 0;
+    if ((s = read_key(m, "attention.key_length", 4096, per_head > 0 ? &per_head : NULL, &c->k_dim, err)) != 0 ||
+        (s = read_key(m, "attention.value_length", 4096, &c->k_dim, &c->v_dim, err)) != 0 ||
+        (s = read_key(m, "rope.dimension_count", c->k_dim, &c->k_dim, &c->n_rot, err)) != 0)
+        return s;
+    if (c->n_rot % 2 != 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, ARCH ".rope.dimension_count",
+                          "key " ARCH ".rope.dimension_count is %lld, but must be even", (long long)c->n_rot);
+    return TENON_E_OK;
 }
 
-/* The vocabulary is as long as the tokenizer's list unless the key says otherwise. */
-static int32_t get_vocab(const struct tenon_meta *meta, uint64_t *ret, struct tenon_err *err)
+static int32_t read_vocab(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    struct tenon_meta_entry e;
-    if (meta->find(meta->ctx, "tokenizer.ggml.tokens", &e) == 0 && e.is_array)
-        *ret = e.count;
-    int32_t status = get_int(meta, "llama.vocab_size", 1, 1u << 30, *ret == 0, ret, err);
-    return status;
+    int64_t tokens = (int64_t)tenon_key_count(m, "tokenizer.ggml.tokens"), absent = tokens;
+    int32_t s = read_key(m, "vocab_size", 1 << 24, tokens > 0 ? &absent : NULL, &c->size[VOCAB], err);
+    if (s == 0 && (tokens > c->size[VOCAB] || c->size[VOCAB] > 1 << 24))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, ARCH ".vocab_size",
+                          "key " ARCH ".vocab_size is %lld, but tokenizer.ggml.tokens has %lld entries",
+                          (long long)c->size[VOCAB], (long long)tokens);
+    return s;
 }
 
-static int32_t get_rope(struct tenon_model_config *c, const struct tenon_meta *meta, struct tenon_err *err)
+/* Llama 3's frequency factors come as the tensor rope_freqs.weight, whatever the type says. */
+static int32_t read_rope(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    struct tenon_meta_entry e;
-    struct tenon_str s;
-    double factor = 1;
-    int32_t status = get_float(meta, "llama.rope.freq_base", 1, 1e12, &c->rope_base, err);
+    static const double base = 10000.0, one = 1.0;
+    char type[32];
+    double factor = 1.0, attn = 1.0;
+    int32_t s;
+
+    c->rope_scale = c->yarn_attn = 1.0;
+    if ((s = tenon_key_f64(m, ARCH, "rope.freq_base", 1e-3, 1e12, &base, &c->rope_base, err)) != 0 ||
+        (s = tenon_key_str(m, ARCH, "rope.scaling.type", "none", type, sizeof type, err)) != 0 ||
+        strcmp(type, "none") == 0 || strcmp(type, "llama3") == 0)
+        return s;
+    if (strcmp(type, "linear") != 0 && strcmp(type, "yarn") != 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, ARCH ".rope.scaling.type",
+                          "key " ARCH ".rope.scaling.type is '%s', known are none, linear, yarn and llama3", type);
+    if ((s = tenon_key_f64(m, ARCH, "rope.scaling.factor", 1e-3, 1e6, NULL, &factor, err)) != 0 ||
+        (s = tenon_key_f64(m, ARCH, "rope.scaling.attn_factor", 1e-3, 1e3, &one, &attn, err)) != 0)
+        return s;
+    c->rope_scale = 1.0 / factor;
+    if (strcmp(type, "linear") == 0)
+        return TENON_E_OK;
+    c->yarn_ext = 1.0;
+    c->yarn_attn = attn * (1.0 + 0.1 * log(factor)); /* eq. 22 of arXiv:2309.00071, on q and k alike */
+    return read_key(m, "rope.scaling.original_context_length", 1 << 30, NULL, &c->yarn_context, err);
+}
+
+static int32_t read_config(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
+{
+    static const int64_t none = 0;
+    int64_t experts;
+    int32_t s;
+    if ((s = read_key(m, "block_count", 4096, NULL, &c->n_layers, err)) != 0 ||
+        (s = read_key(m, "embedding_length", 1 << 20, NULL, &c->size[EMBED], err)) != 0 ||
+        (s = read_key(m, "feed_forward_length", 1 << 24, NULL, &c->size[FFN], err)) != 0 ||
+        (s = read_key(m, "context_length", 1 << 30, NULL, &c->context, err)) != 0 ||
+        (s = tenon_key_f64(m, ARCH, "attention.layer_norm_rms_epsilon", 0, 1, NULL, &c->eps, err)) != 0 ||
+        (s = tenon_key_i64(m, ARCH, "expert_count", 0, 0, &none, &experts, err)) != 0 || (s = read_heads(c, m, err)) != 0 ||
+        (s = read_vocab(c, m, err)) != 0 || (s = read_rope(c, m, err)) != 0)
+        return s;
+    c->size[Q] = c->n_heads * c->k_dim;
+    c->size[KV_K] = c->n_kv_heads * c->k_dim;
+    c->size[KV_V] = c->n_kv_heads * c->v_dim;
+    c->size[ATTN] = c->n_heads * c->v_dim;
+    c->size[HALF_ROT] = c->n_rot / 2;
+    return TENON_E_OK;
+}
+
+static void llama_config_free(void *self, struct tenon_model_config *c)
+{
+    (void)self; /* no state */
+    if (c != NULL) {
+        free(c->weights);
+        free(c->sources);
+    }
+    free(c);
+}
+
+static int32_t llama_config(void *self, const struct tenon_meta *meta, struct tenon_model_config **ret,
+                            struct tenon_model_info *ret_info, struct tenon_err *err)
+{
+    struct tenon_model_info info = {.struct_size = sizeof info, .architecture = ARCH};
+    struct tenon_model_config *c = calloc(1, sizeof *c);
+    int32_t status = c != NULL ? TENON_E_OK : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, ARCH, "out of memory for a model config");
     if (status == 0)
-        status = get_int(meta, "llama.rope.dimension_count", 2, 65536, 0, &c->n_rot, err);
+        status = read_config(c, meta, err);
     if (status == 0)
-        status = get_float(meta, "llama.rope.scaling.factor", 1e-3, 1e6, &factor, err);
-    if (status != 0)
+        status = tenon_key_str(meta, NULL, "general.name", "", info.name, sizeof info.name, err);
+    if (status == 0)
+        status = declare(c, err);
+    if (status != 0) {
+        llama_config_free(self, c);
         return status;
-    if (c->n_rot > c->k_dim || c->n_rot % 2 != 0)
-        return bad_key(err, "llama.rope.dimension_count", "is odd or more than the head has");
-    if (meta->find(meta->ctx, "llama.rope.scaling.type", &e) != 0)
-        return 0;
-    if (e.type != TENON_META_STRING || e.is_array || meta->strings(meta->ctx, &e, 0, 1, &s) != 0)
-        return bad_key(err, "llama.rope.scaling.type", "is not a string");
-    if (s.size == 6 && memcmp(s.data, "linear", 6) == 0)
-        c->rope_scale = 1 / factor;
-    else if (!(s.size == 4 && memcmp(s.data, "none", 4) == 0))
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "llama.rope.scaling.type", "rope scaling '%.*s' is not supported yet: linear is",
-                          (int)(s.size < 32 ? s.size : 32), s.data);
-    return 0;
+    }
+    info.n_layers = (uint32_t)c->n_layers;
+    info.context_length = (uint64_t)c->context;
+    info.vocab_size = (uint64_t)c->size[VOCAB];
+    info.embedding_length = (uint64_t)c->size[EMBED];
+    info.n_heads = (uint32_t)c->n_heads;
+    info.n_kv_heads = (uint32_t)c->n_kv_heads;
+    *ret_info = info;
+    *ret = c;
+    return TENON_E_OK;
 }
 
-static int32_t read_config(struct tenon_model_config *c, const struct tenon_meta *meta, struct tenon_err *err)
+/* ---- graph -------------------------------------------------------------------------------------------------- */
+
+static uint32_t weight(const struct tenon_builder *b, const char *name) { return b->weight(b->ctx, name); }
+
+static uint32_t rope(const struct tenon_model_config *c, const struct tenon_builder *b, const char *name, uint32_t x)
 {
-    uint64_t layers = 0, heads = 0, kv_heads;
-    int32_t status = get_int(meta, "llama.block_count", 1, 4096, 1, &layers, err);
-    if (status == 0)
-        status = get_int(meta, "llama.embedding_length", 1, 1u << 20, 1, &c->info.embedding_length, err);
-    if (status == 0)
-        status = get_int(meta, "llama.feed_forward_length", 1, 1u << 22, 1, &c->ffn, err);
-    if (status == 0)
-        status = get_int(meta, "llama.attention.head_count", 1, 4096, 1, &heads, err);
-    kv_heads = heads;
-    if (status == 0)
-        status = get_int(meta, "llama.attention.head_count_kv", 1, 4096, 0, &kv_heads, err);
-    if (status == 0)
-        status = get_int(meta, "llama.context_length", 1, 1u << 30, 1, &c->info.context_length, err);
-    if (status == 0)
-        status = get_float(meta, "llama.attention.layer_norm_rms_epsilon", 0, 1, &c->eps, err);
-    if (status == 0)
-        status = get_vocab(meta, &c->info.vocab_size, err);
-    if (status != 0)
-        return status;
-    if (heads % kv_heads != 0)
-        return bad_key(err, "llama.attention.head_count_kv", "does not divide the number of heads");
-    c->info.n_layers = (uint32_t)layers;
-    c->info.n_heads = (uint32_t)heads;
-    c->info.n_kv_heads = (uint32_t)kv_heads;
-    if (c->info.embedding_length % heads == 0)
-        c->k_dim = c->info.embedding_length / heads;
-    status = get_int(meta, "llama.attention.key_length", 2, 4096, c->k_dim == 0, &c->k_dim, err);
-    c->v_dim = c->k_dim;
-    if (status == 0)
-        status = get_int(meta, "llama.attention.value_length", 1, 4096, 0, &c->v_dim, err);
-    c->n_rot = c->k_dim;
-    return status == 0 ? get_rope(c, meta, err) : status;
+    const struct tenon_attr attrs[] = {
+        tenon_attr_i("n_rot", c->n_rot), tenon_attr_f("base", c->rope_base), tenon_attr_s("layout", "interleaved"),
+        tenon_attr_f("scale", c->rope_scale), tenon_attr_f("ext_factor", c->yarn_ext),
+        tenon_attr_f("attn_factor", c->yarn_attn), tenon_attr_i("original_context", c->yarn_context)};
+    const uint32_t in[] = {x, tenon_input(b, "position"), weight(b, "rope_factors")};
+    return tenon_node1(b, "core.rope/1", name, in, 3, attrs, sizeof attrs / sizeof attrs[0]);
 }
 
-/* ---- declarations ---- */
-
-#define LAYERED TENON_WEIGHT_LAYERED
-#define OPTIONAL TENON_WEIGHT_OPTIONAL
-
-/* One weight: [rows, cols], or [cols] when rows is 0. */
-static struct tenon_weight_desc *declare(struct tenon_model_config *c, int32_t role, uint32_t flags, const char *name, const char *gguf,
-                                         uint64_t rows, uint64_t cols)
+static uint32_t attention(const struct tenon_model_config *c, const struct tenon_builder *b, uint32_t x)
 {
-    uint32_t i = c->n_weights++;
-    struct tenon_weight_desc *w = &c->weights[i];
-    c->sources[i] = (struct tenon_weight_source){ .struct_size = sizeof c->sources[i], .format = "gguf", .name = gguf };
-    *w = (struct tenon_weight_desc){
-        .struct_size = sizeof *w,
-        .role = role,
-        .name = name,
-        .flags = flags,
-        .rank = rows != 0 ? 2 : 1,
-        .dims = { rows != 0 ? rows : cols, rows != 0 ? cols : 0 },
-        .shard_axis = -1,
-        .sources = &c->sources[i],
-        .n_sources = 1,
-        .source_stride = sizeof c->sources[i],
-        .n_layers = flags & LAYERED ? c->info.n_layers : 0,
-    };
-    return w;
+    const struct tenon_attention_params p = {.kv_heads = c->n_kv_heads, .k_dim = c->k_dim, .v_dim = c->v_dim,
+                                             .scale = 1.0 / sqrt((double)c->k_dim)};
+    const struct tenon_dim t = tenon_dim_of(TENON_SYM_T), heads = tenon_dim_n(c->n_heads), kv_heads = tenon_dim_n(c->n_kv_heads);
+    uint32_t q = tenon_matmul(b, "attn_q", x, weight(b, "layers.{i}.attn_q"), weight(b, "layers.{i}.attn_q_bias"));
+    uint32_t k = tenon_matmul(b, "attn_k", x, weight(b, "layers.{i}.attn_k"), weight(b, "layers.{i}.attn_k_bias"));
+    uint32_t v = tenon_matmul(b, "attn_v", x, weight(b, "layers.{i}.attn_v"), weight(b, "layers.{i}.attn_v_bias"));
+    q = rope(c, b, "rope_q", tenon_reshape3(b, "q_heads", q, t, heads, tenon_dim_n(c->k_dim)));
+    k = rope(c, b, "rope_k", tenon_reshape3(b, "k_heads", k, t, kv_heads, tenon_dim_n(c->k_dim)));
+    v = tenon_reshape3(b, "v_heads", v, t, kv_heads, tenon_dim_n(c->v_dim));
+    uint32_t kv = tenon_kv_store(b, "kv_store", b->state(b->ctx, "kv"), k, v);
+    uint32_t y = tenon_attention(b, "attn", q, kv, TENON_NO_VALUE, &p);
+    y = tenon_reshape2(b, "attn_flat", y, t, tenon_dim_n(c->size[ATTN]));
+    return tenon_matmul(b, "attn_output", y, weight(b, "layers.{i}.attn_output"), weight(b, "layers.{i}.attn_output_bias"));
 }
 
-static void declare_weights(struct tenon_model_config *c)
+static uint32_t layer(const struct tenon_model_config *c, const struct tenon_builder *b, uint32_t h)
 {
-    uint64_t e = c->info.embedding_length, v = c->info.vocab_size, h = c->info.n_heads, g = c->info.n_kv_heads;
-    declare(c, TENON_ROLE_EMBED, 0, "embed", "token_embd.weight", v, e);
-    declare(c, TENON_ROLE_NORM, LAYERED, "layers.{i}.attn_norm", "blk.{i}.attn_norm.weight", 0, e);
-    declare(c, TENON_ROLE_MATMUL, LAYERED, "layers.{i}.attn_q", "blk.{i}.attn_q.weight", h * c->k_dim, e)->shard_axis = 0;
-    declare(c, TENON_ROLE_MATMUL, LAYERED, "layers.{i}.attn_k", "blk.{i}.attn_k.weight", g * c->k_dim, e)->shard_axis = 0;
-    declare(c, TENON_ROLE_MATMUL, LAYERED, "layers.{i}.attn_v", "blk.{i}.attn_v.weight", g * c->v_dim, e)->shard_axis = 0;
-    declare(c, TENON_ROLE_BIAS, LAYERED | OPTIONAL, "layers.{i}.attn_q_bias", "blk.{i}.attn_q.bias", 0, h * c->k_dim);
-    declare(c, TENON_ROLE_BIAS, LAYERED | OPTIONAL, "layers.{i}.attn_k_bias", "blk.{i}.attn_k.bias", 0, g * c->k_dim);
-    declare(c, TENON_ROLE_BIAS, LAYERED | OPTIONAL, "layers.{i}.attn_v_bias", "blk.{i}.attn_v.bias", 0, g * c->v_dim);
-    declare(c, TENON_ROLE_MATMUL, LAYERED, "layers.{i}.attn_out", "blk.{i}.attn_output.weight", e, h * c->v_dim)->shard_axis = 1;
-    declare(c, TENON_ROLE_NORM, LAYERED, "layers.{i}.ffn_norm", "blk.{i}.ffn_norm.weight", 0, e);
-    declare(c, TENON_ROLE_MATMUL, LAYERED, "layers.{i}.ffn_gate", "blk.{i}.ffn_gate.weight", c->ffn, e)->shard_axis = 0;
-    declare(c, TENON_ROLE_MATMUL, LAYERED, "layers.{i}.ffn_up", "blk.{i}.ffn_up.weight", c->ffn, e)->shard_axis = 0;
-    declare(c, TENON_ROLE_MATMUL, LAYERED, "layers.{i}.ffn_down", "blk.{i}.ffn_down.weight", e, c->ffn)->shard_axis = 1;
-    declare(c, TENON_ROLE_NORM, 0, "output_norm", "output_norm.weight", 0, e);
-    declare(c, TENON_ROLE_OTHER, OPTIONAL, "rope_factors", "rope_freqs.weight", 0, c->n_rot / 2);
-    declare(c, TENON_ROLE_MATMUL, 0, "output", "output.weight", v, e)->tied_to = "embed";
+    uint32_t sum;
+    uint32_t y = attention(c, b, tenon_rms_norm(b, "attn_norm", h, weight(b, "layers.{i}.attn_norm"), c->eps));
+    y = tenon_add_norm(b, "ffn_norm", h, y, weight(b, "layers.{i}.ffn_norm"), c->eps, &sum);
+    y = tenon_gated_ffn(b, "ffn", "silu", y, weight(b, "layers.{i}.ffn_gate"), weight(b, "layers.{i}.ffn_up"),
+                        weight(b, "layers.{i}.ffn_down"));
+    return tenon_op2(b, "core.add/1", "layer_out", sum, y);
 }
 
-/* ---- the graph ---- */
-
-static uint32_t rope(const struct tenon_model_config *c, const struct tenon_builder *b, const char *name, uint32_t x, uint32_t position,
-                     uint32_t factors)
+static int32_t llama_build(struct tenon_model_config *c, const char *program, const struct tenon_builder *b, struct tenon_err *err)
 {
-    struct tenon_attr attrs[] = { tenon_attr_i64("n_rot", (int64_t)c->n_rot), tenon_attr_f64("base", c->rope_base),
-                                  tenon_attr_str("layout", "interleaved"), tenon_attr_f64("scale", c->rope_scale) };
-    uint32_t in[] = { x, position, factors };
-    return tenon_node1(b, "core.rope/1", name, in, 3, attrs, 4);
-}
-
-/* h [T, embedding] -> attention's output before attn_out, [T, heads * v_dim] */
-static uint32_t attention(const struct tenon_model_config *c, const struct tenon_builder *b, const struct tenon_step_inputs *in,
-                          uint32_t h)
-{
-    int64_t heads = c->info.n_heads, kv = c->info.n_kv_heads, kd = (int64_t)c->k_dim, vd = (int64_t)c->v_dim;
-    uint32_t factors = b->weight(b->ctx, "rope_factors");
-    uint32_t q = tenon_matmul(b, "attn_q", h, b->weight(b->ctx, "layers.{i}.attn_q"), b->weight(b->ctx, "layers.{i}.attn_q_bias"));
-    uint32_t k = tenon_matmul(b, "attn_k", h, b->weight(b->ctx, "layers.{i}.attn_k"), b->weight(b->ctx, "layers.{i}.attn_k_bias"));
-    uint32_t v = tenon_matmul(b, "attn_v", h, b->weight(b->ctx, "layers.{i}.attn_v"), b->weight(b->ctx, "layers.{i}.attn_v_bias"));
-    q = rope(c, b, "rope_q", tenon_split_heads(b, "q", q, heads, kd), in->position, factors);
-    k = rope(c, b, "rope_k", tenon_split_heads(b, "k", k, kv, kd), in->position, factors);
-    v = tenon_split_heads(b, "v", v, kv, vd);
-    uint32_t store_in[] = { b->state(b->ctx, "kv"), k, v, in->slot_of_token };
-    uint32_t cache = tenon_node1(b, "core.kv_store/1", "kv_store", store_in, 4, NULL, 0);
-    uint32_t attn_in[] = { q, cache, TENON_NO_VALUE, TENON_NO_VALUE, TENON_NO_VALUE, in->position, in->seq_of_token, in->seq_start,
-                           in->context_len, in->block_table };
-    struct tenon_attr attrs[] = { tenon_attr_i64("kv_heads", kv), tenon_attr_i64("k_dim", kd), tenon_attr_i64("v_dim", vd),
-                                  tenon_attr_f64("scale", 1 / sqrt((double)kd)) };
-    uint32_t y = tenon_node1(b, "core.attention/1", "attention", attn_in, 10, attrs, 4);
-    return tenon_join_heads(b, "heads", y, heads, vd);
-}
-
-static int32_t build_layer(const struct tenon_model_config *c, const struct tenon_builder *b, const struct tenon_step_inputs *in,
-                           uint32_t x)
-{
-    int32_t block = b->block_begin(b->ctx, "layer", &x, 1, &x);
-    uint32_t h = tenon_rms_norm(b, "attn_norm", x, b->weight(b->ctx, "layers.{i}.attn_norm"), c->eps);
-    uint32_t y = tenon_matmul(b, "attn_out", attention(c, b, in, h), b->weight(b->ctx, "layers.{i}.attn_out"), TENON_NO_VALUE);
-    uint32_t add_in[] = { x, y, b->weight(b->ctx, "layers.{i}.ffn_norm") }, sum[2] = { TENON_NO_VALUE, TENON_NO_VALUE };
-    struct tenon_attr eps = tenon_attr_f64("eps", c->eps), kind = tenon_attr_str("kind", "silu");
-    if (block < 0)
-        return block;
-    (void)b->node(b->ctx, "core.add_norm/1", "ffn_norm", add_in, 3, &eps, 1, sum, 2); /* its error sticks in the builder */
-    uint32_t ffn_in[] = { sum[1], b->weight(b->ctx, "layers.{i}.ffn_gate"), b->weight(b->ctx, "layers.{i}.ffn_up"),
-                          b->weight(b->ctx, "layers.{i}.ffn_down"), TENON_NO_VALUE, TENON_NO_VALUE, TENON_NO_VALUE };
-    x = tenon_add(b, "out", sum[0], tenon_node1(b, "core.gated_ffn/1", "ffn", ffn_in, 7, &kind, 1));
-    return b->block_end(b->ctx, &x, 1);
-}
-
-static int32_t build(struct tenon_model_config *c, const char *program, const struct tenon_builder *b, struct tenon_err *err)
-{
-    struct tenon_step_inputs in;
-    uint32_t x, logits;
-    int32_t embed, layer, head;
+    uint32_t h, arg;
     if (strcmp(program, "step") != 0)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "llama", "there is no program '%s': only step", program);
-    tenon_step_inputs(b, 0, &in);
-    (void)b->block_begin(b->ctx, "embed", NULL, 0, NULL); /* errors stick in the builder */
-    x = tenon_gather(b, "embed", b->weight(b->ctx, "embed"), in.token);
-    embed = b->block_end(b->ctx, &x, 1);
-    layer = build_layer(c, b, &in, x);
-    (void)b->block_begin(b->ctx, "head", &x, 1, &x);
-    x = tenon_gather(b, "rows", x, in.out_row);
-    x = tenon_rms_norm(b, "output_norm", x, b->weight(b->ctx, "output_norm"), c->eps);
-    logits = tenon_matmul(b, "output", x, b->weight(b->ctx, "output"), TENON_NO_VALUE);
-    head = b->block_end(b->ctx, &logits, 1);
-    (void)b->run(b->ctx, embed, 0, 0);
-    (void)b->run(b->ctx, layer, 0, c->info.n_layers);
-    (void)b->run(b->ctx, head, 0, 0);
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, ARCH, "this family has no program '%s', only step", program);
+
+    (void)b->block_begin(b->ctx, "embed", NULL, 0, NULL); /* errors stick in b and are returned at the end */
+    h = tenon_gather(b, "embed", weight(b, "token_embd"), tenon_input(b, "token"));
+    (void)b->run(b->ctx, b->block_end(b->ctx, &h, 1), 0, 0);
+
+    (void)b->block_begin(b->ctx, "layer", &h, 1, &arg);
+    h = layer(c, b, arg);
+    (void)b->run(b->ctx, b->block_end(b->ctx, &h, 1), 0, (uint32_t)c->n_layers);
+
+    (void)b->block_begin(b->ctx, "head", &h, 1, &arg);
+    h = tenon_gather(b, "rows", arg, tenon_input(b, "out_row"));
+    h = tenon_rms_norm(b, "output_norm", h, weight(b, "output_norm"), c->eps);
+    h = tenon_matmul(b, "logits", h, weight(b, "output"), TENON_NO_VALUE);
+    (void)b->run(b->ctx, b->block_end(b->ctx, &h, 1), 0, 0);
     (void)b->output(b->ctx, 0, "logits");
     return b->status(b->ctx, err);
 }
 
-/* ---- the interface ---- */
+/* ---- plugin ------------------------------------------------------------------------------------------------- */
 
-static int32_t match(void *self, const struct tenon_meta *meta)
+static int32_t llama_match(void *self, const struct tenon_meta *meta)
 {
-    struct tenon_meta_entry e;
-    struct tenon_str s;
-    (void)self;
-    if (strcmp(meta->format, "gguf") != 0 || meta->find(meta->ctx, "general.architecture", &e) != 0 || e.type != TENON_META_STRING ||
-        e.is_array || meta->strings(meta->ctx, &e, 0, 1, &s) != 0)
-        return 0;
-    return s.size == 5 && memcmp(s.data, "llama", 5) == 0 ? 100 : 0;
+    char arch[64];
+    (void)self; /* no state */
+    return tenon_key_str(meta, NULL, "general.architecture", "", arch, sizeof arch, NULL) == 0 && strcmp(arch, ARCH) == 0 ? 100 : 0;
 }
 
-static int32_t config(void *self, const struct tenon_meta *meta, struct tenon_model_config **ret, struct tenon_model_info *ret_info,
-                      struct tenon_err *err)
+static int32_t llama_weight_at(struct tenon_model_config *c, uint32_t i, const struct tenon_weight_desc **ret)
 {
-    struct tenon_model_config *c = calloc(1, sizeof *c);
-    (void)self;
-    if (c == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "llama", "no memory for the model's config");
-    c->info.struct_size = sizeof c->info;
-    (void)snprintf(c->info.architecture, sizeof c->info.architecture, "llama");
-    c->eps = 1e-5;
-    c->rope_base = 10000;
-    c->rope_scale = 1;
-    get_name(meta, &c->info);
-    int32_t status = read_config(c, meta, err);
-    if (status != 0) {
-        free(c);
-        return status;
-    }
-    declare_weights(c);
-    c->state = (struct tenon_state_desc){
-        .struct_size = sizeof c->state, .kind = TENON_STATE_KV_PAGED, .name = "kv", .n_layers = c->info.n_layers,
-        .k_heads = c->info.n_kv_heads, .k_dim = (uint32_t)c->k_dim, .v_heads = c->info.n_kv_heads, .v_dim = (uint32_t)c->v_dim,
-    };
-    *ret = c;
-    *ret_info = c->info;
-    return 0;
-}
-
-static void config_free(void *self, struct tenon_model_config *c)
-{
-    (void)self;
-    free(c);
-}
-
-static int32_t weight_at(struct tenon_model_config *c, uint32_t i, const struct tenon_weight_desc **ret)
-{
-    if (i >= c->n_weights)
+    if (i >= N_WEIGHTS)
         return TENON_E_OUT_OF_RANGE;
     *ret = &c->weights[i];
-    return 0;
+    return TENON_E_OK;
 }
 
-static int32_t state_at(struct tenon_model_config *c, uint32_t i, const struct tenon_state_desc **ret)
+static int32_t llama_state_at(struct tenon_model_config *c, uint32_t i, const struct tenon_state_desc **ret)
 {
-    if (i != 0)
+    if (i >= 1)
         return TENON_E_OUT_OF_RANGE;
-    *ret = &c->state;
-    return 0;
+    *ret = &c->kv;
+    return TENON_E_OK;
 }
 
-static const struct tenon_model model = {
-    .struct_size = sizeof model, .match = match, .config = config, .config_free = config_free,
-    .weight_at = weight_at, .state_at = state_at, .build = build,
+static const struct tenon_model llama = {
+    .struct_size = sizeof llama, .match = llama_match, .config = llama_config, .config_free = llama_config_free,
+    .weight_at = llama_weight_at, .state_at = llama_state_at, .build = llama_build,
 };
-static const char *const keys[] = { "llama", NULL };
-static const struct tenon_item items[] = { TENON_ITEM(TENON_MODEL_IFACE, "llama", keys, &model) };
+static const char *const keys[] = {ARCH, NULL};
+static const struct tenon_item items[] = {TENON_ITEM(TENON_MODEL_IFACE, ARCH, keys, &llama)};
 static const struct tenon_plugin plugin = {
-    .struct_size = sizeof plugin, .abi = TENON_ABI, .api_level = TENON_API_LEVEL, .id = "org.tenon.model.llama",
-    .version = "0.1.0", .vendor = "Tenon", .license = "Apache-2.0", .description = "The llama architecture",
-    .items = items, .n_items = 1, .item_stride = sizeof items[0],
+    .struct_size = sizeof plugin, .abi = TENON_ABI, .api_level = TENON_API_LEVEL, .id = "org.tenon.model.llama", .version = "0.1.0",
+    .vendor = "Tenon", .license = "Apache-2.0", .description = "the llama family of models", .items = items,
+    .n_items = sizeof items / sizeof items[0], .item_stride = sizeof items[0],
 };
-
 TENON_PLUGIN_ENTRY(plugin)

@@ -1,143 +1,314 @@
-/* build.h - short forms of the builder's calls for model plugins, so that a family reads like its paper:
+/* build.h - small helpers for model plugins: read metadata keys with their checks, and write nodes in one line each.
  *
- *     h = tenon_rms_norm(b, "attn_norm", x, w, 1e-5);
- *     q = tenon_matmul(b, "attn_q", h, b->weight(b->ctx, "layers.{i}.attn_q"), TENON_NO_VALUE);
+ *     status = tenon_key_i64(meta, "llama", "block_count", 1, 4096, NULL, &n_layers, err);      names the key when it is bad
+ *     q = tenon_matmul(b, "attn_q", x, b->weight(b->ctx, "layers.{i}.attn_q"), TENON_NO_VALUE);
+ *     q = tenon_reshape3(b, "q_heads", q, tenon_dim_of(TENON_SYM_T), tenon_dim_n(9), tenon_dim_n(64));
  *
- * Each returns the node's output, TENON_NO_VALUE after an error (which sticks in the builder). [init] one thread. */
+ * Everything is static inline over the tables of graph.h and weights.h; nothing here is part of the ABI.
+ */
 #ifndef TENON_BUILD_H
 #define TENON_BUILD_H
 
 #include <tenon/graph.h>
+#include <tenon/model.h>
+#include <tenon/weights.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-static inline struct tenon_attr tenon_attr_i64(const char *name, int64_t v)
+/* ---- metadata keys ------------------------------------------------------------------------------------------ */
+
+/* "llama" + "block_count" -> "llama.block_count"; prefix NULL or "": the key as it is. Cut when too long. */
+static inline const char *tenon_key_name(const char *prefix, const char *key, char buf[128])
+{
+    (void)snprintf(buf, 128, "%s%s%s", prefix != NULL ? prefix : "", prefix != NULL && prefix[0] != '\0' ? "." : "", key);
+    return buf;
+}
+
+/* An integer within [least, most]. absent: value when the key is missing, NULL: it must be there. */
+static inline int32_t tenon_key_i64(const struct tenon_meta *meta, const char *prefix, const char *key, int64_t least, int64_t most,
+                                    const int64_t *absent, int64_t *ret, struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    int64_t v;
+    memset(&e, 0, sizeof e);
+    e.struct_size = (uint32_t)sizeof e;
+    tenon_key_name(prefix, key, name);
+    if (meta->find(meta->ctx, name, &e) != TENON_E_OK) {
+        if (absent == NULL)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is missing: the file's metadata is incomplete", name);
+        *ret = *absent;
+        return TENON_E_OK;
+    }
+    if (e.is_array != 0 || tenon_meta_i64(&e, 0, &v) != TENON_E_OK)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be one integer%s", name,
+                          e.is_array != 0 ? ", but is an array (a value per layer is not supported)" : "");
+    if (v < least || v > most)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %lld, but must be within %lld .. %lld", name, (long long)v,
+                          (long long)least, (long long)most);
+    *ret = v;
+    return TENON_E_OK;
+}
+
+/* A finite float within [least, most]. */
+static inline int32_t tenon_key_f64(const struct tenon_meta *meta, const char *prefix, const char *key, double least, double most,
+                                    const double *absent, double *ret, struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    double v;
+    memset(&e, 0, sizeof e);
+    e.struct_size = (uint32_t)sizeof e;
+    tenon_key_name(prefix, key, name);
+    if (meta->find(meta->ctx, name, &e) != TENON_E_OK) {
+        if (absent == NULL)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is missing: the file's metadata is incomplete", name);
+        *ret = *absent;
+        return TENON_E_OK;
+    }
+    if (e.is_array != 0 || tenon_meta_f64(&e, 0, &v) != TENON_E_OK)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be one number", name);
+    if (!(v >= least && v <= most)) /* a NaN is refused too */
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %g, but must be within %g .. %g", name, v, least, most);
+    *ret = v;
+    return TENON_E_OK;
+}
+
+/* A string, cut to `size` with its NUL; `absent` when the key is missing. OWN: caller's buf. */
+static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *prefix, const char *key, const char *absent, char *buf,
+                                    uint64_t size, struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    struct tenon_str s;
+    char name[128];
+    uint64_t n;
+    memset(&e, 0, sizeof e);
+    e.struct_size = (uint32_t)sizeof e;
+    s.data = NULL;
+    s.size = 0;
+    tenon_key_name(prefix, key, name);
+    if (meta->find(meta->ctx, name, &e) != TENON_E_OK) {
+        (void)snprintf(buf, (size_t)size, "%s", absent);
+        return TENON_E_OK;
+    }
+    if (e.is_array != 0 || e.type != TENON_META_STRING || meta->strings(meta->ctx, &e, 0, 1, &s) != TENON_E_OK)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be one string", name);
+    n = s.size < size - 1 ? s.size : size - 1;
+    if (n > 0)
+        memcpy(buf, s.data, (size_t)n);
+    buf[n] = '\0';
+    return TENON_E_OK;
+}
+
+/* Elements of an array; 0 when the key is missing or no array. */
+static inline uint64_t tenon_key_count(const struct tenon_meta *meta, const char *key)
+{
+    struct tenon_meta_entry e;
+    memset(&e, 0, sizeof e);
+    e.struct_size = (uint32_t)sizeof e;
+    return meta->find(meta->ctx, key, &e) == TENON_E_OK && e.is_array != 0 ? e.count : 0;
+}
+
+/* ---- dims and attributes ------------------------------------------------------------------------------------ */
+
+static inline struct tenon_dim tenon_dim_n(int64_t n)
+{
+    struct tenon_dim d;
+    d.a = 0, d.b = n, d.sym = TENON_SYM_NONE, d.reserved = 0;
+    return d;
+}
+/* times * symbol */
+static inline struct tenon_dim tenon_dim_times(int64_t times, int32_t sym)
+{
+    struct tenon_dim d;
+    d.a = times, d.b = 0, d.sym = sym, d.reserved = 0;
+    return d;
+}
+static inline struct tenon_dim tenon_dim_of(int32_t sym) { return tenon_dim_times(1, sym); }
+
+static inline struct tenon_attr tenon_attr_of(const char *name, int32_t type)
 {
     struct tenon_attr a;
     memset(&a, 0, sizeof a);
     a.struct_size = (uint32_t)sizeof a;
-    a.type = TENON_ATTR_I64;
+    a.type = type;
     a.name = name;
-    a.i = v;
     return a;
 }
-static inline struct tenon_attr tenon_attr_f64(const char *name, double v)
+static inline struct tenon_attr tenon_attr_i(const char *name, int64_t i)
 {
-    struct tenon_attr a = tenon_attr_i64(name, 0);
-    a.type = TENON_ATTR_F64;
-    a.f = v;
+    struct tenon_attr a = tenon_attr_of(name, TENON_ATTR_I64);
+    a.i = i;
     return a;
 }
-static inline struct tenon_attr tenon_attr_str(const char *name, const char *v)
+static inline struct tenon_attr tenon_attr_f(const char *name, double f)
 {
-    struct tenon_attr a = tenon_attr_i64(name, 0);
-    a.type = TENON_ATTR_STR;
-    a.s = v;
+    struct tenon_attr a = tenon_attr_of(name, TENON_ATTR_F64);
+    a.f = f;
     return a;
 }
-static inline struct tenon_attr tenon_attr_dims(const char *name, const struct tenon_dim *dims, uint32_t n)
+static inline struct tenon_attr tenon_attr_s(const char *name, const char *s)
 {
-    struct tenon_attr a = tenon_attr_i64(name, 0);
-    a.type = TENON_ATTR_DIMS;
+    struct tenon_attr a = tenon_attr_of(name, TENON_ATTR_STR);
+    a.s = s;
+    return a;
+}
+static inline struct tenon_attr tenon_attr_d(const char *name, const struct tenon_dim *dims, uint32_t n)
+{
+    struct tenon_attr a = tenon_attr_of(name, TENON_ATTR_DIMS);
     a.dims = dims;
     a.n = n;
     return a;
 }
-
-static inline struct tenon_dim tenon_dim_const(int64_t n)
+static inline struct tenon_attr tenon_attr_l(const char *name, const int64_t *list, uint32_t n)
 {
-    struct tenon_dim d = { 0, 0, TENON_SYM_NONE, 0 };
-    d.b = n;
-    return d;
-}
-static inline struct tenon_dim tenon_dim_sym(int32_t sym)
-{
-    struct tenon_dim d = { 1, 0, TENON_SYM_NONE, 0 };
-    d.sym = sym;
-    return d;
+    struct tenon_attr a = tenon_attr_of(name, TENON_ATTR_I64S);
+    a.list = list;
+    a.n = n;
+    return a;
 }
 
-/* A node with one output. */
+/* ---- nodes -------------------------------------------------------------------------------------------------- */
+
+/* Any op with one output, operands as a list. Returns the output, TENON_NO_VALUE after an error (it sticks in b). */
 static inline uint32_t tenon_node1(const struct tenon_builder *b, const char *op, const char *name, const uint32_t *in, uint32_t n_in,
                                    const struct tenon_attr *attrs, uint32_t n_attrs)
 {
     uint32_t out = TENON_NO_VALUE;
-    return b->node(b->ctx, op, name, in, n_in, attrs, n_attrs, &out, 1) == TENON_E_OK ? out : TENON_NO_VALUE;
+    (void)b->node(b->ctx, op, name, in, n_in, attrs, n_attrs, &out, 1); /* the error sticks in b */
+    return out;
 }
 
-/* x [...,K], w [N,K], bias [N] or TENON_NO_VALUE -> [...,N] */
+static inline uint32_t tenon_op1(const struct tenon_builder *b, const char *op, const char *name, uint32_t x)
+{
+    return tenon_node1(b, op, name, &x, 1, NULL, 0);
+}
+
+static inline uint32_t tenon_op2(const struct tenon_builder *b, const char *op, const char *name, uint32_t x, uint32_t y)
+{
+    uint32_t in[2];
+    in[0] = x, in[1] = y;
+    return tenon_node1(b, op, name, in, 2, NULL, 0);
+}
+
+/* bias may be TENON_NO_VALUE. */
 static inline uint32_t tenon_matmul(const struct tenon_builder *b, const char *name, uint32_t x, uint32_t w, uint32_t bias)
 {
     uint32_t in[3];
-    in[0] = x;
-    in[1] = w;
-    in[2] = bias;
+    in[0] = x, in[1] = w, in[2] = bias;
     return tenon_node1(b, "core.matmul/1", name, in, 3, NULL, 0);
 }
+
 static inline uint32_t tenon_rms_norm(const struct tenon_builder *b, const char *name, uint32_t x, uint32_t w, double eps)
 {
+    struct tenon_attr a = tenon_attr_f("eps", eps);
     uint32_t in[2];
-    struct tenon_attr attr = tenon_attr_f64("eps", eps);
-    in[0] = x;
-    in[1] = w;
-    return tenon_node1(b, "core.rms_norm/1", name, in, 2, &attr, 1);
-}
-static inline uint32_t tenon_add(const struct tenon_builder *b, const char *name, uint32_t x, uint32_t y)
-{
-    uint32_t in[2];
-    in[0] = x;
-    in[1] = y;
-    return tenon_node1(b, "core.add/1", name, in, 2, NULL, 0);
-}
-/* Rows of table [N,...] at index [A]. */
-static inline uint32_t tenon_gather(const struct tenon_builder *b, const char *name, uint32_t table, uint32_t index)
-{
-    uint32_t in[2];
-    in[0] = table;
-    in[1] = index;
-    return tenon_node1(b, "core.gather/1", name, in, 2, NULL, 0);
-}
-/* x [T, heads*dim] -> [T, heads, dim] */
-static inline uint32_t tenon_split_heads(const struct tenon_builder *b, const char *name, uint32_t x, int64_t heads, int64_t dim)
-{
-    struct tenon_dim dims[3];
-    struct tenon_attr attr;
-    dims[0] = tenon_dim_sym(TENON_SYM_T);
-    dims[1] = tenon_dim_const(heads);
-    dims[2] = tenon_dim_const(dim);
-    attr = tenon_attr_dims("shape", dims, 3);
-    return tenon_node1(b, "core.reshape/1", name, &x, 1, &attr, 1);
-}
-/* x [T, heads, dim] -> [T, heads*dim] */
-static inline uint32_t tenon_join_heads(const struct tenon_builder *b, const char *name, uint32_t x, int64_t heads, int64_t dim)
-{
-    struct tenon_dim dims[2];
-    struct tenon_attr attr;
-    dims[0] = tenon_dim_sym(TENON_SYM_T);
-    dims[1] = tenon_dim_const(heads * dim);
-    attr = tenon_attr_dims("shape", dims, 2);
-    return tenon_node1(b, "core.reshape/1", name, &x, 1, &attr, 1);
+    in[0] = x, in[1] = w;
+    return tenon_node1(b, "core.rms_norm/1", name, in, 2, &a, 1);
 }
 
-/* The inputs of a step that attention and the cache take, for one state group. */
-struct tenon_step_inputs {
-    uint32_t token, position, seq_of_token, seq_start, context_len, out_row, block_table, slot_of_token;
-};
-static inline void tenon_step_inputs(const struct tenon_builder *b, uint32_t group, struct tenon_step_inputs *ret)
+static inline uint32_t tenon_reshape(const struct tenon_builder *b, const char *name, uint32_t x, const struct tenon_dim *dims,
+                                     uint32_t rank)
 {
-    char name[32];
-    ret->token = b->input(b->ctx, "token", TENON_DTYPE_I32, NULL, 0);
-    ret->position = b->input(b->ctx, "position", TENON_DTYPE_I32, NULL, 0);
-    ret->seq_of_token = b->input(b->ctx, "seq_of_token", TENON_DTYPE_I32, NULL, 0);
-    ret->seq_start = b->input(b->ctx, "seq_start", TENON_DTYPE_I32, NULL, 0);
-    ret->context_len = b->input(b->ctx, "context_len", TENON_DTYPE_I32, NULL, 0);
-    ret->out_row = b->input(b->ctx, "out_row", TENON_DTYPE_I32, NULL, 0);
-    (void)snprintf(name, sizeof name, "block_table.%u", (unsigned)group);
-    ret->block_table = b->input(b->ctx, name, TENON_DTYPE_I32, NULL, 0);
-    (void)snprintf(name, sizeof name, "slot_of_token.%u", (unsigned)group);
-    ret->slot_of_token = b->input(b->ctx, name, TENON_DTYPE_I32, NULL, 0);
+    struct tenon_attr a = tenon_attr_d("shape", dims, rank);
+    return tenon_node1(b, "core.reshape/1", name, &x, 1, &a, 1);
+}
+
+static inline uint32_t tenon_reshape2(const struct tenon_builder *b, const char *name, uint32_t x, struct tenon_dim d0, struct tenon_dim d1)
+{
+    struct tenon_dim d[2];
+    d[0] = d0, d[1] = d1;
+    return tenon_reshape(b, name, x, d, 2);
+}
+
+static inline uint32_t tenon_reshape3(const struct tenon_builder *b, const char *name, uint32_t x, struct tenon_dim d0,
+                                      struct tenon_dim d1, struct tenon_dim d2)
+{
+    struct tenon_dim d[3];
+    d[0] = d0, d[1] = d1, d[2] = d2;
+    return tenon_reshape(b, name, x, d, 3);
+}
+
+static inline uint32_t tenon_unary(const struct tenon_builder *b, const char *name, const char *kind, uint32_t x)
+{
+    struct tenon_attr a = tenon_attr_s("kind", kind);
+    return tenon_node1(b, "core.unary/1", name, &x, 1, &a, 1);
+}
+
+static inline uint32_t tenon_affine(const struct tenon_builder *b, const char *name, uint32_t x, double scale, double shift)
+{
+    struct tenon_attr a[2];
+    a[0] = tenon_attr_f("scale", scale);
+    a[1] = tenon_attr_f("shift", shift);
+    return tenon_node1(b, "core.affine/1", name, &x, 1, a, 2);
+}
+
+/* A step input of the table in graph.h, by name. */
+static inline uint32_t tenon_input(const struct tenon_builder *b, const char *name)
+{
+    return b->input(b->ctx, name, TENON_DTYPE_I32, NULL, 0);
+}
+
+/* The cached attention of an ordinary decoder over the paged state `kv` of group 0. q [T,heads,k_dim]. */
+struct tenon_attention_params {
+    int64_t kv_heads, k_dim, v_dim, window; /* window 0: all positions */
+    double scale, softcap;                  /* softcap 0: none */
+};
+
+static inline uint32_t tenon_attention(const struct tenon_builder *b, const char *name, uint32_t q, uint32_t kv, uint32_t sink,
+                                       const struct tenon_attention_params *p)
+{
+    struct tenon_attr a[6];
+    uint32_t in[10];
+    a[0] = tenon_attr_i("kv_heads", p->kv_heads);
+    a[1] = tenon_attr_i("k_dim", p->k_dim);
+    a[2] = tenon_attr_i("v_dim", p->v_dim);
+    a[3] = tenon_attr_f("scale", p->scale);
+    a[4] = tenon_attr_i("window", p->window);
+    a[5] = tenon_attr_f("softcap", p->softcap);
+    in[0] = q, in[1] = kv, in[2] = TENON_NO_VALUE, in[3] = TENON_NO_VALUE, in[4] = sink;
+    in[5] = tenon_input(b, "position"), in[6] = tenon_input(b, "seq_of_token"), in[7] = tenon_input(b, "seq_start");
+    in[8] = tenon_input(b, "context_len"), in[9] = tenon_input(b, "block_table.0");
+    return tenon_node1(b, "core.attention/1", name, in, 10, a, 6);
+}
+
+/* Store K and V of group 0; gives the state after the write. */
+static inline uint32_t tenon_kv_store(const struct tenon_builder *b, const char *name, uint32_t kv, uint32_t k, uint32_t v)
+{
+    uint32_t in[4];
+    in[0] = kv, in[1] = k, in[2] = v, in[3] = tenon_input(b, "slot_of_token.0");
+    return tenon_node1(b, "core.kv_store/1", name, in, 4, NULL, 0);
+}
+
+/* sum = x + y, and the rms_norm of it: *ret_sum and the result. */
+static inline uint32_t tenon_add_norm(const struct tenon_builder *b, const char *name, uint32_t x, uint32_t y, uint32_t w, double eps,
+                                      uint32_t *ret_sum)
+{
+    struct tenon_attr a = tenon_attr_f("eps", eps);
+    uint32_t in[3], out[2];
+    in[0] = x, in[1] = y, in[2] = w;
+    out[0] = out[1] = TENON_NO_VALUE;
+    (void)b->node(b->ctx, "core.add_norm/1", name, in, 3, &a, 1, out, 2); /* the error sticks in b */
+    *ret_sum = out[0];
+    return out[1];
+}
+
+/* down(kind(gate x) * up x), without biases. gate may be TENON_NO_VALUE. */
+static inline uint32_t tenon_gated_ffn(const struct tenon_builder *b, const char *name, const char *kind, uint32_t x, uint32_t gate,
+                                       uint32_t up, uint32_t down)
+{
+    struct tenon_attr a = tenon_attr_s("kind", kind);
+    uint32_t in[4];
+    in[0] = x, in[1] = gate, in[2] = up, in[3] = down;
+    return tenon_node1(b, "core.gated_ffn/1", name, in, 4, &a, 1);
+}
+
+/* Rows `index` of a table. */
+static inline uint32_t tenon_gather(const struct tenon_builder *b, const char *name, uint32_t table, uint32_t index)
+{
+    return tenon_op2(b, "core.gather/1", name, table, index);
 }
 
 #ifdef __cplusplus
