@@ -1,0 +1,183 @@
+/* cmd_show.c - `tenon show MODEL`: what a model is, from its headers alone: no weight is read, no device is opened. One thread. */
+#include <stdlib.h>
+
+#include "core/cli/commands.h"
+#include "core/cli/json.h"
+#include "core/cli/session.h"
+#include "core/model/model.h"
+#include "core/model/resolve.h"
+
+struct show {
+    struct cli_common common;
+};
+
+static const struct cli_option table[] = {
+    { "json", CLI_FLAG, offsetof(struct show, common.json), NULL, "one object", 0, 0 },
+    { NULL, 0, 0, NULL, NULL, 0, 0 },
+};
+
+#define KINDS_MAX 32u
+
+/* Tensors of one encoding. */
+struct kind {
+    const char *encoding; /* OWN: plugin */
+    uint64_t tensors, bytes;
+};
+
+struct facts {
+    struct tn_container *src;
+    struct tn_vocab *vocab;          /* NULL: none, or no plugin for it */
+    struct tn_architecture arch;
+    struct tn_resolved weights;
+    bool has_arch, has_weights;
+    struct kind kinds[KINDS_MAX];
+    uint32_t n_kinds;
+    uint64_t state_token_bytes;      /* of one token in f16, all layers */
+    char problem[512];               /* why something is missing; "" nothing is */
+};
+
+static void count_kinds(struct facts *f)
+{
+    for (uint64_t i = 0; i < tn_container_tensor_count(f->src); i++) {
+        const struct tn_tensor *t = tn_container_tensor(f->src, i);
+        uint32_t k = 0;
+        while (k < f->n_kinds && strcmp(f->kinds[k].encoding, t->t.encoding) != 0)
+            k++;
+        if (k == KINDS_MAX)
+            continue;
+        if (k == f->n_kinds)
+            f->kinds[f->n_kinds++] = (struct kind){ t->t.encoding, 0, 0 };
+        f->kinds[k].tensors++;
+        f->kinds[k].bytes += t->bytes;
+    }
+}
+
+static void count_states(struct facts *f)
+{
+    const struct tenon_state_desc *d;
+    for (uint32_t i = 0; f->arch.table.state_at(f->arch.config, i, &d) == 0; i++)
+        f->state_token_bytes += 2ull * d->n_layers * ((uint64_t)d->k_heads * d->k_dim + (uint64_t)d->v_heads * d->v_dim);
+}
+
+static void note(struct facts *f, const struct tenon_err *err)
+{
+    if (f->problem[0] == '\0')
+        (void)snprintf(f->problem, sizeof f->problem, "%s: %s", err->where, err->message);
+}
+
+/* What cannot be had (no plugin, no tensors) is told, not an error: the rest is still worth showing. */
+static int32_t gather(struct tn_registry *reg, const char *path, struct facts *f, struct tenon_err *err)
+{
+    struct tenon_err e = TENON_ERR_INIT;
+    int32_t status = tn_container_open(reg, path, &f->src, err);
+    if (status != 0)
+        return status;
+    if (tn_container_encode(f->src, &e) != 0)
+        note(f, &e);
+    count_kinds(f);
+    if (tn_vocab_open(reg, f->src, &f->vocab, &e) != 0)
+        note(f, &e);
+    f->has_arch = tn_architecture_open(reg, f->src, &f->arch, &e) == 0;
+    if (!f->has_arch)
+        note(f, &e);
+    else
+        count_states(f);
+    if (f->has_arch && tn_container_tensor_count(f->src) != 0) {
+        f->has_weights = tn_resolve(f->src, &f->arch.table, f->arch.config, &f->weights, &e) == 0;
+        if (!f->has_weights)
+            note(f, &e);
+    }
+    return 0;
+}
+
+static void drop(struct facts *f)
+{
+    if (f->has_weights)
+        tn_resolved_finish(&f->weights);
+    tn_architecture_close(&f->arch);
+    tn_vocab_close(f->vocab);
+    tn_container_close(f->src);
+}
+
+/* ---- output ---- */
+
+static int32_t put_json(const struct facts *f, struct tn_buf *out)
+{
+    const struct tenon_model_info *m = &f->arch.info;
+    int32_t s = tn_buf_str(out, "{\"path\":");
+    s = s == 0 ? tn_json_text(out, tn_container_path(f->src)) : s;
+    s = s == 0 ? tn_buf_printf(out, ",\"format\":\"%s\",\"architecture\":", tn_container_format(f->src)) : s;
+    s = s == 0 ? tn_json_text(out, f->has_arch ? m->architecture : NULL) : s;
+    s = s == 0 ? tn_buf_str(out, ",\"name\":") : s;
+    s = s == 0 ? tn_json_text(out, f->has_arch ? m->name : NULL) : s;
+    s = s == 0 ? tn_buf_printf(out, ",\"layers\":%u,\"context\":%llu,\"embedding\":%llu,\"heads\":%u,\"kv_heads\":%u,\"vocab\":%llu,"
+                                    "\"parameters\":%llu,\"tensors\":%llu,\"weight_bytes\":%llu,\"kv_bytes_per_1k\":%llu,\"tokenizer\":",
+                               m->n_layers, (unsigned long long)m->context_length, (unsigned long long)m->embedding_length, m->n_heads,
+                               m->n_kv_heads, (unsigned long long)m->vocab_size, (unsigned long long)tn_container_params(f->src),
+                               (unsigned long long)tn_container_tensor_count(f->src), (unsigned long long)tn_container_tensor_bytes(f->src),
+                               (unsigned long long)f->state_token_bytes * 1024)
+               : s;
+    s = s == 0 ? tn_json_text(out, f->vocab != NULL ? tn_vocab_plugin(f->vocab) : NULL) : s;
+    s = s == 0 ? tn_buf_printf(out, ",\"chat_template\":%s,\"encodings\":[", f->vocab != NULL && tn_vocab_has_template(f->vocab) ? "true" : "false") : s;
+    for (uint32_t i = 0; i < f->n_kinds && s == 0; i++)
+        s = tn_buf_printf(out, "%s{\"encoding\":\"%s\",\"tensors\":%llu,\"bytes\":%llu}", i != 0 ? "," : "", f->kinds[i].encoding,
+                          (unsigned long long)f->kinds[i].tensors, (unsigned long long)f->kinds[i].bytes);
+    s = s == 0 ? tn_buf_str(out, "],\"unused\":[") : s;
+    for (uint32_t i = 0; f->has_weights && i < f->weights.unused.n && s == 0; i++) {
+        s = i != 0 ? tn_buf_char(out, ',') : 0;
+        s = s == 0 ? tn_json_text(out, f->weights.unused.items[i]) : s;
+    }
+    s = s == 0 ? tn_buf_str(out, "],\"problem\":") : s;
+    s = s == 0 ? tn_json_text(out, f->problem[0] != '\0' ? f->problem : NULL) : s;
+    return s == 0 ? tn_buf_str(out, "}\n") : s;
+}
+
+static int32_t put_text(const struct facts *f, struct tn_buf *out)
+{
+    const struct tenon_model_info *m = &f->arch.info;
+    double mib = 1048576;
+    int32_t s = tn_buf_printf(out, "file          %s (%s)\n", tn_container_path(f->src), tn_container_format(f->src));
+    if (f->has_arch && s == 0)
+        s = tn_buf_printf(out, "model         %s, architecture %s\nsize          %.1f M parameters, %u layers, embedding %llu, %u heads (%u KV)\n"
+                               "context       %llu tokens, %.1f MiB of f16 cache per 1k\nvocabulary    %llu\n",
+                          m->name[0] != '\0' ? m->name : "(no name)", m->architecture, (double)tn_container_params(f->src) / 1e6, m->n_layers,
+                          (unsigned long long)m->embedding_length, m->n_heads, m->n_kv_heads, (unsigned long long)m->context_length,
+                          (double)f->state_token_bytes * 1024 / mib, (unsigned long long)m->vocab_size);
+    if (s == 0)
+        s = tn_buf_printf(out, "tokenizer     %s\nchat template %s\nweights       %.1f MiB in %llu tensors\n",
+                          f->vocab != NULL ? tn_vocab_plugin(f->vocab) : "none", f->vocab != NULL && tn_vocab_has_template(f->vocab) ? "yes" : "no",
+                          (double)tn_container_tensor_bytes(f->src) / mib, (unsigned long long)tn_container_tensor_count(f->src));
+    for (uint32_t i = 0; i < f->n_kinds && s == 0; i++)
+        s = tn_buf_printf(out, "  %-14s %4llu tensors %9.1f MiB\n", f->kinds[i].encoding, (unsigned long long)f->kinds[i].tensors,
+                          (double)f->kinds[i].bytes / mib);
+    for (uint32_t i = 0; f->has_weights && i < f->weights.unused.n && s == 0; i++)
+        s = tn_buf_printf(out, "unused        %s\n", f->weights.unused.items[i]);
+    return s == 0 && f->problem[0] != '\0' ? tn_buf_printf(out, "problem       %s\n", f->problem) : s;
+}
+
+int tn_cmd_show(int argc, char **argv)
+{
+    struct show o = { 0 };
+    struct cli_session s = { 0 };
+    struct cli_args args;
+    struct facts f = { 0 };
+    struct tenon_err err = TENON_ERR_INIT;
+    struct tn_buf out = { 0 };
+    if (cli_parse(table, &o, argc, argv, &args, &err) != 0)
+        return cli_misused(&err);
+    if (args.help || args.n != 1) {
+        fprintf(args.help ? stdout : stderr, "usage: tenon show MODEL [--json]\n\nWhat a model is, from its headers.\n");
+        return args.help ? CLI_OK : CLI_USAGE;
+    }
+    int32_t status = cli_runtime_open(&s, &o.common, &err);
+    if (status == 0)
+        status = gather(tn_runtime_registry(s.rt), args.items[0], &f, &err);
+    if (status == 0 && (status = o.common.json ? put_json(&f, &out) : put_text(&f, &out)) != 0)
+        (void)tenon_fail(&err, status, "show", "no memory for the text");
+    if (status == 0)
+        fwrite(out.data, 1, out.len, stdout);
+    tn_buf_finish(&out);
+    drop(&f);
+    cli_session_close(&s);
+    return status != 0 ? cli_failed(&err) : cli_finish_stdout();
+}
