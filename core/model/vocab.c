@@ -14,7 +14,7 @@
 #define IDS_START 256u
 
 struct tn_vocab {
-    const struct tn_source *source;
+    const struct tn_container *source;
     struct tenon_tokenizer tokenizer; /* of the plugin, copied in */
     void *self;
     const char *plugin;
@@ -29,7 +29,7 @@ struct tn_vocab {
 
 static int32_t choose_plugin(struct tn_registry *reg, struct tn_vocab *v, struct tenon_err *err)
 {
-    const struct tenon_meta *meta = tn_source_meta(v->source);
+    const struct tenon_meta *meta = tn_container_meta(v->source);
     const struct tn_item *item;
     int32_t best = 0, rc = tn_registry_find(reg, TENON_TOKENIZER_IFACE, NULL, 0, &item, err);
     struct tenon_str kind = { "?", 1 };
@@ -49,31 +49,31 @@ static int32_t choose_plugin(struct tn_registry *reg, struct tn_vocab *v, struct
     }
     if (best > 0)
         return TENON_OK;
-    (void)tn_source_string(v->source, "tokenizer.ggml.model", &kind); /* only for the message */
-    return tenon_fail(err, TENON_E_NOT_FOUND, tn_source_path(v->source),
+    (void)tn_container_string(v->source, "tokenizer.ggml.model", &kind); /* only for the message */
+    return tenon_fail(err, TENON_E_NOT_FOUND, tn_container_path(v->source),
                       "no tokenizer plugin for this vocabulary (kind \"%.*s\"): install one that provides it "
                       "(`tenon plugins list` shows what is there)", (int)kind.size, kind.data);
 }
 
-int32_t tn_vocab_open(struct tn_registry *reg, const struct tn_source *src, struct tn_vocab **ret, struct tenon_err *err)
+int32_t tn_vocab_open(struct tn_registry *reg, const struct tn_container *src, struct tn_vocab **ret, struct tenon_err *err)
 {
     struct tn_vocab *v = calloc(1, sizeof *v);
     int32_t rc;
     if (v == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, tn_source_path(src), "out of memory");
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, tn_container_path(src), "out of memory");
     v->source = src;
     v->info.struct_size = sizeof v->info;
     (void)pthread_mutex_init(&v->lock, NULL); /* never fails with default attributes */
     rc = choose_plugin(reg, v, err);
     if (rc == TENON_OK)
-        rc = v->tokenizer.open(v->self, tn_source_meta(src), tn_files_table(tn_source_files(src)), &v->object, err);
+        rc = v->tokenizer.open(v->self, tn_container_meta(src), tn_files_table(tn_container_files(src)), &v->object, err);
     if (rc == TENON_OK && v->tokenizer.info(v->object, &v->info) != TENON_OK)
         rc = tenon_fail(err, TENON_E_INTERNAL, v->plugin, "the tokenizer plugin gives no info about its vocabulary");
     if (rc != TENON_OK) {
         tn_vocab_close(v);
         return rc;
     }
-    if (tn_source_string(src, TEMPLATE_KEY, &v->template_text) != TENON_OK)
+    if (tn_container_string(src, TEMPLATE_KEY, &v->template_text) != TENON_OK)
         v->template_text = (struct tenon_str){ NULL, 0 };
     *ret = v;
     return TENON_OK;
@@ -181,7 +181,7 @@ static int32_t compiled(struct tn_vocab *v, struct tn_template **ret, struct ten
 {
     int32_t rc = TENON_OK;
     if (!tn_vocab_has_template(v))
-        return tenon_fail(err, TENON_E_FAILED_PRECONDITION, tn_source_path(v->source),
+        return tenon_fail(err, TENON_E_FAILED_PRECONDITION, tn_container_path(v->source),
                           "the model has no chat template: send it plain text (--raw)");
     pthread_mutex_lock(&v->lock);
     if (v->compiled == NULL)

@@ -1,7 +1,7 @@
 /* vocab.h - text and ids of one model: its tokenizer and its chat template. Works on a file without tensors.
  *
  *     struct tn_vocab *v;
- *     rc = tn_vocab_open(registry, source, &v, err);
+ *     rc = tn_vocab_open(registry, container, &v, err);
  *     rc = tn_vocab_encode(v, text, size, TENON_ENCODE_SPECIAL, &ids, &n, err);   // free(ids)
  *     rc = tn_vocab_chat(v, "[{\"role\":\"user\",\"content\":\"hi\"}]", size, NULL, &out, err);
  *     tn_vocab_close(v);
@@ -17,12 +17,12 @@
 #include <tenon/tokenizer.h>
 
 #include "core/base/buf.h"
-#include "core/model/source.h"
+#include "core/model/container.h"
 
 struct tn_vocab;
 
 /* `src` outlives it. NOT_FOUND: no plugin for this tokenizer. OWN: *ret until tn_vocab_close. */
-int32_t tn_vocab_open(struct tn_registry *reg, const struct tn_source *src, struct tn_vocab **ret, struct tenon_err *err);
+int32_t tn_vocab_open(struct tn_registry *reg, const struct tn_container *src, struct tn_vocab **ret, struct tenon_err *err);
 void tn_vocab_close(struct tn_vocab *v); /* NULL is allowed */
 
 const struct tenon_tokenizer_info *tn_vocab_info(const struct tn_vocab *v);
@@ -40,7 +40,7 @@ int32_t tn_vocab_piece(const struct tn_vocab *v, int32_t id, struct tenon_str *r
 bool tn_vocab_is_end(const struct tn_vocab *v, int32_t id);
 
 bool tn_vocab_has_template(const struct tn_vocab *v);
-/* The template's source, {NULL, 0} without one. OWN: source. */
+/* The template's text, {NULL, 0} without one. OWN: container. */
 struct tenon_str tn_vocab_template(const struct tn_vocab *v);
 /* Render the template with the variables of a JSON object; bos_token and eos_token are added where it lacks them.
  * Appends to out. FAILED_PRECONDITION: no template. */

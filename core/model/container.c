@@ -1,7 +1,7 @@
-/* source.c - finding the weights plugin for a path and taking down what it says. It checks ranges and shapes; the bytes
- * of tensors are never read here. Contract: source.h.
+/* container.c - finding the weights plugin for a path and taking down what it says. It checks ranges and shapes; the bytes
+ * of tensors are never read here. Contract: container.h.
  */
-#include "core/model/source.h"
+#include "core/model/container.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #define HEAD_BYTES 4096u
 #define TENSORS_MAX (1u << 20)
 
-struct tn_source {
+struct tn_container {
     struct tn_registry *registry;
     char *path;
     struct tn_files *files;
@@ -33,7 +33,7 @@ struct tn_source {
 /* ---- the plugin ---------------------------------------------------------------------------------------------- */
 
 /* The first bytes of the file, or of the first file of a folder, for probe. */
-static int32_t head_of(const struct tn_source *src, const char **ret_name, const void **ret_head, uint64_t *ret_size,
+static int32_t head_of(const struct tn_container *src, const char **ret_name, const void **ret_head, uint64_t *ret_size,
                        struct tenon_err *err)
 {
     const struct tenon_files *files = tn_files_table(src->files);
@@ -47,7 +47,7 @@ static int32_t head_of(const struct tn_source *src, const char **ret_name, const
     return files->map(files->ctx, name, &id, ret_head, ret_size, err);
 }
 
-static int32_t choose_plugin(struct tn_source *src, const void *head, uint64_t size, struct tenon_err *err)
+static int32_t choose_plugin(struct tn_container *src, const void *head, uint64_t size, struct tenon_err *err)
 {
     const struct tn_item *item;
     int32_t best = 0, rc = tn_registry_find(src->registry, TENON_WEIGHTS_IFACE, NULL, 0, &item, err);
@@ -73,7 +73,7 @@ static int32_t choose_plugin(struct tn_source *src, const void *head, uint64_t s
 
 /* ---- tensors ------------------------------------------------------------------------------------------------- */
 
-static int32_t take_tensor(struct tn_source *src, uint64_t i, struct tenon_err *err)
+static int32_t take_tensor(struct tn_container *src, uint64_t i, struct tenon_err *err)
 {
     struct tn_tensor *t = &src->tensors[i];
     int32_t rc;
@@ -92,7 +92,7 @@ static int32_t take_tensor(struct tn_source *src, uint64_t i, struct tenon_err *
     return TENON_OK;
 }
 
-static int32_t take_tensors(struct tn_source *src, struct tenon_err *err)
+static int32_t take_tensors(struct tn_container *src, struct tenon_err *err)
 {
     int32_t rc = TENON_OK;
     uint64_t n = src->weights.tensor_count(src->model);
@@ -119,7 +119,7 @@ static const struct tenon_encoding *encoding_in(const struct tn_item *item, cons
 }
 
 /* Found encodings are remembered in `known`, so each is checked once per load. */
-static int32_t find_encoding(struct tn_source *src, struct tn_map *known, const char *id, const struct tenon_encoding **ret,
+static int32_t find_encoding(struct tn_container *src, struct tn_map *known, const char *id, const struct tenon_encoding **ret,
                              struct tenon_err *err)
 {
     const struct tn_item *item;
@@ -144,7 +144,7 @@ static int32_t find_encoding(struct tn_source *src, struct tn_map *known, const 
     return rc;
 }
 
-static int32_t check_planes(struct tn_source *src, struct tn_tensor *t, struct tenon_err *err)
+static int32_t check_planes(struct tn_container *src, struct tn_tensor *t, struct tenon_err *err)
 {
     uint64_t rows = 1, cols = t->t.n_dims > 0 ? t->t.dims[t->t.n_dims - 1] : 1;
     const char *name = t->t.name.data;
@@ -173,7 +173,7 @@ static int32_t check_planes(struct tn_source *src, struct tn_tensor *t, struct t
     return TENON_OK;
 }
 
-int32_t tn_source_encode(struct tn_source *src, struct tenon_err *err)
+int32_t tn_container_encode(struct tn_container *src, struct tenon_err *err)
 {
     struct tn_map known = { 0 };
     int32_t rc = TENON_OK;
@@ -189,9 +189,9 @@ int32_t tn_source_encode(struct tn_source *src, struct tenon_err *err)
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
-int32_t tn_source_open(struct tn_registry *reg, const char *path, struct tn_source **ret, struct tenon_err *err)
+int32_t tn_container_open(struct tn_registry *reg, const char *path, struct tn_container **ret, struct tenon_err *err)
 {
-    struct tn_source *src = calloc(1, sizeof *src);
+    struct tn_container *src = calloc(1, sizeof *src);
     const void *head = NULL;
     const char *name = NULL;
     uint64_t size = 0;
@@ -213,14 +213,14 @@ int32_t tn_source_open(struct tn_registry *reg, const char *path, struct tn_sour
         rc = take_tensors(src, err);
     }
     if (rc != TENON_OK) {
-        tn_source_close(src);
+        tn_container_close(src);
         return rc;
     }
     *ret = src;
     return TENON_OK;
 }
 
-void tn_source_close(struct tn_source *src)
+void tn_container_close(struct tn_container *src)
 {
     if (src == NULL)
         return;
@@ -235,42 +235,42 @@ void tn_source_close(struct tn_source *src)
 
 /* ---- access ---------------------------------------------------------------------------------------------------- */
 
-const struct tenon_meta *tn_source_meta(const struct tn_source *src)
+const struct tenon_meta *tn_container_meta(const struct tn_container *src)
 {
     return src->meta;
 }
 
-const struct tn_files *tn_source_files(const struct tn_source *src)
+const struct tn_files *tn_container_files(const struct tn_container *src)
 {
     return src->files;
 }
 
-const char *tn_source_path(const struct tn_source *src)
+const char *tn_container_path(const struct tn_container *src)
 {
     return src->path;
 }
 
-const char *tn_source_format(const struct tn_source *src)
+const char *tn_container_format(const struct tn_container *src)
 {
     return src->format;
 }
 
-uint64_t tn_source_tensor_count(const struct tn_source *src)
+uint64_t tn_container_tensor_count(const struct tn_container *src)
 {
     return src->n_tensors;
 }
 
-const struct tn_tensor *tn_source_tensor(const struct tn_source *src, uint64_t i)
+const struct tn_tensor *tn_container_tensor(const struct tn_container *src, uint64_t i)
 {
     return i < src->n_tensors ? &src->tensors[i] : NULL;
 }
 
-const struct tn_tensor *tn_source_find(const struct tn_source *src, const char *name)
+const struct tn_tensor *tn_container_find(const struct tn_container *src, const char *name)
 {
     return tn_map_get(&src->by_name, name, strlen(name));
 }
 
-uint64_t tn_source_tensor_bytes(const struct tn_source *src)
+uint64_t tn_container_tensor_bytes(const struct tn_container *src)
 {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < src->n_tensors; i++)
@@ -278,7 +278,7 @@ uint64_t tn_source_tensor_bytes(const struct tn_source *src)
     return sum;
 }
 
-uint64_t tn_source_params(const struct tn_source *src)
+uint64_t tn_container_params(const struct tn_container *src)
 {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < src->n_tensors; i++) {
@@ -291,7 +291,7 @@ uint64_t tn_source_params(const struct tn_source *src)
     return sum;
 }
 
-int32_t tn_source_string(const struct tn_source *src, const char *key, struct tenon_str *ret)
+int32_t tn_container_string(const struct tn_container *src, const char *key, struct tenon_str *ret)
 {
     struct tenon_meta_entry e = { .struct_size = sizeof e };
     int32_t rc = src->meta->find(src->meta->ctx, key, &e);

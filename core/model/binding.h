@@ -1,0 +1,41 @@
+/* binding.h - the weights of one program as a backend takes them: buffers over the mapped file, and packed copies where the
+ * backend asks for them.
+ *
+ *     struct tn_bindings b = {0};
+ *     rc = tn_bindings_make(&b, container, &resolved, graph, &device, err);
+ *     compile_args.weights = b.items; compile_args.n_weights = b.n;
+ *     tn_bindings_finish(&b);                              // after the executable is freed
+ *
+ * [init]
+ */
+#ifndef TN_MODEL_BINDING_H
+#define TN_MODEL_BINDING_H
+
+#include <stdint.h>
+
+#include <tenon/backend.h>
+
+#include "core/model/device.h"
+#include "core/model/membuf.h"
+#include "core/model/resolve.h"
+
+struct tn_bindings {
+    const struct tenon_backend *backend; /* OWN: device */
+    struct tenon_weight_binding *items;  /* [n] */
+    uint32_t n;
+    struct tenon_buffer **files;         /* [n_files] by file id; NULL: no tensor in it */
+    uint64_t *file_start;                /* [n_files] offset in the file that the buffer begins at */
+    uint32_t n_files;
+    struct tn_membuf *packed;            /* [n] empty where a weight is used in place */
+    uint64_t packed_bytes;
+};
+
+/* Bind what the graph uses: a weight without a use in it is left out. The device outlives *ret. UNIMPLEMENTED: the device
+ * cannot read an encoding. On failure *ret stays empty. */
+int32_t tn_bindings_make(struct tn_bindings *ret, const struct tn_container *c, const struct tn_resolved *resolved,
+                         const struct tenon_graph *graph, const struct tn_device *device, struct tenon_err *err);
+/* Ask the device for the rung of each weight and pack where it wants that. */
+int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, struct tenon_err *err);
+void tn_bindings_finish(struct tn_bindings *b); /* fine on a zeroed one */
+
+#endif

@@ -1,0 +1,305 @@
+/* model.c - loading, in order: container, vocabulary, architecture, device, weights, graph, states, executable. Each step has
+ * its own file; here they are put together and taken apart again. Runs on the thread that loads. Contract: model.h.
+ */
+#include "core/model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/num.h"
+#include "core/graph/builder.h"
+#include "core/graph/lower.h"
+#include "core/model/binding.h"
+#include "core/model/device.h"
+#include "core/model/resolve.h"
+#include "core/model/states.h"
+
+#define PROGRAM "step"
+
+struct tn_model {
+    struct tn_registry *registry;
+    struct tn_container *container;
+    struct tn_vocab *vocab;
+    struct tn_architecture arch;
+    struct tn_device device;
+    struct tn_resolved resolved;
+    struct tn_declared declared;
+    struct tn_graph *graph;       /* lowered */
+    struct tn_bindings bindings;
+    struct tn_states states;
+    struct tenon_dims max;
+    struct tenon_executable *executable;
+    struct tn_model_parts parts;
+};
+
+/* ---- the graph ------------------------------------------------------------------------------------------------- */
+
+static bool is_present(void *ctx, const struct tenon_weight_desc *weight)
+{
+    const struct tn_resolved *r = ctx;
+    for (uint32_t i = 0; i < r->n_descs; i++)
+        if (strcmp(r->descs[i]->name, weight->name) == 0)
+            return r->present[i] != 0;
+    return false;
+}
+
+/* A composite op of a plugin, by id. */
+static const struct tenon_composite *find_composite(void *ctx, const char *id, void **ret_self)
+{
+    const struct tn_item *item;
+    if (tn_registry_find(ctx, TENON_OP_IFACE, id, 0, &item, NULL) != TENON_OK)
+        return NULL;
+    *ret_self = item->self;
+    return item->impl;
+}
+
+/* Which nodes does the device take? claimed [n_nodes], 1: as it is. A tier 0 node it refuses is an error. */
+static int32_t ask_device(struct tn_model *m, const struct tenon_graph *g, uint8_t *claimed, struct tenon_err *err)
+{
+    const struct tenon_backend *be = &m->device.backend;
+    struct tenon_claim *claims = calloc((size_t)g->n_nodes + 1, sizeof *claims);
+    int32_t rc;
+    if (claims == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "model", "out of memory");
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        claims[i].struct_size = sizeof *claims;
+    rc = be->query(m->device.device, g, m->bindings.items, m->bindings.n, sizeof *m->bindings.items, claims, sizeof *claims, err);
+    for (uint32_t i = 0; rc == TENON_OK && i < g->n_nodes; i++) {
+        const struct tenon_node *node = tenon_graph_node(g, i);
+        uint32_t op = tenon_op_find(node->op);
+        claimed[i] = claims[i].level != TENON_CLAIM_NO;
+        if (!claimed[i] && op < TENON_OPN_COUNT && tenon_op_at(op)->tier == 0)
+            rc = tenon_fail(err, TENON_E_UNIMPLEMENTED, node->name, "device %s cannot run %s: %s", m->device.desc.name,
+                            node->op, claims[i].reason[0] != '\0' ? claims[i].reason : "it gives no reason");
+    }
+    free(claims);
+    return rc;
+}
+
+/* Replace what the device does not take, and see that it takes what came of it. */
+static int32_t lower(struct tn_model *m, const struct tn_build_env *env, const struct tn_op_lookup *lookup,
+                     struct tenon_err *err)
+{
+    struct tn_graph *built = m->graph;
+    uint8_t *claimed = calloc((size_t)built->graph.n_nodes + 1, 1);
+    int32_t rc = claimed != NULL ? ask_device(m, &built->graph, claimed, err)
+                                 : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "model", "out of memory");
+    if (rc == TENON_OK)
+        rc = tn_lower(&built->graph, claimed, env, lookup, &m->graph, err);
+    free(claimed);
+    if (rc == TENON_OK)
+        tn_graph_free(built);
+    return rc;
+}
+
+static int32_t build(struct tn_model *m, struct tenon_err *err)
+{
+    struct tn_op_lookup lookup = { m->registry, find_composite };
+    struct tn_build_env env;
+    int32_t rc = tn_declared_init(&m->declared, &m->arch.table, m->arch.config, is_present, &m->resolved, err);
+    if (rc != TENON_OK)
+        return rc;
+    env = tn_declared_env(&m->declared);
+    rc = tn_build_program(&m->arch.table, m->arch.config, PROGRAM, &env, &lookup, &m->graph, err);
+    if (rc == TENON_OK)
+        rc = tn_bindings_make(&m->bindings, m->container, &m->resolved, &m->graph->graph, &m->device, err);
+    return rc == TENON_OK ? lower(m, &env, &lookup, err) : rc;
+}
+
+/* The program's only output must be logits [R, vocabulary]. */
+static int32_t check_output(struct tn_model *m, struct tenon_err *err)
+{
+    const struct tenon_graph *g = &m->graph->graph;
+    const struct tenon_block *last = g->n_order > 0 ? tenon_graph_block(g, g->order[g->n_order - 1].block) : NULL;
+    const struct tenon_value *v = last != NULL && last->n_rets == 1 ? tenon_graph_value(g, last->rets[0]) : NULL;
+    if (v == NULL || v->rank != 2 || v->dims[0].sym != TENON_SYM_R || v->dims[1].sym != TENON_SYM_NONE || v->dims[1].b <= 0)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, m->arch.info.architecture,
+                          "its step program must have the one output logits [R, vocabulary]");
+    m->parts.vocab_size = (uint64_t)v->dims[1].b;
+    return TENON_OK;
+}
+
+/* ---- sizes and the executable ------------------------------------------------------------------------------------ */
+
+static int32_t choose_sizes(struct tn_model *m, const struct tn_model_args *args, struct tenon_err *err)
+{
+    struct tn_model_parts *p = &m->parts;
+    uint64_t tokens, page = m->states.page_tokens != 0 ? m->states.page_tokens : 1;
+    int64_t *sym = m->max.sym;
+    p->max_sequences = args->max_sequences != 0 ? args->max_sequences : 1;
+    p->context = tn_states_context(&m->states, args->context, m->arch.info.context_length, p->max_sequences,
+                                   m->device.desc.memory_free);
+    if (!tn_mul_u64(p->context, p->max_sequences, &tokens) || p->context > INT32_MAX || tokens > INT32_MAX)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "model", "%u sequences of %u tokens: over 2^31 positions",
+                          p->max_sequences, p->context);
+    p->max_tokens = args->max_step_tokens != 0 ? args->max_step_tokens : TN_STEP_TOKENS_DEFAULT;
+    if (p->max_tokens > tokens)
+        p->max_tokens = (uint32_t)tokens;
+    if (p->max_tokens < p->max_sequences)
+        p->max_tokens = p->max_sequences;
+    p->max_rows = args->max_rows != 0 ? args->max_rows : p->max_sequences;
+    if (p->max_rows < p->max_sequences)
+        p->max_rows = p->max_sequences;
+    p->page_tokens = m->states.page_tokens;
+    m->max.struct_size = sizeof m->max;
+    sym[TENON_SYM_T] = p->max_tokens;
+    sym[TENON_SYM_S] = p->max_sequences;
+    sym[TENON_SYM_R] = p->max_rows;
+    sym[TENON_SYM_P] = (int64_t)((p->context + page - 1) / page);
+    sym[TENON_SYM_C] = sym[TENON_SYM_P] * (int64_t)page;
+    return tn_states_allocate(&m->states, &m->device, p->context, p->max_sequences, err);
+}
+
+static int32_t compile(struct tn_model *m, struct tenon_err *err)
+{
+    const struct tenon_backend *be = &m->device.backend;
+    struct tenon_executable_info info = { .struct_size = sizeof info };
+    struct tenon_compile_args args = {
+        .struct_size = sizeof args, .graph = &m->graph->graph, .weights = m->bindings.items, .n_weights = m->bindings.n,
+        .weight_stride = sizeof *m->bindings.items, .states = m->states.descs, .layouts = m->states.layouts,
+        .kv_encodings = m->states.kv_encodings, .n_states = m->states.n, .layout_stride = sizeof *m->states.layouts,
+        .buckets = &m->max, .n_buckets = 1, .bucket_stride = sizeof m->max,
+    };
+    int32_t rc = be->compile(m->device.device, &args, &m->executable, err);
+    if (rc == TENON_OK)
+        rc = be->executable_info(m->executable, &info);
+    if (rc != TENON_OK)
+        return rc;
+    m->parts.act = info.act;
+    m->parts.scratch_bytes = info.scratch_bytes;
+    return TENON_OK;
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------------------- */
+
+static int32_t tell(const struct tn_model_args *args, double fraction, const char *what, struct tenon_err *err)
+{
+    if (args->progress != NULL && args->progress(args->progress_arg, fraction, what) != 0)
+        return tenon_fail(err, TENON_E_CANCELLED, args->path, "loading was stopped");
+    return TENON_OK;
+}
+
+static int32_t open_parts(struct tn_model *m, const struct tn_model_args *args, struct tenon_err *err)
+{
+    int32_t rc = tn_container_open(m->registry, args->path, &m->container, err);
+    if (rc == TENON_OK)
+        rc = tn_architecture_open(m->registry, m->container, &m->arch, err);
+    if (rc == TENON_OK)
+        rc = tn_vocab_open(m->registry, m->container, &m->vocab, err);
+    if (rc == TENON_OK)
+        rc = tn_device_open(m->registry, args->device, &m->device, err);
+    if (rc == TENON_OK)
+        rc = tell(args, 0.1, "weights", err);
+    if (rc == TENON_OK)
+        rc = tn_container_encode(m->container, err);
+    return rc == TENON_OK ? tn_resolve(m->container, &m->arch.table, m->arch.config, &m->resolved, err) : rc;
+}
+
+static int32_t place(struct tn_model *m, const struct tn_model_args *args, struct tenon_err *err)
+{
+    int32_t kv = args->kv_encoding != 0 ? args->kv_encoding : TENON_KV_F16;
+    int32_t rc = build(m, err);
+    if (rc == TENON_OK)
+        rc = check_output(m, err);
+    if (rc == TENON_OK)
+        rc = tell(args, 0.3, "packing", err);
+    if (rc == TENON_OK)
+        rc = tn_bindings_pack(&m->bindings, &m->device, err);
+    if (rc == TENON_OK)
+        rc = tn_states_lay_out(&m->states, &m->declared, &m->device, kv, err);
+    if (rc == TENON_OK)
+        rc = choose_sizes(m, args, err);
+    if (rc == TENON_OK)
+        rc = tell(args, 0.9, "compiling", err);
+    return rc == TENON_OK ? compile(m, err) : rc;
+}
+
+int32_t tn_model_load(struct tn_registry *reg, const struct tn_model_args *args, struct tn_model **ret,
+                      struct tenon_err *err)
+{
+    struct tn_model *m = calloc(1, sizeof *m);
+    int32_t rc;
+    if (m == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, args->path, "out of memory");
+    m->registry = reg;
+    rc = open_parts(m, args, err);
+    if (rc == TENON_OK)
+        rc = place(m, args, err);
+    if (rc != TENON_OK) {
+        tn_model_unload(m);
+        return rc;
+    }
+    m->parts.backend = &m->device.backend;
+    m->parts.device = m->device.device;
+    m->parts.executable = m->executable;
+    m->parts.graph = &m->graph->graph;
+    m->parts.states = m->states.items;
+    m->parts.n_states = m->states.n;
+    *ret = m;
+    return TENON_OK;
+}
+
+void tn_model_unload(struct tn_model *m)
+{
+    if (m == NULL)
+        return;
+    if (m->executable != NULL)
+        m->device.backend.executable_free(m->executable);
+    tn_states_finish(&m->states);
+    tn_bindings_finish(&m->bindings);
+    tn_graph_free(m->graph);
+    tn_declared_finish(&m->declared);
+    tn_resolved_finish(&m->resolved);
+    tn_device_close(&m->device);
+    tn_vocab_close(m->vocab);
+    tn_architecture_close(&m->arch);
+    tn_container_close(m->container);
+    free(m);
+}
+
+/* ---- access --------------------------------------------------------------------------------------------------------- */
+
+const struct tn_model_parts *tn_model_parts(const struct tn_model *m)
+{
+    return &m->parts;
+}
+
+void tn_model_max_dims(const struct tn_model *m, struct tenon_dims *ret)
+{
+    *ret = m->max;
+}
+
+const struct tn_container *tn_model_container(const struct tn_model *m)
+{
+    return m->container;
+}
+
+const struct tn_vocab *tn_model_vocab(const struct tn_model *m)
+{
+    return m->vocab;
+}
+
+const struct tenon_model_info *tn_model_info(const struct tn_model *m)
+{
+    return &m->arch.info;
+}
+
+const struct tenon_device_desc *tn_model_device(const struct tn_model *m)
+{
+    return &m->device.desc;
+}
+
+const struct tn_strlist *tn_model_unused(const struct tn_model *m)
+{
+    return &m->resolved.unused;
+}
+
+uint64_t tn_model_state_bytes(const struct tn_model *m)
+{
+    return m->states.bytes;
+}
+
+uint64_t tn_model_packed_bytes(const struct tn_model *m)
+{
+    return m->bindings.packed_bytes;
+}
