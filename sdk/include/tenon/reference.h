@@ -42,8 +42,8 @@ int32_t tenon_ref_decode_rows(const struct tenon_encoding *e, const void *const 
  *     are double, as in a graph.
  *   - Infinities and NaN follow the formula in IEEE arithmetic; where it has a limit at infinity, that is the value.
  *   - Only an unknown kind is an error (INVALID_ARGUMENT, outputs untouched). Shapes must fit, and indexes be in range
- *     unless it says what happens otherwise. Outputs overlap no inputs.
- *   - [any-thread], nothing is allocated.
+ *     unless it says what happens otherwise. Outputs overlap no inputs unless it says so.
+ *   - [any-thread] (states: one thread per state), nothing is allocated.
  *
  *     struct tenon_ref_shape as = { 2, { 3, 4 } }, bs = { 1, { 4 } };
  *     tenon_ref_add(&as, a, &bs, b, y);                            // y [3,4] = a [3,4] + b [4]
