@@ -168,7 +168,7 @@ static int32_t eval_text(struct evaluator *e, const cJSON *list, struct tenon_er
 {
     struct tn_seq *seqs[65] = { NULL };
     int32_t *ids = NULL;
-    uint32_t n;
+    uint32_t n = 0;
     int32_t status = read_ids(list, e->parts->vocab_size, &ids, &n, err);
     if (status == 0 && n > e->parts->context)
         status = tenon_fail(err, TENON_E_OUT_OF_RANGE, list->string, "%u tokens do not fit a context of %u: give --context", n,
