@@ -137,7 +137,7 @@ static int32_t choose_sizes(struct tn_model *m, const struct tn_model_args *args
         p->max_tokens = (uint32_t)tokens;
     if (p->max_tokens < p->max_sequences)
         p->max_tokens = p->max_sequences;
-    p->max_rows = args->max_rows != 0 ? args->max_rows : p->max_sequences;
+    p->max_rows = args->max_rows != 0 ? args->max_rows : args->max_step_tokens != 0 ? p->max_tokens : TN_STEP_ROWS;
     if (p->max_rows < p->max_sequences)
         p->max_rows = p->max_sequences;
     p->page_tokens = m->states.page_tokens;

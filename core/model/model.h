@@ -24,6 +24,7 @@
 #include "core/plugin/registry.h"
 
 #define TN_STEP_TOKENS_DEFAULT 512u /* prefill chunk */
+#define TN_STEP_ROWS 64u
 
 /* Zero means default. */
 struct tn_model_args {
@@ -32,7 +33,7 @@ struct tn_model_args {
     uint32_t context;         /* 0: what it was trained for, cut to what memory allows */
     uint32_t max_sequences;   /* 0: 1 */
     uint32_t max_step_tokens; /* 0: TN_STEP_TOKENS_DEFAULT */
-    uint32_t max_rows;        /* with logits, in one step; 0: one per sequence */
+    uint32_t max_rows;        /* with logits in one step; 0: TN_STEP_ROWS, or max_step_tokens where that is given */
     int32_t kv_encoding;      /* 0: TENON_KV_F16 */
     int32_t (*progress)(void *arg, double fraction, const char *what); /* may be NULL; not 0: stop */
     void *progress_arg;
