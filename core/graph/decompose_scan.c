@@ -1,0 +1,63 @@
+/* core.ssm_scan and core.delta_rule in tier 0: both are core.outer_scan with the decay and keys made beforehand.
+ * Contract: decompose.h. */
+#include "core/graph/decompose.h"
+
+#include <math.h>
+
+static void outer_scan(const struct tn_decompose *d, uint32_t decay, uint32_t k, uint32_t v, uint32_t q, uint32_t beta,
+                       const uint32_t state[3], uint32_t *outs)
+{
+    const uint32_t in[] = {decay, k, v, q, beta, state[0], state[1], state[2]};
+    (void)d->b->node(d->b->ctx, "core.outer_scan/1", "scan", in, 8, NULL, 0, outs, 2); /* the error sticks in b */
+}
+
+enum { X, DT, B, C, A, D, DT_BIAS, STATE, SLOT, SEQ_START };
+
+/* [T,G,N] -> [T,H,N]: head h takes group h / (H/G). */
+static uint32_t spread_groups(const struct tn_decompose *d, const char *const names[3], uint32_t x)
+{
+    const struct tenon_dim t = tn_dim_sym(TENON_SYM_T), g = tn_dim_in(d, B, 1), n = tn_dim_in(d, B, 2), h = tn_dim_in(d, X, 1);
+    const struct tenon_dim dims[] = {t, g, tn_dim_const(h.b / g.b), n};
+    x = tn_d_reshape4(d, names[0], x, t, g, tn_dim_const(1), n);
+    return tenon_reshape3(d->b, names[2], tn_d_broadcast(d, names[1], x, 4, dims), t, h, n);
+}
+
+void tn_decompose_ssm_scan(const struct tn_decompose *d)
+{
+    static const char *const b_names[] = {"b_split", "b_spread", "b"}, *const c_names[] = {"c_split", "c_spread", "c"};
+    const struct tenon_dim t = tn_dim_sym(TENON_SYM_T), h = tn_dim_in(d, X, 1), one = tn_dim_const(1);
+    double least = tenon_node_f64(d->node, "dt_min", 0), most = tenon_node_f64(d->node, "dt_max", 0);
+    const uint32_t state[] = {tn_in(d, STATE), tn_in(d, SLOT), tn_in(d, SEQ_START)};
+    uint32_t s = tn_in(d, DT), decay, k, skip;
+
+    if (tn_has(d, DT_BIAS))
+        s = tenon_op2(d->b, "core.add/1", "dt_biased", s, tn_in(d, DT_BIAS));
+    s = tenon_unary(d->b, "s", "softplus", s);
+    if (least > 0 || most > 0)
+        s = tn_d_clamp(d, "s_clamped", s, least, most > 0 ? most : INFINITY);
+    decay = tenon_unary(d->b, "decay", "exp", tenon_op2(d->b, "core.mul/1", "sa", s, tn_in(d, A)));
+    k = tenon_op2(d->b, "core.mul/1", "sb", spread_groups(d, b_names, tn_in(d, B)), tenon_reshape3(d->b, "s_column", s, t, h, one));
+    outer_scan(d, decay, k, tn_in(d, X), spread_groups(d, c_names, tn_in(d, C)), TENON_NO_VALUE, state, d->outs);
+    if (tn_has(d, D)) {
+        skip = tenon_op2(d->b, "core.mul/1", "skip", tn_in(d, X), tenon_reshape2(d->b, "d_column", tn_in(d, D), h, one));
+        d->outs[0] = tenon_op2(d->b, "core.add/1", "y", d->outs[0], skip);
+    }
+}
+
+enum { R_Q, R_K, R_V, R_G, R_BETA, R_STATE, R_SLOT, R_SEQ_START };
+
+static uint32_t l2_norm(const struct tn_decompose *d, const char *name, uint32_t x)
+{
+    struct tenon_attr a = tenon_attr_f("eps", tenon_node_f64(d->node, "eps", 1e-6));
+    return tenon_node1(d->b, "core.l2_norm/1", name, &x, 1, &a, 1);
+}
+
+void tn_decompose_delta_rule(const struct tn_decompose *d)
+{
+    const uint32_t state[] = {tn_in(d, R_STATE), tn_in(d, R_SLOT), tn_in(d, R_SEQ_START)};
+    bool normalise = tenon_node_i64(d->node, "normalise", 1) != 0;
+    uint32_t q = normalise ? l2_norm(d, "q_normal", tn_in(d, R_Q)) : tn_in(d, R_Q);
+    uint32_t k = normalise ? l2_norm(d, "k_normal", tn_in(d, R_K)) : tn_in(d, R_K);
+    q = tenon_affine(d->b, "q_scaled", q, tenon_node_f64(d->node, "scale", 1), 0);
+    outer_scan(d, tenon_unary(d->b, "decay", "exp", tn_in(d, R_G)), k, tn_in(d, R_V), q, tn_in(d, R_BETA), state, d->outs);
+}
