@@ -1,2 +1,5 @@
 # Engine, model and compute pool.
 tenon_unit_test(threads)
+tenon_unit_test(sampler)
+tenon_unit_test(stream)
+tenon_unit_test(kvpages)
