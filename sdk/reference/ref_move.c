@@ -72,8 +72,8 @@ void tenon_ref_select(int64_t n, const int32_t *mask, const void *a, const void 
 /* ---- by shape ----------------------------------------------------------------------------------------------- */
 
 /* Everything from the axis on is one run of elements, in a and in b; y has them by turns. */
-void tenon_ref_concat(int64_t axis, const struct tenon_ref_shape *as, const void *a, const struct tenon_ref_shape *bs, const void *b,
-                      void *y)
+void tenon_ref_concat(int64_t axis, const struct tenon_ref_shape *as, const void *a, const struct tenon_ref_shape *bs,
+                      const void *b, void *y)
 {
     int64_t dim = dim_of_axis(axis, as), outer = ref_count(as, 0, dim);
     int64_t a_run = ref_count(as, dim, as->rank), b_run = ref_count(bs, dim, bs->rank);

@@ -33,34 +33,39 @@ static double larger_of(double a, double b)
     return isnan(a) || a > b ? a : b;
 }
 
-static void binary(double (*f)(double, double), const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
-                   const float *b, float *y)
+static void binary(double (*f)(double, double), const struct tenon_ref_shape *as, const float *a,
+                   const struct tenon_ref_shape *bs, const float *b, float *y)
 {
     for (int64_t i = 0, n = ref_size(as); i < n; i++)
         y[i] = (float)f(a[i], b[ref_broadcast_at(as, i, bs)]);
 }
 
-void tenon_ref_add(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y)
+void tenon_ref_add(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                   const float *b, float *y)
 {
     binary(sum_of, as, a, bs, b, y);
 }
 
-void tenon_ref_sub(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y)
+void tenon_ref_sub(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                   const float *b, float *y)
 {
     binary(difference_of, as, a, bs, b, y);
 }
 
-void tenon_ref_mul(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y)
+void tenon_ref_mul(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                   const float *b, float *y)
 {
     binary(product_of, as, a, bs, b, y);
 }
 
-void tenon_ref_div(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y)
+void tenon_ref_div(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                   const float *b, float *y)
 {
     binary(quotient_of, as, a, bs, b, y);
 }
 
-void tenon_ref_maximum(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y)
+void tenon_ref_maximum(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                       const float *b, float *y)
 {
     binary(larger_of, as, a, bs, b, y);
 }
@@ -183,10 +188,10 @@ int32_t tenon_ref_unary(const char *kind, int64_t n, const float *x, float *y)
         const char *kind;
         double (*f)(double);
     } table[] = {
-        { "neg", neg },     { "abs", fabs },       { "sqrt", sqrt },           { "rsqrt", rsqrt },           { "exp", exp },
-        { "log", log },     { "sin", sin },        { "cos", cos },             { "tanh", tanh },             { "sigmoid", sigmoid },
-        { "relu", relu },   { "relu2", relu2 },    { "silu", silu },           { "gelu", gelu },             { "gelu_tanh", gelu_tanh },
-        { "gelu_quick", gelu_quick },              { "softplus", softplus },
+        { "neg", neg },         { "abs", fabs },       { "sqrt", sqrt }, { "rsqrt", rsqrt }, { "exp", exp },
+        { "log", log },         { "sin", sin },        { "cos", cos },   { "tanh", tanh },   { "sigmoid", sigmoid },
+        { "relu", relu },       { "relu2", relu2 },    { "silu", silu }, { "gelu", gelu },   { "gelu_tanh", gelu_tanh },
+        { "gelu_quick", gelu_quick }, { "softplus", softplus },
     };
     for (size_t row = 0; row < sizeof table / sizeof table[0]; row++)
         if (strcmp(table[row].kind, kind) == 0) {

@@ -56,8 +56,8 @@ void tenon_ref_rope(const struct tenon_ref_rope *r, int64_t t, int64_t h, int64_
 
 /* ---- mask --------------------------------------------------------------------------------------------------- */
 
-void tenon_ref_attn_mask(int64_t window, int64_t causal, int64_t t, int64_t c, const int32_t *position, const int32_t *seq_of_token,
-                         const int32_t *context_len, float *y)
+void tenon_ref_attn_mask(int64_t window, int64_t causal, int64_t t, int64_t c, const int32_t *position,
+                         const int32_t *seq_of_token, const int32_t *context_len, float *y)
 {
     for (int64_t i = 0; i < t; i++)
         for (int64_t j = 0; j < c; j++) {

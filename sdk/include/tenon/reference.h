@@ -72,11 +72,16 @@ void tenon_ref_batch_matmul(int64_t batch, int64_t m, int64_t n, int64_t k, cons
 
 /* -- elementwise: ref_pointwise.c. y has the shape of a; b is broadcast to it, dims counted from the last. */
 
-void tenon_ref_add(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y);
-void tenon_ref_sub(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y);
-void tenon_ref_mul(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y);
-void tenon_ref_div(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y);
-void tenon_ref_maximum(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs, const float *b, float *y);
+void tenon_ref_add(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                   const float *b, float *y);
+void tenon_ref_sub(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                   const float *b, float *y);
+void tenon_ref_mul(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                   const float *b, float *y);
+void tenon_ref_div(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                   const float *b, float *y);
+void tenon_ref_maximum(const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
+                       const float *b, float *y);
 
 /* kind: eq ne lt le gt ge. Against NaN only ne holds. */
 int32_t tenon_ref_compare(const char *kind, const struct tenon_ref_shape *as, const float *a, const struct tenon_ref_shape *bs,
@@ -126,8 +131,8 @@ void tenon_ref_rope(const struct tenon_ref_rope *r, int64_t t, int64_t h, int64_
                     const float *factors, float *y);
 
 /* position [T], seq_of_token [T], context_len [S], y [T,C] */
-void tenon_ref_attn_mask(int64_t window, int64_t causal, int64_t t, int64_t c, const int32_t *position, const int32_t *seq_of_token,
-                         const int32_t *context_len, float *y);
+void tenon_ref_attn_mask(int64_t window, int64_t causal, int64_t t, int64_t c, const int32_t *position,
+                         const int32_t *seq_of_token, const int32_t *context_len, float *y);
 
 /* -- data movement: ref_move.c. void: elements of 4 bytes, f32, i32 or u32. */
 
@@ -141,8 +146,8 @@ void tenon_ref_scatter_add(int64_t n, int64_t row, const float *base, int64_t a,
 /* mask, a, b, y [n] */
 void tenon_ref_select(int64_t n, const int32_t *mask, const void *a, const void *b, void *y);
 /* Shapes are alike but for dim `axis`; negative: from the end. */
-void tenon_ref_concat(int64_t axis, const struct tenon_ref_shape *as, const void *a, const struct tenon_ref_shape *bs, const void *b,
-                      void *y);
+void tenon_ref_concat(int64_t axis, const struct tenon_ref_shape *as, const void *a, const struct tenon_ref_shape *bs,
+                      const void *b, void *y);
 /* start + length is at most dim `axis` of x; negative: from the end */
 void tenon_ref_slice(int64_t axis, int64_t start, int64_t length, const struct tenon_ref_shape *xs, const void *x, void *y);
 /* perm [rank]: dim d of y is dim perm[d] of x */
