@@ -110,7 +110,7 @@ static bool slice_delta(const struct planner *p, const struct tenon_node *n, uin
     return *ret % TN_PLAN_ALIGN == 0; /* backends count on aligned values */
 }
 
-/* Give views the home of what they look at. */
+/* Give views the home of what they look at; not where another block reads them but the arg they look at is passed on anew. */
 static void share_views(struct planner *p)
 {
     for (uint32_t i = 0; i < p->g->n_nodes; i++) {
@@ -120,7 +120,8 @@ static void share_views(struct planner *p)
         if (!reshape && !slice)
             continue;
         const struct tenon_value *x = tenon_graph_value(p->g, n->in[0]);
-        if (x->block != n->block || x->dtype == TENON_DTYPE_STATE || is_output(p->g, n->out[0]) || is_output(p->g, n->in[0]) ||
+        bool of_arg = tenon_graph_value(p->g, p->home_of[n->in[0]])->kind == TENON_VALUE_ARG;
+        if (x->block != n->block || (of_arg && p->escapes[n->out[0]]) || x->dtype == TENON_DTYPE_STATE || is_output(p->g, n->out[0]) || is_output(p->g, n->in[0]) ||
             (slice && !slice_delta(p, n, &delta)))
             continue;
         p->home_of[n->out[0]] = p->home_of[n->in[0]];
@@ -174,7 +175,7 @@ static void find_uses(struct planner *p)
             if (v->block == n->block)
                 p->last_use[n->in[k]] = i - tenon_graph_block(g, n->block)->first_node;
             else
-                p->escapes[p->home_of[n->in[k]]] = p->escapes[n->in[k]] = true;
+                p->escapes[n->in[k]] = true;
         }
     }
     for (uint32_t b = 0; b < g->n_blocks; b++)
@@ -303,10 +304,12 @@ static int32_t pass_one(struct planner *p, uint32_t from, uint32_t ret, uint32_t
         return TENON_OK;
     if (fits_target(p, ret, arg))
         return merge_homes(p, p->home_of[ret], p->home_of[arg]) ? TENON_OK : no_memory(err);
-    if (tenon_graph_value(p->g, p->home_of[ret])->kind == TENON_VALUE_ARG)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, tenon_graph_value(p->g, ret)->name,
-                          "block '%s' returns one of its args in another place: let it compute a copy",
-                          tenon_graph_block(p->g, from)->name);
+    const struct tenon_block *block = tenon_graph_block(p->g, from);
+    for (uint32_t i = 0; i < block->n_rets; i++) /* moves run one after the other: none may overwrite what another reads */
+        if (p->home_of[block->rets[i]] == p->home_of[arg])
+            return tenon_fail(err, TENON_E_UNIMPLEMENTED, tenon_graph_value(p->g, ret)->name,
+                              "block '%s' passes '%s' on in another place: let it compute a copy", block->name,
+                              tenon_graph_value(p->g, block->rets[i])->name);
     return add_move(p, from, ret, to, arg, err);
 }
 
@@ -398,8 +401,10 @@ static int32_t make_plan(struct planner *p, const struct tenon_dims *bounds, uin
         return status;
     for (uint32_t i = 0; i < p->g->n_values; i++)
         p->home_of[i] = i;
-    share_views(p);
     find_uses(p);
+    share_views(p);
+    for (uint32_t i = 0; i < p->g->n_values; i++) /* what a view shows another block must stay, too */
+        p->escapes[p->home_of[i]] = p->escapes[p->home_of[i]] || p->escapes[i];
     if (!add_lives(p) || !join_targets(p))
         return no_memory(err);
     status = pass_values(p, true, err);
