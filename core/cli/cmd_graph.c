@@ -5,6 +5,7 @@
 #include "core/cli/commands.h"
 #include "core/cli/json.h"
 #include "core/cli/session.h"
+#include "core/graph/declared.h"
 #include "core/graph/dump.h"
 #include "core/graph/lower.h"
 #include "core/graph/memplan.h"

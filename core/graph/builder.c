@@ -143,8 +143,10 @@ static uint32_t b_input(void *ctx, const char *name, int32_t dtype, const struct
     struct tn_type type = {0};
     uint32_t v, *slot;
 
-    if (b->status != 0 || (v = shared_get(b, 'i', name)) != TENON_NO_VALUE)
-        return b->status != 0 ? TENON_NO_VALUE : v;
+    if (b->status != 0)
+        return TENON_NO_VALUE;
+    if ((v = shared_get(b, 'i', name)) != TENON_NO_VALUE)
+        return v;
     if (!tn_step_input_type(name, &type)) {
         if (rank == 0 || rank > TENON_RANK_MAX || dims == NULL) {
             (void)fail(b, TENON_E_NOT_FOUND, name, "no standard step input has this name, and no dims are given for a further one");
@@ -201,8 +203,10 @@ static uint32_t b_state(void *ctx, const char *name)
     struct tn_type type = {.dtype = TENON_DTYPE_STATE};
     uint32_t v, index = 0;
 
-    if (b->status != 0 || (v = shared_get(b, 's', name)) != TENON_NO_VALUE)
-        return b->status != 0 ? TENON_NO_VALUE : v;
+    if (b->status != 0)
+        return TENON_NO_VALUE;
+    if ((v = shared_get(b, 's', name)) != TENON_NO_VALUE)
+        return v;
     if (b->env == NULL || b->env->find_state(b->env->ctx, name, &index, &err) != 0) {
         (void)fail(b, TENON_E_NOT_FOUND, name, "%s", b->env == NULL ? "this graph has no states" : err.message);
         return TENON_NO_VALUE;
