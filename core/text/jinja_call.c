@@ -190,8 +190,11 @@ static int32_t bind_params(struct jrun *r, const struct jnode *macro, struct jar
         if (rc == 0)
             rc = tn_j_set_var(r, p->id, v);
     }
-    left->pos += left->npos < i ? left->npos : i;
-    left->npos -= left->npos < i ? left->npos : i;
+    if (left->npos < i)
+        i = left->npos;
+    if (i > 0)
+        left->pos += i;
+    left->npos -= i;
     return rc;
 }
 

@@ -24,7 +24,7 @@ const struct jmethod *tn_j_method_find(struct jv obj, const char *name, size_t l
 const struct jbuiltin *tn_j_builtin_find(const char *name, size_t len);
 
 /* The tables that tn_j_filter_find searches; NULL-named at the end. */
-extern const struct jfilter tn_j_text_filters[], tn_j_seq_filters[], tn_j_num_filters[];
+extern const struct jfilter tn_j_text_filters[], tn_j_seq_filters[], tn_j_select_filters[], tn_j_num_filters[];
 
 /* ---- arguments ---- */
 

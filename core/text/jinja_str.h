@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../base/buf.h"
+#include "core/base/buf.h"
 
 /* Code points in len bytes. */
 size_t tn_jstr_count(const char *p, size_t len);

@@ -15,8 +15,8 @@
 
 #include <tenon/plugin.h>
 
-#include "../base/arena.h"
-#include "../base/buf.h"
+#include "core/base/arena.h"
+#include "core/base/buf.h"
 #include "template.h"
 
 enum jv_type {

@@ -24,7 +24,7 @@
 
 #include <tenon/plugin.h>
 
-#include "../base/buf.h"
+#include "core/base/buf.h"
 
 struct tn_template;
 
