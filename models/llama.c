@@ -11,29 +11,9 @@
 /* Sizes that weights have, by name. */
 enum size { EMBED, VOCAB, Q, KV_K, KV_V, ATTN, FFN, HALF_ROT, N_SIZES };
 
-struct tenon_model_config {
-    int64_t size[N_SIZES];
-    int64_t n_layers, n_heads, n_kv_heads, k_dim, v_dim, n_rot, context;
-    double eps, rope_base, rope_scale; /* rope_scale: positions are multiplied by it */
-    double yarn_ext, yarn_attn;        /* YaRN: 1 when on; factor on rotated pairs */
-    int64_t yarn_context;              /* trained context before stretching */
-    struct tenon_weight_desc *weights; /* [N_WEIGHTS] */
-    struct tenon_weight_source *sources;
-    struct tenon_state_desc kv;
-};
-
-/* ---- weights ------------------------------------------------------------------------------------------------ */
-
-static const struct row {
-    const char *name, *gguf;
-    int32_t role;
-    uint32_t flags, rank;
-    enum size dims[2];
-    int32_t shard; /* axis split over devices, -1: replicated */
-    const char *tied_to;
-} rows[] = {
 #define L TENON_WEIGHT_LAYERED
 #define OPT TENON_WEIGHT_OPTIONAL
+static const struct tenon_weight_row rows[] = {
     {"token_embd", "token_embd.weight", TENON_ROLE_EMBED, 0, 2, {VOCAB, EMBED}, 0, NULL},
     {"layers.{i}.attn_norm", "blk.{i}.attn_norm.weight", TENON_ROLE_NORM, L, 1, {EMBED}, -1, NULL},
     {"layers.{i}.attn_q", "blk.{i}.attn_q.weight", TENON_ROLE_MATMUL, L, 2, {Q, EMBED}, 0, NULL},
@@ -54,31 +34,15 @@ static const struct row {
 };
 #define N_WEIGHTS (sizeof rows / sizeof rows[0])
 
-static void declare_weight(struct tenon_model_config *c, uint32_t i)
-{
-    const struct row *r = &rows[i];
-    c->sources[i] = (struct tenon_weight_source){sizeof c->sources[i], TENON_XFORM_NONE, "gguf", r->gguf, 0, 1};
-    c->weights[i] = (struct tenon_weight_desc){
-        .struct_size = sizeof c->weights[i], .role = r->role, .name = r->name, .flags = r->flags, .rank = r->rank,
-        .shard_axis = r->shard, .n_sources = 1, .tied_to = r->tied_to, .sources = &c->sources[i],
-        .source_stride = sizeof c->sources[i], .n_layers = (r->flags & L) != 0 ? (uint32_t)c->n_layers : 0};
-    for (uint32_t d = 0; d < r->rank; d++)
-        c->weights[i].dims[d] = (uint64_t)c->size[r->dims[d]];
-}
-
-static int32_t declare(struct tenon_model_config *c, struct tenon_err *err)
-{
-    c->weights = calloc(N_WEIGHTS, sizeof *c->weights);
-    c->sources = calloc(N_WEIGHTS, sizeof *c->sources);
-    if (c->weights == NULL || c->sources == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, ARCH, "out of memory for a model config");
-    for (uint32_t i = 0; i < N_WEIGHTS; i++)
-        declare_weight(c, i);
-    c->kv = (struct tenon_state_desc){.struct_size = sizeof c->kv, .kind = TENON_STATE_KV_PAGED, .name = "kv",
-                                      .n_layers = (uint32_t)c->n_layers, .k_heads = (uint32_t)c->n_kv_heads,
-                                      .k_dim = (uint32_t)c->k_dim, .v_heads = (uint32_t)c->n_kv_heads, .v_dim = (uint32_t)c->v_dim};
-    return TENON_E_OK;
-}
+struct tenon_model_config {
+    int64_t size[N_SIZES];
+    int64_t n_layers, n_heads, n_kv_heads, k_dim, v_dim, context;
+    double eps;
+    struct tenon_rope_params rope;
+    struct tenon_weight_desc weights[N_WEIGHTS];
+    struct tenon_weight_source sources[N_WEIGHTS];
+    struct tenon_state_desc kv;
+};
 
 /* ---- config ------------------------------------------------------------------------------------------------- */
 
@@ -103,11 +67,11 @@ static int32_t read_heads(struct tenon_model_config *c, const struct tenon_meta 
     per_head = c->size[EMBED] % c->n_heads == 0 ? c->size[EMBED] / c->n_heads : 0;
     if ((s = read_key(m, "attention.key_length", 4096, per_head > 0 ? &per_head : NULL, &c->k_dim, err)) != 0 ||
         (s = read_key(m, "attention.value_length", 4096, &c->k_dim, &c->v_dim, err)) != 0 ||
-        (s = read_key(m, "rope.dimension_count", c->k_dim, &c->k_dim, &c->n_rot, err)) != 0)
+        (s = read_key(m, "rope.dimension_count", c->k_dim, &c->k_dim, &c->rope.n_rot, err)) != 0)
         return s;
-    if (c->n_rot % 2 != 0)
+    if (c->rope.n_rot % 2 != 0)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, ARCH ".rope.dimension_count",
-                          "key " ARCH ".rope.dimension_count is %lld, but must be even", (long long)c->n_rot);
+                          "key " ARCH ".rope.dimension_count is %lld, but must be even", (long long)c->rope.n_rot);
     return TENON_E_OK;
 }
 
@@ -122,33 +86,6 @@ static int32_t read_vocab(struct tenon_model_config *c, const struct tenon_meta 
     return s;
 }
 
-/* Llama 3's frequency factors come as the tensor rope_freqs.weight, whatever the type says. */
-static int32_t read_rope(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
-{
-    static const double base = 10000.0, one = 1.0;
-    char type[32];
-    double factor = 1.0, attn = 1.0;
-    int32_t s;
-
-    c->rope_scale = c->yarn_attn = 1.0;
-    if ((s = tenon_key_f64(m, ARCH, "rope.freq_base", 1e-3, 1e12, &base, &c->rope_base, err)) != 0 ||
-        (s = tenon_key_str(m, ARCH, "rope.scaling.type", "none", type, sizeof type, err)) != 0 ||
-        strcmp(type, "none") == 0 || strcmp(type, "llama3") == 0)
-        return s;
-    if (strcmp(type, "linear") != 0 && strcmp(type, "yarn") != 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, ARCH ".rope.scaling.type",
-                          "key " ARCH ".rope.scaling.type is '%s', known are none, linear, yarn and llama3", type);
-    if ((s = tenon_key_f64(m, ARCH, "rope.scaling.factor", 1e-3, 1e6, NULL, &factor, err)) != 0 ||
-        (s = tenon_key_f64(m, ARCH, "rope.scaling.attn_factor", 1e-3, 1e3, &one, &attn, err)) != 0)
-        return s;
-    c->rope_scale = 1.0 / factor;
-    if (strcmp(type, "linear") == 0)
-        return TENON_E_OK;
-    c->yarn_ext = 1.0;
-    c->yarn_attn = attn * (1.0 + 0.1 * log(factor)); /* eq. 22 of arXiv:2309.00071, on q and k alike */
-    return read_key(m, "rope.scaling.original_context_length", 1 << 30, NULL, &c->yarn_context, err);
-}
-
 static int32_t read_config(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
     static const int64_t none = 0;
@@ -160,23 +97,28 @@ static int32_t read_config(struct tenon_model_config *c, const struct tenon_meta
         (s = read_key(m, "context_length", 1 << 30, NULL, &c->context, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "attention.layer_norm_rms_epsilon", 0, 1, NULL, &c->eps, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_count", 0, 0, &none, &experts, err)) != 0 || (s = read_heads(c, m, err)) != 0 ||
-        (s = read_vocab(c, m, err)) != 0 || (s = read_rope(c, m, err)) != 0)
+        (s = read_vocab(c, m, err)) != 0 || (s = tenon_key_rope(m, ARCH, &c->rope, err)) != 0)
         return s;
     c->size[Q] = c->n_heads * c->k_dim;
     c->size[KV_K] = c->n_kv_heads * c->k_dim;
     c->size[KV_V] = c->n_kv_heads * c->v_dim;
     c->size[ATTN] = c->n_heads * c->v_dim;
-    c->size[HALF_ROT] = c->n_rot / 2;
+    c->size[HALF_ROT] = c->rope.n_rot / 2;
+    c->rope.layout = "interleaved";
     return TENON_E_OK;
+}
+
+static void declare(struct tenon_model_config *c)
+{
+    tenon_declare_weights(rows, N_WEIGHTS, c->size, c->n_layers, c->weights, c->sources);
+    c->kv = (struct tenon_state_desc){.struct_size = sizeof c->kv, .kind = TENON_STATE_KV_PAGED, .name = "kv",
+                                      .n_layers = (uint32_t)c->n_layers, .k_heads = (uint32_t)c->n_kv_heads,
+                                      .k_dim = (uint32_t)c->k_dim, .v_heads = (uint32_t)c->n_kv_heads, .v_dim = (uint32_t)c->v_dim};
 }
 
 static void llama_config_free(void *self, struct tenon_model_config *c)
 {
     (void)self; /* no state */
-    if (c != NULL) {
-        free(c->weights);
-        free(c->sources);
-    }
     free(c);
 }
 
@@ -190,12 +132,11 @@ static int32_t llama_config(void *self, const struct tenon_meta *meta, struct te
         status = read_config(c, meta, err);
     if (status == 0)
         status = tenon_key_str(meta, NULL, "general.name", "", info.name, sizeof info.name, err);
-    if (status == 0)
-        status = declare(c, err);
     if (status != 0) {
         llama_config_free(self, c);
         return status;
     }
+    declare(c);
     info.n_layers = (uint32_t)c->n_layers;
     info.context_length = (uint64_t)c->context;
     info.vocab_size = (uint64_t)c->size[VOCAB];
@@ -211,16 +152,6 @@ static int32_t llama_config(void *self, const struct tenon_meta *meta, struct te
 
 static uint32_t weight(const struct tenon_builder *b, const char *name) { return b->weight(b->ctx, name); }
 
-static uint32_t rope(const struct tenon_model_config *c, const struct tenon_builder *b, const char *name, uint32_t x)
-{
-    const struct tenon_attr attrs[] = {
-        tenon_attr_i("n_rot", c->n_rot), tenon_attr_f("base", c->rope_base), tenon_attr_s("layout", "interleaved"),
-        tenon_attr_f("scale", c->rope_scale), tenon_attr_f("ext_factor", c->yarn_ext),
-        tenon_attr_f("attn_factor", c->yarn_attn), tenon_attr_i("original_context", c->yarn_context)};
-    const uint32_t in[] = {x, tenon_input(b, "position"), weight(b, "rope_factors")};
-    return tenon_node1(b, "core.rope/1", name, in, 3, attrs, sizeof attrs / sizeof attrs[0]);
-}
-
 static uint32_t attention(const struct tenon_model_config *c, const struct tenon_builder *b, uint32_t x)
 {
     const struct tenon_attention_params p = {.kv_heads = c->n_kv_heads, .k_dim = c->k_dim, .v_dim = c->v_dim,
@@ -229,8 +160,10 @@ static uint32_t attention(const struct tenon_model_config *c, const struct tenon
     uint32_t q = tenon_matmul(b, "attn_q", x, weight(b, "layers.{i}.attn_q"), weight(b, "layers.{i}.attn_q_bias"));
     uint32_t k = tenon_matmul(b, "attn_k", x, weight(b, "layers.{i}.attn_k"), weight(b, "layers.{i}.attn_k_bias"));
     uint32_t v = tenon_matmul(b, "attn_v", x, weight(b, "layers.{i}.attn_v"), weight(b, "layers.{i}.attn_v_bias"));
-    q = rope(c, b, "rope_q", tenon_reshape3(b, "q_heads", q, t, heads, tenon_dim_n(c->k_dim)));
-    k = rope(c, b, "rope_k", tenon_reshape3(b, "k_heads", k, t, kv_heads, tenon_dim_n(c->k_dim)));
+    q = tenon_reshape3(b, "q_heads", q, t, heads, tenon_dim_n(c->k_dim));
+    q = tenon_rope(b, "rope_q", q, weight(b, "rope_factors"), &c->rope);
+    k = tenon_reshape3(b, "k_heads", k, t, kv_heads, tenon_dim_n(c->k_dim));
+    k = tenon_rope(b, "rope_k", k, weight(b, "rope_factors"), &c->rope);
     v = tenon_reshape3(b, "v_heads", v, t, kv_heads, tenon_dim_n(c->v_dim));
     uint32_t kv = tenon_kv_store(b, "kv_store", b->state(b->ctx, "kv"), k, v);
     uint32_t y = tenon_attention(b, "attn", q, kv, TENON_NO_VALUE, &p);
@@ -254,6 +187,7 @@ static int32_t llama_build(struct tenon_model_config *c, const char *program, co
     if (strcmp(program, "step") != 0)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, ARCH, "this family has no program '%s', only step", program);
 
+    tenon_decoder_inputs(b);
     (void)b->block_begin(b->ctx, "embed", NULL, 0, NULL); /* errors stick in b and are returned at the end */
     h = tenon_gather(b, "embed", weight(b, "token_embd"), tenon_input(b, "token"));
     (void)b->run(b->ctx, b->block_end(b->ctx, &h, 1), 0, 0);

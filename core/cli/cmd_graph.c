@@ -182,16 +182,14 @@ static int32_t print(const struct graph_options *o, const struct opened *m, stru
     return status;
 }
 
-static int32_t run(struct tn_registry *reg, const char *path, const struct graph_options *o, struct opened *m, struct tenon_err *err)
+static int32_t run(struct tn_registry *reg, const char *path, const struct graph_options *o, const struct tenon_dims *bounds,
+                   struct opened *m, struct tenon_err *err)
 {
-    struct tenon_dims bounds = { .struct_size = sizeof bounds };
-    int32_t status = o->plan != NULL ? parse_bounds(o->plan, &bounds, err) : TENON_OK;
-    if (status == 0)
-        status = declare(reg, path, m, err);
+    int32_t status = declare(reg, path, m, err);
     if (status == 0)
         status = build(reg, o, m, err);
     if (status == 0 && o->plan != NULL)
-        status = tn_plan_init(&m->plan, &m->graph->graph, &bounds, ACT_BYTES, err);
+        status = tn_plan_init(&m->plan, &m->graph->graph, bounds, ACT_BYTES, err);
     return status == 0 ? print(o, m, err) : status;
 }
 
@@ -211,8 +209,9 @@ int tn_cmd_graph(int argc, char **argv)
     struct cli_session s = { 0 };
     struct cli_args args;
     struct opened m = { 0 };
+    struct tenon_dims bounds = { .struct_size = sizeof bounds };
     struct tenon_err err = TENON_ERR_INIT;
-    if (cli_parse(table, &o, argc, argv, &args, &err) != 0)
+    if (cli_parse(table, &o, argc, argv, &args, &err) != 0 || (o.plan != NULL && parse_bounds(o.plan, &bounds, &err) != 0))
         return cli_misused(&err);
     if (args.help || args.n != 1) {
         fprintf(args.help ? stdout : stderr, "usage: tenon graph MODEL [--program step] [--lowered] [--plan T=N,S=N,R=N,C=N] [--json]\n\n"
@@ -223,7 +222,7 @@ int tn_cmd_graph(int argc, char **argv)
     }
     int32_t status = cli_runtime_open(&s, &o.common, &err);
     if (status == 0)
-        status = run(tn_runtime_registry(s.rt), args.items[0], &o, &m, &err);
+        status = run(tn_runtime_registry(s.rt), args.items[0], &o, &bounds, &m, &err);
     drop(&m);
     cli_session_close(&s);
     return status != 0 ? cli_failed(&err) : cli_finish_stdout();

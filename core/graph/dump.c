@@ -158,6 +158,19 @@ static void put_state(struct printer *p, const struct tenon_value *v, const stru
     put(p, "\n");
 }
 
+/* Weights by declaration: the order in which a model asked for them may depend on its compiler. NULL: the first, and at the
+ * end. */
+static const struct tenon_value *next_weight(const struct tenon_graph *g, const struct tenon_value *after)
+{
+    const struct tenon_value *best = NULL;
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        const struct tenon_value *v = tenon_graph_value(g, i);
+        if (v->kind == TENON_VALUE_WEIGHT && (after == NULL || v->index > after->index) && (best == NULL || v->index < best->index))
+            best = v;
+    }
+    return best;
+}
+
 static void put_shared(struct printer *p, const struct tn_build_env *env)
 {
     for (uint32_t i = 0; i < p->g->n_inputs; i++) {
@@ -166,13 +179,10 @@ static void put_shared(struct printer *p, const struct tn_build_env *env)
         put_dims(p, v->dims, v->rank);
         put(p, "\n");
     }
-    for (uint32_t i = 0; i < p->g->n_values; i++) {
-        const struct tenon_value *v = tenon_graph_value(p->g, i);
-        if (v->kind == TENON_VALUE_WEIGHT) {
-            put(p, "weight %s ", v->name);
-            put_dims(p, v->dims, v->rank);
-            put(p, "\n");
-        }
+    for (const struct tenon_value *v = NULL; (v = next_weight(p->g, v)) != NULL;) {
+        put(p, "weight %s ", v->name);
+        put_dims(p, v->dims, v->rank);
+        put(p, "\n");
     }
     for (uint32_t i = 0; i < p->g->n_values; i++)
         if (tenon_graph_value(p->g, i)->kind == TENON_VALUE_STATE)

@@ -4,10 +4,12 @@
  *     q = tenon_matmul(b, "attn_q", x, b->weight(b->ctx, "layers.{i}.attn_q"), TENON_NO_VALUE);
  *     q = tenon_reshape3(b, "q_heads", q, tenon_dim_of(TENON_SYM_T), tenon_dim_n(9), tenon_dim_n(64));
  *
- * Everything is static inline over the tables of graph.h and weights.h; nothing here is part of the ABI.
+ * Everything is static inline over the tables of graph.h and weights.h; nothing here is part of the ABI. Link with libm.
  */
 #ifndef TENON_BUILD_H
 #define TENON_BUILD_H
+
+#include <math.h>
 
 #include <tenon/graph.h>
 #include <tenon/model.h>
@@ -109,6 +111,47 @@ static inline uint64_t tenon_key_count(const struct tenon_meta *meta, const char
     memset(&e, 0, sizeof e);
     e.struct_size = (uint32_t)sizeof e;
     return meta->find(meta->ctx, key, &e) == TENON_E_OK && e.is_array != 0 ? e.count : 0;
+}
+
+/* ---- weights ------------------------------------------------------------------------------------------------ */
+
+/* A weight as a row of a family's table; dims are places in an array of sizes that the config fills. */
+struct tenon_weight_row {
+    const char *name, *gguf; /* logical, and in GGUF; `{i}` is the layer */
+    int32_t role;            /* TENON_ROLE_* */
+    uint32_t flags, rank;    /* TENON_WEIGHT_* */
+    uint32_t dims[3];        /* [rank] */
+    int32_t shard_axis;      /* -1: replicated */
+    const char *tied_to;     /* or NULL */
+};
+
+/* The declarations of rows [n] into weights [n] and sources [n], which must stay where they are. */
+static inline void tenon_declare_weights(const struct tenon_weight_row *rows, uint32_t n, const int64_t *sizes, int64_t n_layers,
+                                         struct tenon_weight_desc *weights, struct tenon_weight_source *sources)
+{
+    uint32_t i, d;
+    memset(weights, 0, n * sizeof *weights);
+    memset(sources, 0, n * sizeof *sources);
+    for (i = 0; i < n; i++) {
+        struct tenon_weight_desc *w = &weights[i];
+        sources[i].struct_size = (uint32_t)sizeof sources[i];
+        sources[i].format = "gguf";
+        sources[i].name = rows[i].gguf;
+        sources[i].parts = 1;
+        w->struct_size = (uint32_t)sizeof *w;
+        w->role = rows[i].role;
+        w->name = rows[i].name;
+        w->flags = rows[i].flags;
+        w->rank = rows[i].rank;
+        for (d = 0; d < w->rank; d++)
+            w->dims[d] = (uint64_t)sizes[rows[i].dims[d]];
+        w->shard_axis = rows[i].shard_axis;
+        w->n_sources = 1;
+        w->tied_to = rows[i].tied_to;
+        w->sources = &sources[i];
+        w->source_stride = (uint32_t)sizeof sources[i];
+        w->n_layers = (w->flags & TENON_WEIGHT_LAYERED) != 0 ? (uint32_t)n_layers : 0;
+    }
 }
 
 /* ---- dims and attributes ------------------------------------------------------------------------------------ */
@@ -249,6 +292,73 @@ static inline uint32_t tenon_affine(const struct tenon_builder *b, const char *n
 static inline uint32_t tenon_input(const struct tenon_builder *b, const char *name)
 {
     return b->input(b->ctx, name, TENON_DTYPE_I32, NULL, 0);
+}
+
+/* Rotary positions as a family's keys give them. */
+struct tenon_rope_params {
+    int64_t n_rot, original_context; /* elements of a head that turn; YaRN: trained context before stretching */
+    double base, scale;              /* positions are multiplied by scale */
+    double ext_factor, attn_factor;  /* YaRN: 1 when on; factor on the turned pairs */
+    const char *layout;              /* "interleaved" or "half" */
+};
+
+/* Read PREFIX.rope.freq_base and PREFIX.rope.scaling.*: none, linear, yarn; llama3's factors come as a weight. n_rot and
+ * layout are the caller's. */
+static inline int32_t tenon_key_rope(const struct tenon_meta *meta, const char *prefix, struct tenon_rope_params *ret,
+                                     struct tenon_err *err)
+{
+    const double base = 10000.0, one = 1.0;
+    char type[32], name[128];
+    double factor = 1.0, attn = 1.0;
+    int32_t s;
+
+    ret->scale = ret->attn_factor = 1.0;
+    ret->ext_factor = 0.0;
+    ret->original_context = 0;
+    if ((s = tenon_key_f64(meta, prefix, "rope.freq_base", 1e-3, 1e12, &base, &ret->base, err)) != TENON_E_OK ||
+        (s = tenon_key_str(meta, prefix, "rope.scaling.type", "none", type, sizeof type, err)) != TENON_E_OK ||
+        strcmp(type, "none") == 0 || strcmp(type, "llama3") == 0)
+        return s;
+    tenon_key_name(prefix, "rope.scaling.type", name);
+    if (strcmp(type, "linear") != 0 && strcmp(type, "yarn") != 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s', known are none, linear, yarn and llama3", name, type);
+    if ((s = tenon_key_f64(meta, prefix, "rope.scaling.factor", 1e-3, 1e6, NULL, &factor, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.scaling.attn_factor", 1e-3, 1e3, &one, &attn, err)) != TENON_E_OK)
+        return s;
+    ret->scale = 1.0 / factor;
+    if (strcmp(type, "linear") == 0)
+        return TENON_E_OK;
+    ret->ext_factor = 1.0;
+    ret->attn_factor = attn * (1.0 + 0.1 * log(factor)); /* eq. 22 of arXiv:2309.00071, on q and k alike */
+    return tenon_key_i64(meta, prefix, "rope.scaling.original_context_length", 1, 1 << 30, NULL, &ret->original_context, err);
+}
+
+/* x [T,H,D]; factors may be TENON_NO_VALUE. */
+static inline uint32_t tenon_rope(const struct tenon_builder *b, const char *name, uint32_t x, uint32_t factors,
+                                  const struct tenon_rope_params *p)
+{
+    struct tenon_attr a[7];
+    uint32_t in[3];
+    a[0] = tenon_attr_i("n_rot", p->n_rot);
+    a[1] = tenon_attr_f("base", p->base);
+    a[2] = tenon_attr_s("layout", p->layout);
+    a[3] = tenon_attr_f("scale", p->scale);
+    a[4] = tenon_attr_f("ext_factor", p->ext_factor);
+    a[5] = tenon_attr_f("attn_factor", p->attn_factor);
+    a[6] = tenon_attr_i("original_context", p->original_context);
+    in[0] = x, in[1] = tenon_input(b, "position"), in[2] = factors;
+    return tenon_node1(b, "core.rope/1", name, in, 3, a, 7);
+}
+
+/* All inputs of a decoder with one state group, in the order of the table in graph.h. Asked for first, they have the same
+ * numbers whatever order a compiler evaluates arguments in. */
+static inline void tenon_decoder_inputs(const struct tenon_builder *b)
+{
+    static const char *const names[] = {"token", "position", "seq_of_token", "seq_start", "context_len", "out_row", "block_table.0",
+                                        "slot_of_token.0"};
+    uint32_t i;
+    for (i = 0; i < sizeof names / sizeof names[0]; i++)
+        (void)tenon_input(b, names[i]);
 }
 
 /* The cached attention of an ordinary decoder over the paged state `kv` of group 0. q [T,heads,k_dim]. */
