@@ -9,6 +9,7 @@
 #include "core/base/num.h"
 #include "core/graph/builder.h"
 #include "core/graph/lower.h"
+#include "core/graph/memplan.h"
 #include "core/model/binding.h"
 #include "core/model/device.h"
 #include "core/model/resolve.h"
@@ -150,17 +151,25 @@ static int32_t choose_sizes(struct tn_model *m, const struct tn_model_args *args
     return tn_states_allocate(&m->states, &m->device, p->context, p->max_sequences, err);
 }
 
+#define ACT_BYTES_MOST 4u /* the act format is known only after compile: plan for the widest */
+
 static int32_t compile(struct tn_model *m, struct tenon_err *err)
 {
     const struct tenon_backend *be = &m->device.backend;
     struct tenon_executable_info info = { .struct_size = sizeof info };
+    struct tn_plan plan = { 0 };
     struct tenon_compile_args args = {
         .struct_size = sizeof args, .graph = &m->graph->graph, .weights = m->bindings.items, .n_weights = m->bindings.n,
         .weight_stride = sizeof *m->bindings.items, .states = m->states.descs, .layouts = m->states.layouts,
         .kv_encodings = m->states.kv_encodings, .n_states = m->states.n, .layout_stride = sizeof *m->states.layouts,
         .buckets = &m->max, .n_buckets = 1, .bucket_stride = sizeof m->max,
     };
-    int32_t rc = be->compile(m->device.device, &args, &m->executable, err);
+    int32_t rc = tn_plan_init(&plan, &m->graph->graph, &m->max, ACT_BYTES_MOST, err);
+    args.plan_offsets = plan.offset;
+    args.plan_bytes = plan.bytes;
+    if (rc == TENON_OK)
+        rc = be->compile(m->device.device, &args, &m->executable, err);
+    tn_plan_finish(&plan);
     if (rc == TENON_OK)
         rc = be->executable_info(m->executable, &info);
     if (rc != TENON_OK)
