@@ -86,6 +86,8 @@ int64_t cpu_act_bytes(int64_t T, int64_t K);
 /* Point q, d, ds, sum, sum16 into mem and set K; x and ldx stay. Without K % 32 == 0 the row cannot be quantised and need not
  * be: then only float weights can follow. */
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K);
+/* What one quantised row leaves out: rest[k] = x[k] - d[k/32] * q[k], all [K], d [K/32]. */
+void cpu_act_rest(const float *x, const int8_t *q, const float *d, int64_t K, float *rest);
 
 /* ---- the cache of keys and values */
 

@@ -68,3 +68,10 @@ int64_t cpu_attn_scratch_bytes(int32_t k_dim, int32_t v_dim)
 {
     return 4 * (int64_t)CPU_PAGE_TOKENS * (CPU_ATTN_TILE_ROWS + (int64_t)k_dim + v_dim);
 }
+
+void cpu_act_rest(const float *x, const int8_t *q, const float *d, int64_t K, float *rest)
+{
+    for (int64_t b = 0; b < K / 32; b++)
+        for (int64_t k = 32 * b; k < 32 * b + 32; k++)
+            rest[k] = x[k] - d[b] * (float)q[k];
+}
