@@ -289,7 +289,7 @@ static int32_t tuple_item(struct jparse *p, const struct jtuple_rules *rules, st
 
 int32_t tn_jp_tuple(struct jparse *p, const struct jtuple_rules *rules, struct jnode **ret)
 {
-    struct jnode *first = NULL, **end = &first, *tuple;
+    struct jnode *first = NULL, **end = &first, *tuple = NULL;
     int line = tn_jp_tok(p)->line;
     bool is_tuple = false;
     int32_t rc = 0;
@@ -456,7 +456,7 @@ static int32_t parse_dotted(struct jparse *p, struct jnode *n)
 
 static int32_t parse_filter(struct jparse *p, struct jnode *a, struct jnode **ret)
 {
-    struct jnode *n;
+    struct jnode *n = NULL;
     int32_t rc = join(p, JN_FILTER, 0, tn_jp_tok(p)->line, a, NULL, &n);
     if (rc == 0)
         rc = parse_dotted(p, n);
@@ -505,7 +505,7 @@ static int32_t parse_test_arg(struct jparse *p, struct jnode **ret)
 
 static int32_t parse_test(struct jparse *p, struct jnode *a, struct jnode **ret)
 {
-    struct jnode *n;
+    struct jnode *n = NULL;
     int line = tn_jp_next(p)->line;
     bool negated = tn_jp_skip_name(p, "not");
     int32_t rc = join(p, JN_TEST, 0, line, a, NULL, &n);
@@ -704,7 +704,7 @@ static int32_t parse_cond(struct jparse *p, struct jnode **ret)
     struct jnode *value = NULL;
     int32_t rc = parse_or(p, &value);
     while (rc == 0 && tn_jp_is_name(p, "if")) {
-        struct jnode *n;
+        struct jnode *n = NULL;
         rc = join(p, JN_COND, 0, tn_jp_next(p)->line, NULL, value, &n);
         if (rc == 0)
             rc = parse_or(p, &n->a);

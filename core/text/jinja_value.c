@@ -691,7 +691,7 @@ int32_t tn_j_next(struct jrun *r, struct jiter *it, struct jv *ret, bool *ret_mo
 
 int32_t tn_j_to_list(struct jrun *r, struct jv v, struct jv *ret)
 {
-    struct jiter it;
+    struct jiter it = { 0 };
     struct jv item;
     bool more = true;
     int32_t rc = tn_j_iter(r, v, &it);
