@@ -12,6 +12,8 @@
 #define LEVEL_UNSET (-1)
 
 static _Atomic int32_t level_ = LEVEL_UNSET;
+static void (*sink_)(void *arg, int32_t level, const char *line); /* NULL: stderr */
+static void *sink_arg_;
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 int32_t tn_log_level_of(const char *name)
@@ -25,6 +27,12 @@ int32_t tn_log_level_of(const char *name)
 void tn_log_set_level(int32_t level)
 {
     atomic_store(&level_, level);
+}
+
+void tn_log_set_sink(void (*write)(void *arg, int32_t level, const char *line), void *arg)
+{
+    sink_ = write;
+    sink_arg_ = arg;
 }
 
 int32_t tn_log_level(void)
@@ -46,11 +54,16 @@ bool tn_log_on(int32_t level)
 }
 
 /* Make line[0..n) printable, end it with a newline (there is room for it) and write it. */
-static void write_line(char *line, size_t n)
+static void write_line(int32_t level, char *line, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = '?';
+    if (sink_ != NULL) {
+        line[n] = '\0';
+        sink_(sink_arg_, level, line);
+        return;
+    }
     line[n++] = '\n';
     for (size_t done = 0; done < n;) {
         ssize_t wrote = write(STDERR_FILENO, line + done, n - done);
@@ -78,7 +91,7 @@ void tn_log(int32_t level, const char *where, const char *fmt, ...)
     va_start(args, fmt);
     n += clamp(vsnprintf(line + n, limit - n, fmt, args), limit - n - 1);
     va_end(args);
-    write_line(line, n);
+    write_line(level, line, n);
 }
 
 void tn_log_err(const char *what, const struct tenon_err *err)
@@ -87,5 +100,5 @@ void tn_log_err(const char *what, const struct tenon_err *err)
     int n = snprintf(line, sizeof line - 1, "tenon: %s%s%s%s%s", what != NULL ? what : "", what != NULL ? ": " : "",
                      err->where, err->where[0] != '\0' ? ": " : "",
                      err->message[0] != '\0' ? err->message : tenon_status_text(err->code));
-    write_line(line, clamp(n, sizeof line - 2));
+    write_line(TENON_LOG_ERROR, line, clamp(n, sizeof line - 2));
 }

@@ -19,6 +19,9 @@ void tn_log_set_level(int32_t level);
 int32_t tn_log_level(void);
 bool tn_log_on(int32_t level);
 
+/* Lines go to `write` instead of stderr, without newline; NULL: back to stderr. Not while others log: [init] */
+void tn_log_set_sink(void (*write)(void *arg, int32_t level, const char *line), void *arg);
+
 /* Level of a name ("error", "warn", "info", "debug"), or -1. */
 int32_t tn_log_level_of(const char *name);
 

@@ -71,7 +71,8 @@ static int32_t take_ids(struct tn_request *r, const struct tenon_request *reques
     r->tokens = malloc((request->n_ids + 1) * sizeof *r->tokens);
     if (r->tokens == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "prompt", "out of memory");
-    memcpy(r->tokens, request->ids, request->n_ids * sizeof *r->tokens);
+    if (request->n_ids > 0)
+        memcpy(r->tokens, request->ids, request->n_ids * sizeof *r->tokens);
     r->n_tokens = r->capacity = (uint32_t)request->n_ids;
     return TENON_OK;
 }

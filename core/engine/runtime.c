@@ -3,6 +3,7 @@
  */
 #include "core/engine/runtime.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "core/base/log.h"
@@ -12,17 +13,22 @@ struct tenon_runtime {
     struct tn_threads *threads;
     struct tn_registry *registry;
     struct tn_engine *engine;
+    bool has_sink;
 };
 
 static int32_t create(struct tenon_runtime *rt, const struct tenon_runtime_options *o, struct tenon_err *err)
 {
     int32_t rc;
     uint32_t cores = tn_threads_cores();
+    if (o->log != NULL) {
+        tn_log_set_sink(o->log, o->log_arg);
+        rt->has_sink = true;
+    }
     if (o->threads > cores)
         tn_log(TENON_LOG_WARN, NULL, "%u threads on %u cores: more threads than cores only slow it down", o->threads, cores);
     rc = tn_threads_create(o->threads, &rt->threads, err);
     if (rc == TENON_OK)
-        rc = tn_registry_create(&rt->registry, err);
+        rc = tn_registry_create_in(o->plugin_path, &rt->registry, err);
     if (rc == TENON_OK)
         rc = tn_registry_set_service(rt->registry, TENON_THREADS_SERVICE, tn_threads_service(rt->threads), err);
     if (rc == TENON_OK)
@@ -57,6 +63,8 @@ void tenon_runtime_destroy(struct tenon_runtime *rt)
     tn_engine_destroy(rt->engine);
     tn_registry_destroy(rt->registry);
     tn_threads_destroy(rt->threads);
+    if (rt->has_sink)
+        tn_log_set_sink(NULL, NULL);
     free(rt);
 }
 

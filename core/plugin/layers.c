@@ -104,11 +104,13 @@ static int32_t add_list(struct tn_layers *layers, const char *variable, const ch
     return rc;
 }
 
-int32_t tn_layers_init(struct tn_layers *layers, struct tenon_err *err)
+int32_t tn_layers_init(struct tn_layers *layers, const char *path, struct tenon_err *err)
 {
     const char *only = secure_getenv("TENON_PLUGIN_PATH");
     const char *more = secure_getenv("TENON_PLUGIN_PATH_ADD");
-    int32_t rc = only != NULL ? add_list(layers, "TENON_PLUGIN_PATH", only, err) : add_default_dirs(layers, err);
+    int32_t rc = path != NULL   ? add_list(layers, "plugin_path", path, err)
+                 : only != NULL ? add_list(layers, "TENON_PLUGIN_PATH", only, err)
+                                : add_default_dirs(layers, err);
     if (rc == TENON_OK && more != NULL)
         rc = add_list(layers, "TENON_PLUGIN_PATH_ADD", more, err);
     return rc;

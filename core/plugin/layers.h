@@ -2,7 +2,7 @@
  *
  *     struct tn_layers layers = {0};
  *     struct tn_map sources = {0};                       // "50-cpu.plugin" -> struct tn_source *
- *     if (tn_layers_init(&layers, err) == TENON_OK)      // reads the environment
+ *     if (tn_layers_init(&layers, NULL, err) == TENON_OK) // reads the environment
  *         rc = tn_layers_scan(&layers, &sources, err);
  *     tn_map_finish(&sources, tn_source_destroy);
  *     tn_layers_finish(&layers);
@@ -33,9 +33,10 @@ struct tn_source {
     struct tenon_err err;
 };
 
-/* The directories of this process. Errors: INVALID_ARGUMENT (a relative directory in the environment),
+/* The directories of this process: those of `path` (":" between them, earlier ones win), or the usual ones where it is NULL
+ * and the environment says nothing else. Errors: INVALID_ARGUMENT (a relative directory in the environment),
  * RESOURCE_EXHAUSTED. A directory that is not there is left out. */
-int32_t tn_layers_init(struct tn_layers *layers, struct tenon_err *err);
+int32_t tn_layers_init(struct tn_layers *layers, const char *path, struct tenon_err *err);
 void tn_layers_finish(struct tn_layers *layers);
 
 /* Read every manifest. A bad or untrusted one ends in its source's status, not here. `sources` starts empty.

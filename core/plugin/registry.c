@@ -62,10 +62,10 @@ static int by_file(const void *a, const void *b)
     return strcmp((*x)->file, (*y)->file);
 }
 
-static int32_t add_sources(struct tn_registry *reg, struct tenon_err *err)
+static int32_t add_sources(struct tn_registry *reg, const char *plugin_path, struct tenon_err *err)
 {
     uint32_t first = reg->n;
-    int32_t rc = tn_layers_init(&reg->world.layers, err);
+    int32_t rc = tn_layers_init(&reg->world.layers, plugin_path, err);
     if (rc == TENON_OK)
         rc = tn_layers_scan(&reg->world.layers, &reg->sources, err);
     for (uint32_t i = 0; rc == TENON_OK && i < reg->sources.n; i++) {
@@ -86,7 +86,7 @@ static int32_t read_words(const char *variable, struct tn_strlist *ret, bool *re
     return value == NULL || tn_strlist_split(ret, value, " ,") == TENON_OK ? TENON_OK : out_of_memory(err);
 }
 
-static int32_t fill(struct tn_registry *reg, struct tenon_err *err)
+static int32_t fill(struct tn_registry *reg, const char *plugin_path, struct tenon_err *err)
 {
     bool unused;
     int32_t rc = read_words("TENON_PLUGINS_SELECT", &reg->world.select, &reg->world.is_selecting, err);
@@ -96,20 +96,25 @@ static int32_t fill(struct tn_registry *reg, struct tenon_err *err)
         rc = tn_registry_add_static(reg, p->entry, p->name, err);
 #ifndef TN_PLUGIN_STATIC
     if (rc == TENON_OK)
-        rc = add_sources(reg, err);
+        rc = add_sources(reg, plugin_path, err);
 #else
-    (void)add_sources; /* a build without dlopen has no use for manifests */
+    (void)add_sources, (void)plugin_path; /* a build without dlopen has no use for manifests */
 #endif
     return rc;
 }
 
 int32_t tn_registry_create(struct tn_registry **ret, struct tenon_err *err)
 {
+    return tn_registry_create_in(NULL, ret, err);
+}
+
+int32_t tn_registry_create_in(const char *plugin_path, struct tn_registry **ret, struct tenon_err *err)
+{
     struct tn_registry *reg = calloc(1, sizeof *reg);
     if (reg == NULL)
         return out_of_memory(err);
     (void)pthread_mutex_init(&reg->lock, NULL); /* a default mutex needs no resources */
-    int32_t rc = fill(reg, err);
+    int32_t rc = fill(reg, plugin_path, err);
     if (rc == TENON_OK)
         *ret = reg;
     else

@@ -58,6 +58,8 @@ struct tn_plugin_info {
 
 /* Find the manifests. Errors: INVALID_ARGUMENT (the environment), RESOURCE_EXHAUSTED. */
 int32_t tn_registry_create(struct tn_registry **ret, struct tenon_err *err);
+/* The same with the plugin directories of `plugin_path`, ":" between them, instead of the usual ones; NULL: those. */
+int32_t tn_registry_create_in(const char *plugin_path, struct tn_registry **ret, struct tenon_err *err);
 
 /* Calls every fini, last loaded first. NULL is allowed. */
 void tn_registry_destroy(struct tn_registry *reg);
