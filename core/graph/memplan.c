@@ -81,6 +81,7 @@ static int32_t measure(struct planner *p, const struct tenon_dims *bounds, uint3
 
 /* ---- views -------------------------------------------------------------------------------------------------- */
 
+/* Is it an output that a node writes straight to where the caller wants it? */
 static bool is_output(const struct tenon_graph *g, uint32_t value)
 {
     uint32_t last = g->order[g->n_order - 1].block, runs = 0;
@@ -89,7 +90,7 @@ static bool is_output(const struct tenon_graph *g, uint32_t value)
         runs += g->order[i].block == last;
     for (uint32_t i = 0; i < b->n_rets; i++)
         if (b->rets[i] == value)
-            return runs == 1;
+            return runs == 1 && tenon_graph_value(g, value)->kind == TENON_VALUE_NODE;
     return false;
 }
 

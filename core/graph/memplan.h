@@ -8,8 +8,9 @@
  *
  * Offsets hold for every step within the bounds. A block has one set of offsets for all its instances: what an instance
  * returns is laid where the next one takes it, or, where that is not free in time, must be copied there when the instance has
- * ended: `moves`. Reshapes and slices of leading rows share their operand's memory. Inputs, weights, states and the outputs of a
- * last block that runs once live elsewhere: offset TN_PLAN_ELSEWHERE. [any-thread]
+ * ended: `moves`. Reshapes and slices of leading rows share their operand's memory. Inputs, weights, states and what the nodes of
+ * a last block that runs once give as outputs live elsewhere: offset TN_PLAN_ELSEWHERE; other outputs are copied out at the end.
+ * [any-thread]
  */
 #ifndef TN_GRAPH_MEMPLAN_H
 #define TN_GRAPH_MEMPLAN_H
