@@ -99,6 +99,8 @@ static int32_t run(struct cli_run *o, const struct cli_args *args, struct cli_se
         status = cli_read_all("-", &text, &size, err);
     while (status == 0 && text != NULL && !o->raw && size > 0 && text[size - 1] == '\n')
         size--; /* the line's end is not part of the question */
+    if (status == 0 && text != NULL && size == 0)
+        status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "stdin", "the prompt is empty: give one as an argument or on stdin");
     if (status == 0)
         status = cli_session_open(s, &o->common, args->items[0], err);
     if (status == 0)

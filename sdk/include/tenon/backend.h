@@ -12,6 +12,8 @@
  * Execution is asynchronous: between enqueue and the event the host touches no bound memory. A stream belongs to one thread
  * at a time; compile, pack and query are [any-thread].
  *
+ * Any symbol of a step may be 0: a prefill chunk that wants no logits has R = 0 and still fills the cache.
+ *
  * A row's bits: a backend whose desc has TENON_DEVICE_ROW_EXACT computes each row (token) of a step to the same bits whatever
  * else is in the step: other tokens, other sequences, chunking, page placement, number of threads.
  */
