@@ -1,6 +1,7 @@
 /* decompose.h - the decomposition of every core composite into tier 0, as code: the table's words are in <tenon/ops.h>.
  *
- * A decomposition reads its operands' types, writes nodes with `b` and sets the outputs; errors stick in `b`:
+ * A decomposition reads its operands' types, writes nodes with `b` and sets the outputs; errors stick in `b`. At most one
+ * argument of a call may write nodes: which is written first would be the compiler's choice, and graphs are compared as text.
  *
  *     static void add_norm(const struct tn_decompose *d)
  *     {

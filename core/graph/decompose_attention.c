@@ -123,19 +123,21 @@ void tn_decompose_latent_attention(const struct tn_decompose *d)
     int64_t rank = tenon_node_i64(d->node, "rank", 1), width = rank + tn_dim_in(d, Q_ROPE, 2).b;
     const int64_t sizes[] = {1, width, 0, 0};
     const struct tenon_attr axis = tenon_attr_i("axis", -1);
-    uint32_t rows = TENON_NO_VALUE, latent, q, y;
+    uint32_t rows = TENON_NO_VALUE, latent, q, w, y;
 
     cached_rows(d, tn_in(d, L_KV), tn_in(d, L_BLOCK_TABLE), tn_in(d, L_SEQ_OF_TOKEN), sizes, &rows, NULL);
     rows = tenon_reshape3(d->b, "rows", rows, t, c, tn_dim_const(width));
     latent = tn_d_transpose(d, "latent", tn_d_slice(d, "latent_rows", rows, -1, 0, rank), 3, swap); /* [T,rank,C] */
-    q = tenon_op2(d->b, "core.batch_matmul/1", "q_latent_by_head", tn_d_transpose(d, "q_by_head", tn_in(d, Q_NOPE), 3, heads_first),
-                  tn_d_transpose(d, "wk_rows", tn_in(d, WK), 3, swap)); /* [H,T,rank] */
+    q = tn_d_transpose(d, "q_by_head", tn_in(d, Q_NOPE), 3, heads_first);
+    w = tn_d_transpose(d, "wk_rows", tn_in(d, WK), 3, swap);
+    q = tenon_op2(d->b, "core.batch_matmul/1", "q_latent_by_head", q, w); /* [H,T,rank] */
     const uint32_t parts[] = {tn_d_transpose(d, "q_latent", q, 3, heads_first), tn_in(d, Q_ROPE)};
     q = tenon_node1(d->b, "core.concat/1", "q_rows", parts, 2, &axis, 1); /* [T,H,rank+Q] */
     y = tenon_op2(d->b, "core.batch_matmul/1", "scores", q, rows);        /* [T,H,C] */
     y = probabilities(d, y, cache_mask(d, tn_in(d, L_POSITION), tn_in(d, L_SEQ_OF_TOKEN), tn_in(d, L_CONTEXT_LEN)), c, TENON_NO_VALUE);
     y = tenon_op2(d->b, "core.batch_matmul/1", "mixed", y, latent); /* [T,H,rank] */
-    y = tenon_op2(d->b, "core.batch_matmul/1", "y_by_head", tn_d_transpose(d, "mixed_by_head", y, 3, heads_first),
-                  tenon_reshape(d->b, "wv_rows", tn_in(d, WV), d->types[WV].dims, 3)); /* a weight as act; [H,T,v_dim] */
+    y = tn_d_transpose(d, "mixed_by_head", y, 3, heads_first);
+    w = tenon_reshape(d->b, "wv_rows", tn_in(d, WV), d->types[WV].dims, 3); /* a weight as act */
+    y = tenon_op2(d->b, "core.batch_matmul/1", "y_by_head", y, w);          /* [H,T,v_dim] */
     d->outs[0] = tn_d_transpose(d, "y", y, 3, heads_first);
 }

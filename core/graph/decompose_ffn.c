@@ -42,8 +42,8 @@ static uint32_t limit_groups(const struct tn_decompose *d, uint32_t scores, int6
     uint32_t hit = tenon_op1(d->b, "core.convert/1", "is_best", tn_d_compare(d, "is_best_bit", "eq", index, own)); /* [T,G,used] */
     hit = tn_d_broadcast(d, "group_kept", tn_d_reduce(d, "group_hits", "max", hit), 3, spread);
     hit = tenon_reshape2(d->b, "expert_kept", hit, t, tn_dim_const(n));
-    uint32_t zero = tn_d_fill(d, "zero", 0, 1, &one);
-    return tn_d_select(d, "kept_scores", tn_d_compare(d, "kept", "gt", hit, zero), scores, tn_d_fill(d, "never", -INFINITY, 2, all));
+    uint32_t zero = tn_d_fill(d, "zero", 0, 1, &one), never = tn_d_fill(d, "never", -INFINITY, 2, all);
+    return tn_d_select(d, "kept_scores", tn_d_compare(d, "kept", "gt", hit, zero), scores, never);
 }
 
 /* *ret_index [T,used] experts, and their weights [T,used]. */

@@ -41,8 +41,8 @@ static uint32_t penalise(const struct chain *c, uint32_t x)
     uint32_t repeated = tn_d_select(d, "repeated", tn_d_compare(d, "positive", "gt", x, c->zero), smaller, larger);
 
     x = tn_d_select(d, "after_repeat", seen, repeated, x);
-    uint32_t presence = tenon_op2(c->b, "core.mul/1", "presence_cost", f32(c, "seen_f32", seen),
-                                  tn_d_slice(d, "presence", tn_in(d, PENALTY), 1, 1, 1));
+    uint32_t presence = tn_d_slice(d, "presence", tn_in(d, PENALTY), 1, 1, 1);
+    presence = tenon_op2(c->b, "core.mul/1", "presence_cost", f32(c, "seen_f32", seen), presence);
     uint32_t frequency = tenon_op2(c->b, "core.mul/1", "frequency_cost", count, tn_d_slice(d, "frequency", tn_in(d, PENALTY), 1, 2, 1));
     x = tenon_op2(c->b, "core.sub/1", "after_presence", x, presence);
     return tenon_op2(c->b, "core.sub/1", "after_frequency", x, frequency);
@@ -89,7 +89,8 @@ static uint32_t filter(const struct chain *c, uint32_t sorted)
     uint32_t first = tn_d_compare(d, "is_first", "eq", ranks, tn_d_iota(d, "rank_zero", c->one)); /* the most likely always stays */
     kept = tn_d_select(d, "after_top_p", in_p, sorted, c->never);
     sorted = tn_d_select(d, "top_p_done", first, sorted, kept);
-    uint32_t floor = tenon_op2(c->b, "core.mul/1", "p_floor", tn_d_reduce(d, "p_max", "max", p), column(c, "min_p", tn_in(d, MIN_P)));
+    uint32_t floor = tn_d_reduce(d, "p_max", "max", p);
+    floor = tenon_op2(c->b, "core.mul/1", "p_floor", floor, column(c, "min_p", tn_in(d, MIN_P)));
     return tn_d_select(d, "after_min_p", tn_d_compare(d, "in_min_p", "ge", p, floor), sorted, c->never);
 }
 

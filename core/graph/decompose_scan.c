@@ -36,7 +36,8 @@ void tn_decompose_ssm_scan(const struct tn_decompose *d)
     if (least > 0 || most > 0)
         s = tn_d_clamp(d, "s_clamped", s, least, most > 0 ? most : INFINITY);
     decay = tenon_unary(d->b, "decay", "exp", tenon_op2(d->b, "core.mul/1", "sa", s, tn_in(d, A)));
-    k = tenon_op2(d->b, "core.mul/1", "sb", spread_groups(d, b_names, tn_in(d, B)), tenon_reshape3(d->b, "s_column", s, t, h, one));
+    k = spread_groups(d, b_names, tn_in(d, B));
+    k = tenon_op2(d->b, "core.mul/1", "sb", k, tenon_reshape3(d->b, "s_column", s, t, h, one));
     outer_scan(d, decay, k, tn_in(d, X), spread_groups(d, c_names, tn_in(d, C)), TENON_NO_VALUE, state, d->outs);
     if (tn_has(d, D)) {
         skip = tenon_op2(d->b, "core.mul/1", "skip", tn_in(d, X), tenon_reshape2(d->b, "d_column", tn_in(d, D), h, one));
