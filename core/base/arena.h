@@ -21,8 +21,8 @@ struct tn_arena {
     struct tn_arena_block *head; /* newest block first */
     char *next;                  /* free bytes of head: [next, end) */
     char *end;
-    size_t used;                 /* bytes held from malloc, headers included */
-    size_t limit;                /* 0: no limit */
+    size_t used;  /* bytes held from malloc, headers included */
+    size_t limit; /* 0: no limit */
 };
 
 /* limit: most bytes the arena may hold, block headers included; 0: none. */

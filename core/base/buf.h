@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 struct tn_buf {
-    char *data;   /* [len], then a NUL; NULL until the first append */
+    char *data; /* [len], then a NUL; NULL until the first append */
     size_t len;
     size_t cap;   /* bytes allocated */
     size_t limit; /* most bytes of content; 0: none */
@@ -33,8 +33,7 @@ int32_t tn_buf_reserve(struct tn_buf *b, size_t extra);
 int32_t tn_buf_append(struct tn_buf *b, const void *bytes, size_t len);
 int32_t tn_buf_str(struct tn_buf *b, const char *s);
 int32_t tn_buf_char(struct tn_buf *b, char c);
-int32_t tn_buf_printf(struct tn_buf *b, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+int32_t tn_buf_printf(struct tn_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The content as a malloc'd NUL-terminated string, NULL if out of memory; the
  * buffer is empty afterwards. OWN: the caller frees it. */

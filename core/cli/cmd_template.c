@@ -15,14 +15,13 @@ enum { EXIT_USAGE = 2 };
 #define TEMPLATE_MAX ((uint64_t)16 * 1024 * 1024)
 #define INPUT_MAX ((uint64_t)64 * 1024 * 1024)
 
-static const char usage[] =
-    "usage: tenon template FILE.jinja --input FILE.json\n"
-    "\n"
-    "Render a chat template and print the rendering, not a byte more.\n"
-    "\n"
-    "  --input FILE   a JSON object whose members are the template's variables:\n"
-    "                 messages, tools, add_generation_prompt, bos_token ...\n"
-    "  --             what follows is FILE.jinja even if it begins with -\n";
+static const char usage[] = "usage: tenon template FILE.jinja --input FILE.json\n"
+                            "\n"
+                            "Render a chat template and print the rendering, not a byte more.\n"
+                            "\n"
+                            "  --input FILE   a JSON object whose members are the template's variables:\n"
+                            "                 messages, tools, add_generation_prompt, bos_token ...\n"
+                            "  --             what follows is FILE.jinja even if it begins with -\n";
 
 struct options {
     const char *file, *input;
@@ -87,7 +86,7 @@ static int print(const struct tn_buf *out)
 
 int tn_cmd_template(int argc, char **argv)
 {
-    struct options options = { 0 };
+    struct options options = {0};
     struct tenon_err err = TENON_ERR_INIT;
     struct tn_buf out;
     const char *bad;

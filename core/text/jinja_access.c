@@ -13,8 +13,8 @@
 /* Methods that exist in Python and change their object. */
 static bool mutates(struct jv obj, const struct jstr *name)
 {
-    static const char *const list[] = { "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove", NULL };
-    static const char *const dict[] = { "clear", "pop", "popitem", "setdefault", "update", NULL };
+    static const char *const list[] = {"append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove", NULL};
+    static const char *const dict[] = {"clear", "pop", "popitem", "setdefault", "update", NULL};
     const char *const *names = obj.type == JV_LIST ? list : obj.type == JV_DICT ? dict : NULL;
     for (; names != NULL && *names != NULL; names++)
         if (name->len == strlen(*names) && memcmp(name->p, *names, name->len) == 0)
@@ -27,8 +27,8 @@ static int32_t forbidden(struct jrun *r, struct jv obj, struct jv name, struct j
     struct jundef *u = tn_j_alloc(r, 1, sizeof *u);
     if (u == NULL)
         return r->rc;
-    *u = (struct jundef){ .obj = obj, .name = name, .has_obj = true, .security = true };
-    *ret = (struct jv){ .type = JV_UNDEF, .undef = u };
+    *u = (struct jundef){.obj = obj, .name = name, .has_obj = true, .security = true};
+    *ret = (struct jv){.type = JV_UNDEF, .undef = u};
     return 0;
 }
 
@@ -43,7 +43,7 @@ static int32_t method(struct jrun *r, struct jv obj, struct jv name, struct jv *
         return r->rc;
     b->self = obj;
     b->method = m;
-    *ret = (struct jv){ .type = JV_METHOD, .bound = b };
+    *ret = (struct jv){.type = JV_METHOD, .bound = b};
     return 0;
 }
 
@@ -56,15 +56,15 @@ static int32_t macro_attr(struct jrun *r, struct jv obj, struct jv name, struct 
         return 0;
     }
     if (tn_j_is_cstr(name, "arguments")) {
-        int32_t rc = tn_j_list_new(r, JV_LIST, ret);
+        int32_t rc = tn_j_list_new(r, JV_TUPLE, ret);
         for (const struct jnode *p = n->list; rc == 0 && p != NULL; p = p->next)
             rc = tn_j_list_push(r, ret->list, p->val);
         return rc;
     }
     int flag = tn_j_is_cstr(name, "catch_kwargs")    ? JMACRO_KWARGS
-             : tn_j_is_cstr(name, "catch_varargs") ? JMACRO_VARARGS
-             : tn_j_is_cstr(name, "caller")        ? JMACRO_CALLER
-                                                   : 0;
+               : tn_j_is_cstr(name, "catch_varargs") ? JMACRO_VARARGS
+               : tn_j_is_cstr(name, "caller")        ? JMACRO_CALLER
+                                                     : 0;
     *ret_found = flag != 0;
     *ret = tn_j_bool(n->op & flag);
     return 0;
@@ -212,9 +212,13 @@ int32_t tn_j_attr_path(struct jrun *r, struct jv obj, struct jv path, const stru
 
 /* ---- slices ---- */
 
-/* Python's PySlice_AdjustIndices: start, stop and count for length n. */
-static int32_t slice_bounds(struct jrun *r, int64_t n, struct jv start, struct jv stop, struct jv step, int64_t *ret_start,
-                            int64_t *ret_step, int64_t *ret_count)
+struct jbounds {
+    int64_t start, stop, step, count;
+};
+
+/* Python's slice.indices: the bounds for a sequence of n items. */
+static int32_t slice_bounds(struct jrun *r, int64_t n, struct jv start, struct jv stop, struct jv step,
+                            struct jbounds *ret)
 {
     int64_t s = 1, a, b;
     if (step.type != JV_NONE && !tn_j_is_int(step, &s))
@@ -236,19 +240,33 @@ static int32_t slice_bounds(struct jrun *r, int64_t n, struct jv start, struct j
             return tn_j_fail(r, "slice indices must be integers or None");
         b = b < 0 ? (b + n < low ? low : b + n) : b > high ? high : b;
     }
-    *ret_start = a;
-    *ret_step = s;
-    *ret_count = s > 0 ? (b > a ? (b - a - 1) / s + 1 : 0) : (a > b ? (a - b - 1) / -s + 1 : 0);
+    *ret = (struct jbounds){.start = a, .stop = b, .step = s};
+    ret->count = s > 0 ? (b > a ? (b - a - 1) / s + 1 : 0) : (a > b ? (a - b - 1) / -s + 1 : 0);
     return 0;
 }
 
-static int32_t slice_str(struct jrun *r, struct jv obj, int64_t start, int64_t step, int64_t count, struct jv *ret)
+static int32_t slice_range(struct jrun *r, const struct jrange *x, const struct jbounds *by, struct jv *ret)
+{
+    struct jrange *y = tn_j_alloc(r, 1, sizeof *y);
+    if (y == NULL)
+        return r->rc;
+    if (__builtin_mul_overflow(by->start, x->step, &y->start) ||
+        __builtin_add_overflow(y->start, x->start, &y->start) || __builtin_mul_overflow(by->stop, x->step, &y->stop) ||
+        __builtin_add_overflow(y->stop, x->start, &y->stop) || __builtin_mul_overflow(by->step, x->step, &y->step))
+        return tn_j_fail(r, "integer overflow: the range's bounds pass 64 bits");
+    *ret = (struct jv){.type = JV_RANGE, .range = y};
+    return 0;
+}
+
+static int32_t slice_str(struct jrun *r, struct jv obj, const struct jbounds *by, struct jv *ret)
 {
     const struct jstr *s = obj.s;
+    int64_t start = by->start, step = by->step, count = by->count;
     int32_t rc = tn_j_charge(r, s->len / 64);
     if (rc == 0 && (step == 1 || count <= 1)) {
         size_t from = tn_jstr_offset(s->p, s->len, s->ncp, (size_t)(count > 0 ? start : 0));
-        size_t len = tn_jstr_offset(s->p + from, s->len - from, s->ncp == s->len ? s->len - from : SIZE_MAX, (size_t)count);
+        size_t len =
+            tn_jstr_offset(s->p + from, s->len - from, s->ncp == s->len ? s->len - from : SIZE_MAX, (size_t)count);
         rc = tn_j_str_ref(r, s->p + from, len, ret);
         ret->flag = obj.flag;
         return rc;
@@ -270,25 +288,21 @@ static int32_t slice_str(struct jrun *r, struct jv obj, int64_t start, int64_t s
 
 int32_t tn_j_slice(struct jrun *r, struct jv obj, struct jv start, struct jv stop, struct jv step, struct jv *ret)
 {
-    size_t n;
-    int64_t first = 0, by = 1, count = 0;
+    size_t n = 0;
+    struct jbounds by = {0};
     if (obj.type == JV_UNDEF)
         return tn_j_undef_fail(r, obj);
     if (obj.type != JV_STR && obj.type != JV_RANGE && !tn_j_is_seq(obj))
         return tn_j_fail(r, "'%s' object cannot be sliced", tn_j_type_name(obj));
     int32_t rc = tn_j_len(r, obj, &n);
     if (rc == 0)
-        rc = slice_bounds(r, (int64_t)n, start, stop, step, &first, &by, &count);
+        rc = slice_bounds(r, (int64_t)n, start, stop, step, &by);
     if (rc != 0 || obj.type == JV_STR)
-        return rc ? rc : slice_str(r, obj, first, by, count, ret);
-    /* A sliced range stays lazy in Python; a list prints and iterates the same but for repr. */
-    rc = tn_j_list_new(r, obj.type == JV_TUPLE ? JV_TUPLE : JV_LIST, ret);
-    for (int64_t k = 0, i = first; rc == 0 && k < count; k++, i += k < count ? by : 0) {
-        struct jv v;
-        bool found;
-        rc = seq_item(r, obj, i, &v, &found);
-        if (rc == 0)
-            rc = tn_j_list_push(r, ret->list, v);
-    }
+        return rc ? rc : slice_str(r, obj, &by, ret);
+    if (obj.type == JV_RANGE)
+        return slice_range(r, obj.range, &by, ret);
+    rc = tn_j_list_new(r, obj.type, ret);
+    for (int64_t k = 0, i = by.start; rc == 0 && k < by.count; k++, i += k < by.count ? by.step : 0)
+        rc = tn_j_list_push(r, ret->list, obj.list->items[i]);
     return rc;
 }

@@ -15,16 +15,16 @@
 
 enum jtok_type {
     JT_EOF,
-    JT_DATA,      /* text outside tags */
+    JT_DATA, /* text outside tags */
     JT_BLOCK_BEGIN,
     JT_BLOCK_END,
     JT_VAR_BEGIN,
     JT_VAR_END,
     JT_NAME,
-    JT_STRING,    /* escapes resolved */
+    JT_STRING, /* escapes resolved */
     JT_INT,
     JT_FLOAT,
-    JT_OP,        /* op says which */
+    JT_OP, /* op says which */
 };
 
 /* Operators of one character are that character. */
@@ -68,18 +68,18 @@ enum jkind {
     JN_TEST,    /* a is name val, list of JN_ARG */
     JN_NSREF,   /* target: id . val */
     /* statements */
-    JN_DATA,    /* val */
-    JN_PRINT,   /* a */
-    JN_IF,      /* a, body, orelse */
-    JN_FOR,     /* a target, b iter, c test or NULL, body, orelse; op: recursive */
-    JN_SET,     /* a target, b value */
-    JN_SETBLOCK, /* a target, b filter or NULL, body */
-    JN_MACRO,   /* id, val name, list of JN_PARAM, body; op: JMACRO_* flags */
-    JN_PARAM,   /* id, val name, a default or NULL */
-    JN_CALLBLOCK, /* a call, b the caller as JN_MACRO */
+    JN_DATA,        /* val */
+    JN_PRINT,       /* a */
+    JN_IF,          /* a, body, orelse */
+    JN_FOR,         /* a target, b iter, c test or NULL, body, orelse; op: recursive */
+    JN_SET,         /* a target, b value */
+    JN_SETBLOCK,    /* a target, b filter or NULL, body */
+    JN_MACRO,       /* id, val name, list of JN_PARAM, body; op: JMACRO_* flags */
+    JN_PARAM,       /* id, val name, a default or NULL */
+    JN_CALLBLOCK,   /* a call, b the caller as JN_MACRO */
     JN_FILTERBLOCK, /* b filter, body */
-    JN_WITH,    /* list of JN_PAIR (target, value), body */
-    JN_SCOPE,   /* body in its own scope */
+    JN_WITH,        /* list of JN_PAIR (target, value), body */
+    JN_SCOPE,       /* body in its own scope */
     JN_BREAK,
     JN_CONTINUE,
 };
@@ -91,19 +91,22 @@ struct jnode {
     uint8_t kind;
     int op;
     int line;
-    int id;               /* a name's number */
+    int id; /* a name's number */
     struct jv val;
     struct jnode *a, *b, *c;
-    struct jnode *list;   /* first child, linked by next */
+    struct jnode *list; /* first child, linked by next */
     struct jnode *body, *orelse;
     struct jnode *next;
-    const void *impl;     /* JN_FILTER, JN_TEST: the function, NULL if unknown */
+    const int *unset;      /* what the scope of body hides (jinja_unset.c): ids, -1 ends; NULL: nothing */
+    const int *unset_else; /* the same of a for's orelse */
+    const void *impl;      /* JN_FILTER, JN_TEST: the function, NULL if unknown */
 };
 
 struct tn_template {
     struct tn_arena arena;
     struct jnode *body;
-    struct jv *names;     /* [nnames] strings */
+    const int *unset; /* what the top level hides, as in jnode */
+    struct jv *names; /* [nnames] strings */
     int nnames, cap_names;
     int id_loop, id_caller, id_kwargs, id_varargs;
 };
@@ -113,14 +116,14 @@ struct tn_template {
 /* What lexer and parser work on; errors go to err with the line. */
 struct jparse {
     struct tn_template *t;
-    struct jrun run;      /* only its arena, rc, err and line: to make constants */
-    const char *src;      /* [len] newlines normalised */
+    struct jrun run; /* only its arena, rc, err and line: to make constants */
+    const char *src; /* [len] newlines normalised */
     size_t len;
-    struct jtok *toks;    /* [ntoks], the last is JT_EOF */
+    struct jtok *toks; /* [ntoks], the last is JT_EOF */
     size_t ntoks, captoks, pos;
-    int depth;            /* nesting of the parser itself */
-    bool in_loop;         /* break and continue are allowed */
-    int macro_flags;      /* JMACRO_* seen in the macro being parsed */
+    int depth;       /* nesting of the parser itself */
+    bool in_loop;    /* break and continue are allowed */
+    int macro_flags; /* JMACRO_* seen in the macro being parsed */
 };
 
 int32_t tn_j_syntax(struct jparse *p, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -134,6 +137,9 @@ int32_t tn_j_parse(struct jparse *p);
 /* Checks the tree's height, so that walking it cannot exhaust the stack, and
  * fails on unknown filters and tests where Jinja does so before rendering. */
 int32_t tn_j_check(struct jparse *p);
+
+/* Fills in every `unset`. */
+int32_t tn_j_find_unset(struct jparse *p);
 
 /* ---- shared by the two parser files ---- */
 
@@ -152,11 +158,11 @@ struct jnode *tn_jp_node(struct jparse *p, enum jkind kind, int line);
 int32_t tn_jp_name_id(struct jparse *p, const struct jtok *tok, int *ret);
 
 struct jtuple_rules {
-    bool simple;       /* only names and literals: assignment targets */
-    bool no_cond;      /* no inline if */
-    bool empty_ok;     /* in parentheses */
-    bool nsref;        /* a.b is a namespace target */
-    const char *stop;  /* a name that ends the tuple, or NULL */
+    bool simple;      /* only names and literals: assignment targets */
+    bool no_cond;     /* no inline if */
+    bool empty_ok;    /* in parentheses */
+    bool nsref;       /* a.b is a namespace target */
+    const char *stop; /* a name that ends the tuple, or NULL */
 };
 int32_t tn_jp_tuple(struct jparse *p, const struct jtuple_rules *rules, struct jnode **ret);
 int32_t tn_jp_expr(struct jparse *p, struct jnode **ret);

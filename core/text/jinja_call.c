@@ -41,8 +41,8 @@ static int32_t push_star2(struct jrun *r, struct jdict *kw, struct jv v)
 
 int32_t tn_j_args(struct jrun *r, const struct jnode *list, const struct jv *extra_caller, struct jargs *ret)
 {
-    struct jlist pos = { 0 };
-    struct jdict kw = { 0 };
+    struct jlist pos = {0};
+    struct jdict kw = {0};
     struct jv name, v;
     int32_t rc = 0;
     for (const struct jnode *n = list; rc == 0 && n != NULL; n = n->next) {
@@ -50,17 +50,25 @@ int32_t tn_j_args(struct jrun *r, const struct jnode *list, const struct jv *ext
         if (rc != 0)
             return rc;
         switch (n->op) {
-        case JARG_POS: rc = tn_j_list_push(r, &pos, v); break;
-        case JARG_KEYWORD: rc = push_kw(r, &kw, n->val, v); break;
-        case JARG_STAR: rc = push_star(r, &pos, v); break;
-        default: rc = push_star2(r, &kw, v); break;
+        case JARG_POS:
+            rc = tn_j_list_push(r, &pos, v);
+            break;
+        case JARG_KEYWORD:
+            rc = push_kw(r, &kw, n->val, v);
+            break;
+        case JARG_STAR:
+            rc = push_star(r, &pos, v);
+            break;
+        default:
+            rc = push_star2(r, &kw, v);
+            break;
         }
     }
     if (rc == 0 && extra_caller != NULL)
         rc = tn_j_cstr(r, "caller", &name);
     if (rc == 0 && extra_caller != NULL)
         rc = push_kw(r, &kw, name, *extra_caller);
-    *ret = (struct jargs){ .pos = pos.items, .npos = pos.n, .kw = kw.items, .nkw = kw.n };
+    *ret = (struct jargs){.pos = pos.items, .npos = pos.n, .kw = kw.items, .nkw = kw.n};
     return rc;
 }
 
@@ -117,14 +125,16 @@ int32_t tn_j_want_str(struct jrun *r, const char *who, struct jv v)
 {
     if (v.type == JV_STR)
         return 0;
-    return v.type == JV_UNDEF ? tn_j_undef_fail(r, v) : tn_j_fail(r, "%s needs a string, not %s", who, tn_j_type_name(v));
+    return v.type == JV_UNDEF ? tn_j_undef_fail(r, v)
+                              : tn_j_fail(r, "%s needs a string, not %s", who, tn_j_type_name(v));
 }
 
 int32_t tn_j_want_int(struct jrun *r, const char *who, struct jv v, int64_t *ret)
 {
     if (tn_j_is_int(v, ret))
         return 0;
-    return v.type == JV_UNDEF ? tn_j_undef_fail(r, v) : tn_j_fail(r, "%s needs an integer, not %s", who, tn_j_type_name(v));
+    return v.type == JV_UNDEF ? tn_j_undef_fail(r, v)
+                              : tn_j_fail(r, "%s needs an integer, not %s", who, tn_j_type_name(v));
 }
 
 /* ---- macros ---- */
@@ -136,7 +146,7 @@ int32_t tn_j_macro_new(struct jrun *r, const struct jnode *n, struct jv *ret)
         return r->rc;
     m->node = n;
     m->scope = r->scope;
-    *ret = (struct jv){ .type = JV_MACRO, .macro = m };
+    *ret = (struct jv){.type = JV_MACRO, .macro = m};
     return 0;
 }
 
@@ -238,7 +248,8 @@ static int32_t bind_macro(struct jrun *r, const struct jnode *n, struct jargs *l
     if (rc == 0 && (n->op & JMACRO_VARARGS))
         rc = bind_varargs(r, left);
     if (rc == 0 && left->nkw > 0)
-        return tn_j_fail(r, "the macro takes no keyword argument '%.*s'", (int)left->kw[0].key.s->len, left->kw[0].key.s->p);
+        return tn_j_fail(r, "the macro takes no keyword argument '%.*s'", (int)left->kw[0].key.s->len,
+                         left->kw[0].key.s->p);
     if (rc == 0 && left->npos > 0)
         return tn_j_fail(r, "the macro is given too many arguments");
     return rc;
@@ -257,7 +268,7 @@ static int32_t call_macro(struct jrun *r, const struct jmacro *m, const struct j
         memcpy(kw, a->kw, a->nkw * sizeof *kw);
     left.kw = kw;
     tn_j_capture(r, &c);
-    r->scope = tn_j_scope_new(r, m->scope);
+    r->scope = tn_j_scope_new(r, m->scope, m->node->unset);
     int32_t rc = r->scope == NULL ? r->rc : bind_macro(r, m->node, &left);
     if (rc == 0)
         rc = tn_j_exec_list(r, m->node->body, &flow);
@@ -283,13 +294,27 @@ int32_t tn_j_call(struct jrun *r, struct jv fn, const struct jargs *a, struct jv
     if (rc != 0)
         return rc;
     switch (fn.type) {
-    case JV_MACRO: rc = call_macro(r, fn.macro, a, ret); break;
-    case JV_METHOD: rc = fn.bound->method->call(r, fn.bound->self, a, ret); break;
-    case JV_BUILTIN: rc = fn.builtin->call(r, a, ret); break;
-    case JV_LOOP: rc = tn_j_loop_call(r, fn.loop, a, ret); break;
-    case JV_JOINER: rc = call_joiner(r, fn.joiner, ret); break;
-    case JV_UNDEF: rc = tn_j_undef_fail(r, fn); break;
-    default: rc = tn_j_fail(r, "'%s' object is not callable", tn_j_type_name(fn)); break;
+    case JV_MACRO:
+        rc = call_macro(r, fn.macro, a, ret);
+        break;
+    case JV_METHOD:
+        rc = fn.bound->method->call(r, fn.bound->self, a, ret);
+        break;
+    case JV_BUILTIN:
+        rc = fn.builtin->call(r, a, ret);
+        break;
+    case JV_LOOP:
+        rc = tn_j_loop_call(r, fn.loop, a, ret);
+        break;
+    case JV_JOINER:
+        rc = call_joiner(r, fn.joiner, ret);
+        break;
+    case JV_UNDEF:
+        rc = tn_j_undef_fail(r, fn);
+        break;
+    default:
+        rc = tn_j_fail(r, "'%s' object is not callable", tn_j_type_name(fn));
+        break;
     }
     tn_j_leave(r);
     return rc;

@@ -22,15 +22,18 @@ static bool softness(const struct jnode *n, bool soft)
 {
     switch (n->kind) {
     case JN_IF:
-    case JN_COND: return true;
+    case JN_COND:
+        return true;
     case JN_FOR:
     case JN_MACRO:
     case JN_CALLBLOCK:
     case JN_SETBLOCK:
     case JN_FILTERBLOCK:
     case JN_WITH:
-    case JN_SCOPE: return false;
-    default: return soft;
+    case JN_SCOPE:
+        return false;
+    default:
+        return soft;
     }
 }
 

@@ -239,26 +239,45 @@ static int32_t eval_negate(struct jrun *r, const struct jnode *n, struct jv *ret
 static int32_t eval_node(struct jrun *r, const struct jnode *n, struct jv *ret)
 {
     switch (n->kind) {
-    case JN_CONST: *ret = n->val; return 0;
-    case JN_NAME: return eval_name(r, n->id, ret);
-    case JN_LIST: return eval_items(r, n, JV_LIST, ret);
-    case JN_TUPLE: return eval_items(r, n, JV_TUPLE, ret);
-    case JN_DICT: return eval_dict(r, n, ret);
-    case JN_NOT: return eval_not(r, n, ret);
+    case JN_CONST:
+        *ret = n->val;
+        return 0;
+    case JN_NAME:
+        return eval_name(r, n->id, ret);
+    case JN_LIST:
+        return eval_items(r, n, JV_LIST, ret);
+    case JN_TUPLE:
+        return eval_items(r, n, JV_TUPLE, ret);
+    case JN_DICT:
+        return eval_dict(r, n, ret);
+    case JN_NOT:
+        return eval_not(r, n, ret);
     case JN_NEG:
-    case JN_POS: return eval_negate(r, n, ret);
+    case JN_POS:
+        return eval_negate(r, n, ret);
     case JN_AND:
-    case JN_OR: return eval_logic(r, n, ret);
-    case JN_BINARY: return eval_binary(r, n, ret);
-    case JN_CONCAT: return eval_concat(r, n, ret);
-    case JN_COMPARE: return eval_compare(r, n, ret);
-    case JN_COND: return eval_cond(r, n, ret);
-    case JN_GETATTR: return eval_getattr(r, n, ret);
-    case JN_GETITEM: return eval_getitem(r, n, ret);
-    case JN_CALL: return eval_call(r, n, ret);
-    case JN_FILTER: return eval_filter(r, n, ret);
-    case JN_TEST: return eval_test(r, n, ret);
-    default: return tn_j_fail(r, "a slice is only allowed alone in brackets");
+    case JN_OR:
+        return eval_logic(r, n, ret);
+    case JN_BINARY:
+        return eval_binary(r, n, ret);
+    case JN_CONCAT:
+        return eval_concat(r, n, ret);
+    case JN_COMPARE:
+        return eval_compare(r, n, ret);
+    case JN_COND:
+        return eval_cond(r, n, ret);
+    case JN_GETATTR:
+        return eval_getattr(r, n, ret);
+    case JN_GETITEM:
+        return eval_getitem(r, n, ret);
+    case JN_CALL:
+        return eval_call(r, n, ret);
+    case JN_FILTER:
+        return eval_filter(r, n, ret);
+    case JN_TEST:
+        return eval_test(r, n, ret);
+    default:
+        return tn_j_fail(r, "a slice is only allowed alone in brackets");
     }
 }
 

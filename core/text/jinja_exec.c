@@ -52,11 +52,19 @@ static int32_t exec_print(struct jrun *r, const struct jnode *n)
 
 /* ---- scopes and assignment ---- */
 
-struct jscope *tn_j_scope_new(struct jrun *r, struct jscope *parent)
+struct jscope *tn_j_scope_new(struct jrun *r, struct jscope *parent, const int *hide)
 {
     struct jscope *s = tn_j_alloc(r, 1, sizeof *s);
-    if (s != NULL)
-        s->parent = parent;
+    if (s == NULL)
+        return NULL;
+    s->parent = parent;
+    for (; hide != NULL && *hide >= 0; hide++) {
+        struct jvar *var = tn_j_alloc(r, 1, sizeof *var);
+        if (var == NULL)
+            return NULL;
+        *var = (struct jvar){.id = *hide, .next = s->vars}; /* all zero is undefined */
+        s->vars = var;
+    }
     return s;
 }
 
@@ -70,14 +78,14 @@ int32_t tn_j_set_var(struct jrun *r, int id, struct jv v)
     struct jvar *var = tn_j_alloc(r, 1, sizeof *var);
     if (var == NULL)
         return r->rc;
-    *var = (struct jvar){ .id = id, .val = v, .next = r->scope->vars };
+    *var = (struct jvar){.id = id, .val = v, .next = r->scope->vars};
     r->scope->vars = var;
     return 0;
 }
 
 static int32_t assign_attr(struct jrun *r, const struct jnode *target, struct jv v)
 {
-    struct jnode name = { .kind = JN_NAME, .id = target->id, .line = target->line };
+    struct jnode name = {.kind = JN_NAME, .id = target->id, .line = target->line};
     struct jv ns;
     int32_t rc = tn_j_eval(r, &name, &ns);
     if (rc != 0)
@@ -118,24 +126,24 @@ static int32_t exec_set(struct jrun *r, const struct jnode *n)
     return rc ? rc : tn_j_assign(r, n->a, v);
 }
 
-/* Runs a body in a scope below parent. */
-static int32_t exec_scoped(struct jrun *r, const struct jnode *body, struct jscope *parent, enum jflow *flow)
+/* Runs a node's body in a scope below parent. */
+static int32_t exec_scoped(struct jrun *r, const struct jnode *n, struct jscope *parent, enum jflow *flow)
 {
-    struct jscope *saved = r->scope, *inner = tn_j_scope_new(r, parent);
+    struct jscope *saved = r->scope, *inner = tn_j_scope_new(r, parent, n->unset);
     if (inner == NULL)
         return r->rc;
     r->scope = inner;
-    int32_t rc = tn_j_exec_list(r, body, flow);
+    int32_t rc = tn_j_exec_list(r, n->body, flow);
     r->scope = saved;
     return rc;
 }
 
-/* The text a body makes. */
-static int32_t capture_body(struct jrun *r, const struct jnode *body, enum jflow *flow, struct jv *ret)
+/* The text a node's body makes. */
+static int32_t capture_body(struct jrun *r, const struct jnode *n, enum jflow *flow, struct jv *ret)
 {
     struct jcapture c;
     tn_j_capture(r, &c);
-    int32_t rc = exec_scoped(r, body, r->scope, flow);
+    int32_t rc = exec_scoped(r, n, r->scope, flow);
     return tn_j_capture_end(r, rc, &c, ret);
 }
 
@@ -163,7 +171,7 @@ static int32_t apply_filters(struct jrun *r, const struct jnode *filters, struct
 static int32_t exec_set_block(struct jrun *r, const struct jnode *n, enum jflow *flow)
 {
     struct jv v;
-    int32_t rc = capture_body(r, n->body, flow, &v);
+    int32_t rc = capture_body(r, n, flow, &v);
     if (rc != 0 || *flow != JFLOW_NEXT)
         return rc;
     rc = apply_filters(r, n->b, v, &v);
@@ -173,7 +181,7 @@ static int32_t exec_set_block(struct jrun *r, const struct jnode *n, enum jflow 
 static int32_t exec_filter_block(struct jrun *r, const struct jnode *n, enum jflow *flow)
 {
     struct jv v;
-    int32_t rc = capture_body(r, n->body, flow, &v);
+    int32_t rc = capture_body(r, n, flow, &v);
     if (rc != 0 || *flow != JFLOW_NEXT)
         return rc;
     rc = apply_filters(r, n->b, v, &v);
@@ -195,7 +203,7 @@ static int32_t exec_with(struct jrun *r, const struct jnode *n, enum jflow *flow
         if (rc == 0)
             rc = tn_j_list_push(r, values.list, v);
     }
-    struct jscope *inner = rc == 0 ? tn_j_scope_new(r, saved) : NULL;
+    struct jscope *inner = rc == 0 ? tn_j_scope_new(r, saved, n->unset) : NULL;
     if (inner == NULL)
         return r->rc;
     r->scope = inner;
@@ -259,19 +267,34 @@ static int32_t exec_call_block(struct jrun *r, const struct jnode *n)
 static int32_t exec_node(struct jrun *r, const struct jnode *n, enum jflow *flow)
 {
     switch (n->kind) {
-    case JN_DATA: return tn_j_emit(r, n->val.s->p, n->val.s->len);
-    case JN_PRINT: return exec_print(r, n);
-    case JN_IF: return exec_if(r, n, flow);
-    case JN_FOR: return tn_j_exec_for(r, n, flow);
-    case JN_SET: return exec_set(r, n);
-    case JN_SETBLOCK: return exec_set_block(r, n, flow);
-    case JN_MACRO: return exec_macro(r, n);
-    case JN_CALLBLOCK: return exec_call_block(r, n);
-    case JN_FILTERBLOCK: return exec_filter_block(r, n, flow);
-    case JN_WITH: return exec_with(r, n, flow);
-    case JN_SCOPE: return exec_scoped(r, n->body, n->op ? r->root : r->scope, flow);
-    case JN_BREAK: *flow = JFLOW_BREAK; return 0;
-    default: *flow = JFLOW_CONTINUE; return 0;
+    case JN_DATA:
+        return tn_j_emit(r, n->val.s->p, n->val.s->len);
+    case JN_PRINT:
+        return exec_print(r, n);
+    case JN_IF:
+        return exec_if(r, n, flow);
+    case JN_FOR:
+        return tn_j_exec_for(r, n, flow);
+    case JN_SET:
+        return exec_set(r, n);
+    case JN_SETBLOCK:
+        return exec_set_block(r, n, flow);
+    case JN_MACRO:
+        return exec_macro(r, n);
+    case JN_CALLBLOCK:
+        return exec_call_block(r, n);
+    case JN_FILTERBLOCK:
+        return exec_filter_block(r, n, flow);
+    case JN_WITH:
+        return exec_with(r, n, flow);
+    case JN_SCOPE:
+        return exec_scoped(r, n, n->op ? r->root : r->scope, flow);
+    case JN_BREAK:
+        *flow = JFLOW_BREAK;
+        return 0;
+    default:
+        *flow = JFLOW_CONTINUE;
+        return 0;
     }
 }
 

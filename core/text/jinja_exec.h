@@ -23,21 +23,21 @@ struct jscope {
 /* The state behind the variable `loop`. */
 struct jloop {
     const struct jnode *node;
-    struct jscope *outer;   /* where the loop stands */
+    struct jscope *outer; /* where the loop stands */
     struct jv iterable;
     struct jiter it;
-    int64_t index0;         /* -1 before the first item */
-    int64_t length;         /* -1 while unknown */
+    int64_t index0; /* -1 before the first item */
+    int64_t length; /* -1 while unknown */
     int64_t depth0;
     struct jv prev, current, after;
     bool has_after, ended;
-    struct jv changed;      /* the last arguments of loop.changed, a tuple */
+    struct jv changed; /* the last arguments of loop.changed, a tuple */
     bool has_changed;
 };
 
 struct jmacro {
     const struct jnode *node;
-    struct jscope *scope;   /* where it was defined */
+    struct jscope *scope; /* where it was defined */
 };
 
 /* What a statement did besides failing. */
@@ -50,7 +50,8 @@ int32_t tn_j_eval(struct jrun *r, const struct jnode *n, struct jv *ret);
 int32_t tn_j_exec_list(struct jrun *r, const struct jnode *n, enum jflow *ret);
 int32_t tn_j_assign(struct jrun *r, const struct jnode *target, struct jv v);
 int32_t tn_j_set_var(struct jrun *r, int id, struct jv v);
-struct jscope *tn_j_scope_new(struct jrun *r, struct jscope *parent);
+/* hide: ids that are undefined there until set, whatever is outside; may be NULL. */
+struct jscope *tn_j_scope_new(struct jrun *r, struct jscope *parent, const int *hide);
 int32_t tn_j_emit(struct jrun *r, const char *p, size_t len);
 
 /* Collects output into *b instead, between the two calls; end restores what

@@ -59,7 +59,7 @@ static int32_t int_of_text(struct jrun *r, const struct jstr *s, int base, int64
 /* Python's float(text). */
 static bool float_of_text(const struct jstr *s, double *ret)
 {
-    static const char *const words[] = { "inf", "infinity", "nan" };
+    static const char *const words[] = {"inf", "infinity", "nan"};
     const char *p = s->p;
     size_t len = s->len, n = 0;
     char text[400];
@@ -88,7 +88,8 @@ static int32_t int_of_float(struct jrun *r, double f, int64_t *ret, bool *ret_ok
     if (isnan(f))
         return 0;
     if (fabs(f) >= 9223372036854775808.0)
-        return tn_j_fail(r, isinf(f) ? "cannot convert float infinity to integer" : "integer overflow: the number passes 64 bits");
+        return tn_j_fail(r, isinf(f) ? "cannot convert float infinity to integer"
+                                     : "integer overflow: the number passes 64 bits");
     *ret = (int64_t)f;
     return 0;
 }
@@ -114,7 +115,7 @@ static int32_t int_of_value(struct jrun *r, struct jv in, int base, int64_t *ret
 
 FILTER(f_int)
 {
-    struct jv v[2] = { tn_j_int(0), tn_j_int(10) };
+    struct jv v[2] = {tn_j_int(0), tn_j_int(10)};
     int64_t base = 10, i = 0;
     bool ok;
     int32_t rc = tn_j_params(r, "int", a, "default base", 0, v);
@@ -135,9 +136,9 @@ FILTER(f_float)
     int32_t rc = tn_j_params(r, "float", a, "default", 0, &dflt);
     if (rc == 0 && in.type == JV_UNDEF)
         return tn_j_undef_fail(r, in);
-    bool ok = in.type == JV_STR ? float_of_text(in.s, &f)
-            : in.type == JV_BIG ? tn_j_parse_double(in.s->p, in.s->len, &f)
-                                : tn_j_is_num(in, &f);
+    bool ok = in.type == JV_STR   ? float_of_text(in.s, &f)
+              : in.type == JV_BIG ? tn_j_parse_double(in.s->p, in.s->len, &f)
+                                  : tn_j_is_num(in, &f);
     *ret = ok ? tn_j_float(f) : dflt;
     return rc;
 }
@@ -155,7 +156,8 @@ FILTER(f_abs)
         return 0;
     }
     if (!tn_j_is_int(in, &i))
-        return in.type == JV_UNDEF ? tn_j_undef_fail(r, in) : tn_j_fail(r, "bad operand type for abs(): '%s'", tn_j_type_name(in));
+        return in.type == JV_UNDEF ? tn_j_undef_fail(r, in)
+                                   : tn_j_fail(r, "bad operand type for abs(): '%s'", tn_j_type_name(in));
     return tn_j_negate(r, tn_j_int(i), i < 0, ret);
 }
 
@@ -197,7 +199,7 @@ static int32_t round_int(struct jrun *r, int64_t i, int64_t n, struct jv *ret)
 
 FILTER(f_round)
 {
-    struct jv v[2] = { tn_j_int(0) };
+    struct jv v[2] = {tn_j_int(0)};
     int64_t prec = 0, i;
     double f = 0;
     int32_t rc = tn_j_cstr(r, "common", &v[1]);
@@ -211,7 +213,8 @@ FILTER(f_round)
     if (!up && !tn_j_is_cstr(v[1], "floor") && !tn_j_is_cstr(v[1], "common"))
         return tn_j_fail(r, "round: method must be common, ceil or floor");
     if (!tn_j_is_num(in, &f))
-        return in.type == JV_UNDEF ? tn_j_undef_fail(r, in) : tn_j_fail(r, "type %s doesn't define __round__ method", tn_j_type_name(in));
+        return in.type == JV_UNDEF ? tn_j_undef_fail(r, in)
+                                   : tn_j_fail(r, "type %s doesn't define __round__ method", tn_j_type_name(in));
     if (tn_j_is_cstr(v[1], "common"))
         return tn_j_is_int(in, &i) ? round_int(r, i, prec, ret) : round_float(r, f, prec, ret);
     double unit = pow(10, (double)prec);
@@ -251,10 +254,6 @@ FILTER(f_filesizeformat)
 }
 
 const struct jfilter tn_j_num_filters[] = {
-    { "abs", f_abs },
-    { "filesizeformat", f_filesizeformat },
-    { "float", f_float },
-    { "int", f_int },
-    { "round", f_round },
-    { NULL, NULL },
+    {"abs", f_abs}, {"filesizeformat", f_filesizeformat}, {"float", f_float}, {"int", f_int}, {"round", f_round},
+    {NULL, NULL},
 };

@@ -97,7 +97,7 @@ static int32_t fill_map(struct jrun *r, struct jgen *g)
 
 FILTER(f_map)
 {
-    return each(r, (struct jeach){ .in = in, .args = *a }, fill_map, ret);
+    return each(r, (struct jeach){.in = in, .args = *a}, fill_map, ret);
 }
 
 /* ---- select and its kin ---- */
@@ -150,29 +150,25 @@ static int32_t fill_select(struct jrun *r, struct jgen *g)
 
 FILTER(f_select)
 {
-    return each(r, (struct jeach){ .in = in, .args = *a, .keep = true }, fill_select, ret);
+    return each(r, (struct jeach){.in = in, .args = *a, .keep = true}, fill_select, ret);
 }
 
 FILTER(f_reject)
 {
-    return each(r, (struct jeach){ .in = in, .args = *a }, fill_select, ret);
+    return each(r, (struct jeach){.in = in, .args = *a}, fill_select, ret);
 }
 
 FILTER(f_selectattr)
 {
-    return each(r, (struct jeach){ .in = in, .args = *a, .attr = true, .keep = true }, fill_select, ret);
+    return each(r, (struct jeach){.in = in, .args = *a, .attr = true, .keep = true}, fill_select, ret);
 }
 
 FILTER(f_rejectattr)
 {
-    return each(r, (struct jeach){ .in = in, .args = *a, .attr = true }, fill_select, ret);
+    return each(r, (struct jeach){.in = in, .args = *a, .attr = true}, fill_select, ret);
 }
 
 const struct jfilter tn_j_select_filters[] = {
-    { "map", f_map },
-    { "reject", f_reject },
-    { "rejectattr", f_rejectattr },
-    { "select", f_select },
-    { "selectattr", f_selectattr },
-    { NULL, NULL },
+    {"map", f_map},       {"reject", f_reject},         {"rejectattr", f_rejectattr},
+    {"select", f_select}, {"selectattr", f_selectattr}, {NULL, NULL},
 };

@@ -65,7 +65,7 @@ static int32_t sort_range(struct jsort *s, size_t from, size_t to)
 
 int32_t tn_j_sort(struct jrun *r, struct jlist *items, struct jlist *keys, bool reverse)
 {
-    struct jsort s = { .r = r, .items = items->items, .keys = keys->items, .reverse = reverse };
+    struct jsort s = {.r = r, .items = items->items, .keys = keys->items, .reverse = reverse};
     if (items->n < 2)
         return 0;
     s.items_tmp = tn_j_alloc(r, items->n, sizeof *s.items_tmp);
@@ -130,7 +130,7 @@ static int32_t keys_of(struct jrun *r, const struct jlist *items, struct jv path
 
 FILTER(f_sort)
 {
-    struct jv v[3] = { tn_j_bool(false), tn_j_bool(false), tn_j_none() }, keys;
+    struct jv v[3] = {tn_j_bool(false), tn_j_bool(false), tn_j_none()}, keys;
     bool reverse = false, exact = false;
     int32_t rc = tn_j_params(r, "sort", a, "reverse case_sensitive attribute", 0, v);
     if (rc == 0)
@@ -146,7 +146,7 @@ FILTER(f_sort)
 
 FILTER(f_dictsort)
 {
-    struct jv v[3] = { tn_j_bool(false), { 0 }, tn_j_bool(false) }, keys;
+    struct jv v[3] = {tn_j_bool(false), {0}, tn_j_bool(false)}, keys;
     bool reverse = false, exact = false;
     int32_t rc = tn_j_cstr(r, "key", &v[1]);
     if (rc == 0)
@@ -159,7 +159,8 @@ FILTER(f_dictsort)
     if (rc == 0 && !value && !tn_j_is_cstr(v[1], "key"))
         return tn_j_fail(r, "dictsort: you can only sort by either \"key\" or \"value\"");
     if (rc == 0 && in.type != JV_DICT)
-        return in.type == JV_UNDEF ? tn_j_undef_fail(r, in) : tn_j_fail(r, "dictsort needs a mapping, not %s", tn_j_type_name(in));
+        return in.type == JV_UNDEF ? tn_j_undef_fail(r, in)
+                                   : tn_j_fail(r, "dictsort needs a mapping, not %s", tn_j_type_name(in));
     in.type = JV_VIEW;
     in.flag = JVIEW_ITEMS;
     if (rc == 0)
@@ -172,7 +173,7 @@ FILTER(f_dictsort)
 /* Arguments "case_sensitive attribute" of several filters. */
 static int32_t key_args(struct jrun *r, const char *who, const struct jargs *a, bool *ret_exact, struct jv *ret_path)
 {
-    struct jv v[2] = { tn_j_bool(false), tn_j_none() };
+    struct jv v[2] = {tn_j_bool(false), tn_j_none()};
     int32_t rc = tn_j_params(r, who, a, "case_sensitive attribute", 0, v);
     *ret_path = v[1];
     return rc ? rc : tn_j_truth(r, v[0], ret_exact);
@@ -201,8 +202,14 @@ static int32_t extreme(struct jrun *r, struct jv in, const struct jargs *a, bool
     return rc;
 }
 
-FILTER(f_min) { return extreme(r, in, a, false, ret); }
-FILTER(f_max) { return extreme(r, in, a, true, ret); }
+FILTER(f_min)
+{
+    return extreme(r, in, a, false, ret);
+}
+FILTER(f_max)
+{
+    return extreme(r, in, a, true, ret);
+}
 
 /* ---- grouping ---- */
 
@@ -220,7 +227,7 @@ static int32_t push_group(struct jrun *r, struct jv groups, struct jv key, struc
 
 FILTER(f_groupby)
 {
-    struct jv v[3] = { { 0 }, tn_j_none(), tn_j_bool(false) }, items, keys, members = { 0 }, shown;
+    struct jv v[3] = {{0}, tn_j_none(), tn_j_bool(false)}, items, keys, members = {0}, shown;
     bool exact = false, same = false;
     int32_t rc = tn_j_params(r, "groupby", a, "attribute default case_sensitive", 1, v);
     const struct jv *dflt = v[1].type == JV_NONE ? NULL : &v[1];
@@ -255,13 +262,13 @@ struct jlazy {
     struct jv a, b; /* the filter's own arguments */
 };
 
-static int32_t lazy(struct jrun *r, struct jv in, struct jv a, struct jv b, int32_t (*fill)(struct jrun *, struct jgen *),
-                    struct jv *ret)
+static int32_t lazy(struct jrun *r, struct jv in, struct jv a, struct jv b,
+                    int32_t (*fill)(struct jrun *, struct jgen *), struct jv *ret)
 {
     struct jlazy *z = tn_j_alloc(r, 1, sizeof *z);
     if (z == NULL)
         return r->rc;
-    *z = (struct jlazy){ .in = in, .a = a, .b = b };
+    *z = (struct jlazy){.in = in, .a = a, .b = b};
     return tn_j_gen_new(r, "generator", fill, z, ret);
 }
 
@@ -325,13 +332,15 @@ static int32_t push_filled(struct jrun *r, struct jgen *g, struct jv chunk, size
 static int32_t fill_batch(struct jrun *r, struct jgen *g)
 {
     const struct jlazy *z = g->ctx;
-    struct jv items, chunk = { 0 };
+    struct jv items, chunk;
     int32_t rc = tn_j_to_list(r, z->in, &items);
+    if (rc == 0)
+        rc = tn_j_list_new(r, JV_LIST, &chunk);
     for (size_t i = 0; rc == 0 && i < items.list->n; i++) {
-        bool full = i > 0 && (int64_t)chunk.list->n == z->a.i;
+        bool full = (int64_t)chunk.list->n == z->a.i; /* a count of 0 makes one empty chunk, as in Jinja */
         if (full)
             rc = tn_j_list_push(r, &g->list, chunk);
-        if (rc == 0 && (i == 0 || full))
+        if (rc == 0 && full)
             rc = tn_j_list_new(r, JV_LIST, &chunk);
         if (rc == 0)
             rc = tn_j_list_push(r, chunk.list, items.list->items[i]);
@@ -363,7 +372,7 @@ static int32_t fill_slice(struct jrun *r, struct jgen *g)
 static int32_t chunked(struct jrun *r, const char *who, struct jv in, const struct jargs *a,
                        int32_t (*fill)(struct jrun *, struct jgen *), struct jv *ret)
 {
-    struct jv v[2] = { { 0 }, tn_j_none() };
+    struct jv v[2] = {{0}, tn_j_none()};
     int64_t n = 0;
     int32_t rc = tn_j_params(r, who, a, "count fill_with", 1, v);
     if (rc == 0)
@@ -371,8 +380,14 @@ static int32_t chunked(struct jrun *r, const char *who, struct jv in, const stru
     return rc ? rc : lazy(r, in, tn_j_int(n), v[1], fill, ret);
 }
 
-FILTER(f_batch) { return chunked(r, "batch", in, a, fill_batch, ret); }
-FILTER(f_slice) { return chunked(r, "slice", in, a, fill_slice, ret); }
+FILTER(f_batch)
+{
+    return chunked(r, "batch", in, a, fill_batch, ret);
+}
+FILTER(f_slice)
+{
+    return chunked(r, "slice", in, a, fill_slice, ret);
+}
 
 static int32_t fill_reverse(struct jrun *r, struct jgen *g)
 {
@@ -457,7 +472,7 @@ FILTER(f_last)
 
 FILTER(f_join)
 {
-    struct jv v[2] = { { 0 }, tn_j_none() }, item;
+    struct jv v[2] = {{0}, tn_j_none()}, item;
     struct jiter it;
     struct tn_buf b;
     bool more = true;
@@ -487,7 +502,7 @@ FILTER(f_join)
 
 FILTER(f_sum)
 {
-    struct jv v[2] = { tn_j_none(), tn_j_int(0) }, item;
+    struct jv v[2] = {tn_j_none(), tn_j_int(0)}, item;
     struct jiter it;
     bool more = true;
     int32_t rc = tn_j_params(r, "sum", a, "attribute start", 0, v);
@@ -509,7 +524,7 @@ FILTER(f_sum)
 
 FILTER(f_default)
 {
-    struct jv v[2] = { { 0 }, tn_j_bool(false) };
+    struct jv v[2] = {{0}, tn_j_bool(false)};
     bool boolean = false, truth = true;
     int32_t rc = tn_j_cstr(r, "", &v[0]);
     if (rc == 0)
@@ -537,25 +552,10 @@ FILTER(f_attr)
 }
 
 const struct jfilter tn_j_seq_filters[] = {
-    { "attr", f_attr },
-    { "batch", f_batch },
-    { "count", f_length },
-    { "d", f_default },
-    { "default", f_default },
-    { "dictsort", f_dictsort },
-    { "first", f_first },
-    { "groupby", f_groupby },
-    { "items", f_items },
-    { "join", f_join },
-    { "last", f_last },
-    { "length", f_length },
-    { "list", f_list },
-    { "max", f_max },
-    { "min", f_min },
-    { "reverse", f_reverse },
-    { "slice", f_slice },
-    { "sort", f_sort },
-    { "sum", f_sum },
-    { "unique", f_unique },
-    { NULL, NULL },
+    {"attr", f_attr},       {"batch", f_batch},       {"count", f_length}, {"d", f_default},
+    {"default", f_default}, {"dictsort", f_dictsort}, {"first", f_first},  {"groupby", f_groupby},
+    {"items", f_items},     {"join", f_join},         {"last", f_last},    {"length", f_length},
+    {"list", f_list},       {"max", f_max},           {"min", f_min},      {"reverse", f_reverse},
+    {"slice", f_slice},     {"sort", f_sort},         {"sum", f_sum},      {"unique", f_unique},
+    {NULL, NULL},
 };

@@ -17,10 +17,22 @@ static int32_t by_method(struct jrun *r, const char *name, struct jv in, const s
     return rc ? rc : tn_j_method_find(in, name, strlen(name))->call(r, in, a, ret);
 }
 
-FILTER(f_upper) { return by_method(r, "upper", in, a, ret); }
-FILTER(f_lower) { return by_method(r, "lower", in, a, ret); }
-FILTER(f_capitalize) { return by_method(r, "capitalize", in, a, ret); }
-FILTER(f_trim) { return by_method(r, "strip", in, a, ret); }
+FILTER(f_upper)
+{
+    return by_method(r, "upper", in, a, ret);
+}
+FILTER(f_lower)
+{
+    return by_method(r, "lower", in, a, ret);
+}
+FILTER(f_capitalize)
+{
+    return by_method(r, "capitalize", in, a, ret);
+}
+FILTER(f_trim)
+{
+    return by_method(r, "strip", in, a, ret);
+}
 
 FILTER(f_center)
 {
@@ -42,7 +54,7 @@ FILTER(f_string)
 
 FILTER(f_replace)
 {
-    struct jv v[3] = { { 0 }, { 0 }, tn_j_none() };
+    struct jv v[3] = {{0}, {0}, tn_j_none()};
     int64_t count = -1;
     int32_t rc = tn_j_params(r, "replace", a, "old new count", 2, v);
     if (rc == 0 && v[2].type != JV_NONE)
@@ -90,12 +102,24 @@ int32_t tn_j_escape(struct jrun *r, struct jv v, struct jv *ret)
     tn_j_buf(r, &b);
     for (size_t i = 0; rc == 0 && i < v.s->len; i++) {
         switch (v.s->p[i]) {
-        case '&': rc = tn_buf_str(&b, "&amp;"); break;
-        case '<': rc = tn_buf_str(&b, "&lt;"); break;
-        case '>': rc = tn_buf_str(&b, "&gt;"); break;
-        case '"': rc = tn_buf_str(&b, "&#34;"); break;
-        case '\'': rc = tn_buf_str(&b, "&#39;"); break;
-        default: rc = tn_buf_char(&b, v.s->p[i]); break;
+        case '&':
+            rc = tn_buf_str(&b, "&amp;");
+            break;
+        case '<':
+            rc = tn_buf_str(&b, "&lt;");
+            break;
+        case '>':
+            rc = tn_buf_str(&b, "&gt;");
+            break;
+        case '"':
+            rc = tn_buf_str(&b, "&#34;");
+            break;
+        case '\'':
+            rc = tn_buf_str(&b, "&#39;");
+            break;
+        default:
+            rc = tn_buf_char(&b, v.s->p[i]);
+            break;
         }
     }
     rc = tn_j_str_take(r, rc, &b, ret);
@@ -144,8 +168,8 @@ static int32_t drop_between(struct jrun *r, struct jv s, const char *open, const
 /* The entities that escape makes, and &quot;. */
 static int32_t unescape(struct jrun *r, struct jv s, struct jv *ret)
 {
-    static const char *const names[][2] = { { "&lt;", "<" }, { "&gt;", ">" }, { "&quot;", "\"" }, { "&#34;", "\"" },
-                                            { "&#39;", "'" }, { "&amp;", "&" } };
+    static const char *const names[][2] = {{"&lt;", "<"},   {"&gt;", ">"},  {"&quot;", "\""},
+                                           {"&#34;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}};
     int32_t rc = 0;
     *ret = s;
     for (size_t i = 0; rc == 0 && i < sizeof names / sizeof *names; i++) {
@@ -161,7 +185,7 @@ static int32_t unescape(struct jrun *r, struct jv s, struct jv *ret)
 
 FILTER(f_striptags)
 {
-    struct jargs none = { 0 };
+    struct jargs none = {0};
     struct jv words, space;
     int32_t rc = f_string(r, in, a, &in);
     in.flag = 0;
@@ -173,7 +197,7 @@ FILTER(f_striptags)
         rc = by_method(r, "split", in, &none, &words);
     if (rc == 0)
         rc = tn_j_cstr(r, " ", &space);
-    struct jargs list = { .pos = &words, .npos = 1 };
+    struct jargs list = {.pos = &words, .npos = 1};
     if (rc == 0)
         rc = by_method(r, "join", space, &list, &in);
     return rc ? rc : unescape(r, in, ret);
@@ -218,10 +242,11 @@ FILTER(f_urlencode)
 {
     struct tn_buf b;
     struct jv list = in;
-    bool scalar = in.type == JV_STR || in.type == JV_NONE || in.type == JV_BOOL || in.type == JV_INT || in.type == JV_FLOAT;
+    bool scalar =
+        in.type == JV_STR || in.type == JV_NONE || in.type == JV_BOOL || in.type == JV_INT || in.type == JV_FLOAT;
     int32_t rc = tn_j_params(r, "urlencode", a, "", 0, NULL);
     if (in.type == JV_DICT)
-        in = (struct jv){ .type = JV_VIEW, .flag = JVIEW_ITEMS, .dict = in.dict };
+        in = (struct jv){.type = JV_VIEW, .flag = JVIEW_ITEMS, .dict = in.dict};
     if (rc == 0 && !scalar)
         rc = tn_j_to_list(r, in, &list);
     if (rc != 0)
@@ -288,7 +313,7 @@ static int32_t put_indented(struct tn_buf *b, const struct jlist *lines, const s
 
 FILTER(f_indent)
 {
-    struct jv v[3] = { tn_j_int(4), tn_j_bool(false), tn_j_bool(false) }, space, lines;
+    struct jv v[3] = {tn_j_int(4), tn_j_bool(false), tn_j_bool(false)}, space, lines;
     struct tn_buf b;
     int64_t n;
     bool first = false, blank = false;
@@ -325,7 +350,7 @@ static size_t before_last_space(const char *p, size_t len)
 
 FILTER(f_truncate)
 {
-    struct jv v[4] = { tn_j_int(255), tn_j_bool(false), { 0 }, tn_j_none() }, cut;
+    struct jv v[4] = {tn_j_int(255), tn_j_bool(false), {0}, tn_j_none()}, cut;
     int64_t length = 0, leeway = 5;
     bool kill = false;
     int32_t rc = tn_j_cstr(r, "...", &v[2]);
@@ -371,13 +396,13 @@ FILTER(f_wordcount)
 
 FILTER(f_format)
 {
-    struct jlist pos = { .items = a->pos, .n = a->npos };
-    struct jdict kw = { .items = a->kw, .n = a->nkw };
-    struct jv arg = { .type = JV_TUPLE, .list = &pos };
+    struct jlist pos = {.items = a->pos, .n = a->npos};
+    struct jdict kw = {.items = a->kw, .n = a->nkw};
+    struct jv arg = {.type = JV_TUPLE, .list = &pos};
     if (a->npos > 0 && a->nkw > 0)
         return tn_j_fail(r, "format can't handle positional and keyword arguments at the same time");
     if (a->nkw > 0)
-        arg = (struct jv){ .type = JV_DICT, .dict = &kw };
+        arg = (struct jv){.type = JV_DICT, .dict = &kw};
     int32_t rc = tn_j_to_str(r, in, &in);
     return rc ? rc : tn_j_percent(r, in, arg, ret);
 }
@@ -415,8 +440,8 @@ static int32_t json_indent(struct jrun *r, struct jv given, struct jjson_style *
 /* transformers' tojson: json.dumps with its arguments, not Jinja's HTML one. */
 FILTER(f_tojson)
 {
-    struct jv v[4] = { tn_j_bool(false), tn_j_none(), tn_j_none(), tn_j_bool(false) };
-    struct jjson_style st = { 0 };
+    struct jv v[4] = {tn_j_bool(false), tn_j_none(), tn_j_none(), tn_j_bool(false)};
+    struct jjson_style st = {0};
     struct tn_buf b;
     int32_t rc = tn_j_params(r, "tojson", a, "ensure_ascii indent separators sort_keys", 0, v);
     if (rc == 0)
@@ -434,32 +459,32 @@ FILTER(f_tojson)
 }
 
 const struct jfilter tn_j_text_filters[] = {
-    { "capitalize", f_capitalize },
-    { "center", f_center },
-    { "e", f_escape },
-    { "escape", f_escape },
-    { "forceescape", f_forceescape },
-    { "format", f_format },
-    { "indent", f_indent },
-    { "lower", f_lower },
-    { "replace", f_replace },
-    { "safe", f_safe },
-    { "string", f_string },
-    { "striptags", f_striptags },
-    { "title", f_title },
-    { "tojson", f_tojson },
-    { "trim", f_trim },
-    { "truncate", f_truncate },
-    { "upper", f_upper },
-    { "urlencode", f_urlencode },
-    { "wordcount", f_wordcount },
-    { "xmlattr", f_xmlattr },
-    { NULL, NULL },
+    {"capitalize", f_capitalize},
+    {"center", f_center},
+    {"e", f_escape},
+    {"escape", f_escape},
+    {"forceescape", f_forceescape},
+    {"format", f_format},
+    {"indent", f_indent},
+    {"lower", f_lower},
+    {"replace", f_replace},
+    {"safe", f_safe},
+    {"string", f_string},
+    {"striptags", f_striptags},
+    {"title", f_title},
+    {"tojson", f_tojson},
+    {"trim", f_trim},
+    {"truncate", f_truncate},
+    {"upper", f_upper},
+    {"urlencode", f_urlencode},
+    {"wordcount", f_wordcount},
+    {"xmlattr", f_xmlattr},
+    {NULL, NULL},
 };
 
 const struct jfilter *tn_j_filter_find(const char *name, size_t len)
 {
-    const struct jfilter *const tables[] = { tn_j_text_filters, tn_j_seq_filters, tn_j_select_filters, tn_j_num_filters };
+    const struct jfilter *const tables[] = {tn_j_text_filters, tn_j_seq_filters, tn_j_select_filters, tn_j_num_filters};
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (const struct jfilter *f = tables[t]; f->name != NULL; f++)
             if (strlen(f->name) == len && memcmp(f->name, name, len) == 0)

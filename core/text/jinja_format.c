@@ -14,13 +14,13 @@
 #define FIELD_MAX 100000
 
 struct jspec {
-    char fill[5];   /* one character, UTF-8 */
-    char align;     /* < > ^ = or 0 for the type's own */
-    char sign;      /* + - or space */
+    char fill[5]; /* one character, UTF-8 */
+    char align;   /* < > ^ = or 0 for the type's own */
+    char sign;    /* + - or space */
     bool alt, zero;
-    char group;     /* , _ or 0 */
+    char group;      /* , _ or 0 */
     int width, prec; /* prec -1: not given */
-    char type;      /* 0: not given */
+    char type;       /* 0: not given */
 };
 
 /* ---- layout ---- */
@@ -34,7 +34,8 @@ static int32_t fill_with(struct tn_buf *b, const char *fill, int64_t n)
 }
 
 /* Appends sign-or-prefix and body, padded to the width. */
-static int32_t put_padded(struct tn_buf *b, const struct jspec *s, char dflt, const char *prefix, const char *body, size_t len)
+static int32_t put_padded(struct tn_buf *b, const struct jspec *s, char dflt, const char *prefix, const char *body,
+                          size_t len)
 {
     char align = s->align ? s->align : dflt;
     int64_t pad = s->width - (int64_t)(strlen(prefix) + tn_jstr_count(body, len));
@@ -121,7 +122,7 @@ static int32_t put_int(struct tn_buf *b, const struct jspec *s, int64_t v)
     char type = s->type ? s->type : 'd';
     unsigned base = type == 'x' || type == 'X' ? 16 : type == 'o' ? 8 : type == 'b' ? 2 : 10;
     const char *d = digits_of(v < 0 ? 0 - (uint64_t)v : (uint64_t)v, base, type == 'X', out);
-    char mark[3] = { '0', type, '\0' };
+    char mark[3] = {'0', type, '\0'};
     strcpy(prefix, sign_of(v < 0, s->sign));
     if (s->alt && base != 10)
         strcat(prefix, mark);
@@ -147,7 +148,7 @@ static int32_t float_text(struct tn_buf *t, const struct jspec *s, double v)
         return tn_j_put_float(t, v);
     fmt[3] = type == '%' || type == 'F' ? 'f' : type == 'n' ? 'g' : type;
     if (s->alt)
-        strcpy(fmt, (char[]){ '%', '#', '.', '*', fmt[3], '\0' });
+        strcpy(fmt, (char[]){'%', '#', '.', '*', fmt[3], '\0'});
     int32_t rc = tn_j_put_double(t, fmt, prec, type == '%' ? v * 100 : v);
     if (rc == 0 && s->type == 0 && t->data != NULL && strpbrk(t->data, ".e") == NULL)
         rc = tn_buf_str(t, ".0");
@@ -182,8 +183,8 @@ static int32_t put_char(struct jrun *r, struct tn_buf *b, const struct jspec *s,
 struct jpercent {
     struct jrun *r;
     const char *p, *end;
-    struct jv args;  /* a tuple, a mapping, or a single value */
-    size_t next;     /* arguments taken */
+    struct jv args; /* a tuple, a mapping, or a single value */
+    size_t next;    /* arguments taken */
 };
 
 static int32_t next_arg(struct jpercent *f, struct jv *ret)
@@ -282,8 +283,9 @@ static int32_t percent_int(struct jpercent *f, struct tn_buf *b, struct jspec *s
     else if (v.type == JV_BIG && truncates)
         return put_text(b, s, '>', v.s);
     else if (!tn_j_is_int(v, &i))
-        return v.type == JV_UNDEF ? tn_j_undef_fail(f->r, v)
-                                  : tn_j_fail(f->r, "%%%c format: a number is required, not %s", s->type, tn_j_type_name(v));
+        return v.type == JV_UNDEF
+                   ? tn_j_undef_fail(f->r, v)
+                   : tn_j_fail(f->r, "%%%c format: a number is required, not %s", s->type, tn_j_type_name(v));
     return put_int(b, s, i);
 }
 
@@ -291,7 +293,8 @@ static int32_t percent_float(struct jpercent *f, struct tn_buf *b, struct jspec 
 {
     double d = 0;
     if (!tn_j_is_num(v, &d))
-        return v.type == JV_UNDEF ? tn_j_undef_fail(f->r, v) : tn_j_fail(f->r, "must be real number, not %s", tn_j_type_name(v));
+        return v.type == JV_UNDEF ? tn_j_undef_fail(f->r, v)
+                                  : tn_j_fail(f->r, "must be real number, not %s", tn_j_type_name(v));
     return put_float(b, s, d);
 }
 
@@ -315,21 +318,24 @@ static int32_t percent_value(struct jpercent *f, struct tn_buf *b, struct jspec 
     case 'u':
     case 'x':
     case 'X':
-    case 'o': return percent_int(f, b, s, v);
+    case 'o':
+        return percent_int(f, b, s, v);
     case 'e':
     case 'E':
     case 'f':
     case 'F':
     case 'g':
-    case 'G': return percent_float(f, b, s, v);
-    default: return tn_j_fail(f->r, "unsupported format character '%c'", s->type);
+    case 'G':
+        return percent_float(f, b, s, v);
+    default:
+        return tn_j_fail(f->r, "unsupported format character '%c'", s->type);
     }
 }
 
 /* One field behind its '%'. */
 static int32_t percent_field(struct jpercent *f, struct tn_buf *b)
 {
-    struct jspec s = { .fill = " ", .prec = -1 };
+    struct jspec s = {.fill = " ", .prec = -1};
     struct jv v = tn_j_none();
     bool named;
     int32_t rc = named_arg(f, &v, &named);
@@ -349,7 +355,7 @@ static int32_t percent_field(struct jpercent *f, struct tn_buf *b)
 
 int32_t tn_j_percent(struct jrun *r, struct jv fmt, struct jv arg, struct jv *ret)
 {
-    struct jpercent f = { .r = r, .p = fmt.s->p, .end = fmt.s->p + fmt.s->len, .args = arg };
+    struct jpercent f = {.r = r, .p = fmt.s->p, .end = fmt.s->p + fmt.s->len, .args = arg};
     struct tn_buf b;
     int32_t rc = 0;
     tn_j_buf(r, &b);
@@ -360,7 +366,8 @@ int32_t tn_j_percent(struct jrun *r, struct jv fmt, struct jv arg, struct jv *re
         if (rc == 0 && next != NULL)
             rc = percent_field(&f, &b);
     }
-    bool leftover = arg.type == JV_TUPLE ? f.next < arg.list->n : arg.type != JV_DICT && arg.type != JV_LIST && f.next == 0;
+    bool leftover =
+        arg.type == JV_TUPLE ? f.next < arg.list->n : arg.type != JV_DICT && arg.type != JV_LIST && f.next == 0;
     if (rc == 0 && leftover)
         rc = tn_j_fail(r, "not all arguments converted during string formatting");
     return tn_j_str_take(r, rc, &b, ret);
@@ -371,7 +378,7 @@ int32_t tn_j_percent(struct jrun *r, struct jv fmt, struct jv arg, struct jv *re
 struct jformat {
     struct jrun *r;
     const struct jargs *a;
-    size_t next;           /* the next automatic argument */
+    size_t next; /* the next automatic argument */
     bool automatic, manual;
 };
 
@@ -380,7 +387,7 @@ static int32_t read_spec(struct jrun *r, const char *p, size_t len, struct jspec
 {
     const char *end = p + len;
     size_t first = len > 0 ? tn_jstr_next(p, len) : 0;
-    *s = (struct jspec){ .fill = " ", .prec = -1 };
+    *s = (struct jspec){.fill = " ", .prec = -1};
     if (len > first && strchr("<>^=", p[first]) != NULL && p[first] != '\0') {
         memcpy(s->fill, p, first);
         s->fill[first] = '\0';
@@ -518,8 +525,9 @@ static int32_t format_field(struct jformat *f, struct tn_buf *b, const char *p, 
     struct tn_buf spec;
     struct jv v;
     while (colon < end && *colon != ':' && *colon != '!')
-        colon = *colon == '[' ? (memchr(colon, ']', (size_t)(end - colon)) ? memchr(colon, ']', (size_t)(end - colon)) : end)
-                              : colon + 1;
+        colon = *colon == '['
+                    ? (memchr(colon, ']', (size_t)(end - colon)) ? memchr(colon, ']', (size_t)(end - colon)) : end)
+                    : colon + 1;
     bang = colon < end && *colon == '!' ? colon : NULL;
     int32_t rc = field_value(f, p, colon, &v);
     if (rc == 0 && bang != NULL) {
@@ -563,7 +571,8 @@ static int32_t format_into(struct jformat *f, struct tn_buf *b, const char *p, s
             rc = tn_j_fail(f->r, "Single '}' encountered in format string");
         } else if (p[i] == '{') {
             size_t n = field_len(p + i + 1, len - i - 1);
-            rc = n == SIZE_MAX ? tn_j_fail(f->r, "expected '}' before end of string") : format_field(f, b, p + i + 1, n, depth);
+            rc = n == SIZE_MAX ? tn_j_fail(f->r, "expected '}' before end of string")
+                               : format_field(f, b, p + i + 1, n, depth);
             i += n + 1;
         } else {
             rc = tn_buf_char(b, p[i]);
@@ -574,7 +583,7 @@ static int32_t format_into(struct jformat *f, struct tn_buf *b, const char *p, s
 
 int32_t tn_j_str_format(struct jrun *r, struct jv fmt, const struct jargs *a, struct jv *ret)
 {
-    struct jformat f = { .r = r, .a = a };
+    struct jformat f = {.r = r, .a = a};
     struct tn_buf b;
     tn_j_buf(r, &b);
     return tn_j_str_take(r, format_into(&f, &b, fmt.s->p, fmt.s->len, 0), &b, ret);

@@ -14,9 +14,10 @@
 
 static int32_t g_range(struct jrun *r, const struct jargs *a, struct jv *ret)
 {
-    struct jv v[3] = { { 0 } };
-    int64_t n[3] = { 0, 0, 1 };
-    int32_t rc = a->nkw > 0 ? tn_j_fail(r, "range() takes no keyword arguments") : tn_j_params(r, "range()", a, "a b c", 1, v);
+    struct jv v[3] = {{0}};
+    int64_t n[3] = {0, 0, 1};
+    int32_t rc =
+        a->nkw > 0 ? tn_j_fail(r, "range() takes no keyword arguments") : tn_j_params(r, "range()", a, "a b c", 1, v);
     for (size_t i = 0; rc == 0 && i < a->npos; i++)
         rc = tn_j_want_int(r, "range()", v[i], &n[i]);
     if (rc != 0)
@@ -26,10 +27,10 @@ static int32_t g_range(struct jrun *r, const struct jargs *a, struct jv *ret)
     struct jrange *x = tn_j_alloc(r, 1, sizeof *x);
     if (x == NULL)
         return r->rc;
-    *x = a->npos == 1 ? (struct jrange){ 0, n[0], 1 } : (struct jrange){ n[0], n[1], n[2] };
+    *x = a->npos == 1 ? (struct jrange){0, n[0], 1} : (struct jrange){n[0], n[1], n[2]};
     if (tn_j_range_len(x) > RANGE_MAX)
         return tn_j_fail(r, "range too big: the sandbox blocks ranges larger than %d", RANGE_MAX);
-    *ret = (struct jv){ .type = JV_RANGE, .range = x };
+    *ret = (struct jv){.type = JV_RANGE, .range = x};
     return 0;
 }
 
@@ -84,7 +85,7 @@ static int32_t g_cycler(struct jrun *r, const struct jargs *a, struct jv *ret)
     for (size_t i = 0; rc == 0 && i < a->npos; i++)
         rc = tn_j_list_push(r, items.list, a->pos[i]);
     c->items = items.list;
-    *ret = (struct jv){ .type = JV_CYCLER, .cycler = c };
+    *ret = (struct jv){.type = JV_CYCLER, .cycler = c};
     return rc;
 }
 
@@ -96,7 +97,7 @@ static int32_t g_joiner(struct jrun *r, const struct jargs *a, struct jv *ret)
     int32_t rc = tn_j_cstr(r, ", ", &j->sep);
     if (rc == 0)
         rc = tn_j_params(r, "joiner()", a, "sep", 0, &j->sep);
-    *ret = (struct jv){ .type = JV_JOINER, .joiner = j };
+    *ret = (struct jv){.type = JV_JOINER, .joiner = j};
     return rc;
 }
 
@@ -107,7 +108,9 @@ static int32_t g_raise_exception(struct jrun *r, const struct jargs *a, struct j
     if (rc == 0)
         rc = tn_j_to_str(r, message, &message);
     *ret = tn_j_none();
-    return rc ? rc : tn_j_fail(r, "the template refuses: %.*s", (int)(message.s->len < 300 ? message.s->len : 300), message.s->p);
+    return rc ? rc
+              : tn_j_fail(r, "the template refuses: %.*s", (int)(message.s->len < 300 ? message.s->len : 300),
+                          message.s->p);
 }
 
 /* What C's strftime does differently from Python's on a time without zone:
@@ -162,7 +165,7 @@ static int32_t format_time(struct jrun *r, struct jv fmt, const struct tm *tm, s
 static int32_t g_strftime_now(struct jrun *r, const struct jargs *a, struct jv *ret)
 {
     struct jv fmt;
-    struct timespec now = { .tv_sec = (time_t)r->lim.now };
+    struct timespec now = {.tv_sec = (time_t)r->lim.now};
     struct tm tm;
     int32_t rc = tn_j_params(r, "strftime_now()", a, "format", 1, &fmt);
     if (rc == 0)
@@ -177,13 +180,13 @@ static int32_t g_strftime_now(struct jrun *r, const struct jargs *a, struct jv *
 }
 
 static const struct jbuiltin globals[] = {
-    { "range", g_range },
-    { "dict", g_dict },
-    { "namespace", g_namespace },
-    { "cycler", g_cycler },
-    { "joiner", g_joiner },
-    { "raise_exception", g_raise_exception },
-    { "strftime_now", g_strftime_now },
+    {"range", g_range},
+    {"dict", g_dict},
+    {"namespace", g_namespace},
+    {"cycler", g_cycler},
+    {"joiner", g_joiner},
+    {"raise_exception", g_raise_exception},
+    {"strftime_now", g_strftime_now},
 };
 
 const struct jbuiltin *tn_j_builtin_find(const char *name, size_t len)

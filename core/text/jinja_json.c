@@ -50,7 +50,10 @@ static bool read_hex4(struct jreader *in, int32_t *ret)
         return false;
     for (int i = 0; i < 4; i++) {
         char c = *in->at++;
-        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int d = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
         if (d < 0)
             return false;
         v = v * 16 + d;
@@ -253,7 +256,7 @@ static int32_t read_value(struct jreader *in, struct jv *ret)
 
 int32_t tn_j_json_read(struct jrun *r, const char *p, size_t len, struct jv *ret)
 {
-    struct jreader in = { .r = r, .p = p, .at = p, .end = p + len };
+    struct jreader in = {.r = r, .p = p, .at = p, .end = p + len};
     size_t where;
     if (!tn_jstr_valid(p, len, &where)) {
         in.at += where;
@@ -310,12 +313,17 @@ static int32_t put_json_float(struct tn_buf *b, double f)
 static int32_t put_scalar(struct jrun *r, struct tn_buf *b, struct jv v)
 {
     switch (v.type) {
-    case JV_NONE: return tn_buf_str(b, "null");
-    case JV_BOOL: return tn_buf_str(b, v.b ? "true" : "false");
-    case JV_FLOAT: return put_json_float(b, v.f);
+    case JV_NONE:
+        return tn_buf_str(b, "null");
+    case JV_BOOL:
+        return tn_buf_str(b, v.b ? "true" : "false");
+    case JV_FLOAT:
+        return put_json_float(b, v.f);
     case JV_INT:
-    case JV_BIG: return tn_j_put_repr(r, b, v);
-    default: return tn_j_fail(r, "Object of type %s is not JSON serializable", tn_j_type_name(v));
+    case JV_BIG:
+        return tn_j_put_repr(r, b, v);
+    default:
+        return tn_j_fail(r, "Object of type %s is not JSON serializable", tn_j_type_name(v));
     }
 }
 
@@ -364,17 +372,17 @@ static int32_t put_member(struct jrun *r, struct tn_buf *b, const struct jpair *
 /* The members as a list of pairs, sorted by key. */
 static int32_t sorted_members(struct jrun *r, const struct jdict *d, struct jpair **ret)
 {
-    struct jv keys, items = { .type = JV_VIEW, .flag = JVIEW_ITEMS, .dict = (struct jdict *)d };
+    struct jv keys, items = {.type = JV_VIEW, .flag = JVIEW_ITEMS, .dict = (struct jdict *)d};
     int32_t rc = tn_j_to_list(r, items, &items);
     if (rc == 0)
-        rc = tn_j_to_list(r, (struct jv){ .type = JV_DICT, .dict = (struct jdict *)d }, &keys);
+        rc = tn_j_to_list(r, (struct jv){.type = JV_DICT, .dict = (struct jdict *)d}, &keys);
     if (rc == 0)
         rc = tn_j_sort(r, items.list, keys.list, false);
     if (rc != 0)
         return rc;
     *ret = tn_j_alloc(r, d->n, sizeof **ret);
     for (size_t i = 0; *ret != NULL && i < d->n; i++)
-        (*ret)[i] = (struct jpair){ items.list->items[i].list->items[0], items.list->items[i].list->items[1] };
+        (*ret)[i] = (struct jpair){items.list->items[i].list->items[0], items.list->items[i].list->items[1]};
     return r->rc;
 }
 

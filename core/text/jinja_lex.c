@@ -11,8 +11,8 @@ struct jlexer {
     struct jparse *p;
     size_t at;
     int line;
-    bool line_start;  /* the last tag ended with a newline, or none came yet */
-    char stack[256];  /* closing brackets awaited inside this tag */
+    bool line_start; /* the last tag ended with a newline, or none came yet */
+    char stack[256]; /* closing brackets awaited inside this tag */
     size_t nstack;
 };
 
@@ -29,7 +29,7 @@ static int32_t push_tok(struct jlexer *x, enum jtok_type type, const char *s, si
         p->toks = toks;
         p->captoks = cap;
     }
-    p->toks[p->ntoks] = (struct jtok){ .type = type, .line = x->line, .p = s, .len = len };
+    p->toks[p->ntoks] = (struct jtok){.type = type, .line = x->line, .p = s, .len = len};
     if (ret != NULL)
         *ret = &p->toks[p->ntoks];
     p->ntoks++;
@@ -124,6 +124,10 @@ static int32_t lex_comment(struct jlexer *x, size_t begin)
 {
     int line = x->line;
     size_t at = begin + 2 + (sign_at(x, begin + 2) != '\0');
+    if (at == x->p->len) { /* Jinja lets a comment begin as the last thing */
+        leave_tag(x, at);
+        return 0;
+    }
     for (; at < x->p->len; at++) {
         size_t end = block_close(x, at, "#}", true);
         if (end != 0) {
@@ -149,6 +153,8 @@ static int32_t lex_raw(struct jlexer *x, size_t body)
 {
     int line = x->line;
     leave_tag(x, body);
+    if (body == x->p->len) /* as with comments */
+        return 0;
     for (size_t at = body; at + 1 < x->p->len; at++) {
         size_t end = looking_at(x, at, "{%") ? named_tag(x, at, "endraw", true) : 0;
         if (end != 0) {
@@ -236,9 +242,9 @@ static int32_t lex_string(struct jlexer *x)
 static size_t span_digits(const struct jlexer *x, size_t at)
 {
     size_t i = at;
-    while (i < x->p->len && ((x->p->src[i] >= '0' && x->p->src[i] <= '9') ||
-                             (x->p->src[i] == '_' && i > at && i + 1 < x->p->len && x->p->src[i + 1] >= '0' &&
-                              x->p->src[i + 1] <= '9')))
+    while (i < x->p->len &&
+           ((x->p->src[i] >= '0' && x->p->src[i] <= '9') ||
+            (x->p->src[i] == '_' && i > at && i + 1 < x->p->len && x->p->src[i + 1] >= '0' && x->p->src[i + 1] <= '9')))
         i++;
     return i;
 }
@@ -365,7 +371,7 @@ static int32_t lex_op(struct jlexer *x)
     static const struct {
         const char *text;
         int op;
-    } two[] = { { "==", JOP_EQ }, { "!=", JOP_NE }, { "<=", JOP_LE }, { ">=", JOP_GE }, { "//", JOP_FLOORDIV }, { "**", JOP_POW } };
+    } two[] = {{"==", JOP_EQ}, {"!=", JOP_NE}, {"<=", JOP_LE}, {">=", JOP_GE}, {"//", JOP_FLOORDIV}, {"**", JOP_POW}};
     struct jtok *tok;
     char c = x->p->src[x->at];
     int op = 0;
@@ -456,7 +462,7 @@ static int32_t lex_from_text(struct jlexer *x)
 
 int32_t tn_j_lex(struct jparse *p)
 {
-    struct jlexer x = { .p = p, .line = 1, .line_start = true };
+    struct jlexer x = {.p = p, .line = 1, .line_start = true};
     int32_t rc = 0;
     while (rc == 0 && x.at < p->len)
         rc = lex_from_text(&x);

@@ -18,7 +18,7 @@ static int32_t passes(struct jrun *r, struct jloop *l, struct jv item, bool *ret
     *ret = true;
     if (l->node->c == NULL)
         return 0;
-    r->scope = tn_j_scope_new(r, l->outer);
+    r->scope = tn_j_scope_new(r, l->outer, NULL);
     int32_t rc = r->scope == NULL ? r->rc : tn_j_assign(r, l->node->a, item);
     if (rc == 0)
         rc = tn_j_eval(r, l->node->c, &v);
@@ -94,7 +94,7 @@ static int32_t length(struct jrun *r, struct jloop *l, int64_t *ret)
         *plain = *l->node;
         plain->c = NULL;
         l->node = plain;
-        l->it = (struct jiter){ .v = rest };
+        l->it = (struct jiter){.v = rest};
         l->ended = false;
         l->length = (int64_t)rest.list->n + l->index0 + 1 + l->has_after;
     }
@@ -107,8 +107,8 @@ static int32_t length(struct jrun *r, struct jloop *l, int64_t *ret)
 /* Declares the target and `loop`, and runs the body once. */
 static int32_t pass(struct jrun *r, struct jloop *l, enum jflow *flow)
 {
-    struct jv self = { .type = JV_LOOP, .loop = l };
-    r->scope = tn_j_scope_new(r, l->outer);
+    struct jv self = {.type = JV_LOOP, .loop = l};
+    r->scope = tn_j_scope_new(r, l->outer, l->node->unset);
     int32_t rc = r->scope == NULL ? r->rc : tn_j_set_var(r, r->tmpl->id_loop, self);
     if (rc == 0)
         rc = tn_j_assign(r, l->node->a, l->current);
@@ -117,7 +117,7 @@ static int32_t pass(struct jrun *r, struct jloop *l, enum jflow *flow)
 
 static int32_t run_else(struct jrun *r, struct jloop *l, enum jflow *flow)
 {
-    r->scope = tn_j_scope_new(r, l->outer);
+    r->scope = tn_j_scope_new(r, l->outer, l->node->unset_else);
     return r->scope == NULL ? r->rc : tn_j_exec_list(r, l->node->orelse, flow);
 }
 
@@ -131,7 +131,7 @@ static int32_t run_loop(struct jrun *r, const struct jnode *n, struct jscope *ou
     bool more = true, completed = false;
     if (l == NULL)
         return r->rc;
-    *l = (struct jloop){ .node = n, .outer = outer, .iterable = iterable, .index0 = -1, .length = -1, .depth0 = depth0 };
+    *l = (struct jloop){.node = n, .outer = outer, .iterable = iterable, .index0 = -1, .length = -1, .depth0 = depth0};
     *flow = JFLOW_NEXT;
     int32_t rc = tn_j_iter(r, iterable, &l->it);
     while (rc == 0 && *flow != JFLOW_BREAK) {
@@ -200,9 +200,9 @@ static int32_t bind(struct jrun *r, struct jloop *l, const struct jmethod *m, st
     struct jbound *b = tn_j_alloc(r, 1, sizeof *b);
     if (b == NULL)
         return r->rc;
-    b->self = (struct jv){ .type = JV_LOOP, .loop = l };
+    b->self = (struct jv){.type = JV_LOOP, .loop = l};
     b->method = m;
-    *ret = (struct jv){ .type = JV_METHOD, .bound = b };
+    *ret = (struct jv){.type = JV_METHOD, .bound = b};
     return 0;
 }
 
@@ -231,7 +231,7 @@ static bool is(const char *name, size_t len, const char *s)
 
 int32_t tn_j_loop_attr(struct jrun *r, struct jloop *l, const char *name, size_t len, struct jv *ret, bool *ret_found)
 {
-    static const struct jmethod methods[] = { { "cycle", cycle }, { "changed", changed } };
+    static const struct jmethod methods[] = {{"cycle", cycle}, {"changed", changed}};
     *ret_found = true;
     if (is(name, len, "index0") || is(name, len, "index"))
         *ret = tn_j_int(l->index0 + (len == 5));

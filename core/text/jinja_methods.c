@@ -34,7 +34,7 @@ METHOD(l_count)
 
 METHOD(l_index)
 {
-    struct jv v[3] = { { 0 }, tn_j_int(0), tn_j_int(INT64_MAX) };
+    struct jv v[3] = {{0}, tn_j_int(0), tn_j_int(INT64_MAX)};
     int64_t from = 0, to = 0, n = (int64_t)self.list->n;
     int32_t rc = tn_j_params(r, "index()", a, "value start stop", 1, v);
     if (rc == 0)
@@ -64,8 +64,9 @@ METHOD(l_copy)
 
 METHOD(d_get)
 {
-    struct jv v[2] = { { 0 }, tn_j_none() }, *hit;
-    int32_t rc = a->nkw > 0 ? tn_j_fail(r, "get() takes no keyword arguments") : tn_j_params(r, "get()", a, "key default", 1, v);
+    struct jv v[2] = {{0}, tn_j_none()}, *hit;
+    int32_t rc =
+        a->nkw > 0 ? tn_j_fail(r, "get() takes no keyword arguments") : tn_j_params(r, "get()", a, "key default", 1, v);
     if (rc == 0)
         rc = tn_j_dict_get(r, self.dict, v[0], &hit);
     if (rc == 0)
@@ -75,13 +76,22 @@ METHOD(d_get)
 
 static int32_t view(struct jrun *r, struct jv self, const struct jargs *a, enum jview what, struct jv *ret)
 {
-    *ret = (struct jv){ .type = JV_VIEW, .flag = (uint8_t)what, .dict = self.dict };
+    *ret = (struct jv){.type = JV_VIEW, .flag = (uint8_t)what, .dict = self.dict};
     return no_args(r, a);
 }
 
-METHOD(d_keys) { return view(r, self, a, JVIEW_KEYS, ret); }
-METHOD(d_values) { return view(r, self, a, JVIEW_VALUES, ret); }
-METHOD(d_items) { return view(r, self, a, JVIEW_ITEMS, ret); }
+METHOD(d_keys)
+{
+    return view(r, self, a, JVIEW_KEYS, ret);
+}
+METHOD(d_values)
+{
+    return view(r, self, a, JVIEW_VALUES, ret);
+}
+METHOD(d_items)
+{
+    return view(r, self, a, JVIEW_ITEMS, ret);
+}
 
 METHOD(d_copy)
 {
@@ -128,28 +138,39 @@ METHOD(c_reset)
 }
 
 static const struct jmethod list_methods[] = {
-    { "count", l_count }, { "index", l_index }, { "copy", l_copy }, { NULL, NULL },
+    {"count", l_count},
+    {"index", l_index},
+    {"copy", l_copy},
+    {NULL, NULL},
 };
-static const struct jmethod tuple_methods[] = { { "count", l_count }, { "index", l_index }, { NULL, NULL } };
+static const struct jmethod tuple_methods[] = {{"count", l_count}, {"index", l_index}, {NULL, NULL}};
 static const struct jmethod dict_methods[] = {
-    { "get", d_get }, { "keys", d_keys }, { "values", d_values }, { "items", d_items }, { "copy", d_copy }, { NULL, NULL },
+    {"get", d_get}, {"keys", d_keys}, {"values", d_values}, {"items", d_items}, {"copy", d_copy}, {NULL, NULL},
 };
-static const struct jmethod float_methods[] = { { "is_integer", f_is_integer }, { NULL, NULL } };
-static const struct jmethod int_methods[] = { { "bit_length", i_bit_length }, { NULL, NULL } };
-static const struct jmethod cycler_methods[] = { { "next", c_next }, { "reset", c_reset }, { NULL, NULL } };
+static const struct jmethod float_methods[] = {{"is_integer", f_is_integer}, {NULL, NULL}};
+static const struct jmethod int_methods[] = {{"bit_length", i_bit_length}, {NULL, NULL}};
+static const struct jmethod cycler_methods[] = {{"next", c_next}, {"reset", c_reset}, {NULL, NULL}};
 
 static const struct jmethod *table_of(struct jv obj)
 {
     switch (obj.type) {
-    case JV_STR: return tn_j_str_methods;
-    case JV_LIST: return list_methods;
-    case JV_TUPLE: return tuple_methods;
-    case JV_DICT: return dict_methods;
-    case JV_FLOAT: return float_methods;
+    case JV_STR:
+        return tn_j_str_methods;
+    case JV_LIST:
+        return list_methods;
+    case JV_TUPLE:
+        return tuple_methods;
+    case JV_DICT:
+        return dict_methods;
+    case JV_FLOAT:
+        return float_methods;
     case JV_BOOL:
-    case JV_INT: return int_methods;
-    case JV_CYCLER: return cycler_methods;
-    default: return NULL;
+    case JV_INT:
+        return int_methods;
+    case JV_CYCLER:
+        return cycler_methods;
+    default:
+        return NULL;
     }
 }
 

@@ -29,12 +29,30 @@ static int32_t recase(struct jrun *r, struct jv self, const struct jargs *a, cas
     return rc;
 }
 
-METHOD(s_upper) { return recase(r, self, a, tn_jstr_upper, ret); }
-METHOD(s_lower) { return recase(r, self, a, tn_jstr_lower, ret); }
-METHOD(s_title) { return recase(r, self, a, tn_jstr_title, ret); }
-METHOD(s_capitalize) { return recase(r, self, a, tn_jstr_capitalize, ret); }
-METHOD(s_swapcase) { return recase(r, self, a, tn_jstr_swapcase, ret); }
-METHOD(s_casefold) { return recase(r, self, a, tn_jstr_casefold, ret); }
+METHOD(s_upper)
+{
+    return recase(r, self, a, tn_jstr_upper, ret);
+}
+METHOD(s_lower)
+{
+    return recase(r, self, a, tn_jstr_lower, ret);
+}
+METHOD(s_title)
+{
+    return recase(r, self, a, tn_jstr_title, ret);
+}
+METHOD(s_capitalize)
+{
+    return recase(r, self, a, tn_jstr_capitalize, ret);
+}
+METHOD(s_swapcase)
+{
+    return recase(r, self, a, tn_jstr_swapcase, ret);
+}
+METHOD(s_casefold)
+{
+    return recase(r, self, a, tn_jstr_casefold, ret);
+}
 
 /* ---- strip ---- */
 
@@ -55,9 +73,18 @@ static int32_t strip(struct jrun *r, struct jv self, const struct jargs *a, int 
     return rc;
 }
 
-METHOD(s_strip) { return strip(r, self, a, 3, ret); }
-METHOD(s_lstrip) { return strip(r, self, a, 1, ret); }
-METHOD(s_rstrip) { return strip(r, self, a, 2, ret); }
+METHOD(s_strip)
+{
+    return strip(r, self, a, 3, ret);
+}
+METHOD(s_lstrip)
+{
+    return strip(r, self, a, 1, ret);
+}
+METHOD(s_rstrip)
+{
+    return strip(r, self, a, 2, ret);
+}
 
 static int32_t remove_affix(struct jrun *r, struct jv self, const struct jargs *a, bool suffix, struct jv *ret)
 {
@@ -74,8 +101,14 @@ static int32_t remove_affix(struct jrun *r, struct jv self, const struct jargs *
     return tn_j_str_ref(r, self.s->p + (suffix ? 0 : n), len - n, ret);
 }
 
-METHOD(s_removeprefix) { return remove_affix(r, self, a, false, ret); }
-METHOD(s_removesuffix) { return remove_affix(r, self, a, true, ret); }
+METHOD(s_removeprefix)
+{
+    return remove_affix(r, self, a, false, ret);
+}
+METHOD(s_removesuffix)
+{
+    return remove_affix(r, self, a, true, ret);
+}
 
 /* ---- search ---- */
 
@@ -136,10 +169,22 @@ static int32_t find_or_fail(struct jrun *r, struct jv self, const struct jargs *
     return rc;
 }
 
-METHOD(s_find) { return find_or_fail(r, self, a, false, false, ret); }
-METHOD(s_rfind) { return find_or_fail(r, self, a, true, false, ret); }
-METHOD(s_index) { return find_or_fail(r, self, a, false, true, ret); }
-METHOD(s_rindex) { return find_or_fail(r, self, a, true, true, ret); }
+METHOD(s_find)
+{
+    return find_or_fail(r, self, a, false, false, ret);
+}
+METHOD(s_rfind)
+{
+    return find_or_fail(r, self, a, true, false, ret);
+}
+METHOD(s_index)
+{
+    return find_or_fail(r, self, a, false, true, ret);
+}
+METHOD(s_rindex)
+{
+    return find_or_fail(r, self, a, true, true, ret);
+}
 
 METHOD(s_count)
 {
@@ -166,8 +211,9 @@ METHOD(s_count)
 static int32_t affix(struct jrun *r, struct jv self, struct jv x, size_t from, size_t to, bool end, bool *ret)
 {
     if (x.type != JV_STR)
-        return x.type == JV_UNDEF ? tn_j_fail(r, "startswith first arg must be str or a tuple of str, not Undefined")
-                                  : tn_j_fail(r, "startswith first arg must be str or a tuple of str, not %s", tn_j_type_name(x));
+        return x.type == JV_UNDEF
+                   ? tn_j_fail(r, "startswith first arg must be str or a tuple of str, not Undefined")
+                   : tn_j_fail(r, "startswith first arg must be str or a tuple of str, not %s", tn_j_type_name(x));
     size_t n = x.s->len;
     *ret = n <= to - from && memcmp(self.s->p + (end ? to - n : from), x.s->p, n) == 0;
     return 0;
@@ -194,12 +240,18 @@ static int32_t has_affix(struct jrun *r, struct jv self, const struct jargs *a, 
     return rc;
 }
 
-METHOD(s_startswith) { return has_affix(r, self, a, false, ret); }
-METHOD(s_endswith) { return has_affix(r, self, a, true, ret); }
+METHOD(s_startswith)
+{
+    return has_affix(r, self, a, false, ret);
+}
+METHOD(s_endswith)
+{
+    return has_affix(r, self, a, true, ret);
+}
 
 METHOD(s_replace)
 {
-    struct jv v[3] = { { 0 }, { 0 }, tn_j_int(-1) };
+    struct jv v[3] = {{0}, {0}, tn_j_int(-1)};
     int64_t count = -1;
     int32_t rc = tn_j_params(r, "replace()", a, "old new count", 2, v);
     if (rc == 0)
@@ -280,7 +332,7 @@ static int32_t split_space(struct jrun *r, struct jv self, int64_t max, struct j
 {
     int32_t rc = 0;
     for (size_t at = skip(self, 0, true); rc == 0 && at < self.s->len;) {
-        size_t end = max == 0 ? skip_back(self, self.s->len, true) : skip(self, at, false);
+        size_t end = max == 0 ? self.s->len : skip(self, at, false);
         rc = push_part(r, self, at, end, list);
         at = max == 0 ? self.s->len : skip(self, end, true);
         max -= max > 0;
@@ -312,7 +364,7 @@ static int32_t rsplit_any(struct jrun *r, struct jv self, const struct jstr *sep
         if (sep != NULL)
             from = hit == SIZE_MAX ? 0 : hit + sep->len;
         else
-            from = max == 0 ? skip(self, 0, true) : skip_back(self, end, false);
+            from = max == 0 ? 0 : skip_back(self, end, false);
         rc = push_part(r, self, from, end, list);
         if (sep != NULL ? hit == SIZE_MAX : max == 0)
             break;
@@ -329,7 +381,7 @@ static int32_t rsplit_any(struct jrun *r, struct jv self, const struct jstr *sep
 
 static int32_t split(struct jrun *r, struct jv self, const struct jargs *a, bool right, struct jv *ret)
 {
-    struct jv v[2] = { tn_j_none(), tn_j_int(-1) };
+    struct jv v[2] = {tn_j_none(), tn_j_int(-1)};
     int64_t max = -1;
     int32_t rc = tn_j_params(r, "split()", a, "sep maxsplit", 0, v);
     if (rc == 0 && v[0].type != JV_NONE)
@@ -350,8 +402,14 @@ static int32_t split(struct jrun *r, struct jv self, const struct jargs *a, bool
     return sep ? split_sep(r, self, sep, max, *ret) : split_space(r, self, max, *ret);
 }
 
-METHOD(s_split) { return split(r, self, a, false, ret); }
-METHOD(s_rsplit) { return split(r, self, a, true, ret); }
+METHOD(s_split)
+{
+    return split(r, self, a, false, ret);
+}
+METHOD(s_rsplit)
+{
+    return split(r, self, a, true, ret);
+}
 
 int32_t tn_j_splitlines(struct jrun *r, struct jv s, bool keep, struct jv *ret)
 {
@@ -394,7 +452,7 @@ static int32_t partition(struct jrun *r, struct jv self, const struct jargs *a, 
         return rc;
     size_t len = self.s->len, n = sep.s->len;
     size_t at = right ? tn_jstr_rfind(self.s->p, len, sep.s->p, n) : tn_jstr_find(self.s->p, len, 0, sep.s->p, n);
-    size_t cut[4] = { 0, at, at + n, len };
+    size_t cut[4] = {0, at, at + n, len};
     if (at == SIZE_MAX) { /* all of it goes to one end */
         cut[1] = cut[2] = right ? 0 : len;
     }
@@ -403,8 +461,14 @@ static int32_t partition(struct jrun *r, struct jv self, const struct jargs *a, 
     return rc;
 }
 
-METHOD(s_partition) { return partition(r, self, a, false, ret); }
-METHOD(s_rpartition) { return partition(r, self, a, true, ret); }
+METHOD(s_partition)
+{
+    return partition(r, self, a, false, ret);
+}
+METHOD(s_rpartition)
+{
+    return partition(r, self, a, true, ret);
+}
 
 METHOD(s_join)
 {
@@ -435,7 +499,8 @@ METHOD(s_join)
 /* ---- padding ---- */
 
 /* Pads with left and right copies of one character. */
-static int32_t padded(struct jrun *r, struct jv self, const struct jstr *fill, int64_t left, int64_t right, struct jv *ret)
+static int32_t padded(struct jrun *r, struct jv self, const struct jstr *fill, int64_t left, int64_t right,
+                      struct jv *ret)
 {
     struct tn_buf b;
     tn_j_buf(r, &b);
@@ -451,7 +516,7 @@ static int32_t padded(struct jrun *r, struct jv self, const struct jstr *fill, i
 
 int32_t tn_j_str_center(struct jrun *r, struct jv s, int64_t width, struct jv *ret)
 {
-    static const struct jstr space = { " ", 1, 1 };
+    static const struct jstr space = {" ", 1, 1};
     int64_t pad = width - (int64_t)s.s->ncp;
     if (pad <= 0) {
         *ret = s;
@@ -464,8 +529,8 @@ int32_t tn_j_str_center(struct jrun *r, struct jv s, int64_t width, struct jv *r
 /* how: 0 ljust, 1 rjust, 2 center */
 static int32_t justify(struct jrun *r, struct jv self, const struct jargs *a, int how, struct jv *ret)
 {
-    static const struct jstr space = { " ", 1, 1 };
-    struct jv v[2] = { { 0 }, { .type = JV_STR, .s = &space } };
+    static const struct jstr space = {" ", 1, 1};
+    struct jv v[2] = {{0}, {.type = JV_STR, .s = &space}};
     int64_t width = 0;
     int32_t rc = tn_j_params(r, "center()", a, "width fillchar", 1, v);
     if (rc == 0)
@@ -482,13 +547,22 @@ static int32_t justify(struct jrun *r, struct jv self, const struct jargs *a, in
     return padded(r, self, v[1].s, left, pad - left, ret);
 }
 
-METHOD(s_ljust) { return justify(r, self, a, 0, ret); }
-METHOD(s_rjust) { return justify(r, self, a, 1, ret); }
-METHOD(s_center) { return justify(r, self, a, 2, ret); }
+METHOD(s_ljust)
+{
+    return justify(r, self, a, 0, ret);
+}
+METHOD(s_rjust)
+{
+    return justify(r, self, a, 1, ret);
+}
+METHOD(s_center)
+{
+    return justify(r, self, a, 2, ret);
+}
 
 METHOD(s_zfill)
 {
-    static const struct jstr zero = { "0", 1, 1 };
+    static const struct jstr zero = {"0", 1, 1};
     struct jv w, rest, digits;
     int64_t width = 0;
     int32_t rc = tn_j_params(r, "zfill()", a, "width", 1, &w);
@@ -536,12 +610,21 @@ METHOD(s_expandtabs)
     return tn_j_str_take(r, rc, &b, ret);
 }
 
-METHOD(s_format) { return tn_j_str_format(r, self, a, ret); }
+METHOD(s_format)
+{
+    return tn_j_str_format(r, self, a, ret);
+}
 
 /* ---- classes ---- */
 
-static bool cp_alnum(int32_t cp) { return tn_jcp_alpha(cp) || tn_jcp_numeric(cp); }
-static bool cp_ascii(int32_t cp) { return cp < 128; }
+static bool cp_alnum(int32_t cp)
+{
+    return tn_jcp_alpha(cp) || tn_jcp_numeric(cp);
+}
+static bool cp_ascii(int32_t cp)
+{
+    return cp < 128;
+}
 
 /* Decimal digits and the super- and subscripts and circled forms. */
 static bool cp_digit(int32_t cp)
@@ -559,11 +642,11 @@ static int32_t all_are(struct jrun *r, struct jv self, bool (*is)(int32_t), bool
     return tn_j_charge(r, self.s->len / 64);
 }
 
-#define CLASS(name, is, if_empty)                          \
-    METHOD(name)                                           \
-    {                                                      \
-        (void)a; /* takes none */                          \
-        return all_are(r, self, is, if_empty, ret);        \
+#define CLASS(name, is, if_empty)                                                                                      \
+    METHOD(name)                                                                                                       \
+    {                                                                                                                  \
+        (void)a; /* takes none */                                                                                      \
+        return all_are(r, self, is, if_empty, ret);                                                                    \
     }
 CLASS(s_isalnum, cp_alnum, false)
 CLASS(s_isalpha, tn_jcp_alpha, false)
@@ -628,48 +711,48 @@ METHOD(s_isidentifier)
 }
 
 const struct jmethod tn_j_str_methods[] = {
-    { "capitalize", s_capitalize },
-    { "casefold", s_casefold },
-    { "center", s_center },
-    { "count", s_count },
-    { "endswith", s_endswith },
-    { "expandtabs", s_expandtabs },
-    { "find", s_find },
-    { "format", s_format },
-    { "index", s_index },
-    { "isalnum", s_isalnum },
-    { "isalpha", s_isalpha },
-    { "isascii", s_isascii },
-    { "isdecimal", s_isdecimal },
-    { "isdigit", s_isdigit },
-    { "isidentifier", s_isidentifier },
-    { "islower", s_islower },
-    { "isnumeric", s_isnumeric },
-    { "isprintable", s_isprintable },
-    { "isspace", s_isspace },
-    { "istitle", s_istitle },
-    { "isupper", s_isupper },
-    { "join", s_join },
-    { "ljust", s_ljust },
-    { "lower", s_lower },
-    { "lstrip", s_lstrip },
-    { "partition", s_partition },
-    { "removeprefix", s_removeprefix },
-    { "removesuffix", s_removesuffix },
-    { "replace", s_replace },
-    { "rfind", s_rfind },
-    { "rindex", s_rindex },
-    { "rjust", s_rjust },
-    { "rpartition", s_rpartition },
-    { "rsplit", s_rsplit },
-    { "rstrip", s_rstrip },
-    { "split", s_split },
-    { "splitlines", s_splitlines },
-    { "startswith", s_startswith },
-    { "strip", s_strip },
-    { "swapcase", s_swapcase },
-    { "title", s_title },
-    { "upper", s_upper },
-    { "zfill", s_zfill },
-    { NULL, NULL },
+    {"capitalize", s_capitalize},
+    {"casefold", s_casefold},
+    {"center", s_center},
+    {"count", s_count},
+    {"endswith", s_endswith},
+    {"expandtabs", s_expandtabs},
+    {"find", s_find},
+    {"format", s_format},
+    {"index", s_index},
+    {"isalnum", s_isalnum},
+    {"isalpha", s_isalpha},
+    {"isascii", s_isascii},
+    {"isdecimal", s_isdecimal},
+    {"isdigit", s_isdigit},
+    {"isidentifier", s_isidentifier},
+    {"islower", s_islower},
+    {"isnumeric", s_isnumeric},
+    {"isprintable", s_isprintable},
+    {"isspace", s_isspace},
+    {"istitle", s_istitle},
+    {"isupper", s_isupper},
+    {"join", s_join},
+    {"ljust", s_ljust},
+    {"lower", s_lower},
+    {"lstrip", s_lstrip},
+    {"partition", s_partition},
+    {"removeprefix", s_removeprefix},
+    {"removesuffix", s_removesuffix},
+    {"replace", s_replace},
+    {"rfind", s_rfind},
+    {"rindex", s_rindex},
+    {"rjust", s_rjust},
+    {"rpartition", s_rpartition},
+    {"rsplit", s_rsplit},
+    {"rstrip", s_rstrip},
+    {"split", s_split},
+    {"splitlines", s_splitlines},
+    {"startswith", s_startswith},
+    {"strip", s_strip},
+    {"swapcase", s_swapcase},
+    {"title", s_title},
+    {"upper", s_upper},
+    {"zfill", s_zfill},
+    {NULL, NULL},
 };

@@ -11,19 +11,32 @@
 static const char *op_text(int op)
 {
     switch (op) {
-    case JOP_EQ: return "==";
-    case JOP_NE: return "!=";
-    case JOP_LE: return "<=";
-    case JOP_GE: return ">=";
-    case JOP_FLOORDIV: return "//";
-    case JOP_POW: return "** or pow()";
-    case '+': return "+";
-    case '-': return "-";
-    case '*': return "*";
-    case '/': return "/";
-    case '%': return "%";
-    case '<': return "<";
-    default: return ">";
+    case JOP_EQ:
+        return "==";
+    case JOP_NE:
+        return "!=";
+    case JOP_LE:
+        return "<=";
+    case JOP_GE:
+        return ">=";
+    case JOP_FLOORDIV:
+        return "//";
+    case JOP_POW:
+        return "** or pow()";
+    case '+':
+        return "+";
+    case '-':
+        return "-";
+    case '*':
+        return "*";
+    case '/':
+        return "/";
+    case '%':
+        return "%";
+    case '<':
+        return "<";
+    default:
+        return ">";
     }
 }
 
@@ -71,12 +84,25 @@ static int32_t int_op(struct jrun *r, int op, int64_t a, int64_t b, struct jv *r
     if (b == 0 && (op == JOP_FLOORDIV || op == '%' || op == '/'))
         return tn_j_fail(r, op == '/' ? "division by zero" : "integer division or modulo by zero");
     switch (op) {
-    case '+': ok = !__builtin_add_overflow(a, b, &v); break;
-    case '-': ok = !__builtin_sub_overflow(a, b, &v); break;
-    case '*': ok = !__builtin_mul_overflow(a, b, &v); break;
-    case '/': *ret = tn_j_float((double)a / (double)b); return 0;
-    case JOP_FLOORDIV: ok = !(a == INT64_MIN && b == -1); v = ok ? floor_div(a, b) : 0; break;
-    case '%': v = b == -1 ? 0 : a - floor_div(a, b) * b; break;
+    case '+':
+        ok = !__builtin_add_overflow(a, b, &v);
+        break;
+    case '-':
+        ok = !__builtin_sub_overflow(a, b, &v);
+        break;
+    case '*':
+        ok = !__builtin_mul_overflow(a, b, &v);
+        break;
+    case '/':
+        *ret = tn_j_float((double)a / (double)b);
+        return 0;
+    case JOP_FLOORDIV:
+        ok = !(a == INT64_MIN && b == -1);
+        v = ok ? floor_div(a, b) : 0;
+        break;
+    case '%':
+        v = b == -1 ? 0 : a - floor_div(a, b) * b;
+        break;
     default:
         if (b < 0 && a == 0)
             return tn_j_fail(r, "0.0 cannot be raised to a negative power");
@@ -128,15 +154,30 @@ static int32_t float_pow(struct jrun *r, double a, double b, struct jv *ret)
 static int32_t float_op(struct jrun *r, int op, double a, double b, struct jv *ret)
 {
     if (b == 0 && (op == '/' || op == '%' || op == JOP_FLOORDIV))
-        return tn_j_fail(r, op == '/' ? "float division by zero" : op == '%' ? "float modulo" : "float floor division by zero");
+        return tn_j_fail(r, op == '/'   ? "float division by zero"
+                            : op == '%' ? "float modulo"
+                                        : "float floor division by zero");
     switch (op) {
-    case '+': *ret = tn_j_float(a + b); return 0;
-    case '-': *ret = tn_j_float(a - b); return 0;
-    case '*': *ret = tn_j_float(a * b); return 0;
-    case '/': *ret = tn_j_float(a / b); return 0;
-    case '%': *ret = tn_j_float(float_mod(a, b)); return 0;
-    case JOP_FLOORDIV: *ret = tn_j_float(float_floor_div(a, b)); return 0;
-    default: return float_pow(r, a, b, ret);
+    case '+':
+        *ret = tn_j_float(a + b);
+        return 0;
+    case '-':
+        *ret = tn_j_float(a - b);
+        return 0;
+    case '*':
+        *ret = tn_j_float(a * b);
+        return 0;
+    case '/':
+        *ret = tn_j_float(a / b);
+        return 0;
+    case '%':
+        *ret = tn_j_float(float_mod(a, b));
+        return 0;
+    case JOP_FLOORDIV:
+        *ret = tn_j_float(float_floor_div(a, b));
+        return 0;
+    default:
+        return float_pow(r, a, b, ret);
     }
 }
 
@@ -230,8 +271,9 @@ int32_t tn_j_negate(struct jrun *r, struct jv a, bool minus, struct jv *ret)
         return 0;
     }
     if (!tn_j_is_int(a, &i))
-        return a.type == JV_BIG ? overflow(r)
-                                : tn_j_fail(r, "bad operand type for unary %c: '%s'", minus ? '-' : '+', tn_j_type_name(a));
+        return a.type == JV_BIG
+                   ? overflow(r)
+                   : tn_j_fail(r, "bad operand type for unary %c: '%s'", minus ? '-' : '+', tn_j_type_name(a));
     if (minus && i == INT64_MIN)
         return overflow(r);
     *ret = tn_j_int(minus ? -i : i);
@@ -270,8 +312,8 @@ int32_t tn_j_contains(struct jrun *r, struct jv item, struct jv container, bool 
         *ret = hit != NULL;
         return rc;
     }
-    if (container.type != JV_GEN && container.type != JV_RANGE && container.type != JV_UNDEF && !tn_j_is_seq(container) &&
-        container.type != JV_VIEW)
+    if (container.type != JV_GEN && container.type != JV_RANGE && container.type != JV_UNDEF &&
+        !tn_j_is_seq(container) && container.type != JV_VIEW)
         return tn_j_fail(r, "argument of type '%s' is not iterable", tn_j_type_name(container));
     return iter_contains(r, item, container, ret);
 }
@@ -293,7 +335,9 @@ int32_t tn_j_compare(struct jrun *r, int op, struct jv a, struct jv b, bool *ret
         rc = tn_j_contains(r, a, b, ret);
         *ret = *ret == (op == JOP_IN);
         return rc;
-    default: rc = tn_j_cmp(r, a, b, op_text(op), &c); break;
+    default:
+        rc = tn_j_cmp(r, a, b, op_text(op), &c);
+        break;
     }
     if (c == 2)
         *ret = false;

@@ -134,7 +134,7 @@ static int32_t macro_body(struct jparse *p, struct jnode *macro, const char *con
 
 static int32_t parse_set(struct jparse *p, struct jnode *n)
 {
-    static const struct jtuple_rules target = { .simple = true, .nsref = true }, value = { 0 };
+    static const struct jtuple_rules target = {.simple = true, .nsref = true}, value = {0};
     int32_t rc = parse_target(p, &target, &n->a);
     if (rc != 0)
         return rc;
@@ -143,17 +143,17 @@ static int32_t parse_set(struct jparse *p, struct jnode *n)
         return tn_jp_tuple(p, &value, &n->b);
     n->kind = JN_SETBLOCK;
     rc = tn_jp_filters(p, NULL, false, &n->b);
-    return rc ? rc : body_until(p, (const char *const[]){ "endset", NULL }, &n->body, NULL);
+    return rc ? rc : body_until(p, (const char *const[]){"endset", NULL}, &n->body, NULL);
 }
 
 static int32_t parse_if(struct jparse *p, struct jnode *n)
 {
-    static const struct jtuple_rules test = { .no_cond = true };
+    static const struct jtuple_rules test = {.no_cond = true};
     const struct jtok *end;
     n->kind = JN_IF;
     int32_t rc = tn_jp_tuple(p, &test, &n->a);
     if (rc == 0)
-        rc = body_until(p, (const char *const[]){ "elif", "else", "endif", NULL }, &n->body, &end);
+        rc = body_until(p, (const char *const[]){"elif", "else", "endif", NULL}, &n->body, &end);
     while (rc == 0 && tok_is(end, "elif")) {
         n->orelse = tn_jp_node(p, JN_IF, end->line);
         if (n->orelse == NULL)
@@ -162,17 +162,17 @@ static int32_t parse_if(struct jparse *p, struct jnode *n)
         n->op = 1; /* an elif: the evaluator loops over these instead of nesting */
         rc = tn_jp_tuple(p, &test, &n->a);
         if (rc == 0)
-            rc = body_until(p, (const char *const[]){ "elif", "else", "endif", NULL }, &n->body, &end);
+            rc = body_until(p, (const char *const[]){"elif", "else", "endif", NULL}, &n->body, &end);
     }
     if (rc == 0 && tok_is(end, "else"))
-        rc = body_until(p, (const char *const[]){ "endif", NULL }, &n->orelse, NULL);
+        rc = body_until(p, (const char *const[]){"endif", NULL}, &n->orelse, NULL);
     return rc;
 }
 
 static int32_t parse_for_head(struct jparse *p, struct jnode *n)
 {
-    static const struct jtuple_rules target = { .simple = true, .stop = "in" },
-                                     iter = { .no_cond = true, .stop = "recursive" };
+    static const struct jtuple_rules target = {.simple = true, .stop = "in"},
+                                     iter = {.no_cond = true, .stop = "recursive"};
     int32_t rc = parse_target(p, &target, &n->a);
     if (rc == 0 && n->a->kind == JN_NAME && n->a->id == p->t->id_loop)
         return tn_j_syntax(p, n->line, "cannot assign to the special variable 'loop'");
@@ -195,10 +195,10 @@ static int32_t parse_for(struct jparse *p, struct jnode *n)
     if (rc != 0)
         return rc;
     p->in_loop = true;
-    rc = body_until(p, (const char *const[]){ "endfor", "else", NULL }, &n->body, &end);
+    rc = body_until(p, (const char *const[]){"endfor", "else", NULL}, &n->body, &end);
     p->in_loop = outer_loop;
     if (rc == 0 && tok_is(end, "else"))
-        rc = body_until(p, (const char *const[]){ "endfor", NULL }, &n->orelse, NULL);
+        rc = body_until(p, (const char *const[]){"endfor", NULL}, &n->orelse, NULL);
     return rc;
 }
 
@@ -213,7 +213,7 @@ static int32_t parse_macro(struct jparse *p, struct jnode *n)
         return rc;
     n->val = p->t->names[n->id];
     rc = parse_signature(p, &n->list);
-    return rc ? rc : macro_body(p, n, (const char *const[]){ "endmacro", NULL });
+    return rc ? rc : macro_body(p, n, (const char *const[]){"endmacro", NULL});
 }
 
 static int32_t parse_call_block(struct jparse *p, struct jnode *n)
@@ -229,19 +229,19 @@ static int32_t parse_call_block(struct jparse *p, struct jnode *n)
         rc = tn_jp_expr(p, &n->a);
     if (rc == 0 && n->a->kind != JN_CALL)
         rc = tn_j_syntax(p, n->line, "a call block needs a call");
-    return rc ? rc : macro_body(p, n->b, (const char *const[]){ "endcall", NULL });
+    return rc ? rc : macro_body(p, n->b, (const char *const[]){"endcall", NULL});
 }
 
 static int32_t parse_filter_block(struct jparse *p, struct jnode *n)
 {
     n->kind = JN_FILTERBLOCK;
     int32_t rc = tn_jp_filters(p, NULL, true, &n->b);
-    return rc ? rc : body_until(p, (const char *const[]){ "endfilter", NULL }, &n->body, NULL);
+    return rc ? rc : body_until(p, (const char *const[]){"endfilter", NULL}, &n->body, NULL);
 }
 
 static int32_t parse_with(struct jparse *p, struct jnode *n)
 {
-    static const struct jtuple_rules target = { .simple = true };
+    static const struct jtuple_rules target = {.simple = true};
     struct jnode **end = &n->list;
     int32_t rc = 0;
     n->kind = JN_WITH;
@@ -259,14 +259,25 @@ static int32_t parse_with(struct jparse *p, struct jnode *n)
         if (rc == 0)
             end = &(*end)->next;
     }
-    return rc ? rc : body_until(p, (const char *const[]){ "endwith", NULL }, &n->body, NULL);
+    return rc ? rc : body_until(p, (const char *const[]){"endwith", NULL}, &n->body, NULL);
 }
 
 static int32_t parse_print(struct jparse *p, struct jnode *n)
 {
-    static const struct jtuple_rules value = { 0 };
+    struct jnode *all = tn_jp_node(p, JN_CONCAT, n->line);
+    int32_t rc = all == NULL ? p->run.rc : 0;
+    struct jnode **end = all == NULL ? NULL : &all->list;
     n->kind = JN_PRINT;
-    return tn_jp_tuple(p, &value, &n->a);
+    n->a = all;
+    while (rc == 0 && tn_jp_tok(p)->type != JT_BLOCK_END) {
+        if (end != &all->list)
+            rc = tn_jp_expect_op(p, ',');
+        if (rc == 0)
+            rc = tn_jp_expr(p, end);
+        if (rc == 0)
+            end = &(*end)->next;
+    }
+    return rc;
 }
 
 /* Parts of a scope of their own that nothing may break out of. */
@@ -275,7 +286,7 @@ static int32_t scope_body(struct jparse *p, struct jnode *n, const char *end)
     bool outer_loop = p->in_loop;
     n->kind = JN_SCOPE;
     p->in_loop = false;
-    int32_t rc = body_until(p, (const char *const[]){ end, NULL }, &n->body, NULL);
+    int32_t rc = body_until(p, (const char *const[]){end, NULL}, &n->body, NULL);
     p->in_loop = outer_loop;
     return rc;
 }
@@ -328,23 +339,23 @@ static const struct {
     const char *tag;
     int32_t (*parse)(struct jparse *p, struct jnode *n);
 } statements[] = {
-    { "set", parse_set },
-    { "if", parse_if },
-    { "for", parse_for },
-    { "macro", parse_macro },
-    { "call", parse_call_block },
-    { "filter", parse_filter_block },
-    { "with", parse_with },
-    { "print", parse_print },
-    { "generation", parse_generation },
-    { "block", parse_block },
-    { "autoescape", parse_autoescape },
-    { "break", parse_break },
-    { "continue", parse_continue },
-    { "include", refuse },
-    { "import", refuse },
-    { "from", refuse },
-    { "extends", refuse },
+    {"set", parse_set},
+    {"if", parse_if},
+    {"for", parse_for},
+    {"macro", parse_macro},
+    {"call", parse_call_block},
+    {"filter", parse_filter_block},
+    {"with", parse_with},
+    {"print", parse_print},
+    {"generation", parse_generation},
+    {"block", parse_block},
+    {"autoescape", parse_autoescape},
+    {"break", parse_break},
+    {"continue", parse_continue},
+    {"include", refuse},
+    {"import", refuse},
+    {"from", refuse},
+    {"extends", refuse},
 };
 
 static int32_t parse_statement(struct jparse *p, struct jnode **ret)
@@ -375,10 +386,11 @@ static int32_t parse_data(struct jparse *p, struct jnode **ret)
 
 static int32_t parse_output(struct jparse *p, struct jnode **ret)
 {
+    static const struct jtuple_rules value = {0};
     *ret = tn_jp_node(p, JN_PRINT, tn_jp_next(p)->line);
     if (*ret == NULL)
         return p->run.rc;
-    int32_t rc = parse_print(p, *ret);
+    int32_t rc = tn_jp_tuple(p, &value, &(*ret)->a);
     return rc ? rc : tn_jp_expect(p, JT_VAR_END, "the end of the tag");
 }
 
@@ -405,5 +417,5 @@ static int32_t parse_body(struct jparse *p, const char *const *ends, struct jnod
 
 int32_t tn_j_parse(struct jparse *p)
 {
-    return parse_body(p, (const char *const[]){ NULL }, &p->t->body);
+    return parse_body(p, (const char *const[]){NULL}, &p->t->body);
 }

@@ -62,10 +62,10 @@ bool tn_jp_skip_name(struct jparse *p, const char *name)
 int32_t tn_jp_unexpected(struct jparse *p, const char *wanted)
 {
     const struct jtok *t = tn_jp_tok(p);
-    const char *what = t->type == JT_EOF       ? "the end of the template"
-                     : t->type == JT_BLOCK_END || t->type == JT_VAR_END ? "the end of the tag"
-                     : t->type == JT_STRING ? "a string"
-                                            : NULL;
+    const char *what = t->type == JT_EOF                                  ? "the end of the template"
+                       : t->type == JT_BLOCK_END || t->type == JT_VAR_END ? "the end of the tag"
+                       : t->type == JT_STRING                             ? "a string"
+                                                                          : NULL;
     if (what != NULL)
         return tn_j_syntax(p, t->line, "unexpected %s, expected %s", what, wanted);
     return tn_j_syntax(p, t->line, "unexpected '%.*s', expected %s", (int)(t->len < 40 ? t->len : 40), t->p, wanted);
@@ -73,7 +73,7 @@ int32_t tn_jp_unexpected(struct jparse *p, const char *wanted)
 
 int32_t tn_jp_expect_op(struct jparse *p, int op)
 {
-    char what[] = { '\'', (char)op, '\'', '\0' };
+    char what[] = {'\'', (char)op, '\'', '\0'};
     return tn_jp_skip_op(p, op) ? 0 : tn_jp_unexpected(p, what);
 }
 
@@ -152,7 +152,7 @@ static int32_t const_node(struct jparse *p, int line, struct jv v, struct jnode 
 
 static int32_t parse_name(struct jparse *p, bool nsref, struct jnode **ret)
 {
-    static const char *const words[] = { "true", "True", "false", "False", "none", "None" };
+    static const char *const words[] = {"true", "True", "false", "False", "none", "None"};
     for (size_t i = 0; i < 6; i++)
         if (tn_jp_is_name(p, words[i]))
             return const_node(p, tn_jp_next(p)->line, i < 4 ? tn_j_bool(i < 2) : tn_j_none(), ret);
@@ -164,9 +164,9 @@ static int32_t parse_name(struct jparse *p, bool nsref, struct jnode **ret)
         return rc;
     int id = (*ret)->id;
     p->macro_flags |= id == p->t->id_caller    ? JMACRO_CALLER
-                    : id == p->t->id_kwargs  ? JMACRO_KWARGS
-                    : id == p->t->id_varargs ? JMACRO_VARARGS
-                                             : 0;
+                      : id == p->t->id_kwargs  ? JMACRO_KWARGS
+                      : id == p->t->id_varargs ? JMACRO_VARARGS
+                                               : 0;
     if (nsref && tn_jp_skip_op(p, '.')) {
         (*ret)->kind = JN_NSREF;
         t = tn_jp_tok(p);
@@ -245,7 +245,7 @@ static int32_t parse_dict(struct jparse *p, struct jnode **ret)
 
 static int32_t parse_parens(struct jparse *p, struct jnode **ret)
 {
-    static const struct jtuple_rules rules = { .empty_ok = true };
+    static const struct jtuple_rules rules = {.empty_ok = true};
     tn_jp_next(p);
     int32_t rc = tn_jp_tuple(p, &rules, ret);
     return rc ? rc : tn_jp_expect_op(p, ')');
@@ -254,11 +254,15 @@ static int32_t parse_parens(struct jparse *p, struct jnode **ret)
 static int32_t parse_primary(struct jparse *p, bool nsref, struct jnode **ret)
 {
     switch (tn_jp_tok(p)->type) {
-    case JT_NAME: return parse_name(p, nsref, ret);
-    case JT_STRING: return parse_string(p, ret);
+    case JT_NAME:
+        return parse_name(p, nsref, ret);
+    case JT_STRING:
+        return parse_string(p, ret);
     case JT_INT:
-    case JT_FLOAT: return parse_number(p, ret);
-    default: break;
+    case JT_FLOAT:
+        return parse_number(p, ret);
+    default:
+        break;
     }
     if (tn_jp_is_op(p, '('))
         return parse_parens(p, ret);
@@ -272,7 +276,8 @@ static int32_t parse_primary(struct jparse *p, bool nsref, struct jnode **ret)
 static bool tuple_ends(struct jparse *p, const char *stop)
 {
     enum jtok_type type = tn_jp_tok(p)->type;
-    return type == JT_VAR_END || type == JT_BLOCK_END || tn_jp_is_op(p, ')') || (stop != NULL && tn_jp_is_name(p, stop));
+    return type == JT_VAR_END || type == JT_BLOCK_END || tn_jp_is_op(p, ')') ||
+           (stop != NULL && tn_jp_is_name(p, stop));
 }
 
 static int32_t parse_or(struct jparse *p, struct jnode **ret);
@@ -391,9 +396,7 @@ static int32_t parse_arg(struct jparse *p, int *seen, struct jnode **ret)
     int kind = tn_jp_is_op(p, '*') ? JARG_STAR : tn_jp_is_op(p, JOP_POW) ? JARG_STAR2 : JARG_POS;
     if (kind == JARG_POS && t->type == JT_NAME && op_at(p, p->pos + 1, '='))
         kind = JARG_KEYWORD;
-    bool ok = kind == JARG_POS       ? *seen == JARG_POS
-            : kind == JARG_KEYWORD ? *seen != JARG_STAR2
-                                   : *seen < kind;
+    bool ok = kind == JARG_POS ? *seen == JARG_POS : kind == JARG_KEYWORD ? *seen != JARG_STAR2 : *seen < kind;
     if (!ok)
         return tn_j_syntax(p, t->line, "arguments in an order that a call does not allow");
     *seen = kind > *seen ? kind : *seen;
@@ -591,12 +594,12 @@ static int32_t parse_left(struct jparse *p, int32_t (*operand)(struct jparse *, 
 
 static int32_t parse_pow(struct jparse *p, struct jnode **ret)
 {
-    return parse_left(p, parse_unary, (const int[]){ JOP_POW, 0 }, ret);
+    return parse_left(p, parse_unary, (const int[]){JOP_POW, 0}, ret);
 }
 
 static int32_t parse_math2(struct jparse *p, struct jnode **ret)
 {
-    return parse_left(p, parse_pow, (const int[]){ '*', '/', JOP_FLOORDIV, '%', 0 }, ret);
+    return parse_left(p, parse_pow, (const int[]){'*', '/', JOP_FLOORDIV, '%', 0}, ret);
 }
 
 static int32_t parse_concat(struct jparse *p, struct jnode **ret)
@@ -620,12 +623,12 @@ static int32_t parse_concat(struct jparse *p, struct jnode **ret)
 
 static int32_t parse_math1(struct jparse *p, struct jnode **ret)
 {
-    return parse_left(p, parse_concat, (const int[]){ '+', '-', 0 }, ret);
+    return parse_left(p, parse_concat, (const int[]){'+', '-', 0}, ret);
 }
 
 static int compare_op(struct jparse *p)
 {
-    static const int ops[] = { JOP_EQ, JOP_NE, '<', JOP_LE, '>', JOP_GE };
+    static const int ops[] = {JOP_EQ, JOP_NE, '<', JOP_LE, '>', JOP_GE};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (tn_jp_skip_op(p, ops[i]))
             return ops[i];

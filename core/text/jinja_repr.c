@@ -93,11 +93,16 @@ int32_t tn_j_put_float(struct tn_buf *b, double f)
 static int32_t put_repr_cp(struct tn_buf *b, int32_t cp, char quote)
 {
     switch (cp) {
-    case '\n': return tn_buf_str(b, "\\n");
-    case '\r': return tn_buf_str(b, "\\r");
-    case '\t': return tn_buf_str(b, "\\t");
-    case '\\': return tn_buf_str(b, "\\\\");
-    default: break;
+    case '\n':
+        return tn_buf_str(b, "\\n");
+    case '\r':
+        return tn_buf_str(b, "\\r");
+    case '\t':
+        return tn_buf_str(b, "\\t");
+    case '\\':
+        return tn_buf_str(b, "\\\\");
+    default:
+        break;
     }
     if (cp == quote)
         return tn_buf_printf(b, "\\%c", quote);
@@ -195,15 +200,33 @@ static int32_t put_nested(struct jrun *r, struct tn_buf *b, struct jv v)
         return rc;
     switch (v.type) {
     case JV_LIST:
-    case JV_TUPLE: rc = put_list(r, b, v); break;
-    case JV_DICT: rc = put_dict(r, b, v.dict); break;
-    case JV_VIEW: rc = put_view(r, b, v); break;
-    case JV_NS: rc = put_ns(r, b, v); break;
-    case JV_LOOP: rc = tn_j_loop_repr(r, b, v.loop); break;
-    case JV_MACRO: rc = tn_j_macro_repr(r, b, v.macro); break;
-    case JV_BUILTIN: rc = tn_buf_printf(b, "<function %s>", v.builtin->name); break;
-    case JV_METHOD: rc = tn_buf_printf(b, "<built-in method %s>", v.bound->method->name); break;
-    default: rc = tn_buf_printf(b, "<%s object>", tn_j_type_name(v)); break;
+    case JV_TUPLE:
+        rc = put_list(r, b, v);
+        break;
+    case JV_DICT:
+        rc = put_dict(r, b, v.dict);
+        break;
+    case JV_VIEW:
+        rc = put_view(r, b, v);
+        break;
+    case JV_NS:
+        rc = put_ns(r, b, v);
+        break;
+    case JV_LOOP:
+        rc = tn_j_loop_repr(r, b, v.loop);
+        break;
+    case JV_MACRO:
+        rc = tn_j_macro_repr(r, b, v.macro);
+        break;
+    case JV_BUILTIN:
+        rc = tn_buf_printf(b, "<function %s>", v.builtin->name);
+        break;
+    case JV_METHOD:
+        rc = tn_buf_printf(b, "<built-in method %s>", v.bound->method->name);
+        break;
+    default:
+        rc = tn_buf_printf(b, "<%s object>", tn_j_type_name(v));
+        break;
     }
     tn_j_leave(r);
     return rc;
@@ -215,15 +238,24 @@ int32_t tn_j_put_repr(struct jrun *r, struct tn_buf *b, struct jv v)
     if (rc != 0)
         return rc;
     switch (v.type) {
-    case JV_UNDEF: return tn_buf_str(b, "Undefined");
-    case JV_NONE: return tn_buf_str(b, "None");
-    case JV_BOOL: return tn_buf_str(b, v.b ? "True" : "False");
-    case JV_INT: return tn_buf_printf(b, "%" PRId64, v.i);
-    case JV_FLOAT: return tn_j_put_float(b, v.f);
-    case JV_BIG: return tn_buf_append(b, v.s->p, v.s->len);
-    case JV_STR: return put_str_repr(b, v);
-    case JV_RANGE: return put_range(b, v.range);
-    default: return put_nested(r, b, v);
+    case JV_UNDEF:
+        return tn_buf_str(b, "Undefined");
+    case JV_NONE:
+        return tn_buf_str(b, "None");
+    case JV_BOOL:
+        return tn_buf_str(b, v.b ? "True" : "False");
+    case JV_INT:
+        return tn_buf_printf(b, "%" PRId64, v.i);
+    case JV_FLOAT:
+        return tn_j_put_float(b, v.f);
+    case JV_BIG:
+        return tn_buf_append(b, v.s->p, v.s->len);
+    case JV_STR:
+        return put_str_repr(b, v);
+    case JV_RANGE:
+        return put_range(b, v.range);
+    default:
+        return put_nested(r, b, v);
     }
 }
 

@@ -117,8 +117,10 @@ bool tn_jcp_printable(int32_t cp)
     case UTF8PROC_CATEGORY_CO:
     case UTF8PROC_CATEGORY_ZS:
     case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP: return false;
-    default: return true;
+    case UTF8PROC_CATEGORY_ZP:
+        return false;
+    default:
+        return true;
     }
 }
 
@@ -168,21 +170,21 @@ static const struct {
     int32_t cp;
     const char *upper, *title, *lower, *fold;
 } special[] = {
-    { 0x00df, "SS", "Ss", NULL, "ss" },
-    { 0x0130, NULL, NULL, "i\xcc\x87", "i\xcc\x87" },
-    { 0x0149, "\xca\xbcN", "\xca\xbcN", NULL, "\xca\xbcn" },
-    { 0x01f0, "J\xcc\x8c", "J\xcc\x8c", NULL, "j\xcc\x8c" },
-    { 0x0390, "\xce\x99\xcc\x88\xcc\x81", "\xce\x99\xcc\x88\xcc\x81", NULL, "\xce\xb9\xcc\x88\xcc\x81" },
-    { 0x03b0, "\xce\xa5\xcc\x88\xcc\x81", "\xce\xa5\xcc\x88\xcc\x81", NULL, "\xcf\x85\xcc\x88\xcc\x81" },
-    { 0x0587, "\xd4\xb5\xd5\x92", "\xd4\xb5\xd6\x82", NULL, "\xd5\xa5\xd6\x82" },
-    { 0x1e9e, NULL, NULL, NULL, "ss" },
-    { 0xfb00, "FF", "Ff", NULL, "ff" },
-    { 0xfb01, "FI", "Fi", NULL, "fi" },
-    { 0xfb02, "FL", "Fl", NULL, "fl" },
-    { 0xfb03, "FFI", "Ffi", NULL, "ffi" },
-    { 0xfb04, "FFL", "Ffl", NULL, "ffl" },
-    { 0xfb05, "ST", "St", NULL, "st" },
-    { 0xfb06, "ST", "St", NULL, "st" },
+    {0x00df, "SS", "Ss", NULL, "ss"},
+    {0x0130, NULL, NULL, "i\xcc\x87", "i\xcc\x87"},
+    {0x0149, "\xca\xbcN", "\xca\xbcN", NULL, "\xca\xbcn"},
+    {0x01f0, "J\xcc\x8c", "J\xcc\x8c", NULL, "j\xcc\x8c"},
+    {0x0390, "\xce\x99\xcc\x88\xcc\x81", "\xce\x99\xcc\x88\xcc\x81", NULL, "\xce\xb9\xcc\x88\xcc\x81"},
+    {0x03b0, "\xce\xa5\xcc\x88\xcc\x81", "\xce\xa5\xcc\x88\xcc\x81", NULL, "\xcf\x85\xcc\x88\xcc\x81"},
+    {0x0587, "\xd4\xb5\xd5\x92", "\xd4\xb5\xd6\x82", NULL, "\xd5\xa5\xd6\x82"},
+    {0x1e9e, NULL, NULL, NULL, "ss"},
+    {0xfb00, "FF", "Ff", NULL, "ff"},
+    {0xfb01, "FI", "Fi", NULL, "fi"},
+    {0xfb02, "FL", "Fl", NULL, "fl"},
+    {0xfb03, "FFI", "Ffi", NULL, "ffi"},
+    {0xfb04, "FFL", "Ffl", NULL, "ffl"},
+    {0xfb05, "ST", "St", NULL, "st"},
+    {0xfb06, "ST", "St", NULL, "st"},
 };
 
 static const char *special_case(int32_t cp, enum casing how)
@@ -191,10 +193,10 @@ static const char *special_case(int32_t cp, enum casing how)
         return NULL;
     for (size_t i = 0; i < sizeof special / sizeof *special; i++)
         if (special[i].cp == cp)
-            return how == LOWER ? special[i].lower
-                 : how == UPPER ? special[i].upper
-                 : how == TITLE ? special[i].title
-                                : special[i].fold;
+            return how == LOWER   ? special[i].lower
+                   : how == UPPER ? special[i].upper
+                   : how == TITLE ? special[i].title
+                                  : special[i].fold;
     return NULL;
 }
 
@@ -211,8 +213,8 @@ static int32_t put_case(struct tn_buf *b, int32_t cp, enum casing how)
     if (how == FOLD && (cp == 0xb5 || cp == 0x3c2))
         return tn_jstr_encode(b, cp == 0xb5 ? 0x3bc : 0x3c3);
     return tn_jstr_encode(b, how == UPPER   ? utf8proc_toupper(cp)
-                           : how == TITLE ? utf8proc_totitle(cp)
-                                          : utf8proc_tolower(cp));
+                             : how == TITLE ? utf8proc_totitle(cp)
+                                            : utf8proc_tolower(cp));
 }
 
 static bool cased(int32_t cp)

@@ -14,11 +14,11 @@ static int32_t no_args(struct jrun *r, const struct jargs *a)
 }
 
 /* Tests of nothing but the type: one function over sets of types. */
-#define TYPES(name, set)                           \
-    TEST(name)                                     \
-    {                                              \
-        *ret = (1u << in.type) & (set);            \
-        return no_args(r, a);                      \
+#define TYPES(name, set)                                                                                               \
+    TEST(name)                                                                                                         \
+    {                                                                                                                  \
+        *ret = (1u << in.type) & (set);                                                                                \
+        return no_args(r, a);                                                                                          \
     }
 #define BIT(t) (1u << (t))
 #define LENGTHS (BIT(JV_UNDEF) | BIT(JV_STR) | BIT(JV_LIST) | BIT(JV_TUPLE) | BIT(JV_DICT) | BIT(JV_RANGE))
@@ -86,13 +86,34 @@ static int32_t compare_to(struct jrun *r, int op, struct jv in, const struct jar
     return rc ? rc : tn_j_compare(r, op, in, other, ret);
 }
 
-TEST(t_eq) { return compare_to(r, JOP_EQ, in, a, ret); }
-TEST(t_ne) { return compare_to(r, JOP_NE, in, a, ret); }
-TEST(t_lt) { return compare_to(r, '<', in, a, ret); }
-TEST(t_le) { return compare_to(r, JOP_LE, in, a, ret); }
-TEST(t_gt) { return compare_to(r, '>', in, a, ret); }
-TEST(t_ge) { return compare_to(r, JOP_GE, in, a, ret); }
-TEST(t_in) { return compare_to(r, JOP_IN, in, a, ret); }
+TEST(t_eq)
+{
+    return compare_to(r, JOP_EQ, in, a, ret);
+}
+TEST(t_ne)
+{
+    return compare_to(r, JOP_NE, in, a, ret);
+}
+TEST(t_lt)
+{
+    return compare_to(r, '<', in, a, ret);
+}
+TEST(t_le)
+{
+    return compare_to(r, JOP_LE, in, a, ret);
+}
+TEST(t_gt)
+{
+    return compare_to(r, '>', in, a, ret);
+}
+TEST(t_ge)
+{
+    return compare_to(r, JOP_GE, in, a, ret);
+}
+TEST(t_in)
+{
+    return compare_to(r, JOP_IN, in, a, ret);
+}
 
 /* Python's "is": equal singletons and small values, one and the same object. */
 TEST(t_sameas)
@@ -120,8 +141,14 @@ static int32_t is_case(struct jrun *r, struct jv in, const struct jargs *a, bool
     return rc;
 }
 
-TEST(t_lower) { return is_case(r, in, a, false, ret); }
-TEST(t_upper) { return is_case(r, in, a, true, ret); }
+TEST(t_lower)
+{
+    return is_case(r, in, a, false, ret);
+}
+TEST(t_upper)
+{
+    return is_case(r, in, a, true, ret);
+}
 
 TEST(t_filter)
 {
@@ -136,24 +163,45 @@ TEST(t_test)
 }
 
 static const struct jtest tests[] = {
-    { "defined", t_defined },     { "undefined", t_undefined },
-    { "none", t_none },           { "boolean", t_boolean },
-    { "true", t_true },           { "false", t_false },
-    { "integer", t_integer },     { "float", t_float },
-    { "number", t_number },       { "string", t_string },
-    { "mapping", t_mapping },     { "sequence", t_sequence },
-    { "iterable", t_iterable },   { "callable", t_callable },
-    { "odd", t_odd },             { "even", t_even },
-    { "divisibleby", t_divisibleby },
-    { "eq", t_eq },               { "equalto", t_eq },     { "==", t_eq },
-    { "ne", t_ne },               { "!=", t_ne },
-    { "lt", t_lt },               { "lessthan", t_lt },    { "<", t_lt },
-    { "le", t_le },               { "<=", t_le },
-    { "gt", t_gt },               { "greaterthan", t_gt }, { ">", t_gt },
-    { "ge", t_ge },               { ">=", t_ge },
-    { "in", t_in },               { "sameas", t_sameas },
-    { "lower", t_lower },         { "upper", t_upper },
-    { "escaped", t_escaped },     { "filter", t_filter },  { "test", t_test },
+    {"defined", t_defined},
+    {"undefined", t_undefined},
+    {"none", t_none},
+    {"boolean", t_boolean},
+    {"true", t_true},
+    {"false", t_false},
+    {"integer", t_integer},
+    {"float", t_float},
+    {"number", t_number},
+    {"string", t_string},
+    {"mapping", t_mapping},
+    {"sequence", t_sequence},
+    {"iterable", t_iterable},
+    {"callable", t_callable},
+    {"odd", t_odd},
+    {"even", t_even},
+    {"divisibleby", t_divisibleby},
+    {"eq", t_eq},
+    {"equalto", t_eq},
+    {"==", t_eq},
+    {"ne", t_ne},
+    {"!=", t_ne},
+    {"lt", t_lt},
+    {"lessthan", t_lt},
+    {"<", t_lt},
+    {"le", t_le},
+    {"<=", t_le},
+    {"gt", t_gt},
+    {"greaterthan", t_gt},
+    {">", t_gt},
+    {"ge", t_ge},
+    {">=", t_ge},
+    {"in", t_in},
+    {"sameas", t_sameas},
+    {"lower", t_lower},
+    {"upper", t_upper},
+    {"escaped", t_escaped},
+    {"filter", t_filter},
+    {"test", t_test},
 };
 
 const struct jtest *tn_j_test_find(const char *name, size_t len)

@@ -79,22 +79,22 @@ void *tn_j_alloc(struct jrun *r, size_t n, size_t size)
 
 struct jv tn_j_none(void)
 {
-    return (struct jv){ .type = JV_NONE };
+    return (struct jv){.type = JV_NONE};
 }
 
 struct jv tn_j_bool(bool b)
 {
-    return (struct jv){ .type = JV_BOOL, .b = b };
+    return (struct jv){.type = JV_BOOL, .b = b};
 }
 
 struct jv tn_j_int(int64_t i)
 {
-    return (struct jv){ .type = JV_INT, .i = i };
+    return (struct jv){.type = JV_INT, .i = i};
 }
 
 struct jv tn_j_float(double f)
 {
-    return (struct jv){ .type = JV_FLOAT, .f = f };
+    return (struct jv){.type = JV_FLOAT, .f = f};
 }
 
 int32_t tn_j_str_ref(struct jrun *r, const char *p, size_t len, struct jv *ret)
@@ -105,7 +105,7 @@ int32_t tn_j_str_ref(struct jrun *r, const char *p, size_t len, struct jv *ret)
     s->p = p;
     s->len = len;
     s->ncp = tn_jstr_count(p, len);
-    *ret = (struct jv){ .type = JV_STR, .s = s };
+    *ret = (struct jv){.type = JV_STR, .s = s};
     return tn_j_charge(r, len / 64);
 }
 
@@ -144,7 +144,7 @@ int32_t tn_j_list_new(struct jrun *r, enum jv_type type, struct jv *ret)
     struct jlist *l = tn_j_alloc(r, 1, sizeof *l);
     if (l == NULL)
         return r->rc;
-    *ret = (struct jv){ .type = (uint8_t)type, .list = l };
+    *ret = (struct jv){.type = (uint8_t)type, .list = l};
     return 0;
 }
 
@@ -183,7 +183,7 @@ int32_t tn_j_gen_new(struct jrun *r, const char *name, int32_t (*fill)(struct jr
     g->name = name;
     g->fill = fill;
     g->ctx = ctx;
-    *ret = (struct jv){ .type = JV_GEN, .gen = g };
+    *ret = (struct jv){.type = JV_GEN, .gen = g};
     return 0;
 }
 
@@ -193,7 +193,7 @@ int32_t tn_j_undef(struct jrun *r, const char *hint, struct jv *ret)
     if (u == NULL)
         return r->rc;
     u->hint = hint;
-    *ret = (struct jv){ .type = JV_UNDEF, .undef = u };
+    *ret = (struct jv){.type = JV_UNDEF, .undef = u};
     return 0;
 }
 
@@ -205,7 +205,7 @@ int32_t tn_j_undef_attr(struct jrun *r, struct jv obj, struct jv name, struct jv
     u->obj = obj;
     u->name = name;
     u->has_obj = true;
-    *ret = (struct jv){ .type = JV_UNDEF, .undef = u };
+    *ret = (struct jv){.type = JV_UNDEF, .undef = u};
     return 0;
 }
 
@@ -214,13 +214,14 @@ int32_t tn_j_undef_attr(struct jrun *r, struct jv obj, struct jv name, struct jv
 const char *tn_j_type_name(struct jv v)
 {
     static const char *const names[] = {
-        [JV_UNDEF] = "Undefined", [JV_NONE] = "NoneType",  [JV_BOOL] = "bool",   [JV_INT] = "int",
-        [JV_FLOAT] = "float",     [JV_BIG] = "int",        [JV_STR] = "str",     [JV_LIST] = "list",
-        [JV_TUPLE] = "tuple",     [JV_DICT] = "dict",      [JV_RANGE] = "range", [JV_NS] = "Namespace",
+        [JV_UNDEF] = "Undefined",  [JV_NONE] = "NoneType", [JV_BOOL] = "bool",
+        [JV_INT] = "int",          [JV_FLOAT] = "float",   [JV_BIG] = "int",
+        [JV_STR] = "str",          [JV_LIST] = "list",     [JV_TUPLE] = "tuple",
+        [JV_DICT] = "dict",        [JV_RANGE] = "range",   [JV_NS] = "Namespace",
         [JV_LOOP] = "LoopContext", [JV_MACRO] = "Macro",   [JV_METHOD] = "builtin_function_or_method",
         [JV_BUILTIN] = "function", [JV_CYCLER] = "Cycler", [JV_JOINER] = "Joiner",
     };
-    static const char *const views[] = { "dict_keys", "dict_values", "dict_items" };
+    static const char *const views[] = {"dict_keys", "dict_values", "dict_items"};
     if (v.type == JV_VIEW)
         return views[v.flag];
     if (v.type == JV_GEN)
@@ -271,14 +272,25 @@ size_t tn_j_range_len(const struct jrange *x)
 static bool plain_len(struct jv v, size_t *ret)
 {
     switch (v.type) {
-    case JV_UNDEF: *ret = 0; return true;
-    case JV_STR: *ret = v.s->ncp; return true;
+    case JV_UNDEF:
+        *ret = 0;
+        return true;
+    case JV_STR:
+        *ret = v.s->ncp;
+        return true;
     case JV_LIST:
-    case JV_TUPLE: *ret = v.list->n; return true;
+    case JV_TUPLE:
+        *ret = v.list->n;
+        return true;
     case JV_DICT:
-    case JV_VIEW: *ret = v.dict->n; return true;
-    case JV_RANGE: *ret = tn_j_range_len(v.range); return true;
-    default: return false;
+    case JV_VIEW:
+        *ret = v.dict->n;
+        return true;
+    case JV_RANGE:
+        *ret = tn_j_range_len(v.range);
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -294,11 +306,21 @@ int32_t tn_j_truth(struct jrun *r, struct jv v, bool *ret)
     size_t n;
     (void)r;
     switch (v.type) {
-    case JV_NONE: *ret = false; break;
-    case JV_BOOL: *ret = v.b; break;
-    case JV_INT: *ret = v.i != 0; break;
-    case JV_FLOAT: *ret = v.f != 0; break;
-    default: *ret = plain_len(v, &n) ? n > 0 : true; break;
+    case JV_NONE:
+        *ret = false;
+        break;
+    case JV_BOOL:
+        *ret = v.b;
+        break;
+    case JV_INT:
+        *ret = v.i != 0;
+        break;
+    case JV_FLOAT:
+        *ret = v.f != 0;
+        break;
+    default:
+        *ret = plain_len(v, &n) ? n > 0 : true;
+        break;
     }
     return 0;
 }
@@ -310,7 +332,8 @@ int32_t tn_j_undef_fail(struct jrun *r, struct jv v)
         return tn_j_fail(r, "%s", u->hint);
     struct tn_buf name;
     tn_j_buf(r, &name);
-    int32_t rc = u->name.type == JV_STR && !u->has_obj ? tn_j_put_str(r, &name, u->name) : tn_j_put_repr(r, &name, u->name);
+    int32_t rc =
+        u->name.type == JV_STR && !u->has_obj ? tn_j_put_str(r, &name, u->name) : tn_j_put_repr(r, &name, u->name);
     if (rc != 0)
         rc = tn_j_exhausted(r, "out of memory for an error message");
     else if (!u->has_obj)
@@ -508,7 +531,7 @@ int32_t tn_j_dict_new(struct jrun *r, struct jv *ret)
     struct jdict *d = tn_j_alloc(r, 1, sizeof *d);
     if (d == NULL)
         return r->rc;
-    *ret = (struct jv){ .type = JV_DICT, .dict = d };
+    *ret = (struct jv){.type = JV_DICT, .dict = d};
     return 0;
 }
 
@@ -613,7 +636,7 @@ int32_t tn_j_dict_set(struct jrun *r, struct jdict *d, struct jv key, struct jv 
             d->index[at] = (uint32_t)d->n + 1;
     }
     if (rc == 0)
-        d->items[d->n++] = (struct jpair){ key, val };
+        d->items[d->n++] = (struct jpair){key, val};
     return rc;
 }
 
@@ -624,7 +647,7 @@ int32_t tn_j_iter(struct jrun *r, struct jv v, struct jiter *ret)
     size_t n;
     if (!plain_len(v, &n) && v.type != JV_GEN)
         return tn_j_fail(r, "'%s' object is not iterable", tn_j_type_name(v));
-    *ret = (struct jiter){ .v = v };
+    *ret = (struct jiter){.v = v};
     return 0;
 }
 
@@ -691,7 +714,7 @@ int32_t tn_j_next(struct jrun *r, struct jiter *it, struct jv *ret, bool *ret_mo
 
 int32_t tn_j_to_list(struct jrun *r, struct jv v, struct jv *ret)
 {
-    struct jiter it = { 0 };
+    struct jiter it = {0};
     struct jv item;
     bool more = true;
     int32_t rc = tn_j_iter(r, v, &it);

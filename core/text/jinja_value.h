@@ -25,14 +25,14 @@ enum jv_type {
     JV_BOOL,
     JV_INT,
     JV_FLOAT,
-    JV_BIG,     /* an integer beyond 64 bits, as its decimal digits in s */
+    JV_BIG, /* an integer beyond 64 bits, as its decimal digits in s */
     JV_STR,
     JV_LIST,
     JV_TUPLE,
     JV_DICT,
-    JV_VIEW,    /* dict.keys(), .values(), .items() */
+    JV_VIEW, /* dict.keys(), .values(), .items() */
     JV_RANGE,
-    JV_GEN,     /* an iterator: handed out once */
+    JV_GEN, /* an iterator: handed out once */
     JV_NS,
     JV_LOOP,
     JV_MACRO,
@@ -48,7 +48,7 @@ struct jv;
 struct jstr {
     const char *p; /* [len] UTF-8, not always NUL-terminated */
     size_t len;
-    size_t ncp;    /* code points */
+    size_t ncp; /* code points */
 };
 
 struct jv {
@@ -88,7 +88,7 @@ struct jpair {
 struct jdict {
     struct jpair *items; /* in insertion order */
     size_t n, cap;
-    uint32_t *index;     /* [nindex] positions + 1 by hash, NULL while small */
+    uint32_t *index; /* [nindex] positions + 1 by hash, NULL while small */
     size_t nindex;
 };
 
@@ -106,11 +106,11 @@ struct jgen {
 };
 
 struct jundef {
-    const char *hint;        /* the whole message, or NULL */
-    struct jv obj;           /* the object that lacks it, if has_obj */
+    const char *hint; /* the whole message, or NULL */
+    struct jv obj;    /* the object that lacks it, if has_obj */
     struct jv name;
     bool has_obj;
-    bool security;           /* access was forbidden rather than missing */
+    bool security; /* access was forbidden rather than missing */
 };
 
 struct jcycler {
@@ -154,14 +154,14 @@ struct jrun {
     struct tn_template_limits lim;
     const struct tn_template *tmpl;
     struct tenon_err *err;
-    int32_t rc;              /* the error already reported, 0 while fine */
-    int line;                /* of the node being evaluated */
+    int32_t rc; /* the error already reported, 0 while fine */
+    int line;   /* of the node being evaluated */
     uint32_t depth;
     uint64_t steps;
-    struct tn_buf *out;      /* where output goes now */
-    size_t captured;         /* bytes in buffers of macros and set blocks */
+    struct tn_buf *out; /* where output goes now */
+    size_t captured;    /* bytes in buffers of macros and set blocks */
     bool capturing;
-    struct jv *context;      /* [names of the template] variables from outside, by name id */
+    struct jv *context; /* [names of the template] variables from outside, by name id */
     struct jscope *scope;
     struct jscope *root;
 };
@@ -214,8 +214,8 @@ int32_t tn_j_undef_attr(struct jrun *r, struct jv obj, struct jv name, struct jv
 
 /* ---- asking values ---- */
 
-const char *tn_j_type_name(struct jv v); /* Python's */
-bool tn_j_is_seq(struct jv v);           /* list or tuple */
+const char *tn_j_type_name(struct jv v);     /* Python's */
+bool tn_j_is_seq(struct jv v);               /* list or tuple */
 bool tn_j_is_int(struct jv v, int64_t *ret); /* int or bool */
 bool tn_j_is_num(struct jv v, double *ret);  /* int, bool or float */
 bool tn_j_is_cstr(struct jv v, const char *s);
@@ -272,8 +272,8 @@ bool tn_j_parse_double(const char *p, size_t len, double *ret);
 int32_t tn_j_json_read(struct jrun *r, const char *p, size_t len, struct jv *ret);
 
 struct jjson_style {
-    bool pretty;           /* newlines and indents */
-    struct jv indent;      /* the string for one level */
+    bool pretty;      /* newlines and indents */
+    struct jv indent; /* the string for one level */
     struct jv item_sep, key_sep;
     bool ascii, sort_keys;
 };

@@ -13,7 +13,7 @@
 #include "jinja_str.h"
 
 /* What a template's source may be, and hold when compiled. */
-#define SOURCE_MAX ((size_t)16 * 1024 * 1024)
+#define SOURCE_MAX ((size_t)1024 * 1024)
 #define COMPILED_MAX ((size_t)1024 * 1024 * 1024)
 #define DEPTH_LIMIT 4000
 
@@ -59,7 +59,7 @@ static int32_t normalise(struct jparse *p, const char *src, size_t len)
 
 static int32_t intern(struct jparse *p, const char *name, int *ret)
 {
-    struct jtok tok = { .p = name, .len = strlen(name), .line = 1 };
+    struct jtok tok = {.p = name, .len = strlen(name), .line = 1};
     return tn_jp_name_id(p, &tok, ret);
 }
 
@@ -88,15 +88,18 @@ static int32_t compile(struct jparse *p, const char *src, size_t len)
         rc = tn_j_lex(p);
     if (rc == 0)
         rc = tn_j_parse(p);
-    return rc ? rc : tn_j_check(p);
+    if (rc == 0)
+        rc = tn_j_check(p);
+    return rc ? rc : tn_j_find_unset(p);
 }
 
 int32_t tn_template_compile(const char *src, size_t len, struct tn_template **ret, struct tenon_err *err)
 {
     struct tn_template *t = calloc(1, sizeof *t);
     if (t == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "template", "compiling the chat template failed: out of memory");
-    struct jparse p = { .t = t, .run = { .lim = default_limits, .err = err } };
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "template",
+                          "compiling the chat template failed: out of memory");
+    struct jparse p = {.t = t, .run = {.lim = default_limits, .err = err}};
     p.run.lim.memory_bytes = COMPILED_MAX;
     p.run.lim.steps = UINT64_MAX;
     tn_arena_init(&p.run.arena, COMPILED_MAX);
@@ -149,7 +152,7 @@ static int32_t make_context(struct jrun *r, const struct jdict *vars)
         if (v != NULL)
             r->context[i] = *v;
         else if (b != NULL)
-            r->context[i] = (struct jv){ .type = JV_BUILTIN, .builtin = b };
+            r->context[i] = (struct jv){.type = JV_BUILTIN, .builtin = b};
     }
     return r->rc;
 }
@@ -165,7 +168,7 @@ static int32_t render(struct jrun *r, const char *json, size_t len)
     if (rc == 0)
         rc = make_context(r, vars.dict);
     if (rc == 0) {
-        r->root = r->scope = tn_j_scope_new(r, NULL);
+        r->root = r->scope = tn_j_scope_new(r, NULL, r->tmpl->unset);
         rc = r->rc;
     }
     return rc ? rc : tn_j_exec_list(r, r->tmpl->body, &flow);
@@ -175,7 +178,7 @@ int32_t tn_template_render_json(const struct tn_template *t, const char *json, s
                                 const struct tn_template_limits *limits, struct tn_buf *out, struct tenon_err *err)
 {
     struct tn_buf text;
-    struct jrun r = { .tmpl = t, .lim = effective(limits), .err = err, .out = &text, .line = 1 };
+    struct jrun r = {.tmpl = t, .lim = effective(limits), .err = err, .out = &text, .line = 1};
     tn_buf_init(&text, 0);
     tn_arena_init(&r.arena, r.lim.memory_bytes);
     int32_t rc = render(&r, json, len);

@@ -45,8 +45,7 @@ int32_t tn_template_compile(const char *src, size_t len, struct tn_template **re
  * stay apart as written (1 and 1.0), keys keep their order. limits may be
  * NULL. Appends to out; on failure out is as before. [any-thread] */
 int32_t tn_template_render_json(const struct tn_template *t, const char *json, size_t len,
-                                const struct tn_template_limits *limits, struct tn_buf *out,
-                                struct tenon_err *err);
+                                const struct tn_template_limits *limits, struct tn_buf *out, struct tenon_err *err);
 
 /* NULL is fine. */
 void tn_template_destroy(struct tn_template *t);

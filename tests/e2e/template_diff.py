@@ -3,7 +3,7 @@
 given as arguments, with many inputs by Jinja2 and by `tenon template`, and compares byte for byte. Where one of them
 refuses an input the other must too. Exit 1 on any difference.
 
-    template_diff.py [--renderer "DIR/tenon template"] [FILE.jinja ...]
+    template_diff.py [--renderer "DIR/tenon template"] [--every N] [FILE.jinja ...]
 """
 import argparse
 import glob
@@ -147,11 +147,11 @@ def run(renderer, template, path):
     return (p.stdout.decode() if p.returncode == 0 else None), p.stderr.decode().strip()
 
 
-def compare(renderer, template, scratch):
+def compare(renderer, template, scratch, every, first):
     source = open(template, encoding="utf-8", newline="").read()
     bad = count = refused = 0
     path = os.path.join(scratch, "input.json")
-    for name, variables in inputs():
+    for name, variables in itertools.islice(inputs(), first % every, None, every):
         text = json.dumps(variables)
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
@@ -170,6 +170,7 @@ def compare(renderer, template, scratch):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--renderer", default=os.path.join(HERE, "../../build/tenon") + " template")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth input (others per template)")
     parser.add_argument("files", nargs="*")
     args = parser.parse_args()
     files = args.files
@@ -180,7 +181,7 @@ def main():
             print(f"SKIPPED: no templates under {shared}/data/chat-templates: set TENON_SHARED", file=sys.stderr)
             return 77
     with tempfile.TemporaryDirectory() as scratch:
-        bad = sum(compare(shlex.split(args.renderer), f, scratch) for f in files)
+        bad = sum(compare(shlex.split(args.renderer), f, scratch, args.every, k) for k, f in enumerate(files))
     return 1 if bad else 0
 
 

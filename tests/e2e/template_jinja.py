@@ -2,6 +2,7 @@
 interpreter in core/text is compared with. Used by template_diff.py and
 template_snippets.py; needs the package Jinja2."""
 import datetime
+import functools
 import json
 
 import jinja2
@@ -42,9 +43,12 @@ def environment():
 ENV = environment()
 
 
+compiled = functools.lru_cache(maxsize=4)(ENV.from_string)
+
+
 def render(source, variables):
     """The rendering, or None if Jinja2 refuses; and why."""
     try:
-        return ENV.from_string(source).render(**variables), ""
+        return compiled(source).render(**variables), ""
     except Exception as e:  # whatever it raises is a refusal
         return None, f"{type(e).__name__}: {e}"
