@@ -8,6 +8,7 @@
 #include "core/base/buf.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/cli/commands.h"
 #include "core/text/template.h"
 
 enum { EXIT_USAGE = 2 };
@@ -27,8 +28,6 @@ struct options {
     const char *file, *input;
     bool help;
 };
-
-int tn_cmd_template(int argc, char **argv);
 
 /* argv[0] is the command's name. False: not as the usage says, and *ret_bad is what (NULL: something is missing). */
 static bool parse(int argc, char **argv, struct options *ret, const char **ret_bad)
