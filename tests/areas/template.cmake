@@ -11,5 +11,8 @@ if(TARGET tenon)
   # A seventh of the 15,540 renderings, other inputs for each template; by hand without --every all of them.
   add_test(NAME e2e.template_diff
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/template_diff.py ${renderer} --every 7)
-  set_tests_properties(e2e.template_snippets e2e.template_diff PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77)
+  add_test(NAME e2e.template_json
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/template_json.py ${renderer})
+  set_tests_properties(e2e.template_snippets e2e.template_diff e2e.template_json
+    PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77)
 endif()
