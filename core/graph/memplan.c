@@ -31,7 +31,7 @@ struct planner {
     uint32_t n_homes;
     uint32_t *home_of;    /* [n_values] */
     uint64_t *delta;      /* [n_values] bytes into the home: slices */
-    bool *escapes;        /* [n_values] read by another block, itself or through a view */
+    bool *escapes;        /* [n_values] read by another block */
     uint32_t *last_use;   /* [n_values] last node of its own block that reads it, NONE: none */
 };
 
@@ -295,7 +295,7 @@ static bool fits_target(const struct planner *p, uint32_t ret, uint32_t arg)
 {
     const struct tenon_value *v = tenon_graph_value(p->g, ret);
     uint32_t home = p->home_of[ret];
-    return v->kind == TENON_VALUE_NODE && tenon_graph_value(p->g, home)->kind == TENON_VALUE_NODE && !p->escapes[home] &&
+    return v->kind == TENON_VALUE_NODE && tenon_graph_value(p->g, home)->kind == TENON_VALUE_NODE &&
            p->delta[ret] == 0 && !conflict(&p->homes[home], &p->homes[p->home_of[arg]]);
 }
 
@@ -404,8 +404,6 @@ static int32_t make_plan(struct planner *p, const struct tenon_dims *bounds, uin
         p->home_of[i] = i;
     find_uses(p);
     share_views(p);
-    for (uint32_t i = 0; i < p->g->n_values; i++) /* what a view shows another block must stay, too */
-        p->escapes[p->home_of[i]] = p->escapes[p->home_of[i]] || p->escapes[i];
     if (!add_lives(p) || !join_targets(p))
         return no_memory(err);
     status = pass_values(p, true, err);

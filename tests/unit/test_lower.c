@@ -685,7 +685,7 @@ END_TEST
 
 /* ---- sampling ----------------------------------------------------------------------------------------------- */
 
-enum { ROWS = 4, VOCAB = 37, WORDS = 2, HISTORY = 6, LOGPROBS = 3 };
+enum { ROWS = 5, VOCAB = 37, WORDS = 2, HISTORY = 6, LOGPROBS = 3 };
 
 struct sampler {
     float temperature, top_p, min_p, penalty[3];
@@ -745,7 +745,8 @@ static int32_t naive_sample(const struct sampler *s, const float *logits, const 
 START_TEST(sample)
 {
     static const struct sampler rows[ROWS] = {{0.0f, 1.0f, 0.0f, {1, 0, 0}, 0}, {0.8f, 0.9f, 0.0f, {1.3f, 0.2f, 0.1f}, 20},
-                                              {1.5f, 1.0f, 0.05f, {1, 0.5f, 0}, 0}, {0.7f, 0.5f, 0.1f, {1.1f, 0, 0.3f}, 5}};
+                                              {1.5f, 1.0f, 0.05f, {1, 0.5f, 0}, 0}, {0.7f, 0.5f, 0.1f, {1.1f, 0, 0.3f}, 5},
+                                              {2.0f, 1.0f, 1.0f, {1, 0, 0}, 0}};
     const struct tenon_attr logprobs = tenon_attr_i("logprobs", LOGPROBS);
     struct fixture f;
     int differ = 0, drawn_other = 0;

@@ -20,6 +20,9 @@
  *
  * A prefill chunk is a sequence with more than one token; nothing else tells prefill from decode.
  *
+ * A node reads values of its own block (args, and what nodes before it gave), inputs, weights, states, and what nodes of a block
+ * gave that runs exactly once and earlier. A node that gives a state gives the same state after its write.
+ *
  * A frozen graph is immutable and may be read from any thread.
  */
 #ifndef TENON_GRAPH_H
