@@ -186,7 +186,8 @@ static int32_t eval_text(struct evaluator *e, const cJSON *list, struct tenon_er
     for (uint32_t i = 0; i <= e->o->beside; i++)
         tn_kv_close(tn_stepper_kv(e->st), seqs[i]);
     free(ids);
-    fwrite(e->out.data, 1, status == 0 ? e->out.len : 0, stdout);
+    if (status == 0)
+        fwrite(e->out.data, 1, e->out.len, stdout);
     e->out.len = 0;
     return status;
 }
