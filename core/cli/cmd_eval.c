@@ -200,11 +200,11 @@ static int32_t eval_all(const struct eval *o, struct cli_session *s, const cJSON
     int32_t status = tn_stepper_create(m, &e.st, err);
     if (status == 0 && (e.order = malloc((size_t)o->top * sizeof *e.order + 1)) == NULL)
         status = tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "eval", "no memory");
-    if (status == 0)
+    if (status == 0 && texts->child == NULL)
         putchar('{');
-    cJSON_ArrayForEach(list, texts) {
-        if (status == 0 && list != texts->child)
-            putchar(',');
+    cJSON_ArrayForEach(list, texts) { /* a text's opening goes out with its rows, so that a failure prints nothing of it */
+        if (status == 0)
+            status = tn_buf_char(&e.out, list == texts->child ? '{' : ',');
         if (status == 0)
             status = eval_text(&e, list, err);
     }

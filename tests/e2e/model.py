@@ -134,7 +134,7 @@ class Usage(unittest.TestCase):
     def test_bad_ids(self):
         for text in ("", "[]", '{"a":[-1]}', '{"a":[49152]}', '{"a":[1.5]}', '{"a":3}', '{"a":["x"]}'):
             run = tenon("eval", MODEL, "--ids", "-", stdin=text)
-            self.assertEqual(run.returncode, 1, text)
+            self.assertEqual((run.returncode, run.stdout), (1, ""), text)
             self.assertIn("tenon: ", run.stderr)
 
 
