@@ -141,10 +141,12 @@ int32_t tn_j_check(struct jparse *p);
 /* Fills in every `unset`. */
 int32_t tn_j_find_unset(struct jparse *p);
 
-/* ---- shared by the two parser files ---- */
+/* ---- shared by the parser's files ---- */
 
 struct jtok *tn_jp_tok(struct jparse *p);
 struct jtok *tn_jp_next(struct jparse *p); /* the current one, then advances */
+bool tn_jp_op_at(const struct jparse *p, size_t pos, int op);
+bool tn_jp_name_at(const struct jparse *p, size_t pos, const char *name);
 bool tn_jp_is_op(struct jparse *p, int op);
 bool tn_jp_is_name(struct jparse *p, const char *name);
 bool tn_jp_skip_op(struct jparse *p, int op);
@@ -155,6 +157,9 @@ int32_t tn_jp_unexpected(struct jparse *p, const char *wanted);
 /* Bounds the parser's recursion: when it succeeds, p->depth-- must follow. */
 int32_t tn_jp_deeper(struct jparse *p);
 struct jnode *tn_jp_node(struct jparse *p, enum jkind kind, int line);
+/* A node of kind over a and b. */
+int32_t tn_jp_join(struct jparse *p, enum jkind kind, int op, int line, struct jnode *a, struct jnode *b,
+                   struct jnode **ret);
 int32_t tn_jp_name_id(struct jparse *p, const struct jtok *tok, int *ret);
 
 struct jtuple_rules {
@@ -166,6 +171,12 @@ struct jtuple_rules {
 };
 int32_t tn_jp_tuple(struct jparse *p, const struct jtuple_rules *rules, struct jnode **ret);
 int32_t tn_jp_expr(struct jparse *p, struct jnode **ret);
+/* An expression without inline if at its top. */
+int32_t tn_jp_or(struct jparse *p, struct jnode **ret);
+int32_t tn_jp_primary(struct jparse *p, bool nsref, struct jnode **ret);
+/* What stands behind the value n: .name, [x] and (args); then |filter and is test, too. */
+int32_t tn_jp_postfix(struct jparse *p, struct jnode *n, struct jnode **ret);
+int32_t tn_jp_filter_expr(struct jparse *p, struct jnode *n, struct jnode **ret);
 /* Filters behind a value; a may be NULL and then the first needs no '|'. */
 int32_t tn_jp_filters(struct jparse *p, struct jnode *a, bool inline_first, struct jnode **ret);
 

@@ -9,8 +9,6 @@
 #include "jinja_exec.h"
 #include "jinja_filter.h"
 
-#define METHOD(name) static int32_t name(struct jrun *r, struct jv self, const struct jargs *a, struct jv *ret)
-
 static int32_t no_args(struct jrun *r, const struct jargs *a)
 {
     return a->npos + a->nkw > 0 ? tn_j_fail(r, "this method takes no arguments") : 0;
@@ -151,11 +149,10 @@ static const struct jmethod float_methods[] = {{"is_integer", f_is_integer}, {NU
 static const struct jmethod int_methods[] = {{"bit_length", i_bit_length}, {NULL, NULL}};
 static const struct jmethod cycler_methods[] = {{"next", c_next}, {"reset", c_reset}, {NULL, NULL}};
 
+/* The methods of a type but str, whose tables are three. */
 static const struct jmethod *table_of(struct jv obj)
 {
     switch (obj.type) {
-    case JV_STR:
-        return tn_j_str_methods;
     case JV_LIST:
         return list_methods;
     case JV_TUPLE:
@@ -176,8 +173,11 @@ static const struct jmethod *table_of(struct jv obj)
 
 const struct jmethod *tn_j_method_find(struct jv obj, const char *name, size_t len)
 {
-    for (const struct jmethod *m = table_of(obj); m != NULL && m->name != NULL; m++)
-        if (strlen(m->name) == len && memcmp(m->name, name, len) == 0)
-            return m;
+    const struct jmethod *const of_str[] = {tn_j_str_methods, tn_j_split_methods, tn_j_class_methods};
+    const struct jmethod *const of_other[] = {table_of(obj), NULL, NULL};
+    for (size_t t = 0; t < 3; t++)
+        for (const struct jmethod *m = (obj.type == JV_STR ? of_str : of_other)[t]; m != NULL && m->name != NULL; m++)
+            if (strlen(m->name) == len && memcmp(m->name, name, len) == 0)
+                return m;
     return NULL;
 }

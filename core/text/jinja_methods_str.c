@@ -1,6 +1,7 @@
 /* The methods of strings, as Python's str has them, counted in code points.
- * To add one: a function and a line in the table at the end. Methods of the
- * other types are in jinja_methods.c. One thread per run. */
+ * To add one: a function and a line in the table at the end. Splitting is in
+ * jinja_methods_split.c, asking for classes in jinja_methods_class.c, methods
+ * of the other types in jinja_methods.c. One thread per run. */
 #include "jinja_methods.h"
 
 #include <string.h>
@@ -8,8 +9,6 @@
 #include "jinja_exec.h"
 #include "jinja_filter.h"
 #include "jinja_str.h"
-
-#define METHOD(name) static int32_t name(struct jrun *r, struct jv self, const struct jargs *a, struct jv *ret)
 
 /* ---- case ---- */
 
@@ -296,206 +295,6 @@ int32_t tn_j_str_replace(struct jrun *r, struct jv s, struct jv old, struct jv n
     return rc;
 }
 
-/* ---- split and join ---- */
-
-static int32_t push_part(struct jrun *r, struct jv self, size_t from, size_t to, struct jv list)
-{
-    struct jv part;
-    int32_t rc = tn_j_str_ref(r, self.s->p + from, to - from, &part);
-    part.flag = self.flag;
-    return rc ? rc : tn_j_list_push(r, list.list, part);
-}
-
-static size_t skip(struct jv self, size_t at, bool space)
-{
-    while (at < self.s->len) {
-        size_t n;
-        if (tn_jcp_space(tn_jstr_decode(self.s->p + at, self.s->len - at, &n)) != space)
-            break;
-        at += n;
-    }
-    return at;
-}
-
-static size_t skip_back(struct jv self, size_t at, bool space)
-{
-    while (at > 0) {
-        size_t unused, n = tn_jstr_prev(self.s->p, at);
-        if (tn_jcp_space(tn_jstr_decode(self.s->p + at - n, n, &unused)) != space)
-            break;
-        at -= n;
-    }
-    return at;
-}
-
-static int32_t split_space(struct jrun *r, struct jv self, int64_t max, struct jv list)
-{
-    int32_t rc = 0;
-    for (size_t at = skip(self, 0, true); rc == 0 && at < self.s->len;) {
-        size_t end = max == 0 ? self.s->len : skip(self, at, false);
-        rc = push_part(r, self, at, end, list);
-        at = max == 0 ? self.s->len : skip(self, end, true);
-        max -= max > 0;
-    }
-    return rc;
-}
-
-static int32_t split_sep(struct jrun *r, struct jv self, const struct jstr *sep, int64_t max, struct jv list)
-{
-    size_t at = 0, hit;
-    int32_t rc = 0;
-    while (rc == 0 && max != 0 && (hit = tn_jstr_find(self.s->p, self.s->len, at, sep->p, sep->len)) != SIZE_MAX) {
-        rc = push_part(r, self, at, hit, list);
-        at = hit + sep->len;
-        max -= max > 0;
-    }
-    return rc ? rc : push_part(r, self, at, self.s->len, list);
-}
-
-/* From the right; parts come in reverse. */
-static int32_t rsplit_any(struct jrun *r, struct jv self, const struct jstr *sep, int64_t max, struct jv list)
-{
-    size_t end = sep ? self.s->len : skip_back(self, self.s->len, true);
-    int32_t rc = 0;
-    while (rc == 0 && (sep != NULL || end > 0)) {
-        size_t hit = SIZE_MAX, from;
-        if (sep != NULL && max != 0)
-            hit = tn_jstr_rfind(self.s->p, end, sep->p, sep->len);
-        if (sep != NULL)
-            from = hit == SIZE_MAX ? 0 : hit + sep->len;
-        else
-            from = max == 0 ? 0 : skip_back(self, end, false);
-        rc = push_part(r, self, from, end, list);
-        if (sep != NULL ? hit == SIZE_MAX : max == 0)
-            break;
-        end = sep ? hit : skip_back(self, from, true);
-        max -= max > 0;
-    }
-    for (size_t i = 0, n = list.list->n; i < n / 2; i++) {
-        struct jv t = list.list->items[i];
-        list.list->items[i] = list.list->items[n - 1 - i];
-        list.list->items[n - 1 - i] = t;
-    }
-    return rc;
-}
-
-static int32_t split(struct jrun *r, struct jv self, const struct jargs *a, bool right, struct jv *ret)
-{
-    struct jv v[2] = {tn_j_none(), tn_j_int(-1)};
-    int64_t max = -1;
-    int32_t rc = tn_j_params(r, "split()", a, "sep maxsplit", 0, v);
-    if (rc == 0 && v[0].type != JV_NONE)
-        rc = tn_j_want_str(r, "split()", v[0]);
-    if (rc == 0)
-        rc = tn_j_want_int(r, "split()", v[1], &max);
-    if (rc == 0 && v[0].type == JV_STR && v[0].s->len == 0)
-        return tn_j_fail(r, "empty separator");
-    if (rc == 0)
-        rc = tn_j_list_new(r, JV_LIST, ret);
-    if (rc == 0)
-        rc = tn_j_charge(r, self.s->len / 64);
-    if (rc != 0)
-        return rc;
-    const struct jstr *sep = v[0].type == JV_STR ? v[0].s : NULL;
-    if (right)
-        return rsplit_any(r, self, sep, max, *ret);
-    return sep ? split_sep(r, self, sep, max, *ret) : split_space(r, self, max, *ret);
-}
-
-METHOD(s_split)
-{
-    return split(r, self, a, false, ret);
-}
-METHOD(s_rsplit)
-{
-    return split(r, self, a, true, ret);
-}
-
-int32_t tn_j_splitlines(struct jrun *r, struct jv s, bool keep, struct jv *ret)
-{
-    const char *p = s.s->p;
-    size_t len = s.s->len, from = 0, n;
-    int32_t rc = tn_j_list_new(r, JV_LIST, ret);
-    for (size_t i = 0; rc == 0 && i < len; i += n) {
-        int32_t cp = tn_jstr_decode(p + i, len - i, &n);
-        if (!tn_jcp_line_end(cp))
-            continue;
-        if (cp == '\r' && i + 1 < len && p[i + 1] == '\n')
-            n = 2;
-        rc = push_part(r, s, from, keep ? i + n : i, *ret);
-        from = i + n;
-    }
-    return rc == 0 && from < len ? push_part(r, s, from, len, *ret) : rc;
-}
-
-METHOD(s_splitlines)
-{
-    struct jv keep = tn_j_bool(false);
-    bool truth;
-    int32_t rc = tn_j_params(r, "splitlines()", a, "keepends", 0, &keep);
-    if (rc == 0)
-        rc = tn_j_truth(r, keep, &truth);
-    return rc ? rc : tn_j_splitlines(r, self, truth, ret);
-}
-
-static int32_t partition(struct jrun *r, struct jv self, const struct jargs *a, bool right, struct jv *ret)
-{
-    struct jv sep;
-    int32_t rc = tn_j_params(r, "partition()", a, "sep", 1, &sep);
-    if (rc == 0)
-        rc = tn_j_want_str(r, "partition()", sep);
-    if (rc == 0 && sep.s->len == 0)
-        return tn_j_fail(r, "empty separator");
-    if (rc == 0)
-        rc = tn_j_list_new(r, JV_TUPLE, ret);
-    if (rc != 0)
-        return rc;
-    size_t len = self.s->len, n = sep.s->len;
-    size_t at = right ? tn_jstr_rfind(self.s->p, len, sep.s->p, n) : tn_jstr_find(self.s->p, len, 0, sep.s->p, n);
-    size_t cut[4] = {0, at, at + n, len};
-    if (at == SIZE_MAX) { /* all of it goes to one end */
-        cut[1] = cut[2] = right ? 0 : len;
-    }
-    for (int i = 0; rc == 0 && i < 3; i++)
-        rc = push_part(r, self, cut[i], cut[i + 1], *ret);
-    return rc;
-}
-
-METHOD(s_partition)
-{
-    return partition(r, self, a, false, ret);
-}
-METHOD(s_rpartition)
-{
-    return partition(r, self, a, true, ret);
-}
-
-METHOD(s_join)
-{
-    struct jv v, item;
-    struct jiter it;
-    struct tn_buf b;
-    bool more = true;
-    int32_t rc = tn_j_params(r, "join()", a, "iterable", 1, &v);
-    if (rc == 0)
-        rc = tn_j_iter(r, v, &it);
-    if (rc != 0)
-        return rc;
-    tn_j_buf(r, &b);
-    for (size_t i = 0; rc == 0; i++) {
-        rc = tn_j_next(r, &it, &item, &more);
-        if (rc != 0 || !more)
-            break;
-        if (i > 0)
-            rc = tn_buf_append(&b, self.s->p, self.s->len);
-        if (rc == 0 && item.type != JV_STR)
-            rc = tn_j_fail(r, "sequence item %zu: expected str instance, %s found", i, tn_j_type_name(item));
-        if (rc == 0)
-            rc = tn_buf_append(&b, item.s->p, item.s->len);
-    }
-    return tn_j_str_take(r, rc, &b, ret);
-}
-
 /* ---- padding ---- */
 
 /* Pads with left and right copies of one character. */
@@ -615,101 +414,6 @@ METHOD(s_format)
     return tn_j_str_format(r, self, a, ret);
 }
 
-/* ---- classes ---- */
-
-static bool cp_alnum(int32_t cp)
-{
-    return tn_jcp_alpha(cp) || tn_jcp_numeric(cp);
-}
-static bool cp_ascii(int32_t cp)
-{
-    return cp < 128;
-}
-
-/* Decimal digits and the super- and subscripts and circled forms. */
-static bool cp_digit(int32_t cp)
-{
-    return tn_jcp_decimal(cp) || cp == 0xb2 || cp == 0xb3 || cp == 0xb9 || cp == 0x2070 ||
-           (cp >= 0x2074 && cp <= 0x2079) || (cp >= 0x2080 && cp <= 0x2089) || (cp >= 0x2460 && cp <= 0x2468);
-}
-
-static int32_t all_are(struct jrun *r, struct jv self, bool (*is)(int32_t), bool if_empty, struct jv *ret)
-{
-    bool all = self.s->len > 0 || if_empty;
-    for (size_t i = 0, n; all && i < self.s->len; i += n)
-        all = is(tn_jstr_decode(self.s->p + i, self.s->len - i, &n));
-    *ret = tn_j_bool(all);
-    return tn_j_charge(r, self.s->len / 64);
-}
-
-#define CLASS(name, is, if_empty)                                                                                      \
-    METHOD(name)                                                                                                       \
-    {                                                                                                                  \
-        (void)a; /* takes none */                                                                                      \
-        return all_are(r, self, is, if_empty, ret);                                                                    \
-    }
-CLASS(s_isalnum, cp_alnum, false)
-CLASS(s_isalpha, tn_jcp_alpha, false)
-CLASS(s_isascii, cp_ascii, true)
-CLASS(s_isdecimal, tn_jcp_decimal, false)
-CLASS(s_isdigit, cp_digit, false)
-CLASS(s_isnumeric, tn_jcp_numeric, false)
-CLASS(s_isprintable, tn_jcp_printable, true)
-CLASS(s_isspace, tn_jcp_space, false)
-
-bool tn_j_str_is_case(const struct jstr *s, bool upper)
-{
-    bool cased = false;
-    for (size_t i = 0, n; i < s->len; i += n) {
-        int32_t cp = tn_jstr_decode(s->p + i, s->len - i, &n);
-        if ((upper ? tn_jcp_lower(cp) : tn_jcp_upper(cp)) || tn_jcp_title(cp))
-            return false;
-        cased = cased || (upper ? tn_jcp_upper(cp) : tn_jcp_lower(cp));
-    }
-    return cased;
-}
-
-METHOD(s_islower)
-{
-    (void)a; /* takes none */
-    *ret = tn_j_bool(tn_j_str_is_case(self.s, false));
-    return tn_j_charge(r, self.s->len / 64);
-}
-
-METHOD(s_isupper)
-{
-    (void)a; /* takes none */
-    *ret = tn_j_bool(tn_j_str_is_case(self.s, true));
-    return tn_j_charge(r, self.s->len / 64);
-}
-
-METHOD(s_istitle)
-{
-    bool inside = false, any = false, ok = true;
-    (void)a; /* takes none */
-    for (size_t i = 0, n; ok && i < self.s->len; i += n) {
-        int32_t cp = tn_jstr_decode(self.s->p + i, self.s->len - i, &n);
-        bool up = tn_jcp_upper(cp) || tn_jcp_title(cp), low = tn_jcp_lower(cp);
-        ok = !(up && inside) && !(low && !inside);
-        inside = up || low;
-        any = any || inside;
-    }
-    *ret = tn_j_bool(ok && any);
-    return tn_j_charge(r, self.s->len / 64);
-}
-
-METHOD(s_isidentifier)
-{
-    bool ok = self.s->len > 0;
-    (void)a; /* takes none */
-    for (size_t i = 0, n; ok && i < self.s->len; i += n) {
-        int32_t cp = tn_jstr_decode(self.s->p + i, self.s->len - i, &n);
-        ok = cp == '_' || tn_jcp_alpha(cp) || (i > 0 && tn_jcp_decimal(cp));
-    }
-    *ret = tn_j_bool(ok);
-    return tn_j_charge(r, self.s->len / 64);
-}
-
 const struct jmethod tn_j_str_methods[] = {
     {"capitalize", s_capitalize},
     {"casefold", s_casefold},
@@ -720,34 +424,16 @@ const struct jmethod tn_j_str_methods[] = {
     {"find", s_find},
     {"format", s_format},
     {"index", s_index},
-    {"isalnum", s_isalnum},
-    {"isalpha", s_isalpha},
-    {"isascii", s_isascii},
-    {"isdecimal", s_isdecimal},
-    {"isdigit", s_isdigit},
-    {"isidentifier", s_isidentifier},
-    {"islower", s_islower},
-    {"isnumeric", s_isnumeric},
-    {"isprintable", s_isprintable},
-    {"isspace", s_isspace},
-    {"istitle", s_istitle},
-    {"isupper", s_isupper},
-    {"join", s_join},
     {"ljust", s_ljust},
     {"lower", s_lower},
     {"lstrip", s_lstrip},
-    {"partition", s_partition},
     {"removeprefix", s_removeprefix},
     {"removesuffix", s_removesuffix},
     {"replace", s_replace},
     {"rfind", s_rfind},
     {"rindex", s_rindex},
     {"rjust", s_rjust},
-    {"rpartition", s_rpartition},
-    {"rsplit", s_rsplit},
     {"rstrip", s_rstrip},
-    {"split", s_split},
-    {"splitlines", s_splitlines},
     {"startswith", s_startswith},
     {"strip", s_strip},
     {"swapcase", s_swapcase},
