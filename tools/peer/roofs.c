@@ -1,0 +1,227 @@
+/* roofs.c - what this machine can do at best: bytes read, int8 and f32 operations per second, with `threads` threads.
+ *
+ * Usage: roofs [THREADS]; prints one JSON object. Each figure is the median of 7 runs of all threads together.
+ *  - read: 1 GiB in huge pages, each thread its part, sums of 64-byte (AVX-512) or 32-byte lines.
+ *  - int8: what quantised products are made of: vpdpbusd where the machine has it, else maddubs, madd and add for each product
+ *    (`int8_ops`), and maddubs with one madd and add per eight (`int8_narrow_ops`, what 4-bit weights allow). Multiply and add
+ *    count as two operations.
+ *  - f32: fused multiply-add.
+ * Built on request only (target roofs). */
+#include <immintrin.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum { RUNS = 7, CHAINS = 12, MAX_THREADS = 256 };
+#define READ_BYTES ((size_t)1 << 30)
+#define ROUNDS 4000000
+
+#define AVX2 __attribute__((target("avx2,fma")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
+
+struct part {
+    void (*fn)(struct part *p);
+    pthread_barrier_t *start;
+    const uint8_t *data; /* [bytes] */
+    size_t bytes;
+    int64_t sum; /* so that the work is not dropped */
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- the work of one thread */
+
+static AVX2 void read_avx2(struct part *p)
+{
+    __m256i s[8] = { 0 };
+    for (size_t i = 0; i + 256 <= p->bytes; i += 256)
+        for (int j = 0; j < 8; j++)
+            s[j] = _mm256_add_epi64(s[j], _mm256_load_si256((const void *)(p->data + i + 32 * j)));
+    for (int j = 1; j < 8; j++)
+        s[0] = _mm256_add_epi64(s[0], s[j]);
+    p->sum = _mm256_extract_epi64(s[0], 0);
+}
+
+static AVX512 void read_avx512(struct part *p)
+{
+    __m512i s[8] = { 0 };
+    for (size_t i = 0; i + 512 <= p->bytes; i += 512)
+        for (int j = 0; j < 8; j++)
+            s[j] = _mm512_add_epi64(s[j], _mm512_load_si512(p->data + i + 64 * j));
+    for (int j = 1; j < 8; j++)
+        s[0] = _mm512_add_epi64(s[0], s[j]);
+    p->sum = _mm512_reduce_add_epi64(s[0]);
+}
+
+/* An operand the compiler cannot see through, so that no product is moved out of its loop. */
+#define HIDE(x) __asm__ volatile("" : "+x"(x))
+#define HIDE_ZMM(x) __asm__ volatile("" : "+v"(x))
+
+static AVX2 void int8_avx2(struct part *p)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i s[6], w = _mm256_set1_epi8(3), a = _mm256_set1_epi8(1);
+    for (int j = 0; j < 6; j++)
+        s[j] = _mm256_setzero_si256();
+    for (int64_t i = 0; i < ROUNDS; i++)
+        for (int j = 0; j < 6; j++) {
+            HIDE(a);
+            s[j] = _mm256_add_epi32(s[j], _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), ones));
+        }
+    for (int j = 1; j < 6; j++)
+        s[0] = _mm256_add_epi32(s[0], s[j]);
+    p->sum = _mm256_extract_epi32(s[0], 0);
+}
+
+static AVX2 void int8_narrow_avx2(struct part *p)
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i s[6], w = _mm256_set1_epi8(3), a = _mm256_set1_epi8(1);
+    for (int j = 0; j < 6; j++)
+        s[j] = _mm256_setzero_si256();
+    for (int64_t i = 0; i < ROUNDS / 8; i++) {
+        __m256i n[6];
+        for (int k = 0; k < 8; k++)
+            for (int j = 0; j < 6; j++) {
+                HIDE(a);
+                __m256i m = _mm256_maddubs_epi16(w, a);
+                n[j] = k == 0 ? m : _mm256_add_epi16(n[j], m);
+            }
+        for (int j = 0; j < 6; j++)
+            s[j] = _mm256_add_epi32(s[j], _mm256_madd_epi16(n[j], ones));
+    }
+    for (int j = 1; j < 6; j++)
+        s[0] = _mm256_add_epi32(s[0], s[j]);
+    p->sum = _mm256_extract_epi32(s[0], 0);
+}
+
+static AVX512 void int8_avx512(struct part *p)
+{
+    __m512i s[CHAINS], w = _mm512_set1_epi8(3), a = _mm512_set1_epi8(1);
+    for (int j = 0; j < CHAINS; j++)
+        s[j] = _mm512_setzero_si512();
+    for (int64_t i = 0; i < ROUNDS; i++)
+        for (int j = 0; j < CHAINS; j++) {
+            HIDE_ZMM(a);
+            s[j] = _mm512_dpbusd_epi32(s[j], w, a);
+        }
+    for (int j = 1; j < CHAINS; j++)
+        s[0] = _mm512_add_epi32(s[0], s[j]);
+    p->sum = _mm512_reduce_add_epi32(s[0]);
+}
+
+static AVX2 void f32_avx2(struct part *p)
+{
+    __m256 s[CHAINS], w = _mm256_set1_ps(0.5f), a = _mm256_set1_ps(1e-3f);
+    for (int j = 0; j < CHAINS; j++)
+        s[j] = _mm256_setzero_ps();
+    for (int64_t i = 0; i < ROUNDS; i++)
+        for (int j = 0; j < CHAINS; j++)
+            s[j] = _mm256_fmadd_ps(w, s[j], a);
+    for (int j = 1; j < CHAINS; j++)
+        s[0] = _mm256_add_ps(s[0], s[j]);
+    p->sum = (int64_t)_mm256_cvtss_f32(s[0]);
+}
+
+static AVX512 void f32_avx512(struct part *p)
+{
+    __m512 s[CHAINS], w = _mm512_set1_ps(0.5f), a = _mm512_set1_ps(1e-3f);
+    for (int j = 0; j < CHAINS; j++)
+        s[j] = _mm512_setzero_ps();
+    for (int64_t i = 0; i < ROUNDS; i++)
+        for (int j = 0; j < CHAINS; j++)
+            s[j] = _mm512_fmadd_ps(w, s[j], a);
+    for (int j = 1; j < CHAINS; j++)
+        s[0] = _mm512_add_ps(s[0], s[j]);
+    p->sum = (int64_t)_mm512_reduce_add_ps(s[0]);
+}
+
+/* ---- all threads */
+
+static void *thread_main(void *arg)
+{
+    struct part *p = arg;
+    pthread_barrier_wait(p->start);
+    p->fn(p);
+    pthread_barrier_wait(p->start);
+    return NULL;
+}
+
+/* Seconds that fn takes on all threads at once; data is cut among them. */
+static double time_once(void (*fn)(struct part *p), int threads, const uint8_t *data)
+{
+    pthread_t handle[MAX_THREADS];
+    struct part part[MAX_THREADS];
+    pthread_barrier_t start;
+    pthread_barrier_init(&start, NULL, (unsigned)threads + 1);
+    for (int i = 0; i < threads; i++) {
+        size_t bytes = READ_BYTES / (size_t)threads / 4096 * 4096;
+        part[i] = (struct part){ fn, &start, data + (size_t)i * bytes, bytes, 0 };
+        if (pthread_create(&handle[i], NULL, thread_main, &part[i]) != 0) {
+            fprintf(stderr, "roofs: cannot start %d threads\n", threads);
+            exit(1);
+        }
+    }
+    pthread_barrier_wait(&start);
+    double begin = now();
+    pthread_barrier_wait(&start);
+    double seconds = now() - begin;
+    for (int i = 0; i < threads; i++)
+        pthread_join(handle[i], NULL);
+    pthread_barrier_destroy(&start);
+    return seconds;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double rate(void (*fn)(struct part *p), int threads, const uint8_t *data, double work)
+{
+    double v[RUNS];
+    for (int i = 0; i < RUNS; i++)
+        v[i] = work / time_once(fn, threads, data);
+    qsort(v, RUNS, sizeof *v, by_value);
+    return v[RUNS / 2];
+}
+
+int main(int argc, char **argv)
+{
+    int threads = argc > 1 ? atoi(argv[1]) : 2;
+    bool avx512 = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw");
+    if (threads < 1 || threads > MAX_THREADS || argc > 2) {
+        fprintf(stderr, "usage: roofs [THREADS]\n");
+        return 2;
+    }
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+        fprintf(stderr, "roofs: this machine has no AVX2\n");
+        return 1;
+    }
+    uint8_t *data = mmap(NULL, READ_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) {
+        fprintf(stderr, "roofs: no memory to read\n");
+        return 1;
+    }
+    (void)madvise(data, READ_BYTES, MADV_HUGEPAGE);
+    for (size_t i = 0; i < READ_BYTES; i += 4096)
+        data[i] = 1;
+    double lanes = avx512 ? 64 : 32, all = (double)threads * ROUNDS * 2;
+    double read = rate(avx512 ? read_avx512 : read_avx2, threads, data, (double)READ_BYTES);
+    double int8 = rate(avx512 ? int8_avx512 : int8_avx2, threads, data, all * lanes * (avx512 ? CHAINS : 6));
+    double narrow = rate(int8_narrow_avx2, threads, data, all * 32 * 6);
+    double f32 = rate(avx512 ? f32_avx512 : f32_avx2, threads, data, all * lanes / 4 * CHAINS);
+    printf("{\"threads\":%d,\"level\":\"%s\",\"read_bytes_s\":%.4g,\"int8_ops\":%.4g,\"int8_narrow_avx2_ops\":%.4g,\"f32_flops\":%.4g}\n",
+           threads, avx512 ? "avx512" : "avx2", read, int8, narrow, f32);
+    return 0;
+}
