@@ -3,7 +3,7 @@ tenon_unit_test(threads)
 tenon_unit_test(sampler)
 tenon_unit_test(stream)
 tenon_unit_test(kvpages)
-tenon_unit_test(engine ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_plugins.c)
+tenon_unit_test(engine ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_plugins.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_backend.c)
 # An embedding program: nothing of core, only the shared library.
 if(TENON_TESTS)
   add_executable(test_libtenon ${CMAKE_CURRENT_SOURCE_DIR}/unit/test_libtenon.c)

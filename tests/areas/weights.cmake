@@ -3,7 +3,8 @@ set(gguf ${CMAKE_SOURCE_DIR}/plugins/weights/gguf)
 set(gguf_sources ${gguf}/cursor.c ${gguf}/names.c ${gguf}/meta.c ${gguf}/types.c ${gguf}/tensors.c ${gguf}/shards.c
   ${gguf}/plugin.c)
 
-tenon_unit_test(gguf ${gguf_sources})
+tenon_unit_test(gguf ${gguf_sources} ${CMAKE_CURRENT_SOURCE_DIR}/unit/counted_memory.c)
+tenon_unit_test(gguf_shards ${gguf_sources})
 if(TARGET test_gguf) # its memory is counted
   target_link_options(test_gguf PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
 endif()

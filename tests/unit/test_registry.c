@@ -1,9 +1,7 @@
 /* test_registry.c - plugins on disk, good and bad: the state each ends in, the words it ends with, and that the good one
  * beside it is always usable. Each test gets a fresh tenon directory and cache. This executable is its own probe. */
 #include <check.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,125 +16,10 @@
 #include "core/base/file.h"
 #include "core/plugin/presence.h"
 #include "core/plugin/probe.h"
-#include "core/plugin/registry.h"
 #include "core/plugin/verdict.h"
+#include "plugin_dirs.h"
 
 int tn_cmd_plugins(int argc, char **argv);
-
-struct test_table {
-    uint32_t struct_size;
-    uint32_t reserved;
-    int32_t (*answer)(void *self);
-};
-
-static char root[64];          /* of this test */
-static char path_[PATH_MAX];   /* of the last in_root */
-static struct tn_registry *reg;
-static struct tenon_err err = TENON_ERR_INIT;
-
-/* ---- a directory per test ----------------------------------------------------------------------------------- */
-
-static const char *in_root(const char *rest)
-{
-    (void)snprintf(path_, sizeof path_, "%s/%s", root, rest);
-    return path_;
-}
-
-static void put_file(const char *rest, const char *data, size_t size, mode_t mode)
-{
-    FILE *f = fopen(in_root(rest), "wb");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_uint_eq(fwrite(data, 1, size, f), size);
-    ck_assert_int_eq(fclose(f), 0);
-    ck_assert_int_eq(chmod(path_, mode), 0);
-}
-
-static void put_text(const char *rest, const char *text)
-{
-    put_file(rest, text, strlen(text), 0644);
-}
-
-/* Copy one of the test plugins to tenon/FILE, with `patch` written over byte `at` when at >= 0. */
-static void put_plugin(const char *from, const char *file, long at, char patch)
-{
-    char source[PATH_MAX], rest[128];
-    char *data;
-    uint64_t size;
-    (void)snprintf(source, sizeof source, TEST_PLUGINS "/%s.so", from);
-    ck_assert_int_eq(tn_file_read(source, 1 << 26, &data, &size, &err), TENON_OK);
-    if (at >= 0)
-        data[at] = patch;
-    (void)snprintf(rest, sizeof rest, "tenon/%s", file);
-    put_file(rest, data, size, 0644);
-    free(data);
-}
-
-static void put_manifest(const char *file, const char *text)
-{
-    char rest[128];
-    (void)snprintf(rest, sizeof rest, "tenon/plugins.d/%s", file);
-    put_text(rest, text);
-}
-
-static void start(void)
-{
-    strcpy(root, "/tmp/tenon-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
-    ck_assert_int_eq(tn_file_mkdirs(in_root("tenon/plugins.d"), &err), TENON_OK);
-    ck_assert_int_eq(mkdir(in_root("high"), 0755), 0);
-    ck_assert_int_eq(mkdir(in_root("high/plugins.d"), 0755), 0);
-    setenv("XDG_CACHE_HOME", in_root("cache"), 1);
-    setenv("TENON_PLUGIN_PATH", in_root("tenon"), 1);
-    put_plugin("good", "good.so", -1, 0);
-    put_manifest("10-good.plugin", "format = 1\nlibrary = good.so\nprovides = test:good\n");
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static void end(void)
-{
-    tn_registry_destroy(reg);
-    reg = NULL;
-    (void)nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void reopen(void)
-{
-    tn_registry_destroy(reg);
-    reg = NULL;
-    ck_assert_msg(tn_registry_create(&reg, &err) == TENON_OK, "%s", err.message);
-}
-
-static uint32_t index_of(const char *file, struct tn_plugin_info *ret)
-{
-    for (uint32_t i = 0; tn_registry_at(reg, i, ret); i++)
-        if (strcmp(ret->file, file) == 0)
-            return i;
-    ck_abort_msg("%s is not listed", file);
-    return 0;
-}
-
-static void expect(const char *file, enum tn_plugin_state state, const char *reason)
-{
-    struct tn_plugin_info p;
-    (void)index_of(file, &p);
-    ck_assert_msg(p.state == state, "%s is %s, not %s: %s", file, tn_plugin_state_text(p.state),
-                  tn_plugin_state_text(state), p.reason);
-    ck_assert_msg(strstr(p.reason, reason) != NULL, "expected \"%s\" in \"%s\"", reason, p.reason);
-}
-
-static void expect_good_works(void)
-{
-    const struct tn_item *item;
-    struct test_table table;
-    ck_assert_msg(tn_registry_find(reg, "tenon.test/1", "good", 0, &item, &err) == TENON_OK, "%s", err.message);
-    TENON_COPY_IN(&table, item->impl);
-    ck_assert_int_eq(table.answer(item->self), 42);
-}
 
 /* ---- good ones ---------------------------------------------------------------------------------------------- */
 
