@@ -12,8 +12,12 @@ tenon_unit_test(encoding ${CMAKE_SOURCE_DIR}/plugins/quantizers/gguf.c)
 tenon_unit_test(files)
 tenon_fuzz_target(gguf ${gguf_sources})
 
-# For tests/e2e/encodings_gguf.py.
+# The interpreter of encodings against the Python package gguf.
 if(TENON_TESTS)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
   add_executable(decode_gguf ${CMAKE_CURRENT_SOURCE_DIR}/tools/decode_main.c ${CMAKE_SOURCE_DIR}/plugins/quantizers/gguf.c)
   target_link_libraries(decode_gguf PRIVATE tenon_core tenon_reference)
+  add_test(NAME e2e.encodings_gguf
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/encodings_gguf.py $<TARGET_FILE:decode_gguf>)
+  set_tests_properties(e2e.encodings_gguf PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()

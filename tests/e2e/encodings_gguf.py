@@ -1,41 +1,55 @@
 #!/usr/bin/env python3
 """The decode programs of plugins/quantizers/gguf.c against the Python package `gguf`, bit for bit (NaN equal to NaN).
 
-    pip install gguf
+    pip install -r tests/requirements.txt
     tests/e2e/encodings_gguf.py BUILD/tests/decode_gguf [SEED]
 
-Random blocks, and blocks whose half floats are zero, denormal, infinite, NaN or the largest, of either sign.
+Per encoding: random blocks; blocks whose half floats are zero, denormal, infinite, NaN or the largest, of either sign; all
+values of 16-bit floats. And that the comparison sees: a block with any one bit flipped must no longer be equal. Prints a
+table. Exit 77: the package `gguf` is missing.
 """
 import subprocess
 import sys
 
-import numpy as np
-from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
+try:
+    import numpy as np
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
+except ImportError as missing:
+    print(f"SKIPPED: {missing}: pip install -r tests/requirements.txt", file=sys.stderr)
+    sys.exit(77)
 
-# id of the encoding, type, bytes at which its half floats stand
-TYPES = [
-    ("f32/1", "F32", []),
-    ("f16/1", "F16", [0]),
-    ("bf16/1", "BF16", []),
-    ("gguf.q4_0/1", "Q4_0", [0]),
-    ("gguf.q4_1/1", "Q4_1", [0, 2]),
-    ("gguf.q5_0/1", "Q5_0", [0]),
-    ("gguf.q5_1/1", "Q5_1", [0, 2]),
-    ("gguf.q8_0/1", "Q8_0", [0]),
-    ("gguf.q4_k/1", "Q4_K", [0, 2]),
-    ("gguf.q5_k/1", "Q5_K", [0, 2]),
-    ("gguf.q6_k/1", "Q6_K", [208]),
-]
-EDGES = [0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00, 0x3C00, 0xBC00]
+# id of the encoding: type, what stands at which byte of a block
+TYPES = {
+    "f32/1": ("F32", {0: np.float32}),
+    "f16/1": ("F16", {0: np.float16}),
+    "bf16/1": ("BF16", {0: None}),
+    "gguf.q4_0/1": ("Q4_0", {0: np.float16}),
+    "gguf.q4_1/1": ("Q4_1", {0: np.float16, 2: np.float16}),
+    "gguf.q5_0/1": ("Q5_0", {0: np.float16}),
+    "gguf.q5_1/1": ("Q5_1", {0: np.float16, 2: np.float16}),
+    "gguf.q8_0/1": ("Q8_0", {0: np.float16}),
+    "gguf.q4_k/1": ("Q4_K", {0: np.float16, 2: np.float16}),
+    "gguf.q5_k/1": ("Q5_K", {0: np.float16, 2: np.float16}),
+    "gguf.q6_k/1": ("Q6_K", {208: np.float16}),
+}
+ONE = {np.float32: b"\x00\x00\x80\x3f", np.float16: b"\x00\x3c", None: b"\x80\x3f"}
+EDGES = {
+    np.float16: [0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00, 0x3C00, 0xBC00],
+    np.float32: [0x00000000, 0x80000000, 0x00000001, 0x807FFFFF, 0x00800000, 0x7F7FFFFF, 0xFF800000, 0x7F800000, 0x7FC00000],
+    None: [],
+}
 
 
-def blocks_of(rng, size, halves, n):
-    """[n, size] bytes: all random, then each edge in each half float, then all bytes 0 and 255."""
+def blocks_of(rng, size, floats, n):
+    """[n, size] bytes: random, with each edge in each float, all bytes 0, all bytes 255; for 16-bit floats every value."""
+    if size == 2:
+        return np.arange(65536, dtype="<u2").view(np.uint8).reshape(-1, 2)
     blocks = rng.integers(0, 256, (n, size), dtype=np.uint8)
     k = 0
-    for at in halves:
-        for edge in EDGES:
-            blocks[k, at], blocks[k, at + 1] = edge & 255, edge >> 8
+    for at, kind in floats.items():
+        for edge in EDGES[kind]:
+            width = len(ONE[kind])
+            blocks[k, at:at + width] = list(edge.to_bytes(width, "little"))
             k += 1
     blocks[k] = 0
     blocks[k + 1] = 255
@@ -47,32 +61,61 @@ def decode(driver, name, blocks):
     return np.frombuffer(out, dtype=np.float32)
 
 
+def differing(a, b):
+    return (a.view(np.uint32) != b.view(np.uint32)) & ~(np.isnan(a) & np.isnan(b))
+
+
+def compare(driver, name, qtype, blocks):
+    """None, or what is wrong."""
+    want = quants.dequantize(blocks.reshape(-1), qtype).reshape(-1).astype(np.float32)
+    got = decode(driver, name, blocks)
+    if got.shape != want.shape:
+        return f"{got.size} floats instead of {want.size}"
+    differ = differing(got, want)
+    if not differ.any():
+        return None
+    k = int(np.argmax(differ))
+    return f"{int(differ.sum())} of {want.size} differ, first at {k}: {got[k]!r} instead of {want[k]!r}"
+
+
+def unseen_flips(driver, name, qtype, floats, elems, size):
+    """How many bits of a block may be flipped without the comparison seeing it: 0, or it could not fail."""
+    block = np.full(size, 0x55, dtype=np.uint8)  # no scale is 0, which would hide what it scales
+    for at, kind in floats.items():
+        block[at:at + len(ONE[kind])] = list(ONE[kind])
+    want = quants.dequantize(block, qtype).reshape(-1).astype(np.float32)
+    damaged = np.repeat(block[None, :], size * 8, axis=0)
+    for bit in range(size * 8):
+        damaged[bit, bit // 8] ^= 1 << bit % 8
+    got = decode(driver, name, damaged).reshape(-1, elems)
+    return sum(not differing(row, want).any() for row in got)
+
+
 def main():
     driver = sys.argv[1]
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(np.random.SeedSequence().entropy % 2**32)
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     np.seterr(all="ignore")
-    failed = 0
-    for name, kind, halves in TYPES:
+    listed = subprocess.run([driver, "--digests"], stdout=subprocess.PIPE, check=True, text=True).stdout.split("\n")
+    here = {line.split()[0] for line in listed if line}
+    failed = sorted(here ^ set(TYPES))
+    for name in failed:
+        print(f"{name}: {'not compared here' if name in here else 'no such encoding'}")
+    print(f"{'encoding':<12} {'blocks':>8} {'values':>8}  result")
+    for name, (kind, floats) in TYPES.items():
         qtype = GGMLQuantizationType[kind]
         elems, size = GGML_QUANT_SIZES[qtype]
-        blocks = blocks_of(rng, size, halves, max(400, 65536 // elems))
-        want = quants.dequantize(blocks.reshape(-1), qtype).reshape(-1).astype(np.float32)
-        got = decode(driver, name, blocks)
-        if got.shape != want.shape:
-            print(f"{name}: {got.size} floats instead of {want.size}")
-            failed += 1
-            continue
-        differ = (got.view(np.uint32) != want.view(np.uint32)) & ~(np.isnan(got) & np.isnan(want))
-        if differ.any():
-            k = int(np.argmax(differ))
-            print(f"{name}: {int(differ.sum())} of {want.size} differ, first at {k}: {got[k]!r} instead of {want[k]!r}")
-            failed += 1
-        else:
-            print(f"{name}: {want.size} equal")
-    sys.exit(1 if failed else 0)
+        blocks = blocks_of(rng, size, floats, max(400, 65536 // elems))
+        wrong = compare(driver, name, qtype, blocks)
+        unseen = 0 if wrong else unseen_flips(driver, name, qtype, floats, elems, size)
+        if unseen:
+            wrong = f"equal, but blind to {unseen} of {size * 8} bits"
+        print(f"{name:<12} {len(blocks):>8} {len(blocks) * elems:>8}  {wrong or 'equal'}")
+        if wrong:
+            failed.append(name)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
