@@ -19,6 +19,7 @@ static const struct cli_option table[] = {
     { "parallel", CLI_U32, offsetof(struct bench, parallel), "P", "sequences decoded in one step, rates summed (1)", 1, 4096 },
     { "repeat", CLI_U32, offsetof(struct bench, repeat), "N", "runs of each (5)", 1, 1000 },
     { "json", CLI_FLAG, offsetof(struct bench, common.json), NULL, "one object", 0, 0 },
+    { "profile", CLI_FLAG, offsetof(struct bench, common.profile), NULL, "times per node on stderr, of all that was run", 0, 0 },
     CLI_COMMON_OPTIONS(struct bench),
     { NULL, 0, 0, NULL, NULL, 0, 0 },
 };
@@ -169,6 +170,24 @@ static void print_result(const struct bench *o, const struct cli_session *s, str
                tn_runtime_threads(s->rt));
 }
 
+/* One line per node that took time. Rates are of bytes and operations that the formulas need. */
+static void print_profile(const struct tn_model_parts *parts)
+{
+    struct tenon_profile_entry e = { .struct_size = sizeof e };
+    double total = 0;
+    if (parts->backend->profile == NULL) {
+        fprintf(stderr, "tenon: this device keeps no profile\n");
+        return;
+    }
+    for (uint32_t i = 0; parts->backend->profile(parts->executable, i, &e) == 0; i++)
+        total += e.seconds;
+    fprintf(stderr, "%-28s %8s %10s %6s %8s %8s\n", "node", "runs", "us each", "%", "GB/s", "Gop/s");
+    for (uint32_t i = 0; parts->backend->profile(parts->executable, i, &e) == 0; i++)
+        if (e.count > 0)
+            fprintf(stderr, "%-28s %8u %10.2f %6.2f %8.2f %8.1f\n", e.name, e.count, e.seconds / e.count * 1e6, 100 * e.seconds / total,
+                    e.bytes / e.seconds * 1e-9, e.operations / e.seconds * 1e-9);
+}
+
 static int32_t run(const struct bench *o, const char *path, struct cli_session *s, struct tenon_err *err)
 {
     struct runner r = { .o = o };
@@ -196,6 +215,8 @@ static int32_t run(const struct bench *o, const char *path, struct cli_session *
     }
     if (status == 0)
         print_result(o, s, &res);
+    if (status == 0 && o->common.profile)
+        print_profile(tn_model_parts(m));
     tn_stepper_destroy(r.st);
     free(r.ids);
     free(r.seqs);

@@ -17,6 +17,7 @@ struct cli_common {
     uint32_t threads, context, parallel, chunk;
     const char *device, *kv;
     bool verbose, json;
+    bool profile; /* times per node are wanted */
 };
 
 /* Rows for a table of a struct T whose member `common` is a struct cli_common. */

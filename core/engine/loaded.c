@@ -301,7 +301,7 @@ static int32_t load_model(struct tn_registry *reg, const struct tenon_load_args 
     struct tn_model_args m = {
         .path = args->path, .device = args->device, .context = args->context, .max_sequences = args->max_sequences,
         .max_step_tokens = args->max_tokens_per_step, .kv_encoding = args->kv_encoding, .progress = args->progress,
-        .progress_arg = args->progress_arg,
+        .progress_arg = args->progress_arg, .profile = (args->flags & TENON_LOAD_PROFILE) != 0,
     };
     const char *slash = strrchr(args->path, '/');
     int32_t rc = tn_model_load(reg, &m, &l->model, err);

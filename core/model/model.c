@@ -153,13 +153,13 @@ static int32_t choose_sizes(struct tn_model *m, const struct tn_model_args *args
 
 #define ACT_BYTES_MOST 4u /* the act format is known only after compile: plan for the widest */
 
-static int32_t compile(struct tn_model *m, struct tenon_err *err)
+static int32_t compile(struct tn_model *m, bool profile, struct tenon_err *err)
 {
     const struct tenon_backend *be = &m->device.backend;
     struct tenon_executable_info info = { .struct_size = sizeof info };
     struct tn_plan plan = { 0 };
     struct tenon_compile_args args = {
-        .struct_size = sizeof args, .graph = &m->graph->graph, .weights = m->bindings.items, .n_weights = m->bindings.n,
+        .struct_size = sizeof args, .flags = profile ? TENON_COMPILE_PROFILE : 0, .graph = &m->graph->graph, .weights = m->bindings.items, .n_weights = m->bindings.n,
         .weight_stride = sizeof *m->bindings.items, .states = m->states.descs, .layouts = m->states.layouts,
         .kv_encodings = m->states.kv_encodings, .n_states = m->states.n, .layout_stride = sizeof *m->states.layouts,
         .buckets = &m->max, .n_buckets = 1, .bucket_stride = sizeof m->max,
@@ -220,7 +220,7 @@ static int32_t place(struct tn_model *m, const struct tn_model_args *args, struc
         rc = choose_sizes(m, args, err);
     if (rc == TENON_OK)
         rc = tell(args, 0.9, "compiling", err);
-    return rc == TENON_OK ? compile(m, err) : rc;
+    return rc == TENON_OK ? compile(m, args->profile, err) : rc;
 }
 
 int32_t tn_model_load(struct tn_registry *reg, const struct tn_model_args *args, struct tn_model **ret,

@@ -35,6 +35,7 @@ struct tn_model_args {
     uint32_t max_step_tokens; /* 0: TN_STEP_TOKENS_DEFAULT */
     uint32_t max_rows;        /* with logits in one step; 0: TN_STEP_ROWS, or max_step_tokens where that is given */
     int32_t kv_encoding;      /* 0: TENON_KV_F16 */
+    bool profile;             /* TENON_COMPILE_PROFILE */
     int32_t (*progress)(void *arg, double fraction, const char *what); /* may be NULL; not 0: stop */
     void *progress_arg;
 };

@@ -430,6 +430,8 @@ int32_t cpu_compile(struct tenon_device *dev, const struct tenon_compile_args *f
     exe->n_threads = dev->plugin->threads->count(dev->plugin->threads->ctx);
     TENON_COPY_IN(&exe->bucket, args.buckets);
     status = build(exe, &args, err);
+    if (status == 0 && (args.flags & TENON_COMPILE_PROFILE) != 0)
+        status = cpu_profile_init(exe, err);
     if (status != 0) {
         cpu_executable_free(exe);
         return status;
@@ -468,5 +470,6 @@ void cpu_executable_free(struct tenon_executable *exe)
     free(exe->states);
     free(exe->layouts);
     free(exe->kvs);
+    free(exe->times);
     free(exe);
 }

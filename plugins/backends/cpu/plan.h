@@ -78,6 +78,12 @@ struct cpu_rope_use {
     uint64_t table_offset; /* in scratch: cos [T, n_rot/2], then sin [T, n_rot/2], f32 */
 };
 
+/* What a step took so far, see profile.c. */
+struct cpu_step_time {
+    uint32_t count;
+    double seconds, bytes, operations;
+};
+
 struct tenon_executable {
     struct tenon_device *dev;
     const struct tenon_graph *graph; /* OWN: host */
@@ -107,6 +113,7 @@ struct tenon_executable {
     uint64_t max_k;                  /* longest activation row */
     uint64_t scratch_bytes, host_bytes;
     uint32_t n_tickets;              /* work counters one execution needs */
+    struct cpu_step_time *times;     /* [n_steps], NULL: nobody asked */
 };
 
 /* fuse.c: steps of one block, in order, appended to exe->steps (which has room for one per node). */
@@ -124,6 +131,14 @@ static inline uint32_t cpu_root(const struct tenon_executable *exe, uint32_t v)
 int64_t cpu_elements(const struct tenon_value *v, const struct tenon_dims *dims);
 int64_t cpu_rows(const struct tenon_value *v, const struct tenon_dims *dims);
 int64_t cpu_cols(const struct tenon_value *v, const struct tenon_dims *dims);
+
+/* profile.c */
+int32_t cpu_profile_init(struct tenon_executable *exe, struct tenon_err *err);
+int32_t cpu_profile(struct tenon_executable *exe, uint32_t i, struct tenon_profile_entry *ret);
+double cpu_profile_now(void); /* seconds */
+/* Bytes and operations of a product of `rows` activations, and of attention over `tokens`, onto t. */
+void cpu_profile_matmul(struct cpu_step_time *t, const struct cpu_matrix *m, int64_t rows);
+void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, int64_t tokens);
 
 /* run.c */
 struct cpu_run {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "device.h"
+#include "plan.h"
 
 static enum cpu_level level_cap(const char *name)
 {
@@ -125,6 +125,7 @@ static const struct tenon_backend backend = {
     .copy_pages = cpu_copy_pages,
     .export_pages = cpu_export_pages,
     .import_pages = cpu_import_pages,
+    .profile = cpu_profile,
 };
 
 static const struct tenon_item items[] = { TENON_ITEM(TENON_BACKEND_IFACE, "cpu", NULL, &backend) };

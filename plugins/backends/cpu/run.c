@@ -15,6 +15,7 @@ struct walker {
     uint32_t instance;  /* block instance, picks the side of the carry */
     int32_t layer;
     uint8_t *own;       /* thread_bytes */
+    struct cpu_step_time *time; /* of the present step; NULL: nobody asked, or another thread counts */
 };
 
 static void barrier(const struct walker *w)
@@ -251,6 +252,8 @@ static void run_matmul(const struct walker *w, const struct cpu_step *s)
     struct cpu_act a = prepare(w, s, rows, first->cols);
     for (uint32_t j = 0; j < n; j++)
         all += weight(w, s->w[j])->m.rows;
+    for (uint32_t j = 0; w->time != NULL && j < s->n; j++)
+        cpu_profile_matmul(w->time, &weight(w, s->w[j])->m, rows);
     int64_t chunk = chunk_rows(w, all);
     for (uint32_t j = 0; j < n; j++)
         tasks += tasks_of(weight(w, s->w[j])->m.rows, chunk);
@@ -312,6 +315,8 @@ static void run_attention(const struct walker *w, const struct cpu_step *s)
         .sink = vector(w, s->sink), .n_heads = s->heads, .scale = s->attn_scale, .softcap = s->softcap, .window = s->window,
         .causal = s->causal,
     };
+    if (w->time != NULL)
+        cpu_profile_attention(w->time, &a, tokens);
     int64_t tiles = (tokens + TILE_TOKENS - 1) / TILE_TOKENS, tasks = tiles * s->kv_heads;
     while ((task = next_task(w, tasks)) < tasks) {
         int64_t tile = tiles - 1 - task / s->kv_heads; /* late tokens see most keys: long tasks first */
@@ -402,15 +407,24 @@ void cpu_run_thread(struct cpu_run *run, uint32_t i, uint32_t n)
 {
     const struct tenon_executable *exe = run->exe;
     const struct tenon_graph *g = exe->graph;
-    struct walker w = { run, exe, exe->dev->k, exe->dev->plugin->threads, i, n, 0, 0, 0, NULL };
+    struct walker w = { run, exe, exe->dev->k, exe->dev->plugin->threads, i, n, 0, 0, 0, NULL, NULL };
     w.own = run->scratch + exe->thread_offset + i * exe->thread_bytes;
+    double began = 0, ended = exe->times != NULL ? cpu_profile_now() : 0;
     make_rope_tables(&w); /* read by other threads only after the barriers of the first steps */
     for (w.instance = 0; w.instance < g->n_order; w.instance++) {
         uint32_t block = g->order[w.instance].block;
         w.layer = g->order[w.instance].layer;
         for (uint32_t j = 0; j < exe->block_steps[block]; j++, w.ticket++) {
-            run_step(&w, &exe->steps[exe->block_first[block] + j]);
+            uint32_t step = exe->block_first[block] + j;
+            w.time = exe->times != NULL && i == 0 ? &exe->times[step] : NULL;
+            run_step(&w, &exe->steps[step]);
             barrier(&w);
+            if (w.time != NULL) {
+                began = ended;
+                ended = cpu_profile_now();
+                w.time->seconds += ended - began;
+                w.time->count++;
+            }
         }
     }
 }

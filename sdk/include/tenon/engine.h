@@ -24,6 +24,8 @@ extern "C" {
 
 struct tenon_loaded; /* a loaded model; opaque, the host's, reference counted by load/unload */
 
+#define TENON_LOAD_PROFILE 1u /* have the backend record times per node; costs some clock readings */
+
 /* How to load. Zero means: the default, chosen from model and machine. */
 struct tenon_load_args {
     uint32_t struct_size;
@@ -34,7 +36,7 @@ struct tenon_load_args {
     int32_t kv_encoding;    /* TENON_KV_* of backend.h; 0: f16 */
     uint32_t max_sequences; /* run in one step; 0: 1 */
     uint32_t max_tokens_per_step; /* prefill chunk; 0: default */
-    uint32_t flags;         /* 0 */
+    uint32_t flags;         /* TENON_LOAD_* */
     /* Optional. Progress of a long load, 0..1, from the loading thread. Not 0: stop, load ends with CANCELLED. */
     int32_t (*progress)(void *arg, double fraction, const char *what);
     void *progress_arg;

@@ -1,0 +1,59 @@
+/* profile.c - times of steps, when a plan was compiled with TENON_COMPILE_PROFILE: thread 0 reads the clock after each barrier.
+ *
+ * A step's time is what all threads together needed, its barrier included. Bytes are what must come from memory at least once
+ * (weights; the cache of every sequence), operations what the formulas have, multiply and add counted as two. Written by thread
+ * 0 of an execution, read between executions. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "kernels/visible.h"
+#include "plan.h"
+
+double cpu_profile_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int32_t cpu_profile_init(struct tenon_executable *exe, struct tenon_err *err)
+{
+    exe->times = calloc((size_t)exe->n_steps + 1, sizeof *exe->times);
+    return exe->times != NULL ? 0 : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for a profile");
+}
+
+void cpu_profile_matmul(struct cpu_step_time *t, const struct cpu_matrix *m, int64_t rows)
+{
+    t->bytes += (double)(m->rows * m->row_bytes);
+    t->operations += 2.0 * (double)rows * (double)m->rows * (double)m->cols;
+}
+
+void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, int64_t tokens)
+{
+    const struct cpu_kv *kv = a->kv;
+    double key_ops = 2.0 * a->n_heads * (kv->k_dim + kv->v_dim);
+    double key_bytes = (kv->f16 ? 2.0 : 4.0) * kv->kv_heads * (kv->k_dim + kv->v_dim);
+    for (int64_t i = 0; i < tokens; i++) {
+        struct cpu_visible see = cpu_visible(a, i);
+        bool last = i + 1 == tokens || a->seq_of_token[i + 1] != a->seq_of_token[i];
+        if (see.end > see.first) {
+            t->operations += key_ops * (double)(see.end - see.first);
+            t->bytes += last ? key_bytes * (double)(see.end - see.first) : 0.0;
+        }
+    }
+}
+
+int32_t cpu_profile(struct tenon_executable *exe, uint32_t i, struct tenon_profile_entry *ret)
+{
+    if (exe->times == NULL || i >= exe->n_steps)
+        return TENON_E_OUT_OF_RANGE;
+    const struct tenon_node *n = tenon_graph_node(exe->graph, exe->steps[i].node);
+    const struct cpu_step_time *t = &exe->times[i];
+    *ret = (struct tenon_profile_entry){
+        .struct_size = sizeof *ret, .count = t->count, .seconds = t->seconds, .bytes = t->bytes, .operations = t->operations,
+    };
+    (void)snprintf(ret->name, sizeof ret->name, "%s.%s", tenon_graph_block(exe->graph, n->block)->name, n->name);
+    (void)snprintf(ret->op, sizeof ret->op, "%s", n->op);
+    return 0;
+}
