@@ -20,6 +20,7 @@ struct cpu_plugin {
     const struct tenon_config *config;   /* OWN: host, may be NULL */
     enum cpu_level cap;                  /* highest instruction level to use */
     uint32_t planes;                     /* see struct tenon_device */
+    bool claims;                         /* false: no device of this plugin takes composites */
 };
 
 struct tenon_device {

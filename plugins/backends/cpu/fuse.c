@@ -9,15 +9,15 @@
  * No arithmetic changes by fusing: each result is computed by the same kernel calls as alone. Runs once, at compile. */
 #include <stdlib.h>
 
-#include "plan.h"
+#include "generic.h"
 
-/* Uses of a value within its block, rets included; TENON_VALUE_ARG and inputs alike. */
+/* Uses of a block's value, rets included; also by later blocks, which may read what a block that runs once gave. */
 static uint32_t uses(const struct tenon_graph *g, uint32_t block, uint32_t v)
 {
     const struct tenon_block *b = tenon_graph_block(g, block);
     uint32_t n = 0;
-    for (uint32_t i = 0; i < b->n_nodes; i++) {
-        const struct tenon_node *node = tenon_graph_node(g, b->first_node + i);
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct tenon_node *node = tenon_graph_node(g, i);
         for (uint32_t j = 0; j < node->n_in; j++)
             n += node->in[j] == v;
     }
@@ -78,14 +78,119 @@ static bool is_quantised(const struct fuser *f, uint32_t w)
     return base != CPU_NO_STEP && cpu_encoding_at(f->exe->weights[base].m.format)->quantised;
 }
 
+/* ---- what the kernels take ---- */
+
+static bool is_weight(const struct fuser *f, uint32_t v)
+{
+    return v != TENON_NO_VALUE && tenon_graph_value(f->g, cpu_root(f->exe, v))->kind == TENON_VALUE_WEIGHT;
+}
+
+/* A weight as it was declared, with `rank` dims; a view of one lies elsewhere. */
+static bool is_tensor(const struct fuser *f, uint32_t v, uint32_t rank)
+{
+    const struct tenon_value *w = tenon_graph_value(f->g, v);
+    return w->kind == TENON_VALUE_WEIGHT && w->rank == rank;
+}
+
+/* Are b's dims, without leading ones, a's last dims? */
+static bool ends_with(const struct tenon_value *a, const struct tenon_value *b)
+{
+    uint32_t first = 0;
+    while (first < b->rank && b->dims[first].sym == TENON_SYM_NONE && b->dims[first].b == 1)
+        first++;
+    if (first == b->rank || b->rank > a->rank)
+        return false;
+    for (uint32_t i = first; i < b->rank; i++) {
+        const struct tenon_dim *x = &a->dims[a->rank - b->rank + i], *y = &b->dims[i];
+        if (x->sym != y->sym || x->b != y->b || (x->sym != TENON_SYM_NONE && x->a != y->a))
+            return false;
+    }
+    return true;
+}
+
+static bool binary_fits(const struct fuser *f, const struct tenon_node *n)
+{
+    const struct tenon_value *a = tenon_graph_value(f->g, n->in[0]), *b = tenon_graph_value(f->g, n->in[1]);
+    bool floats = b->dtype == TENON_DTYPE_ACT || b->dtype == TENON_DTYPE_F32 || b->dtype == TENON_DTYPE_WEIGHT;
+    return floats && ends_with(a, b) && (!is_weight(f, n->in[1]) || is_tensor(f, n->in[1], 1));
+}
+
+static bool gather_fits(const struct fuser *f, const struct tenon_node *n)
+{
+    const struct tenon_value *table = tenon_graph_value(f->g, n->in[0]);
+    bool ints = table->dtype == TENON_DTYPE_I32 || table->dtype == TENON_DTYPE_U32;
+    return is_weight(f, n->in[0]) ? is_tensor(f, n->in[0], 2) : !ints || tenon_node_f64(n, "scale", 1) == 1;
+}
+
+/* The angles are made before the first step, from positions given to it and one set of factors. */
+static bool rope_fits(const struct fuser *f, const struct tenon_node *n)
+{
+    uint32_t factors = operand(n, 2);
+    return tenon_graph_value(f->g, n->in[1])->kind == TENON_VALUE_INPUT &&
+           (factors == TENON_NO_VALUE || (is_tensor(f, factors, 1) && !tenon_graph_value(f->g, factors)->layered));
+}
+
+static const struct tenon_node *pending_rope(const struct fuser *f, uint32_t v);
+
+/* Is this kv_store done by the attention that reads it? */
+static bool store_fused(const struct fuser *f, const struct tenon_node *n)
+{
+    const struct tenon_node *r = reader(f->g, f->block, n->out[0]);
+    return r != NULL && op_of(r) == TENON_OPN_ATTENTION;
+}
+
+static bool rope_fused(const struct fuser *f, const struct tenon_node *n)
+{
+    const struct tenon_node *r = reader(f->g, f->block, n->out[0]);
+    if (r == NULL || pending_rope(f, n->out[0]) == NULL)
+        return false;
+    return op_of(r) == TENON_OPN_ATTENTION || (op_of(r) == TENON_OPN_KV_STORE && r->in[1] == n->out[0] && store_fused(f, r));
+}
+
+/* Has this node no kernel, or none for these operands? Composites that come here were claimed, so they have. */
+static bool needs_generic(const struct fuser *f, const struct tenon_node *n)
+{
+    uint32_t bias = operand(n, 2);
+    switch (op_of(n)) {
+    case TENON_OPN_RESHAPE: case TENON_OPN_GATED_FFN: case TENON_OPN_ADD_NORM: case TENON_OPN_ATTENTION: return false;
+    case TENON_OPN_GATHER: return !gather_fits(f, n);
+    case TENON_OPN_MATMUL: return !is_tensor(f, n->in[1], 2) || (bias != TENON_NO_VALUE && !is_tensor(f, bias, 1));
+    case TENON_OPN_RMS_NORM: return operand(n, 1) != TENON_NO_VALUE && !is_tensor(f, operand(n, 1), 1);
+    case TENON_OPN_ADD: case TENON_OPN_MUL: return !binary_fits(f, n);
+    case TENON_OPN_UNARY: return cpu_unary_find(tenon_node_str(n, "kind", "")) == CPU_UNARY_COUNT;
+    case TENON_OPN_AFFINE: case TENON_OPN_SOFTCAP: return false;
+    case TENON_OPN_ROPE: return !rope_fused(f, n);
+    case TENON_OPN_KV_STORE: return !store_fused(f, n);
+    default: return true;
+    }
+}
+
+static bool is_half(const struct tenon_graph *g, uint32_t v)
+{
+    int32_t dtype = v != TENON_NO_VALUE ? tenon_graph_value(g, v)->dtype : 0;
+    return dtype == TENON_DTYPE_F16 || dtype == TENON_DTYPE_BF16;
+}
+
+/* Values of 16 bits come from outside and are made floats at once: nothing else here reads them. */
+static int32_t check_edges(const struct fuser *f, const struct tenon_node *n)
+{
+    if (op_of(n) == TENON_OPN_CONVERT || op_of(n) == TENON_OPN_TO_ACT || op_of(n) == TENON_OPN_RESHAPE)
+        return 0;
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (is_half(f->g, n->in[i]))
+            return tenon_fail(f->err, TENON_E_UNIMPLEMENTED, n->name, "%s of f16 or bf16 values: use core.convert first", n->op);
+    return 0;
+}
+
 /* Does every reader of v multiply it by a weight and nothing else? Then its norm can wait for them. */
 static bool only_matmuls_read(const struct fuser *f, uint32_t v)
 {
     const struct tenon_block *b = tenon_graph_block(f->g, f->block);
-    for (uint32_t i = 0; i < b->n_nodes; i++) {
-        const struct tenon_node *n = tenon_graph_node(f->g, b->first_node + i);
+    for (uint32_t i = 0; i < f->g->n_nodes; i++) {
+        const struct tenon_node *n = tenon_graph_node(f->g, i);
         for (uint32_t j = 0; j < n->n_in; j++)
-            if (n->in[j] == v && (j != 0 || (op_of(n) != TENON_OPN_MATMUL && op_of(n) != TENON_OPN_GATED_FFN)))
+            if (n->in[j] == v && (j != 0 || n->block != f->block || needs_generic(f, n) ||
+                                  (op_of(n) != TENON_OPN_MATMUL && op_of(n) != TENON_OPN_GATED_FFN)))
                 return false;
     }
     for (uint32_t i = 0; i < b->n_rets; i++)
@@ -102,7 +207,7 @@ static struct cpu_norm pending_norm(const struct fuser *f, uint32_t v)
     if (value->kind != TENON_VALUE_NODE || value->block != f->block || !only_matmuls_read(f, v))
         return norm;
     const struct tenon_node *n = tenon_graph_node(f->g, value->producer);
-    if (op_of(n) == TENON_OPN_RMS_NORM)
+    if (op_of(n) == TENON_OPN_RMS_NORM && !needs_generic(f, n))
         norm = (struct cpu_norm){ true, n->in[0], operand(n, 1), (float)tenon_node_f64(n, "eps", 1e-5) };
     else if (op_of(n) == TENON_OPN_ADD_NORM && value->index == 1)
         norm = (struct cpu_norm){ true, n->out[0], n->in[2], (float)tenon_node_f64(n, "eps", 1e-5) };
@@ -131,7 +236,7 @@ static void fuse_matmul(struct fuser *f, uint32_t index, const struct tenon_node
     set_rows(f, s, n->in[0]);
     for (uint32_t i = index; i < b->n_nodes && s->n < CPU_GROUP_MAX; i++) {
         const struct tenon_node *m = tenon_graph_node(f->g, b->first_node + i);
-        if (op_of(m) != TENON_OPN_MATMUL || m->in[0] != n->in[0] || f->done[i])
+        if (op_of(m) != TENON_OPN_MATMUL || m->in[0] != n->in[0] || f->done[i] || needs_generic(f, m))
             continue;
         add_matmul(f, s, m->in[1], operand(m, 2), m->out[0]);
         f->done[i] = 1;
@@ -168,7 +273,7 @@ static bool fuse_residual(struct fuser *f, uint32_t a, uint32_t b, uint32_t sum)
     if ((y != a && y != b) || a == b || uses(f->g, f->block, y) != 1)
         return false;
     const struct tenon_value *o = tenon_graph_value(f->g, other), *v = tenon_graph_value(f->g, sum);
-    if (o->rank != v->rank || o->kind == TENON_VALUE_WEIGHT)
+    if (o->rank != v->rank || !ends_with(v, o) || is_weight(f, other))
         return false; /* a broadcast */
     s->b = other;
     s->outs[0] = sum;
@@ -199,12 +304,13 @@ static const struct tenon_node *pending_rope(const struct fuser *f, uint32_t v)
     if (value->kind != TENON_VALUE_NODE || value->block != f->block || uses(f->g, f->block, v) != 1)
         return NULL;
     const struct tenon_node *n = tenon_graph_node(f->g, value->producer);
-    if (op_of(n) != TENON_OPN_ROPE)
+    if (op_of(n) != TENON_OPN_ROPE || !rope_fits(f, n))
         return NULL;
     uint32_t x = n->in[0];
     while (uses(f->g, f->block, x) == 1 && f->exe->homes[x].place == CPU_PLACE_ALIAS)
         x = f->exe->homes[x].index;
-    return uses(f->g, f->block, x) == 1 && tenon_graph_value(f->g, x)->kind == TENON_VALUE_NODE ? n : NULL;
+    const struct tenon_value *from = tenon_graph_value(f->g, x);
+    return uses(f->g, f->block, x) == 1 && from->kind == TENON_VALUE_NODE && from->block == f->block ? n : NULL;
 }
 
 /* Index of the rope in the plan, added when new; -1 with an error. */
@@ -274,12 +380,32 @@ static int32_t fuse_attention(struct fuser *f, uint32_t index, const struct teno
     return 0;
 }
 
+static int32_t fuse_generic(struct fuser *f, uint32_t id, const struct tenon_node *n)
+{
+    struct cpu_step *s = new_step(f, CPU_STEP_GENERIC, id);
+    s->generic = op_of(n);
+    s->state = TENON_NO_VALUE;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] == TENON_NO_VALUE)
+            continue;
+        s->expand_bytes += cpu_expand_bytes(f->exe, n, i);
+        if (tenon_graph_value(f->g, n->in[i])->dtype == TENON_DTYPE_STATE)
+            s->state = cpu_state_root(f->g, n->in[i]);
+    }
+    return cpu_generic_check(f->exe, n, f->err);
+}
+
 static int32_t fuse_node(struct fuser *f, uint32_t index)
 {
     const struct tenon_block *b = tenon_graph_block(f->g, f->block);
     uint32_t id = b->first_node + index;
     const struct tenon_node *n = tenon_graph_node(f->g, id);
     struct cpu_step *s;
+    int32_t status = check_edges(f, n);
+    if (status != 0)
+        return status;
+    if (needs_generic(f, n))
+        return fuse_generic(f, id, n);
     switch (op_of(n)) {
     case TENON_OPN_RESHAPE: /* its home is an alias already */
         return 0;
@@ -326,16 +452,7 @@ static int32_t fuse_node(struct fuser *f, uint32_t index)
         s->scale = (float)tenon_node_f64(n, op_of(n) == TENON_OPN_SOFTCAP ? "cap" : "scale", 1);
         s->shift = (float)tenon_node_f64(n, "shift", 0);
         return 0;
-    case TENON_OPN_ROPE: /* done by the attention that reads it, see pending_rope */
-        if (pending_rope(f, n->out[0]) != NULL) {
-            const struct tenon_node *r = reader(f->g, f->block, n->out[0]);
-            if (r != NULL && (op_of(r) == TENON_OPN_ATTENTION || op_of(r) == TENON_OPN_KV_STORE))
-                return 0;
-        }
-        return tenon_fail(f->err, TENON_E_UNIMPLEMENTED, n->name, "rope outside attention has no kernel yet");
-    case TENON_OPN_KV_STORE: /* done by the attention that reads its result */
-        if (reader(f->g, f->block, n->out[0]) == NULL)
-            return tenon_fail(f->err, TENON_E_UNIMPLEMENTED, n->name, "a kv_store that no attention reads has no kernel yet");
+    case TENON_OPN_ROPE: case TENON_OPN_KV_STORE: /* done by the attention that reads the result */
         return 0;
     case TENON_OPN_ATTENTION:
         return fuse_attention(f, index, n);

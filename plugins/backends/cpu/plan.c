@@ -4,7 +4,7 @@
  * turn, rope tables, the shared prepared activations, and private memory per thread. [any-thread], once per load. */
 #include <stdlib.h>
 
-#include "plan.h"
+#include "generic.h"
 
 int64_t cpu_elements(const struct tenon_value *v, const struct tenon_dims *dims)
 {
@@ -142,6 +142,25 @@ static int32_t set_homes(struct tenon_executable *exe, struct tenon_err *err)
 
 /* ---- memory ---- */
 
+#define MOST_ELEMENTS (INT64_C(1) << 44)
+
+/* Does every value fit the counting of the rest at its largest? */
+static int32_t check_sizes(const struct tenon_executable *exe, struct tenon_err *err)
+{
+    for (uint32_t i = 0; i < exe->graph->n_values; i++) {
+        const struct tenon_value *v = tenon_graph_value(exe->graph, i);
+        int64_t n = 1, dim;
+        for (uint32_t d = 0; d < v->rank; d++) {
+            bool fits = v->dims[d].sym < TENON_SYM_COUNT && v->dims[d].a >= 0 && v->dims[d].a <= INT32_MAX && v->dims[d].b >= 0 &&
+                        v->dims[d].b <= MOST_ELEMENTS;
+            dim = fits ? tenon_dim_value(&v->dims[d], &exe->bucket) : -1;
+            if (dim < 0 || __builtin_mul_overflow(n, dim > 0 ? dim : 1, &n) || n > MOST_ELEMENTS)
+                return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, v->name, "too many elements: a smaller context or step may do");
+        }
+    }
+    return 0;
+}
+
 /* A stretch of the block region that is in use for steps first..last. */
 struct interval {
     uint32_t first, last;
@@ -160,8 +179,18 @@ static uint64_t value_bytes(const struct tenon_executable *exe, uint32_t v)
     return align_up((uint64_t)cpu_elements(tenon_graph_value(exe->graph, v), &exe->bucket) * sizeof(float));
 }
 
+/* The node a generic step runs, NULL: the step is of another kind. */
+static const struct tenon_node *generic_node(const struct tenon_executable *exe, const struct cpu_step *s)
+{
+    return s->kind == CPU_STEP_GENERIC ? tenon_graph_node(exe->graph, s->node) : NULL;
+}
+
 static bool step_reads(const struct tenon_executable *exe, const struct cpu_step *s, uint32_t v)
 {
+    const struct tenon_node *n = generic_node(exe, s);
+    for (uint32_t i = 0; n != NULL && i < n->n_in; i++)
+        if (cpu_root(exe, n->in[i]) == v)
+            return true;
     const uint32_t ins[] = { s->x, s->b, s->norm.on ? s->norm.x : TENON_NO_VALUE, s->k, s->v };
     for (uint32_t i = 0; i < sizeof ins / sizeof ins[0]; i++)
         if (ins[i] != TENON_NO_VALUE && cpu_root(exe, ins[i]) == v)
@@ -220,13 +249,25 @@ static void want_value(struct layout *l, uint32_t step, uint32_t v)
         want(l, step, last_read(l->exe, l->block, v, step), value_bytes(l->exe, v), &l->exe->homes[v].offset);
 }
 
-static uint32_t outputs(const struct cpu_step *s, uint32_t *v)
+static uint32_t outputs(const struct tenon_executable *exe, const struct cpu_step *s, uint32_t *v)
 {
+    const struct tenon_node *node = generic_node(exe, s);
     uint32_t n = 0;
+    for (uint32_t i = 0; node != NULL && i < node->n_out; i++)
+        v[n++] = node->out[i];
     v[n++] = s->out;
     for (uint32_t i = 0; i < s->n; i++)
         v[n++] = s->outs[i];
     return n;
+}
+
+uint64_t cpu_expand_bytes(const struct tenon_executable *exe, const struct tenon_node *n, uint32_t in)
+{
+    uint32_t root = cpu_root(exe, n->in[in]);
+    if (root == TENON_NO_VALUE || tenon_graph_value(exe->graph, root)->kind != TENON_VALUE_WEIGHT ||
+        exe->weights[exe->weight_base[root]].f32 != NULL || cpu_generic_packed(tenon_op_find(n->op), in))
+        return 0;
+    return value_bytes(exe, root);
 }
 
 static int64_t step_rows(const struct tenon_executable *exe, const struct cpu_step *s)
@@ -242,8 +283,10 @@ static void layout_block(struct layout *l)
     for (uint32_t i = 0; i < exe->block_steps[l->block]; i++) {
         uint32_t at = exe->block_first[l->block] + i;
         struct cpu_step *s = &exe->steps[at];
-        for (uint32_t j = outputs(s, v); j-- > 0;)
+        for (uint32_t j = outputs(exe, s, v); j-- > 0;)
             want_value(l, at, v[j]);
+        if (s->expand_bytes != 0)
+            want(l, at, at, s->expand_bytes, &s->expand_offset);
         if (s->kind == CPU_STEP_MATMUL && s->gated) {
             uint64_t bytes = align_up((uint64_t)(step_rows(exe, s) * exe->weights[exe->weight_base[s->w[0]]].m.rows) * sizeof(float));
             want(l, at, at + 1, bytes, &s->hidden_offset);
@@ -292,6 +335,10 @@ static uint64_t layout_activations(struct tenon_executable *exe, uint64_t end)
         if (s->kind == CPU_STEP_ATTENTION) {
             uint64_t bytes = (uint64_t)cpu_attn_scratch_bytes(s->k_dim, s->v_dim);
             attn = bytes > attn ? bytes : attn;
+        }
+        if (s->kind == CPU_STEP_GENERIC && s->generic == TENON_OPN_GROUPED_MATMUL) { /* decodes into the thread's one row */
+            uint64_t row = (uint64_t)cpu_cols(tenon_graph_value(exe->graph, generic_node(exe, s)->in[1]), &exe->bucket);
+            exe->max_k = row > exe->max_k ? row : exe->max_k;
         }
         if (s->kind != CPU_STEP_MATMUL)
             continue;
@@ -394,6 +441,8 @@ static int32_t build(struct tenon_executable *exe, const struct tenon_compile_ar
 {
     const struct tenon_graph *g = exe->graph;
     int32_t status = allocate(exe, args, err);
+    if (status == 0)
+        status = check_sizes(exe, err);
     for (uint32_t v = 0; status == 0 && v < g->n_values; v++) {
         exe->weight_base[v] = CPU_NO_STEP;
         if (tenon_graph_value(g, v)->kind == TENON_VALUE_WEIGHT)

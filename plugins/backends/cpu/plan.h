@@ -20,6 +20,7 @@ enum cpu_step_kind {
     CPU_STEP_ATTENTION, /* rope of q and k, store of k and v, attention */
     CPU_STEP_BINARY,    /* add, mul */
     CPU_STEP_UNARY,     /* unary, affine, softcap */
+    CPU_STEP_GENERIC,   /* any other op of tier 0: generic.h */
 };
 
 /* rms_norm of x by w, done where its result is read. */
@@ -53,6 +54,10 @@ struct cpu_step {
     int32_t heads, kv_heads, k_dim, v_dim, window;
     float attn_scale, softcap;
     bool causal, store;
+    /* GENERIC: operands are the node's; state is set where it has one */
+    uint32_t generic;       /* TENON_OPN_* */
+    uint64_t expand_offset; /* scratch of weights that are decoded whole, one behind the other, f32 */
+    uint64_t expand_bytes;
 };
 
 /* Where a value lives. */
@@ -126,6 +131,9 @@ static inline uint32_t cpu_root(const struct tenon_executable *exe, uint32_t v)
         v = exe->homes[v].index;
     return v;
 }
+
+/* Bytes that operand `in` of a generic node takes of expand_bytes; 0: none. */
+uint64_t cpu_expand_bytes(const struct tenon_executable *exe, const struct tenon_node *n, uint32_t in);
 
 /* Elements of a value: product of all dims; rows: of all but the last. */
 int64_t cpu_elements(const struct tenon_value *v, const struct tenon_dims *dims);

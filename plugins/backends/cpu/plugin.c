@@ -1,7 +1,7 @@
 /* plugin.c - the CPU backend as a plugin: its one device and its table. Config: set.level = scalar | avx2 | avx512 caps the
  * instruction level, and so does the environment variable TENON_CPU_LEVEL; set.activations = 8 | 16 says how many bits of an
  * activation meet a quantised weight (TENON_CPU_ACTIVATIONS). 8 is faster; with 16 (the default) a small model answers as it does in
- * float32. */
+ * float32. set.claims = none (TENON_CPU_CLAIMS) takes no composite, so that the host lowers all: for comparing, it is slow. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -31,6 +31,8 @@ static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon
     p->config = host->service(host->ctx, TENON_CONFIG_SERVICE);
     const char *bits = setting(p, "TENON_CPU_ACTIVATIONS", "activations");
     p->cap = level_cap(setting(p, "TENON_CPU_LEVEL", "level"));
+    const char *claims = setting(p, "TENON_CPU_CLAIMS", "claims");
+    p->claims = claims == NULL || strcmp(claims, "none") != 0;
     p->planes = bits != NULL && strcmp(bits, "8") == 0 ? 1 : 2;
     *ret_self = p;
     return 0;
@@ -89,7 +91,8 @@ static int32_t open_device(void *self, uint32_t i, const char *options, struct t
     struct tenon_device *dev = calloc(1, sizeof *dev);
     if (dev == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for the device");
-    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap), p->planes, options == NULL || strstr(options, "claims=none") == NULL };
+    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap), p->planes,
+                                   p->claims && (options == NULL || strstr(options, "claims=none") == NULL) };
     *ret = dev;
     return 0;
 }

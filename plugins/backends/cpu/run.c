@@ -2,7 +2,7 @@
  *
  * Every thread passes through the same steps in the same order. Within a step work is handed out by tickets, so a thread that
  * is held up does less; which thread computes a row changes no bit of it. Each step ends at a barrier. */
-#include "plan.h"
+#include "generic.h"
 
 /* One thread on its way through the plan. */
 struct walker {
@@ -282,13 +282,20 @@ static void rope_token(const struct walker *w, int32_t rope, int64_t t, int32_t 
     w->k->rope(&r->rope, cos + t * half, sin + t * half, heads, dim, x);
 }
 
-static struct cpu_kv layer_kv(const struct walker *w, const struct cpu_step *s)
+/* Where the pages or slots of this layer begin. */
+static uint8_t *layer_state(const struct walker *w, const struct cpu_step *s)
 {
     uint32_t state = value(w, s->state)->index;
-    struct cpu_kv kv = w->exe->kvs[state];
-    int32_t l = w->exe->states[state].layer_map != NULL ? w->exe->states[state].layer_map[w->layer] : w->layer;
+    const int32_t *map = w->exe->states[state].layer_map;
+    int32_t l = map != NULL && w->layer >= 0 ? map[w->layer] : w->layer;
     uint64_t instance = l < 0 ? 0 : (uint64_t)l;
-    kv.pages = w->run->states[state] + instance * w->run->state_pages[state] * (uint64_t)kv.page_stride;
+    return w->run->states[state] + instance * w->run->state_pages[state] * w->exe->layouts[state].page_bytes;
+}
+
+static struct cpu_kv layer_kv(const struct walker *w, const struct cpu_step *s)
+{
+    struct cpu_kv kv = w->exe->kvs[value(w, s->state)->index];
+    kv.pages = layer_state(w, s);
     return kv;
 }
 
@@ -376,6 +383,72 @@ static void run_unary(const struct walker *w, const struct cpu_step *s)
     }
 }
 
+/* ---- ops without a kernel ---- */
+
+/* A weight as floats at y, by all threads. */
+static void expand(const struct walker *w, const struct cpu_matrix *m, float *y)
+{
+    int64_t r0, r1;
+    share(w, m->rows, &r0, &r1);
+    for (int64_t r = r0; r < r1; r++)
+        cpu_decode_row(m->format, m->data + r * m->row_bytes, m->cols, y + r * m->cols);
+}
+
+static void bind_tensor(const struct walker *w, uint32_t v, struct cpu_tensor *t)
+{
+    if (v == TENON_NO_VALUE)
+        return;
+    const struct tenon_value *val = value(w, v);
+    t->dtype = val->dtype;
+    t->shape.rank = val->rank;
+    t->n = cpu_elements(val, &w->run->dims);
+    for (uint32_t i = 0; i < val->rank; i++)
+        t->shape.dims[i] = tenon_dim_value(&val->dims[i], &w->run->dims);
+    if (val->dtype != TENON_DTYPE_STATE && value(w, cpu_root(w->exe, v))->kind != TENON_VALUE_WEIGHT)
+        t->p = at(w, v);
+}
+
+/* Operand i when it is a weight: floats where they are, decoded now, or left to the op. */
+static void bind_weight_operand(const struct walker *w, const struct cpu_step *s, struct cpu_call *c, uint32_t i, uint64_t *offset)
+{
+    uint32_t root = cpu_root(w->exe, c->node->in[i]);
+    if (root == TENON_NO_VALUE || value(w, root)->kind != TENON_VALUE_WEIGHT)
+        return;
+    const struct cpu_weight *from = weight(w, root);
+    uint64_t bytes = cpu_expand_bytes(w->exe, c->node, i);
+    c->in[i].dtype = TENON_DTYPE_F32;
+    if (from->f32 != NULL) {
+        c->in[i].f = (float *)(uintptr_t)from->f32; /* operands are only read */
+    } else if (bytes == 0) {
+        c->in[i].packed = &from->m;
+    } else {
+        c->in[i].p = w->run->scratch + s->expand_offset + *offset;
+        expand(w, &from->m, c->in[i].f);
+        *offset += bytes;
+    }
+}
+
+static void run_generic(const struct walker *w, const struct cpu_step *s)
+{
+    struct cpu_call c = { .node = tenon_graph_node(w->exe->graph, s->node), .op = s->generic, .k = w->k, .i = w->i, .n = w->n };
+    uint64_t expanded = 0;
+    for (uint32_t i = 0; i < c.node->n_in; i++) {
+        bind_tensor(w, c.node->in[i], &c.in[i]);
+        bind_weight_operand(w, s, &c, i, &expanded);
+    }
+    for (uint32_t i = 0; i < c.node->n_out; i++)
+        bind_tensor(w, c.node->out[i], &c.out[i]);
+    if (s->state != TENON_NO_VALUE) {
+        c.kv = layer_kv(w, s);
+        c.state = (float *)(void *)c.kv.pages;
+        c.n_units = (int64_t)w->run->state_pages[value(w, s->state)->index];
+    }
+    c.row = (float *)(void *)(w->own + w->exe->thread_rest_offset);
+    if (s->expand_bytes != 0)
+        barrier(w);
+    cpu_generic_run(&c);
+}
+
 static void run_step(const struct walker *w, const struct cpu_step *s)
 {
     switch (s->kind) {
@@ -385,6 +458,7 @@ static void run_step(const struct walker *w, const struct cpu_step *s)
     case CPU_STEP_ATTENTION: run_attention(w, s); break;
     case CPU_STEP_BINARY: run_binary(w, s); break;
     case CPU_STEP_UNARY: run_unary(w, s); break;
+    case CPU_STEP_GENERIC: run_generic(w, s); break;
     }
 }
 

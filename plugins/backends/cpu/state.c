@@ -13,17 +13,34 @@ void cpu_state_kv(const struct tenon_state_desc *desc, int32_t kv_encoding, stru
     ret->page_stride = (cpu_kv_page_bytes(ret) + CPU_ALIGN - 1) / CPU_ALIGN * CPU_ALIGN;
 }
 
+/* Slots lie one behind the other, as they are: floats. */
+static int32_t slot_layout(const struct tenon_state_desc *state, struct tenon_state_layout *ret, struct tenon_err *err)
+{
+    if (state->slot_bytes == 0 || state->slot_bytes % sizeof(float) != 0 || state->slot_bytes > UINT32_MAX)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, state->name, "a slot of %llu bytes", (unsigned long long)state->slot_bytes);
+    *ret = (struct tenon_state_layout){ .struct_size = sizeof *ret, .page_bytes = state->slot_bytes, .align = CPU_ALIGN };
+    return 0;
+}
+
+/* A latent cache has one head and no V. */
+static bool is_cache(const struct tenon_state_desc *d)
+{
+    bool latent = d->kind == TENON_STATE_KV_LATENT, has_v = d->v_heads == d->k_heads && d->v_dim > 0 && d->v_dim <= 4096;
+    return d->k_heads > 0 && d->k_heads <= 4096 && d->k_dim > 0 && d->k_dim <= 4096 && (latent ? d->v_dim == 0 : has_v);
+}
+
 int32_t cpu_state_layout(struct tenon_device *dev, const struct tenon_state_desc *state, int32_t kv_encoding,
                          struct tenon_state_layout *ret, struct tenon_err *err)
 {
     struct cpu_kv kv;
     (void)dev;
-    if (state->kind != TENON_STATE_KV_PAGED)
+    if (state->kind == TENON_STATE_RECURRENT || state->kind == TENON_STATE_CONV)
+        return slot_layout(state, ret, err);
+    if (state->kind != TENON_STATE_KV_PAGED && state->kind != TENON_STATE_KV_LATENT)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend has no states of kind %d yet", (int)state->kind);
     if (kv_encoding != TENON_KV_F16 && kv_encoding != TENON_KV_F32)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend keeps K and V in f16 or f32 only: use --kv f16");
-    if (state->k_heads != state->v_heads || state->k_heads == 0 || state->k_heads > 4096 || state->k_dim == 0 ||
-        state->k_dim > 4096 || state->v_dim == 0 || state->v_dim > 4096)
+    if (!is_cache(state))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, state->name, "%u K heads of %u and %u V heads of %u make no cache",
                           state->k_heads, state->k_dim, state->v_heads, state->v_dim);
     cpu_state_kv(state, kv_encoding, &kv);
@@ -69,13 +86,24 @@ int32_t cpu_copy_pages(struct tenon_device *dev, const struct tenon_state_desc *
     return 0;
 }
 
+/* One page or slot to or from its canonical bytes. */
+static void exchange(const struct cpu_kv *kv, const struct tenon_state_layout *layout, uint8_t *buf, bool import)
+{
+    if (layout->page_tokens == 0)
+        memcpy(import ? kv->pages : buf, import ? buf : kv->pages, layout->page_bytes);
+    else if (import)
+        cpu_kv_import(kv, 0, buf);
+    else
+        cpu_kv_export(kv, 0, buf);
+}
+
 /* Walk n pages of all layers in canonical order; `import` says which way the bytes go. */
 static int32_t transfer(const struct tenon_state_desc *desc, const struct tenon_state_layout *layout, int32_t kv_encoding,
                         const struct tenon_state_binding *state, const uint64_t *pages, uint64_t n, uint8_t *buf, uint64_t buf_bytes,
                         bool import, struct tenon_err *err)
 {
     struct cpu_kv kv;
-    uint64_t one = layout->canonical_token_bytes * layout->page_tokens; /* bytes of a page of one layer, canonical */
+    uint64_t one = layout->page_tokens != 0 ? layout->canonical_token_bytes * layout->page_tokens : layout->page_bytes; /* of one layer */
     cpu_state_kv(desc, kv_encoding, &kv);
     if (one == 0 || desc->n_layers == 0 || n > UINT64_MAX / one / desc->n_layers || buf_bytes != one * desc->n_layers * n)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, desc->name, "%llu bytes are not %llu pages of %u layers",
@@ -85,10 +113,7 @@ static int32_t transfer(const struct tenon_state_desc *desc, const struct tenon_
             kv.pages = page_at(layout, state, l, pages[i]);
             if (kv.pages == NULL)
                 return bad_page(desc, pages[i], state, err);
-            if (import)
-                cpu_kv_import(&kv, 0, buf);
-            else
-                cpu_kv_export(&kv, 0, buf);
+            exchange(&kv, layout, buf, import);
         }
     }
     return 0;

@@ -99,6 +99,16 @@ static int32_t check_range(const char *name, const int32_t *a, int64_t n, int64_
     return 0;
 }
 
+/* First tokens of the sequences: 0, ascending, T. */
+static int32_t check_starts(const char *name, const int32_t *a, int64_t n, int64_t tokens, struct tenon_err *err)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (a[i] < (i == 0 ? 0 : a[i - 1]) || a[i] > tokens)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "entry %lld is %d: they must ascend from 0 to %lld", (long long)i, a[i],
+                              (long long)tokens);
+    return 0;
+}
+
 /* Pages of state group `group`: the fewest of its states. */
 static int64_t group_pages(const struct tenon_executable *exe, const struct cpu_run *run, uint32_t group)
 {
@@ -120,7 +130,7 @@ static int32_t check_input(const struct tenon_executable *exe, const struct cpu_
     if (strcmp(name, "seq_of_token") == 0)
         return check_range(name, a, n, 0, sym[TENON_SYM_S] - 1, err);
     if (strcmp(name, "seq_start") == 0)
-        return check_range(name, a, n, 0, sym[TENON_SYM_T], err);
+        return check_starts(name, a, n, sym[TENON_SYM_T], err);
     if (strcmp(name, "context_len") == 0)
         return check_range(name, a, n, 0, sym[TENON_SYM_P] * CPU_PAGE_TOKENS, err);
     if (strncmp(name, "block_table.", 12) == 0)
@@ -138,8 +148,9 @@ static int32_t bind_inputs(const struct tenon_enqueue_args *args, struct cpu_run
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         const struct tenon_value *v = tenon_graph_value(g, g->inputs[i]);
         int64_t n = cpu_elements(v, &run->dims);
+        uint64_t bytes = (uint64_t)n * (v->dtype == TENON_DTYPE_F16 || v->dtype == TENON_DTYPE_BF16 ? 2 : 4);
         run->inputs[i] = cpu_span_data(&args->inputs[i]);
-        if (run->inputs[i] == NULL || args->inputs[i].size < (uint64_t)n * 4)
+        if (run->inputs[i] == NULL || args->inputs[i].size < bytes)
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, v->name, "%llu bytes given, %lld elements expected",
                               (unsigned long long)args->inputs[i].size, (long long)n);
         int32_t status = v->dtype == TENON_DTYPE_I32 ? check_input(run->exe, run, v->name, run->inputs[i], n, err) : 0;
