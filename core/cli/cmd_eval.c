@@ -1,6 +1,7 @@
 /* cmd_eval.c - `tenon eval MODEL --ids FILE`: what the model thinks of given tokens. FILE is {"name":[token ids...]}, used as
  * they are. Prints {"name":[[[id,logprob] x K] per position]}, or with --bits a hash of each row of logits: equal hashes mean
- * equal bits, whatever the chunks, the threads and the company. */
+ * equal bits, whatever the chunks, the threads and the company. The result is kept (some 20 bytes for each of K) until the last
+ * text is through, so that a failure prints nothing. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -186,9 +187,6 @@ static int32_t eval_text(struct evaluator *e, const cJSON *list, struct tenon_er
     for (uint32_t i = 0; i <= e->o->beside; i++)
         tn_kv_close(tn_stepper_kv(e->st), seqs[i]);
     free(ids);
-    if (status == 0)
-        fwrite(e->out.data, 1, e->out.len, stdout);
-    e->out.len = 0;
     return status;
 }
 
@@ -200,16 +198,18 @@ static int32_t eval_all(const struct eval *o, struct cli_session *s, const cJSON
     int32_t status = tn_stepper_create(m, &e.st, err);
     if (status == 0 && (e.order = malloc((size_t)o->top * sizeof *e.order + 1)) == NULL)
         status = tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "eval", "no memory");
-    if (status == 0 && texts->child == NULL)
-        putchar('{');
-    cJSON_ArrayForEach(list, texts) { /* a text's opening goes out with its rows, so that a failure prints nothing of it */
-        if (status == 0)
-            status = tn_buf_char(&e.out, list == texts->child ? '{' : ',');
+    if (status == 0)
+        status = tn_buf_char(&e.out, '{');
+    cJSON_ArrayForEach(list, texts) {
+        if (status == 0 && list != texts->child)
+            status = tn_buf_char(&e.out, ',');
         if (status == 0)
             status = eval_text(&e, list, err);
     }
     if (status == 0)
-        puts("}");
+        status = tn_buf_str(&e.out, "}\n");
+    if (status == 0)
+        fwrite(e.out.data, 1, e.out.len, stdout);
     if (status != 0 && err->code == 0)
         (void)tenon_fail(err, status, "eval", "%s", tenon_status_text(status));
     free(e.order);

@@ -5,12 +5,10 @@
 #include "core/cli/commands.h"
 #include "core/cli/json.h"
 #include "core/cli/session.h"
-#include "core/graph/declared.h"
 #include "core/graph/dump.h"
 #include "core/graph/lower.h"
 #include "core/graph/memplan.h"
-#include "core/model/model.h"
-#include "core/model/resolve.h"
+#include "core/model/program.h"
 
 #define ACT_BYTES 4u    /* edges are taken as f32 */
 #define PAGE_TOKENS 16  /* P is C over this unless given */
@@ -33,29 +31,10 @@ struct opened {
     struct tn_container *src;
     struct tn_architecture arch;
     struct tn_resolved weights;
-    struct tn_declared declared;
-    struct tn_build_env env;
+    struct tn_program_env program;
     struct tn_graph *graph;
     struct tn_plan plan;
 };
-
-static bool is_present(void *ctx, const struct tenon_weight_desc *weight)
-{
-    const struct tn_resolved *r = ctx;
-    for (uint32_t i = 0; i < r->n_descs; i++)
-        if (strcmp(r->descs[i]->name, weight->name) == 0)
-            return r->present[i] != 0;
-    return false;
-}
-
-static const struct tenon_composite *find_composite(void *ctx, const char *id, void **ret_self)
-{
-    const struct tn_item *item;
-    if (tn_registry_find(ctx, TENON_OP_IFACE, id, 0, &item, NULL) != TENON_OK)
-        return NULL;
-    *ret_self = item->self;
-    return item->impl;
-}
 
 /* A file without tensors (a vocabulary alone) is taken as if it had all of them. */
 static int32_t declare(struct tn_registry *reg, const char *path, struct opened *m, struct tenon_err *err)
@@ -67,22 +46,20 @@ static int32_t declare(struct tn_registry *reg, const char *path, struct opened 
     if (status == 0 && tensors)
         status = tn_resolve(m->src, &m->arch.table, m->arch.config, &m->weights, err);
     if (status == 0)
-        status = tn_declared_init(&m->declared, &m->arch.table, m->arch.config, tensors ? is_present : NULL, &m->weights, err);
-    if (status == 0)
-        m->env = tn_declared_env(&m->declared);
+        status = tn_program_env_init(&m->program, reg, &m->arch, tensors ? &m->weights : NULL, err);
     return status;
 }
 
-static int32_t build(struct tn_registry *reg, const struct graph_options *o, struct opened *m, struct tenon_err *err)
+static int32_t build(const struct graph_options *o, struct opened *m, struct tenon_err *err)
 {
-    struct tn_op_lookup lookup = { reg, find_composite };
+    const struct tn_program_env *p = &m->program;
     struct tn_graph *built = NULL;
-    int32_t status = tn_build_program(&m->arch.table, m->arch.config, o->program, &m->env, &lookup, &built, err);
+    int32_t status = tn_build_program(&m->arch.table, m->arch.config, o->program, &p->env, &p->lookup, &built, err);
     if (status != 0 || !o->lowered) {
         m->graph = built;
         return status;
     }
-    status = tn_lower(&built->graph, NULL, &m->env, &lookup, &m->graph, err);
+    status = tn_lower(&built->graph, NULL, &p->env, &p->lookup, &m->graph, err);
     tn_graph_free(built);
     return status;
 }
@@ -168,7 +145,7 @@ static int32_t put_json(const struct opened *m, bool planned, const char *text, 
 static int32_t print(const struct graph_options *o, const struct opened *m, struct tenon_err *err)
 {
     struct tn_buf text = { 0 }, object = { 0 };
-    int32_t status = tn_dump(&m->graph->graph, &m->env, &text);
+    int32_t status = tn_dump(&m->graph->graph, &m->program.env, &text);
     if (status == 0 && o->common.json)
         status = put_json(m, o->plan != NULL, text.data, &object);
     else if (status == 0 && o->plan != NULL)
@@ -187,7 +164,7 @@ static int32_t run(struct tn_registry *reg, const char *path, const struct graph
 {
     int32_t status = declare(reg, path, m, err);
     if (status == 0)
-        status = build(reg, o, m, err);
+        status = build(o, m, err);
     if (status == 0 && o->plan != NULL)
         status = tn_plan_init(&m->plan, &m->graph->graph, bounds, ACT_BYTES, err);
     return status == 0 ? print(o, m, err) : status;
@@ -197,7 +174,7 @@ static void drop(struct opened *m)
 {
     tn_plan_finish(&m->plan);
     tn_graph_free(m->graph);
-    tn_declared_finish(&m->declared);
+    tn_program_env_finish(&m->program);
     tn_resolved_finish(&m->weights);
     tn_architecture_close(&m->arch);
     tn_container_close(m->src);

@@ -2,6 +2,7 @@
 #include "core/cli/json.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "core/engine/stream.h"
@@ -13,6 +14,12 @@ static int32_t put_char(struct tn_buf *out, unsigned char c)
         if ((unsigned char)*p == c)
             return tn_buf_printf(out, "\\%c", p[1]);
     return c < 0x20 || c == 0x7f ? tn_buf_printf(out, "\\u%04x", c) : tn_buf_char(out, (char)c);
+}
+
+/* U+0080 to U+009F: a terminal may obey them. */
+static bool is_c1(const char *p, size_t left)
+{
+    return left > 1 && (unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0;
 }
 
 int32_t tn_json_string(struct tn_buf *out, const char *text, uint64_t size)
@@ -27,8 +34,12 @@ int32_t tn_json_string(struct tn_buf *out, const char *text, uint64_t size)
         rc = tn_stream_flush(&st, &valid);
     if (rc == TENON_OK)
         rc = tn_buf_char(out, '"');
-    for (size_t i = 0; rc == TENON_OK && i < valid.len; i++)
-        rc = put_char(out, (unsigned char)valid.data[i]);
+    for (size_t i = 0; rc == TENON_OK && i < valid.len; i++) {
+        if (is_c1(valid.data + i, valid.len - i))
+            rc = tn_buf_printf(out, "\\u%04x", (unsigned char)valid.data[++i]);
+        else
+            rc = put_char(out, (unsigned char)valid.data[i]);
+    }
     if (rc == TENON_OK)
         rc = tn_buf_char(out, '"');
     tn_buf_finish(&valid);

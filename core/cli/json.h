@@ -1,6 +1,6 @@
 /* json.h - writing JSON into a buffer, fast and without a tree; cJSON reads it.
  *
- *     tn_json_string(&out, text, size);      // "quoted"; bytes that are no UTF-8 become U+FFFD
+ *     tn_json_string(&out, text, size);      // "quoted"; bytes that are no UTF-8 become U+FFFD, control characters \uXXXX
  *     tn_json_number(&out, 0.25);            // null for what JSON cannot say
  *
  * Return as tn_buf_append. One thread.

@@ -12,7 +12,7 @@
 #include "core/graph/memplan.h"
 #include "core/model/binding.h"
 #include "core/model/device.h"
-#include "core/model/resolve.h"
+#include "core/model/program.h"
 #include "core/model/states.h"
 
 #define PROGRAM "step"
@@ -24,7 +24,7 @@ struct tn_model {
     struct tn_architecture arch;
     struct tn_device device;
     struct tn_resolved resolved;
-    struct tn_declared declared;
+    struct tn_program_env program;
     struct tn_graph *graph;       /* lowered */
     struct tn_bindings bindings;
     struct tn_states states;
@@ -34,25 +34,6 @@ struct tn_model {
 };
 
 /* ---- the graph ------------------------------------------------------------------------------------------------- */
-
-static bool is_present(void *ctx, const struct tenon_weight_desc *weight)
-{
-    const struct tn_resolved *r = ctx;
-    for (uint32_t i = 0; i < r->n_descs; i++)
-        if (strcmp(r->descs[i]->name, weight->name) == 0)
-            return r->present[i] != 0;
-    return false;
-}
-
-/* A composite op of a plugin, by id. */
-static const struct tenon_composite *find_composite(void *ctx, const char *id, void **ret_self)
-{
-    const struct tn_item *item;
-    if (tn_registry_find(ctx, TENON_OP_IFACE, id, 0, &item, NULL) != TENON_OK)
-        return NULL;
-    *ret_self = item->self;
-    return item->impl;
-}
 
 /* Which nodes does the device take? claimed [n_nodes], 1: as it is. A tier 0 node it refuses is an error. */
 static int32_t ask_device(struct tn_model *m, const struct tenon_graph *g, uint8_t *claimed, struct tenon_err *err)
@@ -78,15 +59,14 @@ static int32_t ask_device(struct tn_model *m, const struct tenon_graph *g, uint8
 }
 
 /* Replace what the device does not take, and see that it takes what came of it. */
-static int32_t lower(struct tn_model *m, const struct tn_build_env *env, const struct tn_op_lookup *lookup,
-                     struct tenon_err *err)
+static int32_t lower(struct tn_model *m, struct tenon_err *err)
 {
     struct tn_graph *built = m->graph;
     uint8_t *claimed = calloc((size_t)built->graph.n_nodes + 1, 1);
     int32_t rc = claimed != NULL ? ask_device(m, &built->graph, claimed, err)
                                  : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "model", "out of memory");
     if (rc == TENON_OK)
-        rc = tn_lower(&built->graph, claimed, env, lookup, &m->graph, err);
+        rc = tn_lower(&built->graph, claimed, &m->program.env, &m->program.lookup, &m->graph, err);
     free(claimed);
     if (rc == TENON_OK)
         tn_graph_free(built);
@@ -95,16 +75,13 @@ static int32_t lower(struct tn_model *m, const struct tn_build_env *env, const s
 
 static int32_t build(struct tn_model *m, struct tenon_err *err)
 {
-    struct tn_op_lookup lookup = { m->registry, find_composite };
-    struct tn_build_env env;
-    int32_t rc = tn_declared_init(&m->declared, &m->arch.table, m->arch.config, is_present, &m->resolved, err);
-    if (rc != TENON_OK)
-        return rc;
-    env = tn_declared_env(&m->declared);
-    rc = tn_build_program(&m->arch.table, m->arch.config, PROGRAM, &env, &lookup, &m->graph, err);
+    const struct tn_program_env *p = &m->program;
+    int32_t rc = tn_program_env_init(&m->program, m->registry, &m->arch, &m->resolved, err);
+    if (rc == TENON_OK)
+        rc = tn_build_program(&m->arch.table, m->arch.config, PROGRAM, &p->env, &p->lookup, &m->graph, err);
     if (rc == TENON_OK)
         rc = tn_bindings_make(&m->bindings, m->container, &m->resolved, &m->graph->graph, &m->device, err);
-    return rc == TENON_OK ? lower(m, &env, &lookup, err) : rc;
+    return rc == TENON_OK ? lower(m, err) : rc;
 }
 
 /* The program's only output must be logits [R, vocabulary]. */
@@ -215,7 +192,7 @@ static int32_t place(struct tn_model *m, const struct tn_model_args *args, struc
     if (rc == TENON_OK)
         rc = tn_bindings_pack(&m->bindings, &m->device, err);
     if (rc == TENON_OK)
-        rc = tn_states_lay_out(&m->states, &m->declared, &m->device, kv, err);
+        rc = tn_states_lay_out(&m->states, &m->program.declared, &m->device, kv, err);
     if (rc == TENON_OK)
         rc = choose_sizes(m, args, err);
     if (rc == TENON_OK)
@@ -257,7 +234,7 @@ void tn_model_unload(struct tn_model *m)
     tn_states_finish(&m->states);
     tn_bindings_finish(&m->bindings);
     tn_graph_free(m->graph);
-    tn_declared_finish(&m->declared);
+    tn_program_env_finish(&m->program);
     tn_resolved_finish(&m->resolved);
     tn_device_close(&m->device);
     tn_vocab_close(m->vocab);

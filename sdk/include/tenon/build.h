@@ -28,6 +28,20 @@ static inline const char *tenon_key_name(const char *prefix, const char *key, ch
     return buf;
 }
 
+/* Is the key there? Its full name goes to name, for messages. */
+static inline int tenon_key_find(const struct tenon_meta *meta, const char *prefix, const char *key, char name[128],
+                                 struct tenon_meta_entry *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->struct_size = (uint32_t)sizeof *ret;
+    return meta->find(meta->ctx, tenon_key_name(prefix, key, name), ret) == TENON_E_OK;
+}
+
+static inline int32_t tenon_key_missing(const char *name, struct tenon_err *err)
+{
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is missing: the file's metadata is incomplete", name);
+}
+
 /* An integer within [least, most]. absent: value when the key is missing, NULL: it must be there. */
 static inline int32_t tenon_key_i64(const struct tenon_meta *meta, const char *prefix, const char *key, int64_t least, int64_t most,
                                     const int64_t *absent, int64_t *ret, struct tenon_err *err)
@@ -35,12 +49,9 @@ static inline int32_t tenon_key_i64(const struct tenon_meta *meta, const char *p
     struct tenon_meta_entry e;
     char name[128];
     int64_t v;
-    memset(&e, 0, sizeof e);
-    e.struct_size = (uint32_t)sizeof e;
-    tenon_key_name(prefix, key, name);
-    if (meta->find(meta->ctx, name, &e) != TENON_E_OK) {
+    if (!tenon_key_find(meta, prefix, key, name, &e)) {
         if (absent == NULL)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is missing: the file's metadata is incomplete", name);
+            return tenon_key_missing(name, err);
         *ret = *absent;
         return TENON_E_OK;
     }
@@ -61,12 +72,9 @@ static inline int32_t tenon_key_f64(const struct tenon_meta *meta, const char *p
     struct tenon_meta_entry e;
     char name[128];
     double v;
-    memset(&e, 0, sizeof e);
-    e.struct_size = (uint32_t)sizeof e;
-    tenon_key_name(prefix, key, name);
-    if (meta->find(meta->ctx, name, &e) != TENON_E_OK) {
+    if (!tenon_key_find(meta, prefix, key, name, &e)) {
         if (absent == NULL)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is missing: the file's metadata is incomplete", name);
+            return tenon_key_missing(name, err);
         *ret = *absent;
         return TENON_E_OK;
     }
@@ -86,12 +94,9 @@ static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *p
     struct tenon_str s;
     char name[128];
     uint64_t n;
-    memset(&e, 0, sizeof e);
-    e.struct_size = (uint32_t)sizeof e;
     s.data = NULL;
     s.size = 0;
-    tenon_key_name(prefix, key, name);
-    if (meta->find(meta->ctx, name, &e) != TENON_E_OK) {
+    if (!tenon_key_find(meta, prefix, key, name, &e)) {
         (void)snprintf(buf, (size_t)size, "%s", absent);
         return TENON_E_OK;
     }
@@ -108,9 +113,8 @@ static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *p
 static inline uint64_t tenon_key_count(const struct tenon_meta *meta, const char *key)
 {
     struct tenon_meta_entry e;
-    memset(&e, 0, sizeof e);
-    e.struct_size = (uint32_t)sizeof e;
-    return meta->find(meta->ctx, key, &e) == TENON_E_OK && e.is_array != 0 ? e.count : 0;
+    char name[128];
+    return tenon_key_find(meta, NULL, key, name, &e) && e.is_array != 0 ? e.count : 0;
 }
 
 /* ---- weights ------------------------------------------------------------------------------------------------ */
