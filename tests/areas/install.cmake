@@ -1,0 +1,7 @@
+# What `cmake --install` puts down, used from outside of the tree.
+if(TENON_TESTS AND NOT TENON_STATIC_PLUGINS)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  add_test(NAME e2e.install COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/install.py ${CMAKE_BINARY_DIR}
+    ${CMAKE_COMMAND} ${CMAKE_C_COMPILER} ${TENON_SANITIZE})
+  set_tests_properties(e2e.install PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+endif()
