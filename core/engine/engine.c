@@ -125,8 +125,11 @@ static int32_t engine_tokenize(void *ctx, struct tenon_loaded *model, const char
 {
     int32_t *all = NULL;
     uint64_t n = 0;
-    int32_t rc = tn_vocab_encode(tn_model_vocab(tn_loaded_model(model)), text, size, flags, &all, &n, err);
+    const struct tn_vocab *vocab;
+    int32_t rc = tn_model_vocab(tn_loaded_model(model), &vocab, err);
     (void)ctx;
+    if (rc == TENON_OK)
+        rc = tn_vocab_encode(vocab, text, size, flags, &all, &n, err);
     if (rc == TENON_OK)
         give_out(all, n, ids, capacity, sizeof *ids, ret_n);
     free(all);
@@ -136,13 +139,14 @@ static int32_t engine_tokenize(void *ctx, struct tenon_loaded *model, const char
 static int32_t engine_detokenize(void *ctx, struct tenon_loaded *model, const int32_t *ids, uint64_t n, uint32_t flags,
                                  char *buf, uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
 {
+    const struct tn_vocab *vocab;
     struct tn_buf text;
     uint64_t state = 0;
-    int32_t rc = TENON_OK;
+    int32_t rc = tn_model_vocab(tn_loaded_model(model), &vocab, err);
     (void)ctx;
     tn_buf_init(&text, 0);
     for (uint64_t i = 0; rc == TENON_OK && i < n; i++)
-        rc = tn_vocab_decode(tn_model_vocab(tn_loaded_model(model)), &state, ids[i], flags, &text, err);
+        rc = tn_vocab_decode(vocab, &state, ids[i], flags, &text, err);
     if (rc == TENON_OK)
         give_out(text.data, text.len, buf, capacity, 1, ret_n);
     tn_buf_finish(&text);
@@ -152,11 +156,13 @@ static int32_t engine_detokenize(void *ctx, struct tenon_loaded *model, const in
 static int32_t engine_render(void *ctx, struct tenon_loaded *model, const char *vars, uint64_t size, char *buf,
                              uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
 {
+    const struct tn_vocab *vocab;
     struct tn_buf text;
-    int32_t rc;
+    int32_t rc = tn_model_vocab(tn_loaded_model(model), &vocab, err);
     (void)ctx;
     tn_buf_init(&text, 0);
-    rc = tn_vocab_render(tn_model_vocab(tn_loaded_model(model)), vars, size, &text, err);
+    if (rc == TENON_OK)
+        rc = tn_vocab_render(vocab, vars, size, &text, err);
     if (rc == TENON_OK)
         give_out(text.data, text.len, buf, capacity, 1, ret_n);
     tn_buf_finish(&text);

@@ -194,8 +194,11 @@ static void *loaded_main(void *arg)
 int32_t tn_loaded_submit(struct tenon_loaded *l, const struct tenon_request *request, uint64_t id, struct tenon_err *err)
 {
     const struct tn_model_parts *parts = tn_model_parts(l->model);
+    const struct tn_vocab *vocab;
     struct tn_request *r;
-    int32_t rc = tn_request_create(tn_model_vocab(l->model), parts->vocab_size, parts->context, request, id, &r, err);
+    int32_t rc = tn_model_vocab(l->model, &vocab, err);
+    if (rc == TENON_OK)
+        rc = tn_request_create(vocab, parts->vocab_size, parts->context, request, id, &r, err);
     if (rc != TENON_OK)
         return rc;
     pthread_mutex_lock(&l->lock);
@@ -244,12 +247,13 @@ void tn_loaded_info(const struct tenon_loaded *l, struct tenon_loaded_info *ret)
     const struct tn_model_parts *parts = tn_model_parts(l->model);
     const struct tenon_device_desc *device = tn_model_device(l->model);
     const struct tn_container *src = tn_model_container(l->model);
+    const struct tn_vocab *vocab;
     struct tenon_loaded_info info = {
         .struct_size = sizeof info, .context = parts->context, .vocab_size = parts->vocab_size,
         .file_bytes = tn_container_tensor_bytes(src), .weight_bytes = tn_container_tensor_bytes(src) + tn_model_packed_bytes(l->model),
         .state_bytes = tn_model_state_bytes(l->model), .scratch_bytes = parts->scratch_bytes,
         .n_params = tn_container_params(src), .max_sequences = parts->max_sequences,
-        .has_template = tn_vocab_has_template(tn_model_vocab(l->model)),
+        .has_template = tn_model_vocab(l->model, &vocab, NULL) == TENON_OK && tn_vocab_has_template(vocab),
     };
     uint32_t size = ret->struct_size < sizeof info ? ret->struct_size : (uint32_t)sizeof info;
     (void)snprintf(info.name, sizeof info.name, "%s", l->name);

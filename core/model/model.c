@@ -20,7 +20,8 @@
 struct tn_model {
     struct tn_registry *registry;
     struct tn_container *container;
-    struct tn_vocab *vocab;
+    struct tn_vocab *vocab;       /* NULL: `no_vocab` says why */
+    struct tenon_err no_vocab;
     struct tn_architecture arch;
     struct tn_device device;
     struct tn_resolved resolved;
@@ -165,13 +166,22 @@ static int32_t tell(const struct tn_model_args *args, double fraction, const cha
     return TENON_OK;
 }
 
+/* Only text needs a tokenizer: that no plugin provides it matters when somebody asks for it. */
+static int32_t open_vocab(struct tn_model *m, struct tenon_err *err)
+{
+    int32_t rc = tn_vocab_open(m->registry, m->container, &m->vocab, &m->no_vocab);
+    if (rc != TENON_OK && rc != TENON_E_NOT_FOUND)
+        return tenon_fail(err, rc, m->no_vocab.where, "%s", m->no_vocab.message);
+    return TENON_OK;
+}
+
 static int32_t open_parts(struct tn_model *m, const struct tn_model_args *args, struct tenon_err *err)
 {
     int32_t rc = tn_container_open(m->registry, args->path, &m->container, err);
     if (rc == TENON_OK)
         rc = tn_architecture_open(m->registry, m->container, &m->arch, err);
     if (rc == TENON_OK)
-        rc = tn_vocab_open(m->registry, m->container, &m->vocab, err);
+        rc = open_vocab(m, err);
     if (rc == TENON_OK)
         rc = tn_device_open(m->registry, args->device, &m->device, err);
     if (rc == TENON_OK)
@@ -208,6 +218,7 @@ int32_t tn_model_load(struct tn_registry *reg, const struct tn_model_args *args,
     if (m == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, args->path, "out of memory");
     m->registry = reg;
+    m->no_vocab = (struct tenon_err)TENON_ERR_INIT;
     rc = open_parts(m, args, err);
     if (rc == TENON_OK)
         rc = place(m, args, err);
@@ -260,9 +271,12 @@ const struct tn_container *tn_model_container(const struct tn_model *m)
     return m->container;
 }
 
-const struct tn_vocab *tn_model_vocab(const struct tn_model *m)
+int32_t tn_model_vocab(const struct tn_model *m, const struct tn_vocab **ret, struct tenon_err *err)
 {
-    return m->vocab;
+    if (m->vocab == NULL)
+        return tenon_fail(err, m->no_vocab.code, m->no_vocab.where, "%s", m->no_vocab.message);
+    *ret = m->vocab;
+    return TENON_OK;
 }
 
 const struct tenon_model_info *tn_model_info(const struct tn_model *m)

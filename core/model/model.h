@@ -73,7 +73,8 @@ const struct tn_model_parts *tn_model_parts(const struct tn_model *m);
 /* Upper bounds of every symbol, as compiled. */
 void tn_model_max_dims(const struct tn_model *m, struct tenon_dims *ret);
 const struct tn_container *tn_model_container(const struct tn_model *m);
-const struct tn_vocab *tn_model_vocab(const struct tn_model *m);
+/* A model whose tokenizer no plugin provides runs on token ids alone. NOT_FOUND: says which tokenizer is missing. OWN: model. */
+int32_t tn_model_vocab(const struct tn_model *m, const struct tn_vocab **ret, struct tenon_err *err);
 const struct tenon_model_info *tn_model_info(const struct tn_model *m);
 const struct tenon_device_desc *tn_model_device(const struct tn_model *m);
 const struct tn_strlist *tn_model_unused(const struct tn_model *m); /* tensors of the file that nothing uses */

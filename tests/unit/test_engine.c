@@ -438,13 +438,47 @@ END_TEST
 /* Without a plugin the message names its kind. */
 START_TEST(missing_plugins_are_named)
 {
-    static const char *const kinds[] = { "weights", "tokenizer", "quantizer", "model", "backend" };
+    static const struct { uint32_t bit; const char *name; } kinds[] = {
+        { FAKE_WEIGHTS, "weights" }, { FAKE_QUANTIZER, "quantizer" }, { FAKE_MODEL, "model" }, { FAKE_BACKEND, "backend" },
+    };
     struct tenon_err err = TENON_ERR_INIT;
-    open_registry(FAKE_ALL & ~(1u << _i));
+    open_registry(FAKE_ALL & ~kinds[_i].bit);
     ck_assert_int_eq(load(path, 64, 1, 16, &err), TENON_E_NOT_FOUND);
-    ck_assert_msg(strstr(err.message, kinds[_i]) != NULL || strstr(err.where, kinds[_i]) != NULL, "%s: %s", err.where,
+    ck_assert_msg(strstr(err.message, kinds[_i].name) != NULL || strstr(err.where, kinds[_i].name) != NULL, "%s: %s", err.where,
                   err.message);
     ck_assert_ptr_null(e->model_at(e->ctx, 0));
+    close_engine();
+}
+END_TEST
+
+/* Without a tokenizer a model loads and runs on token ids; what needs text says what is missing. */
+START_TEST(ids_need_no_tokenizer)
+{
+    struct tenon_request r = { .struct_size = sizeof r, .prompt_kind = TENON_PROMPT_TEXT, .prompt = "hi", .prompt_size = 2,
+                               .on_event = on_event };
+    struct tenon_err err = TENON_ERR_INIT;
+    struct tn_stepper *st;
+    struct tn_seq *seq;
+    const float *rows;
+    const int32_t ids[2] = { 7, 9 };
+    int32_t some[4];
+    char text[8];
+    uint64_t n;
+    open_registry(FAKE_ALL & ~FAKE_TOKENIZER);
+    ck_assert_msg(load(path, 64, 1, 16, &err) == 0, "%s", err.message);
+    r.model = model;
+    ck_assert_int_eq(e->submit(e->ctx, &r, &n, &err), TENON_E_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(err.message, "tokenizer"));
+    ck_assert_int_eq(e->tokenize(e->ctx, model, "hi", 2, 0, some, 4, &n, &err), TENON_E_NOT_FOUND);
+    ck_assert_int_eq(e->detokenize(e->ctx, model, ids, 2, 0, text, sizeof text, &n, &err), TENON_E_NOT_FOUND);
+    ck_assert_int_eq(e->render(e->ctx, model, "{}", 2, text, sizeof text, &n, &err), TENON_E_NOT_FOUND);
+
+    ck_assert_int_eq(tn_stepper_create(tn_engine_model(model), &st, &err), 0);
+    ck_assert_int_eq(tn_kv_open(tn_stepper_kv(st), &seq, &err), 0);
+    ck_assert_int_eq(tn_stepper_run(st, &(struct tn_step_part){ seq, ids, 2, 1 }, 1, &rows, &err), 0);
+    ck_assert_float_eq(rows[fake_next(ids, 2)], 10.0f);
+    tn_kv_close(tn_stepper_kv(st), seq);
+    tn_stepper_destroy(st);
     close_engine();
 }
 END_TEST
@@ -507,7 +541,8 @@ int main(void)
     tcase_add_test(tc, bad_requests_are_refused_at_once);
     tcase_add_test(tc, messages_go_through_the_template);
     tcase_add_test(tc, steps_of_several_sequences);
-    tcase_add_loop_test(tc, missing_plugins_are_named, 0, 5);
+    tcase_add_loop_test(tc, missing_plugins_are_named, 0, 4);
+    tcase_add_test(tc, ids_need_no_tokenizer);
     tcase_add_test(tc, tensors_missing_and_unused);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
