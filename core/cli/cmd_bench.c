@@ -235,8 +235,9 @@ int tn_cmd_bench(int argc, char **argv)
     if (cli_parse(table, &o, argc, argv, &args, &err) != 0)
         return cli_misused(&err);
     if (args.help || args.n != 1) {
-        printf("usage: tenon bench MODEL [options]\n\nHow fast MODEL runs here, in tokens per second.\n\n");
-        cli_print_options(table);
+        fprintf(args.help ? stdout : stderr, "usage: tenon bench MODEL [options]\n\nHow fast MODEL runs here, in tokens per second.\n\n");
+        if (args.help)
+            cli_print_options(table);
         return args.help ? CLI_OK : CLI_USAGE;
     }
     uint64_t need = (uint64_t)o.depth + (o.prompt > o.gen ? o.prompt : o.gen) + 1;

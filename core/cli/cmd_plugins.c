@@ -9,11 +9,9 @@
 
 #include "core/base/log.h"
 #include "core/base/threads.h"
+#include "core/cli/commands.h"
+#include "core/cli/session.h"
 #include "core/plugin/registry.h"
-
-int tn_cmd_plugins(int argc, char **argv);
-
-enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: tenon plugins [list] [--json]\n"
@@ -35,7 +33,12 @@ enum action { LIST, SHOW, CHECK };
 struct options {
     enum action action;
     const char *name; /* NULL: all */
-    bool json, help;
+    bool json;
+};
+
+static const struct cli_option table[] = {
+    {"json", CLI_FLAG, offsetof(struct options, json), NULL, "an array of objects (show: one object)", 0, 0},
+    {NULL, 0, 0, NULL, NULL, 0, 0},
 };
 
 struct session {
@@ -117,10 +120,12 @@ static bool put_details(cJSON *o, const struct tn_plugin_info *p)
 static int print_json(cJSON *json, bool ok)
 {
     char *text = ok ? cJSON_Print(json) : NULL;
-    int code = EXIT_SUCCESS;
-    if (text == NULL || puts(text) < 0 || fflush(stdout) != 0) {
-        tn_log(TENON_LOG_ERROR, "plugins", "cannot print: out of memory, or standard output is closed");
-        code = EXIT_FAILURE;
+    int code = CLI_OK;
+    if (text != NULL) {
+        (void)puts(text); /* cli_finish_stdout tells */
+    } else {
+        tn_log(TENON_LOG_ERROR, "plugins", "no memory for the text");
+        code = CLI_FAILED;
     }
     cJSON_free(text);
     cJSON_Delete(json);
@@ -226,7 +231,7 @@ static void visit(struct session *s, enum action action, uint32_t i, struct tn_p
 static int fail_unknown(const char *name)
 {
     tn_log(TENON_LOG_ERROR, "plugins", "%s: no plugin is called so: `tenon plugins list` shows those there are", name);
-    return EXIT_FAILURE;
+    return CLI_FAILED;
 }
 
 /* Print the plugin, or append it to `array` when that is there. */
@@ -273,7 +278,7 @@ static int walk(struct session *s, const struct options *o)
         printed = printed && (array != NULL || !o->json) && print_one(array, o->action, &p);
         n_shown++;
     }
-    int code = EXIT_SUCCESS;
+    int code = CLI_OK;
     if (o->name != NULL && n_shown == 0) {
         cJSON_Delete(array);
         return fail_unknown(o->name);
@@ -282,7 +287,7 @@ static int walk(struct session *s, const struct options *o)
         code = finish_json(array, o->action, printed);
     else if (n_shown == 0)
         tn_log(TENON_LOG_ERROR, "plugins", "none found: install one, or give its directory by TENON_PLUGIN_PATH_ADD");
-    return passed ? code : EXIT_FAILURE;
+    return passed ? code : CLI_FAILED;
 }
 
 /* Plugins meet the services they would meet in earnest. */
@@ -296,43 +301,30 @@ static int32_t open_session(struct session *s, struct tenon_err *err)
     return rc;
 }
 
-static bool parse(int argc, char **argv, struct options *ret)
+/* What is not an option: [list], show NAME, check [NAME]. */
+static bool take_words(const struct cli_args *args, struct options *o)
 {
-    int n_words = 0;
-    *ret = (struct options){.action = LIST};
-    for (int i = 1; i < argc; i++) {
-        const char *a = argv[i];
-        if (strcmp(a, "--json") == 0)
-            ret->json = true;
-        else if (strcmp(a, "--help") == 0 || strcmp(a, "-h") == 0)
-            ret->help = true;
-        else if (a[0] == '-')
-            return false;
-        else if (++n_words == 1 && strcmp(a, "show") == 0)
-            ret->action = SHOW;
-        else if (n_words == 1 && strcmp(a, "check") == 0)
-            ret->action = CHECK;
-        else if (n_words == 2 && ret->action != LIST)
-            ret->name = a;
-        else if (n_words != 1 || strcmp(a, "list") != 0)
-            return false;
-    }
-    return ret->help || ret->action != SHOW || ret->name != NULL;
+    static const char *const actions[] = {[LIST] = "list", [SHOW] = "show", [CHECK] = "check"};
+    if (args->n == 0)
+        return true;
+    while (o->action <= CHECK && strcmp(args->items[0], actions[o->action]) != 0)
+        o->action++;
+    o->name = args->n > 1 ? args->items[1] : NULL;
+    return o->action <= CHECK && args->n <= (o->action == LIST ? 1 : 2) && (o->action != SHOW || o->name != NULL);
 }
 
 int tn_cmd_plugins(int argc, char **argv)
 {
-    struct options options;
+    struct options options = {.action = LIST};
     struct session session = {0};
+    struct cli_args args;
     struct tenon_err err = TENON_ERR_INIT;
-    int code = EXIT_FAILURE;
-    if (!parse(argc, argv, &options)) {
-        fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    if (options.help) {
-        fputs(usage, stdout);
-        return EXIT_SUCCESS;
+    int code = CLI_FAILED;
+    if (cli_parse(table, &options, argc, argv, &args, &err) != 0)
+        return cli_misused(&err);
+    if (args.help || !take_words(&args, &options)) {
+        fputs(usage, args.help ? stdout : stderr);
+        return args.help ? CLI_OK : CLI_USAGE;
     }
     if (open_session(&session, &err) == TENON_OK)
         code = walk(&session, &options);
@@ -340,7 +332,6 @@ int tn_cmd_plugins(int argc, char **argv)
         tn_log_err("plugins", &err);
     tn_registry_destroy(session.registry);
     tn_threads_destroy(session.threads);
-    if (fflush(stdout) != 0 && code == EXIT_SUCCESS)
-        code = EXIT_FAILURE;
-    return code;
+    int printed = cli_finish_stdout();
+    return code != CLI_OK ? code : printed;
 }

@@ -66,6 +66,7 @@ void start(void)
     ck_assert_int_eq(mkdir(in_root("high"), 0755), 0);
     ck_assert_int_eq(mkdir(in_root("high/plugins.d"), 0755), 0);
     setenv("XDG_CACHE_HOME", in_root("cache"), 1);
+    setenv("XDG_CONFIG_HOME", in_root("config"), 1);
     setenv("TENON_PLUGIN_PATH", in_root("tenon"), 1);
     put_plugin("good", "good.so", -1, 0);
     put_manifest("10-good.plugin", "format = 1\nlibrary = good.so\nprovides = test:good\n");

@@ -14,12 +14,11 @@
 #include <cjson/cJSON.h>
 
 #include "core/base/file.h"
+#include "core/cli/commands.h"
 #include "core/plugin/presence.h"
 #include "core/plugin/probe.h"
 #include "core/plugin/verdict.h"
 #include "plugin_dirs.h"
-
-int tn_cmd_plugins(int argc, char **argv);
 
 /* ---- good ones ---------------------------------------------------------------------------------------------- */
 
