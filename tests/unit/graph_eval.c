@@ -134,6 +134,25 @@ static void run_state(struct call *c, uint32_t op)
     }
 }
 
+static void run_slot(struct call *c, uint32_t op)
+{
+    struct eval_tensor *slot = &c->in[1], *x = op == TENON_OPN_SLOT_LOAD ? c->out[0] : &c->in[2];
+    int64_t s = dim(slot, 0), n = s != 0 ? x->n / s : 0;
+    if (op == TENON_OPN_SLOT_LOAD) {
+        tenon_ref_slot_load(n, c->in[0].f, s, slot->i, x->f);
+    } else {
+        tenon_ref_slot_store(n, c->in[0].f, s, slot->i, x->f);
+        c->out[0]->p = c->in[0].p;
+    }
+}
+
+static void run_scatter(struct call *c)
+{
+    struct eval_tensor *base = &c->in[0];
+    int64_t n = dim(base, 0);
+    tenon_ref_scatter_add(n, n != 0 ? base->n / n : 0, base->f, c->in[1].n, c->in[1].i, c->in[2].f, c->out[0]->f);
+}
+
 static void run_move(struct call *c, uint32_t op)
 {
     struct eval_tensor *x = &c->in[0], *y = c->out[0];
@@ -172,6 +191,10 @@ static void run_rows(struct call *c, uint32_t op)
     case TENON_OPN_CUMSUM: tenon_ref_cumsum(dim(x, 0), dim(x, 0) != 0 ? x->n / dim(x, 0) : 0, x->f, y->f); break;
     case TENON_OPN_RMS_NORM: tenon_ref_rms_norm(f64(c, "eps", 0), rows(x), last(x), x->f, c->in[1].f, y->f); break;
     case TENON_OPN_L2_NORM: tenon_ref_l2_norm(f64(c, "eps", 0), rows(x), last(x), x->f, y->f); break;
+    case TENON_OPN_LAYER_NORM: tenon_ref_layer_norm(f64(c, "eps", 0), rows(x), last(x), x->f, c->in[1].f, c->in[2].f, y->f); break;
+    case TENON_OPN_GROUP_NORM:
+        tenon_ref_group_norm(i64(c, "groups", 1), f64(c, "eps", 0), rows(x), last(x), x->f, c->in[1].f, y->f);
+        break;
     default: ck_abort_msg("%s: no such op over rows", c->n->op);
     }
 }
@@ -198,7 +221,9 @@ static void run_node(struct call *c)
     case TENON_OPN_CONV_SCAN: case TENON_OPN_LINEAR_SCAN: case TENON_OPN_OUTER_SCAN: run_scan(c, op); break;
     case TENON_OPN_RANDOM: tenon_ref_random(y->n, x->u, c->in[1].u, y->f); break;
     case TENON_OPN_REDUCE: case TENON_OPN_ARGMAX: case TENON_OPN_TOP_K: case TENON_OPN_SOFTMAX: case TENON_OPN_CUMSUM:
-    case TENON_OPN_RMS_NORM: case TENON_OPN_L2_NORM: run_rows(c, op); break;
+    case TENON_OPN_RMS_NORM: case TENON_OPN_L2_NORM: case TENON_OPN_LAYER_NORM: case TENON_OPN_GROUP_NORM: run_rows(c, op); break;
+    case TENON_OPN_SLOT_LOAD: case TENON_OPN_SLOT_STORE: run_slot(c, op); break;
+    case TENON_OPN_SCATTER_ADD: run_scatter(c); break;
     default: run_move(c, op); break;
     }
 }

@@ -92,20 +92,24 @@ static bool is_tensor(const struct fuser *f, uint32_t v, uint32_t rank)
     return w->kind == TENON_VALUE_WEIGHT && w->rank == rank;
 }
 
-/* Are b's dims, without leading ones, a's last dims? */
-static bool ends_with(const struct tenon_value *a, const struct tenon_value *b)
+/* Are b's dims from `first` on those of a, counted from the last? b has at most a's rank. */
+static bool same_last_dims(const struct tenon_value *a, const struct tenon_value *b, uint32_t first)
 {
-    uint32_t first = 0;
-    while (first < b->rank && b->dims[first].sym == TENON_SYM_NONE && b->dims[first].b == 1)
-        first++;
-    if (first == b->rank || b->rank > a->rank)
-        return false;
     for (uint32_t i = first; i < b->rank; i++) {
         const struct tenon_dim *x = &a->dims[a->rank - b->rank + i], *y = &b->dims[i];
         if (x->sym != y->sym || x->b != y->b || (x->sym != TENON_SYM_NONE && x->a != y->a))
             return false;
     }
     return true;
+}
+
+/* Are b's dims, without leading ones, a's last dims? */
+static bool ends_with(const struct tenon_value *a, const struct tenon_value *b)
+{
+    uint32_t first = 0;
+    while (first < b->rank && b->dims[first].sym == TENON_SYM_NONE && b->dims[first].b == 1)
+        first++;
+    return first < b->rank && b->rank <= a->rank && same_last_dims(a, b, first);
 }
 
 static bool binary_fits(const struct fuser *f, const struct tenon_node *n)
@@ -273,7 +277,7 @@ static bool fuse_residual(struct fuser *f, uint32_t a, uint32_t b, uint32_t sum)
     if ((y != a && y != b) || a == b || uses(f->g, f->block, y) != 1)
         return false;
     const struct tenon_value *o = tenon_graph_value(f->g, other), *v = tenon_graph_value(f->g, sum);
-    if (o->rank != v->rank || !ends_with(v, o) || is_weight(f, other))
+    if (o->rank != v->rank || !same_last_dims(v, o, 0) || is_weight(f, other))
         return false; /* a broadcast */
     s->b = other;
     s->outs[0] = sum;
