@@ -25,7 +25,7 @@ need() {
     die "could not install ${missing[*]}: see apt's message above: install them by hand and run this again"
 }
 
-BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libcjson-dev libinih-dev libutf8proc-dev libssl-dev libedit-dev
+BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libcjson-dev libinih-dev libutf8proc-dev libssl-dev libedit-dev
   libpcre2-dev)
 
 # build DIR CMAKE-ARGS...: configure once, build what changed.
