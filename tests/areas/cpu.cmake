@@ -8,3 +8,10 @@ endforeach()
 set_source_files_properties(${cpu_dir}/plugin.c PROPERTIES COMPILE_DEFINITIONS TENON_STATIC_PLUGIN=cpu_entry)
 tenon_unit_test(cpu_tier0 ${cpu_machine} LIBS cpu_kernels_for_tests tenon_reference Threads::Threads m)
 tenon_unit_test(cpu_lowered ${cpu_machine} LIBS cpu_kernels_for_tests tenon_reference Threads::Threads m)
+
+# The same with the real command on a real model.
+if(TENON_TESTS)
+  find_program(TENON_PYTHON3 python3 REQUIRED)
+  add_test(NAME e2e.tier0 COMMAND ${TENON_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/e2e/tier0.py $<TARGET_FILE:tenon>)
+  set_tests_properties(e2e.tier0 PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+endif()
