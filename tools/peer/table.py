@@ -63,10 +63,10 @@ class Tenon:
         begin = time.perf_counter()
         run = subprocess.Popen([self.exe, "run", self.model, PROMPT_32, "--raw", "--max-tokens", "1", "--temperature", "0",
                                 "--threads", str(self.threads)], stdout=subprocess.PIPE)
-        run.stdout.read(1)
+        answered = run.stdout.read(1) != b""  # not with a tokenizer that no plugin provides
         first = time.perf_counter() - begin
         run.communicate()
-        return whole["load_s"], first, whole["peak_rss_bytes"]
+        return whole["load_s"], first if answered else None, whole["peak_rss_bytes"]
 
     def eval(self, ids_file):
         out = subprocess.run([self.exe, "eval", self.model, "--ids", ids_file, "--top", "256", "--json"], check=True,
@@ -157,7 +157,7 @@ def measure(runtimes, items, repeat):
                     say("%s: %s: %s" % (r.name, name, e))
         say("round %d of %d" % (turn + 1, repeat))
     for i, (name, scale) in enumerate((("load s", 1), ("first token s", 1), ("RSS MiB", 2 ** -20))):
-        values[name] = {r.name: [s[i] * scale for s in starts[r.name]] for r in runtimes}
+        values[name] = {r.name: [s[i] * scale for s in starts[r.name] if s[i] is not None] for r in runtimes}
     return values
 
 
