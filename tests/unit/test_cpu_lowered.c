@@ -450,6 +450,50 @@ START_TEST(refused_by_name)
 }
 END_TEST
 
+/* Slots and experts that do not exist give zeros and change nothing. */
+START_TEST(indexes_outside)
+{
+    static const int32_t slot[SEQS] = {3, -1}, expert[2 * TOKENS] = {-1, 4, 0x7fffffff, -9, 4, 5, -1, 4, 77, -2};
+    static const float zeros[TOKENS * 8];
+    float before[9], after[9];
+    struct fixture f = {.dims = attention_dims(),
+                        .state = {.struct_size = sizeof f.state, .name = "h", .n_layers = 1, .kind = TENON_STATE_RECURRENT, .slot_bytes = 12}};
+    struct machine_options o = {true, 3, before, after};
+    struct machine m;
+    struct tn_build_env env;
+    uint32_t scan[2], grouped;
+    void *got[4];
+    start();
+    for (int i = 0; i < 9; i++)
+        before[i] = random_float();
+    add_input(&f, "x", DIMS(T_, N_(3)));
+    add_step(&f, "state_slot", slot, SEQS);
+    add_step(&f, "seq_start", seq_start, SEQS + 1);
+    add_ints(&f, "expert", TENON_DTYPE_I32, expert, DIMS(T_, N_(2)));
+    add_weight(&f, "w", DIMS(N_(4), N_(4), N_(3)));
+    struct tn_builder *builder = begin_graph(&f, &env);
+    const struct tenon_builder *b = tn_builder_table(builder);
+    uint32_t x = b->input(b->ctx, "x", TENON_DTYPE_ACT, f.items[0].dims, 2);
+    uint32_t in[] = {x, x, b->state(b->ctx, "h"), tenon_input(b, "state_slot"), tenon_input(b, "seq_start")};
+    b->node(b->ctx, "core.linear_scan/1", "scan", in, 5, NULL, 0, scan, 2);
+    uint32_t with[] = {tenon_reshape3(b, "rows", x, T_, N_(1), N_(3)), b->weight(b->ctx, "w"),
+                       b->input(b->ctx, "expert", TENON_DTYPE_I32, f.items[3].dims, 2)};
+    b->node(b->ctx, "core.grouped_matmul/1", "grouped", with, 3, NULL, 0, &grouped, 1);
+    uint32_t rets[] = {scan[0], grouped};
+    end_graph(&f, builder, rets, 2);
+    machine_open(&m, 2);
+    machine_run(&m, &f, &o, got);
+    machine_close(&m);
+    ck_assert_mem_eq(got[0], zeros, TOKENS * 3 * sizeof(float));
+    ck_assert_mem_eq(got[1], zeros, TOKENS * 8 * sizeof(float));
+    ck_assert_mem_eq(before, after, sizeof before);
+    free(got[0]), free(got[1]);
+    tn_graph_free(f.graph);
+    for (uint32_t i = 0; i < f.n; i++)
+        free(f.items[i].data);
+}
+END_TEST
+
 /* A bucket so large that its values cannot be counted is an error, not a wrap. */
 START_TEST(absurd_sizes)
 {
@@ -489,6 +533,7 @@ int main(void)
     tcase_add_test(tc, broadcast_behind_matmul);
     tcase_add_test(tc, half_inputs_are_converted);
     tcase_add_test(tc, refused_by_name);
+    tcase_add_test(tc, indexes_outside);
     tcase_add_test(tc, absurd_sizes);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
