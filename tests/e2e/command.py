@@ -177,8 +177,8 @@ class Exits(Command):
         for args in (("run", missing, "x"), ("show", missing), ("tokenize", missing, "x"), ("bench", missing), ("graph", missing),
                      ("eval", missing, "--ids", ids), ("template", missing, "--input", ids), ("plugins", "show", "missing"),
                      ("run", text, "x"), ("show", text), ("tokenize", text, "x"), ("graph", text), ("show", self.root),
-                     ("run", self.model, "x"), ("bench", self.model), ("eval", self.model, "--ids", ids),
-                     ("eval", self.model, "--ids", text), ("template", text, "--input", text)):
+                     ("bench", text), ("eval", text, "--ids", ids), ("eval", self.model, "--ids", text),
+                     ("run", self.model, "x"), ("template", text, "--input", text)):
             said = self.refuses(1, *args)
             self.assertTrue(said.startswith("tenon: "), said)
 
