@@ -152,7 +152,7 @@ static double exact(const struct product *p, int64_t t, int64_t n, double *ret_s
             double d = (double)p->a.d[t * (p->K / 32) + b];
             cpu_quant_block(p->w.format, row, b, &block);
             for (int i = 0; i < 32; i++) {
-                double q = d * p->a.q[t * p->K + 32 * b + i];
+                double q = d * p->a.q[t * p->K + 32 * b + cpu_act_column(i)];
                 y += q * ((double)block.scale[i >> 4] * block.q[i] + (double)block.min);
                 size += fabs(q) * (fabs((double)block.scale[i >> 4] * block.q[i]) + fabs((double)block.min));
             }
@@ -183,8 +183,8 @@ static void check_exact(struct product *p, const struct cpu_kernels *k)
 }
 
 /* Shapes: few and odd rows; columns within one chunk, over several and, for floats, of any length. */
-static const int64_t rows_tried[] = { 1, 5, 15, 16, 17, 40 };
-static const int64_t tokens_tried[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 33 };
+static const int64_t rows_tried[] = { 1, 5, 17, 32, 33, 70 };
+static const int64_t tokens_tried[] = { 1, 2, 3, 4, 5, 6, 7, 10, 11, 33 };
 static const int64_t floats_k[] = { 1, 5, 17, 31, 64, 577 };
 static const int64_t blocks_k[] = { 32, 64, 96, 576, 1056, 2080 };
 static const int64_t supers_k[] = { 256, 512, 768, 1024, 1280, 2304 };
@@ -216,7 +216,7 @@ START_TEST(extreme_quants_do_not_saturate)
     enum cpu_format f = (enum cpu_format)_i;
     const struct cpu_encoding *e = cpu_encoding_at(f);
     for (int i = 0; i < 8; i++) {
-        begin(&p, f, 3, 16, columns(f, 3));
+        begin(&p, f, i % 2 == 0 ? 2 : 7, 33, columns(f, 3)); /* straight from the file, and by panels */
         for (int64_t at = 0; at < p.N * p.w.row_bytes; at += e->block_bytes) {
             memset(p.memory.p + at, bytes[i / 2], (size_t)e->block_bytes);
             put_half(p.memory.p + at + (f == CPU_Q6_K ? 208 : 0));
@@ -224,7 +224,7 @@ START_TEST(extreme_quants_do_not_saturate)
                 put_half(p.memory.p + at + 2);
         }
         for (int64_t j = 0; j < p.T * p.K; j++)
-            p.x[j] = i % 2 == 0 ? 1.0f : -1.0f;
+            p.x[j] = i % 4 < 2 ? 1.0f : -1.0f;
         FOR_LEVELS(k)
             check_exact(&p, k);
         end(&p);
@@ -353,17 +353,17 @@ START_TEST(activations_are_the_same_on_all_levels)
     struct cpu_act a = { .x = x, .ldx = K };
     for (int i = 0; i < T * K; i++)
         x[i] = ldexpf(rng_float(), (int)rng_below(40) - 20);
-    x[3] = 0x1.fffffep127f; /* 127 / max is denormal */
+    x[3] = 0x1.fffffep127f; /* 32767 / max is denormal */
     for (int i = 32; i < 64; i++)
         x[i] = rng_float() * 0x1p-99f;
     x[100] = NAN;
     x[700] = INFINITY;
     for (int i = 0; i < 32; i++) /* ties: halves of the step */
-        x[K + i] = i == 0 ? 127.0f : (float)i + 0.5f;
+        x[K + i] = i == 0 ? CPU_ACT_MAX : (float)i + 0.5f;
     cpu_act_bind(&a, first, T, K);
     level_at(0)->quantize(&a, 0, T);
-    ck_assert_int_eq(a.q[K + 1], 2);
-    ck_assert_int_eq(a.q[K + 2], 2);
+    ck_assert_int_eq(a.q[K + cpu_act_column(1)], 2);
+    ck_assert_int_eq(a.q[K + cpu_act_column(2)], 2);
     ENSURE_THAT(a.d[3] != a.d[3] && a.q[100] == 0 && a.d[700 / 32] != a.d[700 / 32]);
     FOR_LEVELS(k) {
         memset(mem, 0xa5, (size_t)cpu_act_bytes(T, K));
@@ -391,14 +391,17 @@ START_TEST(activations_are_within_half_a_step)
         x[i] = rng_float() * ldexpf(1.0f, i / 32 * 8 - 40);
     FOR_LEVELS(k) {
         k->quantize(&a, 0, 1);
-        for (int i = 0; i < K; i++)
-            ENSURE(fabsf(x[i] - a.d[i / 32] * a.q[i]) <= a.d[i / 32] * 0.50001f, "%s: %a as %d of %a", k->level, (double)x[i],
-                          a.q[i], (double)a.d[i / 32]);
-        for (int b = 0; b < K / 16; b++) {
+        for (int i = 0; i < K; i++) {
+            double d = (double)a.d[i / 32];
+            ENSURE(fabs((double)x[i] - d * a.q[cpu_act_column(i)]) <= d * 0.51, "%s: %a as %d of %a", k->level, (double)x[i],
+                   a.q[cpu_act_column(i)], d);
+        }
+        for (int b = 0; b < K / 32; b++) {
             int32_t sum = 0;
-            for (int i = 0; i < 16; i++)
-                sum += a.q[16 * b + i];
-            ck_assert_int_eq(a.sum16[b], sum);
+            for (int i = 0; i < 32; i++)
+                sum += a.q[32 * b + i];
+            ck_assert_int_eq(a.sum[b], sum);
+            ck_assert_float_eq(a.ds[b], a.d[b] * (float)sum);
         }
     }
     free(x), free(mem);

@@ -19,14 +19,12 @@ struct cpu_plugin {
     const struct tenon_log *log;         /* OWN: host, may be NULL */
     const struct tenon_config *config;   /* OWN: host, may be NULL */
     enum cpu_level cap;                  /* highest instruction level to use */
-    uint32_t planes;                     /* see struct tenon_device */
     bool claims;                         /* false: no device of this plugin takes composites */
 };
 
 struct tenon_device {
     struct cpu_plugin *plugin;
     const struct cpu_kernels *k;
-    uint32_t planes; /* int8 planes of activations that meet quantised weights: 2 is as good as floats, 1 is faster */
     bool claims; /* false: options "claims=none", composites are left to the host */
 };
 

@@ -343,7 +343,7 @@ static uint64_t layout_activations(struct tenon_executable *exe, uint64_t end)
         if (s->kind != CPU_STEP_MATMUL)
             continue;
         int64_t k = exe->weights[exe->weight_base[s->w[0]]].m.cols, rows = step_rows(exe, s);
-        uint64_t x = align_up((uint64_t)(rows * k) * sizeof(float)), q = s->quantised ? (uint64_t)cpu_act_bytes(rows * exe->dev->planes, k) : 0;
+        uint64_t x = align_up((uint64_t)(rows * k) * sizeof(float)), q = s->quantised ? (uint64_t)cpu_act_bytes(rows, k) : 0;
         if (s->norm.on && x > exe->act_x_bytes)
             exe->act_x_bytes = x;
         q_bytes = q > q_bytes ? q : q_bytes;
@@ -353,10 +353,8 @@ static uint64_t layout_activations(struct tenon_executable *exe, uint64_t end)
     end = align_up(end + exe->act_x_bytes + q_bytes);
     exe->thread_offset = end;
     uint64_t k = (exe->max_k + 31) / 32 * 32;
-    exe->thread_act_bytes = align_up(CPU_SMALL_ROWS * k * sizeof(float)) + align_up((uint64_t)cpu_act_bytes(CPU_SMALL_ROWS * exe->dev->planes, (int64_t)k));
-    exe->thread_rest_offset = exe->thread_act_bytes + CPU_MATMUL_SCRATCH + align_up(attn);
-    exe->thread_both_offset = exe->thread_rest_offset + align_up(k * sizeof(float));
-    exe->thread_bytes = exe->thread_both_offset + align_up(2ull * CPU_SLICE_ROWS * CPU_CHUNK_ROWS * sizeof(float));
+    exe->thread_act_bytes = align_up(CPU_SMALL_ROWS * k * sizeof(float)) + align_up((uint64_t)cpu_act_bytes(CPU_SMALL_ROWS, (int64_t)k));
+    exe->thread_bytes = exe->thread_act_bytes + CPU_MATMUL_SCRATCH + align_up(attn);
     return end + exe->n_threads * exe->thread_bytes;
 }
 

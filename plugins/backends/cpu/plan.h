@@ -10,7 +10,6 @@
 #define CPU_GROUP_MAX 4     /* matmuls that share one input and one step */
 #define CPU_SMALL_ROWS 4    /* up to so many rows every thread prepares activations for itself instead of meeting the others */
 #define CPU_CHUNK_ROWS 64   /* most weight rows of one task */
-#define CPU_SLICE_ROWS 128  /* activation rows multiplied at a time when they have two planes */
 #define CPU_NO_STEP UINT32_MAX
 
 enum cpu_step_kind {
@@ -44,7 +43,7 @@ struct cpu_step {
     /* MATMUL: y_i = x w_i^T + bias_i. gated: out[.] = unary(y_0) * y_1, or unary(y_0) when n is 1. */
     uint32_t n;
     bool gated;
-    bool quantised; /* some weight wants int8 activations */
+    bool quantised; /* some weight wants 16-bit activations */
     uint32_t w[CPU_GROUP_MAX], bias[CPU_GROUP_MAX], outs[CPU_GROUP_MAX];
     uint64_t gate_offset;   /* gated: scratch of y_1, [rows, N] f32 */
     uint64_t hidden_offset; /* gated: scratch of the result; the down step after it reads it when its x is TENON_NO_VALUE */
@@ -112,8 +111,6 @@ struct tenon_executable {
     uint64_t shared_act_offset;      /* shared prepared activations: f32 rows, then what cpu_act_bind takes */
     uint64_t thread_offset, thread_bytes; /* private memory of each thread */
     uint64_t thread_act_bytes;       /* of which at its start: prepared activations of CPU_SMALL_ROWS rows */
-    uint64_t thread_rest_offset;     /* within: one row, for what the first plane leaves out */
-    uint64_t thread_both_offset;     /* within: products of both planes, [2 * CPU_SLICE_ROWS, CPU_CHUNK_ROWS] f32 */
     uint64_t act_x_bytes;            /* f32 part of the shared prepared activations */
     uint64_t max_k;                  /* longest activation row */
     uint64_t scratch_bytes, host_bytes;

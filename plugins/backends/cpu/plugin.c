@@ -29,11 +29,9 @@ static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon
     p->threads = host->service(host->ctx, TENON_THREADS_SERVICE);
     p->log = host->service(host->ctx, TENON_LOG_SERVICE);
     p->config = host->service(host->ctx, TENON_CONFIG_SERVICE);
-    const char *bits = setting(p, "TENON_CPU_ACTIVATIONS", "activations");
     p->cap = level_cap(setting(p, "TENON_CPU_LEVEL", "level"));
     const char *claims = setting(p, "TENON_CPU_CLAIMS", "claims");
     p->claims = claims == NULL || strcmp(claims, "none") != 0;
-    p->planes = bits != NULL && strcmp(bits, "8") == 0 ? 1 : 2;
     *ret_self = p;
     return 0;
 }
@@ -91,7 +89,7 @@ static int32_t open_device(void *self, uint32_t i, const char *options, struct t
     struct tenon_device *dev = calloc(1, sizeof *dev);
     if (dev == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for the device");
-    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap), p->planes,
+    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap),
                                    p->claims && (options == NULL || strstr(options, "claims=none") == NULL) };
     *ret = dev;
     return 0;

@@ -100,34 +100,7 @@ static void run_gather(const struct walker *w, const struct cpu_step *s)
 
 /* ---- matmul ---- */
 
-/* Row `row` of a's quantised part, as an act of its own that takes x from elsewhere. */
-static struct cpu_act act_row(const struct cpu_act *a, int64_t row, const float *x)
-{
-    struct cpu_act one = *a;
-    one.x = x;
-    one.q += row * a->K;
-    one.d += row * (a->K / 32);
-    one.ds += row * (a->K / 32);
-    one.sum += row * (a->K / 32);
-    one.sum16 += row * (a->K / 16);
-    return one;
-}
-
-/* x [K] as int8 blocks, and with two planes what these leave out as int8 blocks once more: together 15 bits. */
-static void quantize_row(const struct walker *w, const struct cpu_act *a, int64_t r, const float *x)
-{
-    uint32_t planes = w->exe->dev->planes;
-    struct cpu_act first = act_row(a, r * planes, x);
-    w->k->quantize(&first, 0, 1);
-    if (planes == 1)
-        return;
-    float *rest = (float *)(void *)(w->own + w->exe->thread_rest_offset); /* [K] */
-    struct cpu_act second = act_row(a, r * planes + 1, rest);
-    cpu_act_rest(x, first.q, first.d, a->K, rest);
-    w->k->quantize(&second, 0, 1);
-}
-
-/* Rows r0..r1 of the step's input made ready: norm, then int8 blocks, row by row so that a row stays in L1. */
+/* Rows r0..r1 of the step's input made ready: norm, then 16-bit blocks, row by row so that a row stays in L1. */
 static void prepare_rows(const struct walker *w, const struct cpu_step *s, const struct cpu_act *raw, const struct cpu_act *a,
                          float *normed, int64_t r0, int64_t r1)
 {
@@ -136,7 +109,7 @@ static void prepare_rows(const struct walker *w, const struct cpu_step *s, const
         if (s->norm.on)
             w->k->rms_norm(raw->x + r * raw->ldx, norm_w, raw->K, s->norm.eps, normed + r * raw->K);
         if (s->quantised)
-            quantize_row(w, a, r, s->norm.on ? normed + r * raw->K : raw->x + r * raw->ldx);
+            w->k->quantize(a, r, r + 1);
     }
 }
 
@@ -156,7 +129,7 @@ static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, 
     if (s->norm.on)
         a.x = normed;
     if (s->quantised)
-        cpu_act_bind(&a, memory + x_bytes, rows * exe->dev->planes, cols);
+        cpu_act_bind(&a, memory + x_bytes, rows, cols);
     if (!s->norm.on && !s->quantised)
         return a;
     if (!few)
@@ -167,34 +140,11 @@ static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, 
     return a;
 }
 
-/* y[t * ldy + n] for all rows of a and n0 <= n < n1. With two planes the products of a row's planes are made side by side, so that
- * weights are unpacked once, and added: always in that order, whatever the batch. */
+/* y[t * ldy + n] for all rows of a and n0 <= n < n1. */
 static void product(const struct walker *w, uint32_t weight_value, uint32_t bias_value, const struct cpu_act *a, int64_t rows, int64_t n0,
                     int64_t n1, float *y, int64_t ldy)
 {
-    const struct cpu_matrix *all = &weight(w, weight_value)->m;
-    const float *bias = vector(w, bias_value);
-    void *scratch = w->own + w->exe->thread_act_bytes;
-    if (w->exe->dev->planes == 1 || !cpu_encoding_at(all->format)->quantised) {
-        w->k->matmul(all, a, 0, rows, n0, n1, y, ldy, bias, scratch);
-        return;
-    }
-    struct cpu_matrix m = *all;
-    float *both = (float *)(void *)(w->own + w->exe->thread_both_offset); /* [2 * CPU_SLICE_ROWS, n1 - n0] */
-    int64_t n = n1 - n0;
-    m.data += n0 * m.row_bytes;
-    m.rows = n;
-    for (int64_t t = 0; t < rows; t += CPU_SLICE_ROWS) {
-        int64_t count = rows - t < CPU_SLICE_ROWS ? rows - t : CPU_SLICE_ROWS;
-        struct cpu_act slice = act_row(a, 2 * t, NULL);
-        w->k->matmul(&m, &slice, 0, 2 * count, 0, n, both, n, NULL, scratch);
-        for (int64_t i = 0; i < count; i++) {
-            float *to = y + (t + i) * ldy + n0;
-            w->k->add(both + 2 * i * n, both + (2 * i + 1) * n, n, to);
-            if (bias != NULL)
-                w->k->add(to, bias + n0, n, to);
-        }
-    }
+    w->k->matmul(&weight(w, weight_value)->m, a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
 }
 
 /* Rows n0..n1 of all weights of the gate for all tokens: hidden = kind(gate) * up. */
@@ -443,7 +393,7 @@ static void run_generic(const struct walker *w, const struct cpu_step *s)
         c.state = (float *)(void *)c.kv.pages;
         c.n_units = (int64_t)w->run->state_pages[value(w, s->state)->index];
     }
-    c.row = (float *)(void *)(w->own + w->exe->thread_rest_offset);
+    c.row = (float *)(void *)w->own; /* prepared activations lie there only within a matmul step */
     if (s->expand_bytes != 0)
         barrier(w);
     cpu_generic_run(&c);

@@ -11,9 +11,9 @@
  * The law of every kernel here (design, section 7.15): the bits of a result row depend on nothing but that row's inputs,
  * within one level. Not on T, not on the ranges a thread was given, not on alignment, nor on its place in a vector.
  *
- *  - Quantised matmul. A row of activations becomes int8 in blocks of 32: d = max|x| / 127, q = nearest even of x * (127 /
- *    max|x|); max|x| < 2^-100 counts as zero; a block that holds NaN or infinity gets d = NaN, q = 0. Per output element one
- *    chain runs over ascending blocks b:
+ *  - Quantised matmul. A row of activations becomes 16-bit integers in blocks of 32: d = max|x| / 32767, q = nearest even of
+ *    x * (32767 / max|x|); max|x| < 2^-100 counts as zero; a block that holds NaN or infinity gets d = NaN, q = 0. Per output
+ *    element one chain runs over ascending blocks b:
  *        acc = fma(dw_b * da_b, (float)isum_b, acc);   isum_b exact in int32
  *        acc = fma(m_b, da_b * (float)asum_b, acc);    formats with minimums only
  *    with sub-blocks of 16 in place of 32 where the weights' scales are that fine (Q6_K). Vector lanes run over weight rows.
@@ -74,20 +74,25 @@ struct cpu_act {
     const float *x; /* [T, K], rows ldx floats apart; OWN: caller */
     int64_t ldx;
     int64_t K;
-    int8_t *q;      /* [T, K] */
+    int16_t *q;     /* [T, K] columns in the order of cpu_act_column() */
     float *d;       /* [T, K/32] scale of each block */
-    float *ds;      /* [T, K/32] d * sum of q over the block */
-    int32_t *sum;   /* [T, K/32] sum of q over each 32 */
-    int32_t *sum16; /* [T, K/16] sum of q over each 16 */
+    float *ds;      /* [T, K/32] d * sum */
+    int32_t *sum;   /* [T, K/32] sum of q over the block */
 };
+
+#define CPU_ACT_MAX 32767.0f /* largest q: 16 bits lose nothing that f32 activations would show, 8 bits do */
+
+/* The column at place i of q: of each four the middle two change places, see unpack.h. Its own inverse. */
+static inline int64_t cpu_act_column(int64_t i)
+{
+    return (i & ~(int64_t)3) | (i & 1) << 1 | (i >> 1 & 1);
+}
 
 /* Memory for the quantised part of T rows of K. */
 int64_t cpu_act_bytes(int64_t T, int64_t K);
-/* Point q, d, ds, sum, sum16 into mem and set K; x and ldx stay. Without K % 32 == 0 the row cannot be quantised and need not
+/* Point q, d, ds, sum into mem and set K; x and ldx stay. Without K % 32 == 0 the row cannot be quantised and need not
  * be: then only float weights can follow. */
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K);
-/* What one quantised row leaves out: rest[k] = x[k] - d[k/32] * q[k], all [K], d [K/32]. */
-void cpu_act_rest(const float *x, const int8_t *q, const float *d, int64_t K, float *rest);
 
 /* ---- the cache of keys and values */
 
@@ -161,13 +166,13 @@ enum cpu_unary {
 enum cpu_unary cpu_unary_find(const char *kind);
 
 #define CPU_MATMUL_SCRATCH 32768 /* bytes, 64-aligned, per thread */
-#define CPU_PANEL_ROWS 16        /* cut n ranges at multiples of this for speed (any cut is correct) */
+#define CPU_PANEL_ROWS 32        /* cut n ranges at multiples of this for speed (any cut is correct) */
 
 /* y may be one of the inputs in every elementwise function and norm; n >= 0. */
 struct cpu_kernels {
     const char *level; /* "scalar", "avx2", "avx512" */
 
-    /* Rows t0 <= t < t1 of a->x into a->q, d, ds, sum, sum16. K % 32 == 0. */
+    /* Rows t0 <= t < t1 of a->x into a->q, d, ds, sum. K % 32 == 0. */
     void (*quantize)(const struct cpu_act *a, int64_t t0, int64_t t1);
     /* y[t * ldy + n] = x[t] . w[n] (+ bias[n]) for t0 <= t < t1, n0 <= n < n1. Reads a->q.. or a->x by the format. */
     void (*matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,

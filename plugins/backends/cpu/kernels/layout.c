@@ -12,20 +12,18 @@ static int64_t round_up_64(int64_t n)
 
 int64_t cpu_act_bytes(int64_t T, int64_t K)
 {
-    return round_up_64(T * K) + 3 * round_up_64(T * (K / 32) * 4) + round_up_64(T * (K / 16) * 4);
+    return round_up_64(T * K * 2) + 3 * round_up_64(T * (K / 32) * 4);
 }
 
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
 {
-    uint8_t *p = mem;
+    uint8_t *p = (uint8_t *)mem + round_up_64(T * K * 2);
     int64_t per_32 = round_up_64(T * (K / 32) * 4);
     a->K = K;
-    a->q = (int8_t *)p;
-    p += round_up_64(T * K);
-    a->d = (float *)p;
-    a->ds = (float *)(p + per_32);
-    a->sum = (int32_t *)(p + 2 * per_32);
-    a->sum16 = (int32_t *)(p + 3 * per_32);
+    a->q = (int16_t *)mem;
+    a->d = (float *)(void *)p;
+    a->ds = (float *)(void *)(p + per_32);
+    a->sum = (int32_t *)(void *)(p + 2 * per_32);
 }
 
 static int64_t element_bytes(const struct cpu_kv *kv)
@@ -67,11 +65,4 @@ void cpu_kv_import(const struct cpu_kv *kv, int64_t page, const void *bytes)
 int64_t cpu_attn_scratch_bytes(int32_t k_dim, int32_t v_dim)
 {
     return 4 * (int64_t)CPU_PAGE_TOKENS * (CPU_ATTN_TILE_ROWS + (int64_t)k_dim + v_dim);
-}
-
-void cpu_act_rest(const float *x, const int8_t *q, const float *d, int64_t K, float *rest)
-{
-    for (int64_t b = 0; b < K / 32; b++)
-        for (int64_t k = 32 * b; k < 32 * b + 32; k++)
-            rest[k] = x[k] - d[b] * (float)q[k];
 }

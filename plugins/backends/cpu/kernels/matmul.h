@@ -1,20 +1,122 @@
-/* matmul.h - the driver of matrix products, for every vector level: panels, chunks of K, edges of N, float weights.
+/* matmul.h - matrix products, for every vector level: quantised weights straight from the file or by panels, float weights.
  *
- * A quantised product goes panel by panel: 16 weight rows x PANEL_COLS columns are unpacked once (unpack.h), then run against
- * all tokens by the level's micro-kernel, with one token just the same: so T never changes a bit. Between chunks of K the
- * unfinished chains lie in y, exactly.
- * Include after simd_*.h and unpack.h, which wants Q8_BIAS. The level then defines
- *     struct kind                            what a family of encodings needs, as constants the compiler folds
- *     run_panel(format, job, t0, t1)         the micro-kernel over tokens, by format
- *     bias_of(format)                        what was added to each weight in the panel
- */
+ * With one or two tokens weights go through registers into the products, LANES rows at a time. With more, PANEL_ROWS rows x
+ * PANEL_COLS columns are unpacked into a panel once and run against all tokens. Both are the same chain of exact integer sums
+ * and fused links, block after block; between panels of one row the unfinished chains lie in y, exactly. So T never changes a bit.
+ * Include after simd_*.h; the level says by TOKENS how many tokens its registers hold: 2 * TOKENS chains, as many sums. */
 #ifndef TENON_CPU_MATMUL_H
 #define TENON_CPU_MATMUL_H
 
+#include "levels.h"
 #include "quants.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "unpack.h"
+
+/* ---- activations */
+
+/* One block of 32; the same numbers as the scalar level's, see there. */
+INLINE void quantize_block(const float *x, int16_t *q, float *ret_d, float *ret_ds, int32_t *ret_sum)
+{
+    const vi magnitude = vi_all(0x7fffffff);
+    vi largest = vi_and(vi_of_bits(vf_load(x)), magnitude), sum = vi_zero();
+    for (int i = LANES; i < 32; i += LANES)
+        largest = vi_max(largest, vi_and(vi_of_bits(vf_load(x + i)), magnitude));
+    uint32_t bits = vi_max_lanes(largest); /* as integers NaN > infinity > all numbers */
+    float max = vf_first(vf_of_bits(vi_all(bits)));
+    if (bits >= 0x7f800000u || max < 0x1p-100f) {
+        memset(q, 0, 64);
+        *ret_d = bits >= 0x7f800000u ? NAN : 0.0f;
+        *ret_ds = *ret_d;
+        *ret_sum = 0;
+        return;
+    }
+    for (int i = 0; i < 32; i += LANES) {
+        vi n = vi_of_float(vf_mul(vf_load(x + i), vf_all(CPU_ACT_MAX / max)));
+        sum = vi_add(sum, n);
+        vi_store_columns(q + i, n);
+    }
+    *ret_d = max / CPU_ACT_MAX;
+    *ret_sum = vi_sum_lanes(sum);
+    *ret_ds = *ret_d * (float)*ret_sum;
+}
+
+void LEVEL(quantize)(const struct cpu_act *a, int64_t t0, int64_t t1)
+{
+    int64_t blocks = a->K / 32;
+    for (int64_t t = t0; t < t1; t++)
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t at = t * blocks + b;
+            quantize_block(a->x + t * a->ldx + 32 * b, a->q + t * a->K + 32 * b, a->d + at, a->ds + at, a->sum + at);
+        }
+}
+
+/* ---- where chains are kept */
+
+/* LANES rows of weights and what is wanted of them. */
+struct lanes {
+    int64_t base;  /* row of lane 0: moved back where the matrix ends before the lanes would */
+    vmask wanted;
+};
+
+/* The lanes for rows n .. n + LANES, of which those below n1 are wanted. The matrix has at least LANES rows. */
+INLINE struct lanes lanes_at(const struct cpu_matrix *m, int64_t n, int64_t n1)
+{
+    int64_t base = n + LANES <= m->rows ? n : m->rows - LANES;
+    int64_t high = n1 - base;
+    return (struct lanes){ base, vmask_range((int)(n - base), high > LANES ? LANES : (int)high) };
+}
+
+/* ---- few tokens: no panel */
+
+INLINE void direct_rows(const enum cpu_format format, const int tokens, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t,
+                        int64_t n, int64_t n1, float *y, int64_t ldy, const float *bias)
+{
+    const struct cpu_encoding *e = cpu_encoding_at(format);
+    struct lanes l = lanes_at(m, n, n1);
+    struct sink s = { .tokens = tokens };
+    const uint8_t *p = m->data + l.base * m->row_bytes;
+    for (int i = 0; i < tokens; i++) {
+        s.q[i] = a->q + (t + i) * a->K;
+        s.d[i] = a->d + (t + i) * (a->K / 32);
+        s.ds[i] = a->ds + (t + i) * (a->K / 32);
+        s.asum[i] = a->sum + (t + i) * (a->K / 32);
+        s.acc[i] = vf_zero();
+    }
+    unpack_rows(format, p, m->row_bytes, m->cols / e->block_cols, &s, l.base + 2 * LANES <= m->rows ? p + LANES * m->row_bytes : NULL);
+    for (int i = 0; i < tokens; i++) {
+        vf acc = bias != NULL ? vf_add(s.acc[i], vf_load_some(bias + l.base, l.wanted)) : s.acc[i];
+        vf_store_some(y + (t + i) * ldy + l.base, l.wanted, acc);
+    }
+}
+
+INLINE void direct_format(const enum cpu_format format, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1,
+                          int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
+{
+    for (int64_t n = n0; n < n1; n += LANES) {
+        if (t1 - t0 == 2)
+            direct_rows(format, 2, m, a, t0, n, n1, y, ldy, bias);
+        else
+            direct_rows(format, 1, m, a, t0, n, n1, y, ldy, bias);
+    }
+}
+
+static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
+                            float *y, int64_t ldy, const float *bias)
+{
+    switch (m->format) {
+#define DIRECT_CASE(format) \
+    case format: direct_format(format, m, a, t0, t1, n0, n1, y, ldy, bias); break;
+        QUANTISED_FORMATS(DIRECT_CASE)
+#undef DIRECT_CASE
+    default: break;
+    }
+}
+
+/* ---- many tokens: panels */
 
 /* One panel against a range of tokens. */
 struct job {
@@ -22,92 +124,194 @@ struct job {
     const struct cpu_act *a;
     int64_t block;      /* first block of 32 of this chunk */
     int64_t blocks;     /* blocks in it */
-    float *y;           /* [t][lane]: row n of token 0; lane 0 is the panel's first row */
+    float *y;
     int64_t ldy;
-    const float *bias;  /* [lane] in the last chunk, else NULL */
-    int low, high;      /* lanes low <= i < high are wanted */
+    const float *bias;  /* in the last chunk, else NULL */
+    struct lanes half[2];
     bool first;         /* chains start at 0 */
 };
 
-static void run_panel(enum cpu_format format, const struct job *j, int64_t t0, int64_t t1);
-static int bias_of(enum cpu_format format);
-
-/* Chains of token t, lanes lane .. lane + LANES, before and after a chunk. */
-INLINE vf load_chain(const struct job *j, int64_t t, int lane)
+INLINE vf load_chain(const struct job *j, int64_t t, int h)
 {
-    if (j->first)
-        return vf_zero();
-    return vf_load_some(j->y + t * j->ldy + lane, vmask_range(j->low - lane, j->high - lane));
+    return j->first ? vf_zero() : vf_load_some(j->y + t * j->ldy + j->half[h].base, j->half[h].wanted);
 }
 
-INLINE void store_chain(const struct job *j, int64_t t, int lane, vf acc)
+INLINE void store_chain(const struct job *j, int64_t t, int h, vf acc)
 {
-    vmask wanted = vmask_range(j->low - lane, j->high - lane);
     if (j->bias != NULL)
-        acc = vf_add(acc, vf_load_some(j->bias + lane, wanted));
-    vf_store_some(j->y + t * j->ldy + lane, wanted, acc);
+        acc = vf_add(acc, vf_load_some(j->bias + j->half[h].base, j->half[h].wanted));
+    vf_store_some(j->y + t * j->ldy + j->half[h].base, j->half[h].wanted, acc);
 }
 
-INLINE uint32_t load_group(const int8_t *q) /* 4 activations */
+/* What a family of encodings needs; constant once inlined. */
+struct kind {
+    bool min, by_16;
+};
+
+/* Where the tokens of a tile lie, from the chunk's first block on. */
+struct tile_rows {
+    const int16_t *q[TOKENS];
+    const float *d[TOKENS];
+    const float *ds[TOKENS];
+};
+
+/* Products of pairs first .. first + count of block b, PANEL_ROWS x tokens. */
+INLINE void dots(const struct panel *w, const struct tile_rows *r, int64_t b, int first, int count, const int tokens,
+                 vi sum[2][TOKENS])
 {
-    uint32_t v;
-    memcpy(&v, q, sizeof v);
-    return v;
-}
-
-/* ---- panels of matrices with fewer rows than a panel: slow, and rare */
-
-static void fill_lane(const struct cpu_matrix *m, int64_t n, int lane, int64_t b, const struct job *j)
-{
-    struct cpu_quant_block block;
-    bool by_16 = cpu_format_by_16(m->format);
-    cpu_quant_block(m->format, m->data + n * m->row_bytes, j->block + b, &block);
-    for (int i = 0; i < 32; i++)
-        j->w.q[((b * 8 + i / 4) * 16 + lane) * 4 + i % 4] = (uint8_t)(block.q[i] + bias_of(m->format));
-    for (int s = 0; s < (by_16 ? 2 : 1); s++)
-        j->w.scale[(by_16 ? 2 * b + s : b) * 16 + lane] = block.scale[s];
-    j->w.min[b * 16 + lane] = block.min;
-}
-
-static void fill_panel(const struct cpu_matrix *m, const struct job *j)
-{
-    for (int64_t b = 0; b < j->blocks; b++)
-        for (int lane = 0; lane < 16; lane++)
-            fill_lane(m, lane < m->rows ? lane : 0, lane, b, j); /* lanes past the end repeat a row, nobody looks */
-}
-
-/* ---- quantised products */
-
-/* Rows n .. of one panel; `base` is the panel's first row, moved back where the matrix ends before the panel would. */
-static void multiply_panel(const struct cpu_matrix *m, struct job *j, int64_t base, int64_t t0, int64_t t1, const float *bias)
-{
-    for (int64_t k = 0; k < m->cols; k += PANEL_COLS) {
-        int64_t cols = m->cols - k < PANEL_COLS ? m->cols - k : PANEL_COLS;
-        j->first = k == 0;
-        j->bias = k + cols == m->cols ? bias : NULL;
-        j->block = k / 32;
-        j->blocks = cols / 32;
-        if (m->rows < 16)
-            fill_panel(m, j);
-        else
-            unpack_panel(m, base, k, cols, &j->w, true);
-        run_panel(m->format, j, t0, t1);
+    for (int i = 0; i < tokens; i++)
+        sum[0][i] = sum[1][i] = vi_zero();
+    for (int pair = first; pair < first + count; pair++) {
+        const int16_t *at = w->q + (b * 16 + pair) * (PANEL_ROWS * 2);
+        vi low = vi_load(at), high = vi_load(at + 2 * LANES);
+        for (int i = 0; i < tokens; i++) {
+            vi a = vi_all(load_pair(r->q[i] + 32 * b + 2 * pair));
+            sum[0][i] = vi_dot16(sum[0][i], low, a);
+            sum[1][i] = vi_dot16(sum[1][i], high, a);
+        }
     }
 }
 
-static void multiply_quantised(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0,
-                               int64_t n1, float *y, int64_t ldy, const float *bias, void *scratch)
+INLINE void links(const float *scale, const struct tile_rows *r, int64_t b, const int tokens, vi sum[2][TOKENS], vf acc[2][TOKENS])
 {
-    for (int64_t n = n0; n < n1; n += 16) {
-        int64_t end = n + 16 < n1 ? n + 16 : n1;
-        int64_t base = n + 16 <= m->rows || m->rows < 16 ? n : m->rows - 16;
-        struct job j = { .w = panel_at(scratch), .a = a, .ldy = ldy };
-        if (m->rows < 16)
-            base = 0;
-        j.y = y + base;
-        j.low = (int)(n - base);
-        j.high = (int)(end - base);
-        multiply_panel(m, &j, base, t0, t1, bias != NULL ? bias + base : NULL);
+    for (int i = 0; i < tokens; i++)
+        for (int h = 0; h < 2; h++)
+            acc[h][i] = link(acc[h][i], vf_load(scale + h * LANES), r->d[i] + b, sum[h][i]);
+}
+
+INLINE void add_block(const struct job *j, const struct kind kind, const struct tile_rows *r, int64_t b, const int tokens,
+                      vf acc[2][TOKENS])
+{
+    vi sum[2][TOKENS];
+    if (kind.by_16) {
+        for (int half = 0; half < 2; half++) {
+            dots(&j->w, r, b, 8 * half, 8, tokens, sum);
+            links(j->w.scale + (2 * b + half) * PANEL_ROWS, r, b, tokens, sum, acc);
+        }
+    } else {
+        dots(&j->w, r, b, 0, 16, tokens, sum);
+        links(j->w.scale + b * PANEL_ROWS, r, b, tokens, sum, acc);
+    }
+    for (int i = 0; kind.min && i < tokens; i++)
+        for (int h = 0; h < 2; h++)
+            acc[h][i] = vf_fma(vf_load(j->w.min + b * PANEL_ROWS + h * LANES), vf_all(r->ds[i][b]), acc[h][i]);
+}
+
+INLINE void tile(const struct job *j, const struct kind kind, int64_t t, const int tokens)
+{
+    const struct cpu_act *a = j->a;
+    vf acc[2][TOKENS];
+    struct tile_rows r;
+    for (int i = 0; i < tokens; i++) {
+        int64_t at = (t + i) * (a->K / 32) + j->block;
+        r.q[i] = a->q + 32 * at;
+        r.d[i] = a->d + at;
+        r.ds[i] = a->ds + at;
+        acc[0][i] = load_chain(j, t + i, 0);
+        acc[1][i] = load_chain(j, t + i, 1);
+    }
+    for (int64_t b = 0; b < j->blocks; b++)
+        add_block(j, kind, &r, b, tokens, acc);
+    for (int i = 0; i < tokens; i++) {
+        store_chain(j, t + i, 0, acc[0][i]);
+        store_chain(j, t + i, 1, acc[1][i]);
+    }
+}
+
+INLINE void run_tiles(const struct job *j, const struct kind kind, int64_t t0, int64_t t1)
+{
+    int64_t t = t0;
+    for (; t + TOKENS <= t1; t += TOKENS)
+        tile(j, kind, t, TOKENS);
+    switch (t1 - t) { /* no level has TOKENS above 6 */
+    case 5: tile(j, kind, t, TOKENS > 5 ? 5 : 1); break;
+    case 4: tile(j, kind, t, TOKENS > 4 ? 4 : 1); break;
+    case 3: tile(j, kind, t, TOKENS > 3 ? 3 : 1); break;
+    case 2: tile(j, kind, t, TOKENS > 2 ? 2 : 1); break;
+    case 1: tile(j, kind, t, 1); break;
+    default: break;
+    }
+}
+_Static_assert(TOKENS <= 6, "run_tiles() has a case for every rest");
+
+/* Unpack the chunk from column k on, and run it. next: whether the rows behind the panel exist, to be fetched meanwhile. */
+INLINE void run_panel(const enum cpu_format format, const struct kind kind, const struct cpu_matrix *m, const struct job *j, int64_t t0,
+                      int64_t t1, bool next)
+{
+    const struct cpu_encoding *e = cpu_encoding_at(format);
+    int64_t first = j->block * 32 / e->block_cols, blocks = j->blocks * 32 / e->block_cols;
+    for (int h = 0; h < 2; h++) {
+        struct sink s = { .tokens = 0, .w = { j->w.q + 2 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES } };
+        const uint8_t *p = m->data + j->half[h].base * m->row_bytes;
+        const uint8_t *ahead = next ? p + PANEL_ROWS * m->row_bytes + first * LANES * e->block_bytes : NULL;
+        unpack_rows(format, p + first * e->block_bytes, m->row_bytes, blocks, &s, ahead);
+    }
+    run_tiles(j, kind, t0, t1);
+}
+
+/* Panels of matrices with fewer than LANES rows: slow, and rare. Lanes past the end repeat a row, nobody looks. */
+static void fill_panel(const struct cpu_matrix *m, const struct job *j)
+{
+    bool by_16 = cpu_format_by_16(m->format);
+    struct cpu_quant_block block;
+    for (int64_t b = 0; b < j->blocks; b++)
+        for (int lane = 0; lane < PANEL_ROWS; lane++) {
+            cpu_quant_block(m->format, m->data + (lane < m->rows ? lane : 0) * m->row_bytes, j->block + b, &block);
+            for (int i = 0; i < 32; i++)
+                j->w.q[((b * 16 + i / 2) * PANEL_ROWS + lane) * 2 + i % 2] = block.q[cpu_act_column(i)];
+            for (int s = 0; s < (by_16 ? 2 : 1); s++)
+                j->w.scale[(by_16 ? 2 * b + s : b) * PANEL_ROWS + lane] = block.scale[s];
+            if (cpu_format_has_min(m->format))
+                j->w.min[b * PANEL_ROWS + lane] = block.min;
+        }
+}
+
+static void run_filled(const struct cpu_matrix *m, const struct job *j, int64_t t0, int64_t t1)
+{
+    fill_panel(m, j);
+    if (cpu_format_by_16(m->format))
+        run_tiles(j, (struct kind){ .by_16 = true }, t0, t1);
+    else if (cpu_format_has_min(m->format))
+        run_tiles(j, (struct kind){ .min = true }, t0, t1);
+    else
+        run_tiles(j, (struct kind){ 0 }, t0, t1);
+}
+
+static void run_chunk(const struct cpu_matrix *m, const struct job *j, int64_t t0, int64_t t1, bool next)
+{
+    const struct kind plain = { 0 }, min = { .min = true }, by_16 = { .by_16 = true };
+    if (m->rows < LANES) {
+        run_filled(m, j, t0, t1);
+        return;
+    }
+    switch (m->format) {
+    case CPU_Q4_0: run_panel(CPU_Q4_0, plain, m, j, t0, t1, next); break;
+    case CPU_Q4_1: run_panel(CPU_Q4_1, min, m, j, t0, t1, next); break;
+    case CPU_Q5_0: run_panel(CPU_Q5_0, plain, m, j, t0, t1, next); break;
+    case CPU_Q8_0: run_panel(CPU_Q8_0, plain, m, j, t0, t1, next); break;
+    case CPU_Q4_K: run_panel(CPU_Q4_K, min, m, j, t0, t1, next); break;
+    case CPU_Q5_K: run_panel(CPU_Q5_K, min, m, j, t0, t1, next); break;
+    case CPU_Q6_K: run_panel(CPU_Q6_K, by_16, m, j, t0, t1, next); break;
+    default: break;
+    }
+}
+
+static void multiply_panels(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
+                            float *y, int64_t ldy, const float *bias, void *scratch)
+{
+    struct job j = { .w = panel_at(scratch), .a = a, .y = y, .ldy = ldy };
+    for (int64_t n = n0; n < n1; n += PANEL_ROWS) {
+        for (int h = 0; h < 2; h++)
+            j.half[h] = m->rows < LANES ? (struct lanes){ h * LANES, vmask_range((int)n0 - h * LANES, (int)n1 - h * LANES) }
+                                        : lanes_at(m, n + h * LANES, n1);
+        for (int64_t k = 0; k < m->cols; k += PANEL_COLS) {
+            int64_t cols = m->cols - k < PANEL_COLS ? m->cols - k : PANEL_COLS;
+            j.first = k == 0;
+            j.bias = k + cols == m->cols ? bias : NULL;
+            j.block = k / 32;
+            j.blocks = cols / 32;
+            run_chunk(m, &j, t0, t1, n + 2 * PANEL_ROWS <= m->rows);
+        }
     }
 }
 
@@ -211,7 +415,12 @@ void LEVEL(matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t 
     case CPU_F32: multiply_floats(CPU_F32, w, a, t0, t1, n0, n1, y, ldy, bias); break;
     case CPU_F16: multiply_floats(CPU_F16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
     case CPU_BF16: multiply_floats(CPU_BF16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
-    default: multiply_quantised(w, a, t0, t1, n0, n1, y, ldy, bias, scratch); break;
+    default:
+        if (t1 - t0 <= DIRECT_TOKENS && w->rows >= LANES)
+            multiply_direct(w, a, t0, t1, n0, n1, y, ldy, bias);
+        else
+            multiply_panels(w, a, t0, t1, n0, n1, y, ldy, bias, scratch);
+        break;
     }
 }
 

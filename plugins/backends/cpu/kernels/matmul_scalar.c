@@ -26,21 +26,19 @@ static uint32_t largest_bits(const float *x)
 static void quantize_block(const struct cpu_act *a, int64_t t, int64_t b)
 {
     const float *x = a->x + t * a->ldx + 32 * b;
-    int8_t *q = a->q + t * a->K + 32 * b;
+    int16_t *q = a->q + t * a->K + 32 * b;
     int64_t at = t * (a->K / 32) + b;
     uint32_t bits = largest_bits(x);
     bool bad = bits >= 0x7f800000u, zero = cpu_float_of(bits) < 0x1p-100f;
-    float inverse = bad || zero ? 0.0f : 127.0f / cpu_float_of(bits);
-    int32_t half[2] = { 0, 0 };
+    float inverse = bad || zero ? 0.0f : CPU_ACT_MAX / cpu_float_of(bits);
+    int32_t sum = 0;
     for (int i = 0; i < 32; i++) {
-        q[i] = bad ? 0 : (int8_t)lrintf(x[i] * inverse); /* a NaN must not reach the conversion */
-        half[i >> 4] += q[i];
+        q[i] = bad ? 0 : (int16_t)lrintf(x[cpu_act_column(i)] * inverse); /* a NaN must not reach the conversion */
+        sum += q[i];
     }
-    a->d[at] = bad ? NAN : zero ? 0.0f : cpu_float_of(bits) / 127.0f;
-    a->sum16[2 * at] = half[0];
-    a->sum16[2 * at + 1] = half[1];
-    a->sum[at] = half[0] + half[1];
-    a->ds[at] = a->d[at] * (float)a->sum[at];
+    a->d[at] = bad ? NAN : zero ? 0.0f : cpu_float_of(bits) / CPU_ACT_MAX;
+    a->sum[at] = sum;
+    a->ds[at] = a->d[at] * (float)sum;
 }
 
 void cpu_quantize_scalar(const struct cpu_act *a, int64_t t0, int64_t t1)
@@ -52,18 +50,18 @@ void cpu_quantize_scalar(const struct cpu_act *a, int64_t t0, int64_t t1)
 
 /* ---- products */
 
-static int32_t dot16(const int8_t *a, const int8_t *b)
+static int32_t dot16(const int8_t *w, const int16_t *q)
 {
     int32_t sum = 0;
     for (int i = 0; i < 16; i++)
-        sum += a[i] * b[i];
+        sum += w[cpu_act_column(i)] * q[i];
     return sum;
 }
 
 /* One link of the chain: block b of row t against one block of weights. */
 static float add_block(const struct cpu_quant_block *w, const struct cpu_act *a, int64_t t, int64_t b, bool by_16, float acc)
 {
-    const int8_t *q = a->q + t * a->K + 32 * b;
+    const int16_t *q = a->q + t * a->K + 32 * b;
     int64_t at = t * (a->K / 32) + b;
     float d = a->d[at];
     int32_t first = dot16(w->q, q), second = dot16(w->q + 16, q + 16);

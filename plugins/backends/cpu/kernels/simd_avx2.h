@@ -57,6 +57,32 @@ INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 INLINE vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 INLINE vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
+INLINE vi vi_zero(void) { return _mm256_setzero_si256(); }
+INLINE vi vi_sub8(vi a, vi b) { return _mm256_sub_epi8(a, b); }   /* of each byte */
+INLINE vi vi_sub16(vi a, vi b) { return _mm256_sub_epi16(a, b); } /* of each 16 bits */
+#define vi_shl16(a, n) _mm256_slli_epi16(a, n)
+#define vi_shr16(a, n) _mm256_srli_epi16(a, n)
+#define vi_sar16(a, n) _mm256_srai_epi16(a, n)
+/* acc + the products of the two signed 16-bit halves of each dword. */
+INLINE vi vi_dot16(vi acc, vi a, vi b) { return vi_add(acc, _mm256_madd_epi16(a, b)); }
+INLINE uint32_t vi_max_lanes(vi x) /* signed */
+{
+    __m128i h = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0x4e));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_max_epi32(h, _mm_shuffle_epi32(h, 0xb1)));
+}
+INLINE int32_t vi_sum_lanes(vi x)
+{
+    __m128i h = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    h = _mm_add_epi32(h, _mm_shuffle_epi32(h, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(h, _mm_shuffle_epi32(h, 0xb1)));
+}
+/* As 16 bits in cpu_act's order of columns. */
+INLINE void vi_store_columns(int16_t *p, vi x)
+{
+    __m128i packed = _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packs_epi32(x, x), 0xd8));
+    _mm_storeu_si128((void *)p, _mm_shufflehi_epi16(_mm_shufflelo_epi16(packed, 0xd8), 0xd8));
+}
 #define vi_shl(a, n) _mm256_slli_epi32(a, n)
 #define vi_shr(a, n) _mm256_srli_epi32(a, n)
 #define vi_sar(a, n) _mm256_srai_epi32(a, n)

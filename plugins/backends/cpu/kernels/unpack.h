@@ -1,48 +1,164 @@
-/* unpack.h - weights of LANES rows from the file's blocks into a panel: one function per encoding, for every vector level.
+/* unpack.h - weights of LANES rows from the file's blocks as 16-bit integers in registers: one function per encoding, for every
+ * vector level.
  *
- * A panel is what the micro-kernels eat, 16 rows by up to PANEL_COLS columns:
- *     q      [block of 32][group of 4 columns][16 rows][4 columns] bytes, unsigned and offset (Q8_0: see Q8_BIAS)
- *     scale  [block of 32, or of 16 for Q6_K][16 rows] f32
- *     min    [block of 32][16 rows] f32, only where the format has minimums
- * Blocks are read as 16-byte pieces of LANES rows and transposed in registers, so a lane is a row from the start. No load
- * leaves the block it is for: the last block may end where the mapping ends.
- * Include after simd_*.h. A new encoding: one function here, one line in unpack_panel(). */
+ * A lane is a row from the start: blocks are read as 16-byte pieces of LANES rows and transposed in registers. Weights leave in
+ * pairs, two 16-bit columns in a dword, sixteen pairs to a block of 32 columns; pairs 2g and 2g + 1 hold columns (4g, 4g + 2)
+ * and (4g + 1, 4g + 3), which is how bytes and nibbles come apart without a shuffle (cpu_act has its columns in that order).
+ * An unpack function calls, for every block of 32,
+ *     put(s, b, slot, pair, x, form)  all 16 pairs; `slot` tells blocks apart that are under way at the same time, `form` how x
+ *                                     stands for the weights
+ *     done(s, b, slot, scale, offset) or, where scales are per 16, done_16(); blocks end in ascending order
+ * The sink is either a panel in memory (matmul.h) or the products themselves. No load leaves the block it is for: the last block
+ * may end where the mapping ends.
+ * Include after simd_*.h. A new encoding: one function here, one UNPACK_LOOP, one line in each switch of matmul.h. */
 #ifndef TENON_CPU_UNPACK_H
 #define TENON_CPU_UNPACK_H
 
 #include "kernels.h"
 
-#define PANEL_COLS 1024 /* a multiple of every block_cols; 22 KiB of panel stay in L1 or near */
+#define PANEL_ROWS (2 * LANES)
+#define PANEL_COLS (8192 / PANEL_ROWS) /* 16 KiB of weights: half of the smallest L1; a multiple of every block_cols */
 
+/* 16-bit weights of PANEL_ROWS rows by up to PANEL_COLS columns. */
 struct panel {
-    uint8_t *q;   /* [PANEL_COLS / 32][8][16][4] */
-    float *scale; /* [PANEL_COLS / 16][16] */
-    float *min;   /* [PANEL_COLS / 32][16] */
+    int16_t *q;   /* [PANEL_COLS / 32][16 pairs][PANEL_ROWS][2] */
+    float *scale; /* [PANEL_COLS / 32, or / 16 where scales are per 16][PANEL_ROWS] */
+    float *min;   /* [PANEL_COLS / 32][PANEL_ROWS] */
 };
 
 /* scratch (CPU_MATMUL_SCRATCH bytes) as a panel. */
 INLINE struct panel panel_at(void *scratch)
 {
     uint8_t *p = scratch;
-    return (struct panel){ p, (float *)(p + 16 * PANEL_COLS), (float *)(p + 20 * PANEL_COLS) };
+    return (struct panel){ (int16_t *)(void *)p, (float *)(void *)(p + 16384), (float *)(void *)(p + 16384 + 2048) };
 }
-_Static_assert(22 * PANEL_COLS <= CPU_MATMUL_SCRATCH, "the panel must fit the scratch that callers give");
+_Static_assert(16384 + 2048 + 1024 <= CPU_MATMUL_SCRATCH, "the panel must fit the scratch that callers give");
+_Static_assert(PANEL_ROWS * PANEL_COLS / 16 * 4 <= 2048, "scales must fit before the minimums");
 
-/* Store columns 4 * group.. of block b. */
-INLINE void put(const struct panel *w, int64_t b, int group, vi x)
+#define DIRECT_TOKENS 2 /* up to so many, weights go from the file through registers into the products */
+
+/* Where weights go. `tokens` is 0 for a panel, else the number of tokens; constant once inlined. */
+struct sink {
+    int tokens;
+    struct panel w;                   /* of this half's first lane */
+    const int16_t *q[DIRECT_TOKENS];  /* [K] */
+    const float *d[DIRECT_TOKENS];    /* [K / 32] */
+    const float *ds[DIRECT_TOKENS];
+    const int32_t *asum[DIRECT_TOKENS]; /* [K / 32] */
+    vi sum[8][4][DIRECT_TOKENS];      /* by slot and part: products of the blocks under way; parts 0 and 1 shift 0, 2 and 3 shifts 4, 8 */
+    bool open[8][4];                  /* which of them have begun */
+    vf acc[DIRECT_TOKENS];            /* the chains */
+};
+
+INLINE uint32_t load_pair(const int16_t *q) /* 2 activations */
 {
-    vi_store(w->q + (b * 8 + group) * 64, x);
+    uint32_t v;
+    memcpy(&v, q, sizeof v);
+    return v;
 }
 
-INLINE vi low_nibbles(vi x)
+/* One link of a chain: what kernels.h calls acc = fma(dw * da, isum, acc). */
+INLINE vf link(vf acc, vf scale, const float *d, vi sum)
 {
-    return vi_and(x, vi_all(0x0f0f0f0f));
+    return vf_fma(vf_mul(scale, vf_all(*d)), vf_of_int(sum), acc);
 }
 
-INLINE vi high_nibbles(vi x)
+/* Weights as they stand in 16 bits: times 1 << shift (0, 4 or 8, below 2^15 in all), and `offset` above their value. Against
+ * tokens neither is undone weight by weight: each shift has a sum of its own, and the offset meets the sum of activations. */
+struct form {
+    int shift, offset;
+};
+static const struct form AS_IS = { 0, 0 };
+
+INLINE void put(struct sink *s, int64_t b, const int slot, const int pair, vi x, const struct form f)
 {
-    return vi_and(vi_shr(x, 4), vi_all(0x0f0f0f0f));
+    if (s->tokens == 0) {
+        x = f.shift != 0 ? vi_shr16(x, f.shift) : x;
+        vi_store(s->w.q + (b * 16 + pair) * (PANEL_ROWS * 2), f.offset != 0 ? vi_sub16(x, vi_all((uint32_t)f.offset * 0x10001u)) : x);
+        return;
+    }
+    const int part = f.shift != 0 ? 1 + f.shift / 4 : pair & 1; /* several short chains hide the latency of one */
+    for (int i = 0; i < s->tokens; i++) {
+        vi a = vi_all(load_pair(s->q[i] + 32 * b + 2 * pair));
+        s->sum[slot][part][i] = vi_dot16(s->open[slot][part] ? s->sum[slot][part][i] : vi_zero(), x, a);
+    }
+    s->open[slot][part] = true;
 }
+
+/* The products of a block that has all its pairs. */
+INLINE vi total(struct sink *s, const int slot, const int token)
+{
+    vi sum = vi_add(s->sum[slot][0][token], s->sum[slot][1][token]);
+    if (s->open[slot][2])
+        sum = vi_add(sum, vi_sar(s->sum[slot][2][token], 4)); /* exact: a multiple of 16 */
+    if (s->open[slot][3])
+        sum = vi_add(sum, vi_sar(s->sum[slot][3][token], 8));
+    return sum;
+}
+
+INLINE void close_slot(struct sink *s, const int slot)
+{
+    for (int part = 0; part < 4; part++)
+        s->open[slot][part] = false;
+}
+
+INLINE void done(struct sink *s, int64_t b, const int slot, vf scale, const int offset)
+{
+    if (s->tokens == 0)
+        vf_store(s->w.scale + b * PANEL_ROWS, scale);
+    for (int i = 0; i < s->tokens; i++) {
+        vi sum = total(s, slot, i);
+        if (offset != 0)
+            sum = vi_sub(sum, vi_all((uint32_t)(s->asum[i][b] * offset)));
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, sum);
+    }
+    close_slot(s, slot);
+}
+
+/* After done(). */
+INLINE void done_min(struct sink *s, int64_t b, vf min)
+{
+    if (s->tokens == 0)
+        vf_store(s->w.min + b * PANEL_ROWS, min);
+    for (int i = 0; i < s->tokens; i++)
+        s->acc[i] = vf_fma(min, vf_all(s->ds[i][b]), s->acc[i]);
+}
+
+/* Slots `slot` and `slot + 1` hold the first and the second 16 columns. */
+INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf second)
+{
+    if (s->tokens == 0) {
+        vf_store(s->w.scale + 2 * b * PANEL_ROWS, first);
+        vf_store(s->w.scale + (2 * b + 1) * PANEL_ROWS, second);
+    }
+    for (int i = 0; i < s->tokens; i++) {
+        s->acc[i] = link(s->acc[i], first, s->d[i] + b, total(s, slot, i));
+        s->acc[i] = link(s->acc[i], second, s->d[i] + b, total(s, slot + 1, i));
+    }
+    close_slot(s, slot);
+    close_slot(s, slot + 1);
+}
+
+/* ---- bytes and nibbles of four columns, as two pairs */
+
+INLINE vi even_bytes(vi x) { return vi_and(x, vi_all(0x00ff00ff)); }
+INLINE vi odd_bytes(vi x) { return vi_shr16(x, 8); }
+INLINE vi even_signed(vi x) { return vi_sar16(vi_shl16(x, 8), 8); }
+INLINE vi odd_signed(vi x) { return vi_sar16(x, 8); }
+
+/* The nibbles of a dword, offset above their values: low ones of its four bytes are pairs `pair` and `pair + 1` of block b, high
+ * ones of block high_b. */
+INLINE void put_nibbles(struct sink *s, int64_t b, const int slot, const int pair, int64_t high_b, const int high_slot,
+                        const int high_pair, vi x, const int offset)
+{
+    put(s, b, slot, pair, vi_and(x, vi_all(0x000f000f)), (struct form){ 0, offset });
+    put(s, b, slot, pair + 1, vi_and(x, vi_all(0x0f000f00)), (struct form){ 8, offset });
+    put(s, high_b, high_slot, high_pair, vi_and(x, vi_all(0x00f000f0)), (struct form){ 4, offset });
+    put(s, high_b, high_slot, high_pair + 1, vi_shr16(x, 12), (struct form){ 0, offset });
+}
+
+INLINE vi low_nibbles(vi x) { return vi_and(x, vi_all(0x0f0f0f0f)); }
+INLINE vi high_nibbles(vi x) { return vi_and(vi_shr(x, 4), vi_all(0x0f0f0f0f)); }
 
 /* First dword of each row's block, both its halves as floats: d and m, d and dmin. */
 INLINE void load_halves(const uint8_t *p, int64_t stride, vf *ret_low, vf *ret_high)
@@ -52,31 +168,29 @@ INLINE void load_halves(const uint8_t *p, int64_t stride, vf *ret_low, vf *ret_h
     vf_of_halves(v[0], ret_low, ret_high);
 }
 
-INLINE void unpack_q4_0(const uint8_t *p, int64_t stride, const struct panel *w, int64_t b)
+/* ---- blocks of 32 */
+
+INLINE void unpack_q4_0(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
 {
     vi v[4];
     vf d, unused;
     load_halves(p, stride, &d, &unused);
     load_columns(p + 2, stride, v);
-    for (int i = 0; i < 4; i++) {
-        put(w, b, i, low_nibbles(v[i]));
-        put(w, b, 4 + i, high_nibbles(v[i]));
-    }
-    vf_store(w->scale + b * 16, d);
+    for (int i = 0; i < 4; i++)
+        put_nibbles(s, b, 0, 2 * i, b, 0, 8 + 2 * i, v[i], 8);
+    done(s, b, 0, d, 8);
 }
 
-INLINE void unpack_q4_1(const uint8_t *p, int64_t stride, const struct panel *w, int64_t b)
+INLINE void unpack_q4_1(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
 {
     vi v[4];
     vf d, m;
     load_halves(p, stride, &d, &m);
     load_columns(p + 4, stride, v);
-    for (int i = 0; i < 4; i++) {
-        put(w, b, i, low_nibbles(v[i]));
-        put(w, b, 4 + i, high_nibbles(v[i]));
-    }
-    vf_store(w->scale + b * 16, d);
-    vf_store(w->min + b * 16, m);
+    for (int i = 0; i < 4; i++)
+        put_nibbles(s, b, 0, 2 * i, b, 0, 8 + 2 * i, v[i], 0);
+    done(s, b, 0, d, 0);
+    done_min(s, b, m);
 }
 
 /* Bits 4 group .. 4 group + 3 of each dword, each as 0x10 in a byte of its own. */
@@ -87,8 +201,9 @@ INLINE vi fifth_bits(vi high, int group)
     return vi_min_u8(one_each, vi_all(0x10101010)); /* whichever bit stood there: 0x10 */
 }
 
-INLINE void unpack_q5_0(const uint8_t *p, int64_t stride, const struct panel *w, int64_t b)
+INLINE void unpack_q5_0(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
 {
+    const struct form f = { 0, 16 };
     vi head[4], v[4], high;
     vf d, unused;
     load_columns(p, stride, head); /* d, qh low; qh high, qs.. */
@@ -96,27 +211,34 @@ INLINE void unpack_q5_0(const uint8_t *p, int64_t stride, const struct panel *w,
     high = vi_or(vi_shr(head[0], 16), vi_shl(head[1], 16));
     load_columns(p + 6, stride, v);
     for (int i = 0; i < 4; i++) {
-        put(w, b, i, vi_or(low_nibbles(v[i]), fifth_bits(high, i)));
-        put(w, b, 4 + i, vi_or(high_nibbles(v[i]), fifth_bits(high, 4 + i)));
+        vi first = vi_or(low_nibbles(v[i]), fifth_bits(high, i)), second = vi_or(high_nibbles(v[i]), fifth_bits(high, 4 + i));
+        put(s, b, 0, 2 * i, even_bytes(first), f);
+        put(s, b, 0, 2 * i + 1, odd_bytes(first), f);
+        put(s, b, 0, 8 + 2 * i, even_bytes(second), f);
+        put(s, b, 0, 9 + 2 * i, odd_bytes(second), f);
     }
-    vf_store(w->scale + b * 16, d);
+    done(s, b, 0, d, f.offset);
 }
 
-INLINE void unpack_q8_0(const uint8_t *p, int64_t stride, const struct panel *w, int64_t b)
+INLINE void unpack_q8_0(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
 {
     vi v[4];
     vf d, unused;
     load_halves(p, stride, &d, &unused);
     for (int half = 0; half < 2; half++) {
         load_columns(p + 2 + 16 * half, stride, v);
-        for (int i = 0; i < 4; i++)
-            put(w, b, 4 * half + i, Q8_BIAS(v[i]));
+        for (int i = 0; i < 4; i++) {
+            put(s, b, 0, 8 * half + 2 * i, even_signed(v[i]), AS_IS);
+            put(s, b, 0, 8 * half + 2 * i + 1, odd_signed(v[i]), AS_IS);
+        }
     }
-    vf_store(w->scale + b * 16, d);
+    done(s, b, 0, d, 0);
 }
 
+/* ---- super-blocks of 256 */
+
 /* Scales and minimums of the eight sub-blocks of Q4_K and Q5_K: head = (d, dmin), then the 12 packed bytes. */
-INLINE void unpack_k_scales(const vi head[4], const struct panel *w, int64_t b)
+INLINE void unpack_k_scales(const vi head[4], vf ret_scale[8], vf ret_min[8])
 {
     const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
     vi scale[2] = { vi_and(head[1], six), vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4)) };
@@ -126,23 +248,28 @@ INLINE void unpack_k_scales(const vi head[4], const struct panel *w, int64_t b)
     dmin = vf_sub(vf_zero(), dmin);
     for (int half = 0; half < 2; half++)
         for (int j = 0; j < 4; j++) {
-            vf_store(w->scale + (b + 4 * half + j) * 16, vf_mul(d, vf_of_int(vi_and(scale[half], vi_all(0xff)))));
-            vf_store(w->min + (b + 4 * half + j) * 16, vf_mul(dmin, vf_of_int(vi_and(min[half], vi_all(0xff)))));
+            ret_scale[4 * half + j] = vf_mul(d, vf_of_int(vi_and(scale[half], vi_all(0xff))));
+            ret_min[4 * half + j] = vf_mul(dmin, vf_of_int(vi_and(min[half], vi_all(0xff))));
             scale[half] = vi_shr(scale[half], 8);
             min[half] = vi_shr(min[half], 8);
         }
 }
 
-INLINE void unpack_q4_k(const uint8_t *p, int64_t stride, const struct panel *w, int64_t b)
+INLINE void unpack_q4_k(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
 {
     vi head[4], v[4];
+    vf scale[8], min[8];
     load_columns(p, stride, head);
-    unpack_k_scales(head, w, b);
-    for (int piece = 0; piece < 8; piece++) { /* 16 bytes: a half of two sub-blocks */
-        load_columns(p + 16 + 16 * piece, stride, v);
-        for (int i = 0; i < 4; i++) {
-            put(w, b + (piece & ~1), (piece & 1) * 4 + i, low_nibbles(v[i]));
-            put(w, b + (piece | 1), (piece & 1) * 4 + i, high_nibbles(v[i]));
+    unpack_k_scales(head, scale, min);
+    for (int two = 0; two < 8; two += 2) { /* 32 bytes: low nibbles are one sub-block, high nibbles the next */
+        for (int half = 0; half < 2; half++) {
+            load_columns(p + 16 + 16 * (two + half), stride, v);
+            for (int i = 0; i < 4; i++)
+                put_nibbles(s, b + two, 0, 8 * half + 2 * i, b + two + 1, 1, 8 * half + 2 * i, v[i], 0);
+        }
+        for (int i = 0; i < 2; i++) {
+            done(s, b + two + i, i, scale[two + i], 0);
+            done_min(s, b + two + i, min[two + i]);
         }
     }
 }
@@ -150,59 +277,79 @@ INLINE void unpack_q4_k(const uint8_t *p, int64_t stride, const struct panel *w,
 /* Bit j of every byte, as 0x10. */
 #define FIFTH_BIT(x, j) vi_and((j) < 4 ? vi_shl(x, 4 - (j)) : vi_shr(x, (j) - 4), vi_all(0x10101010))
 
-INLINE void unpack_q5_k(const uint8_t *p, int64_t stride, const struct panel *w, int64_t b)
+INLINE void unpack_q5_k(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
 {
     vi head[4], high[2][4], v[4];
+    vf scale[8], min[8];
     load_columns(p, stride, head);
-    unpack_k_scales(head, w, b);
+    unpack_k_scales(head, scale, min);
     load_columns(p + 16, stride, high[0]);
     load_columns(p + 32, stride, high[1]);
-    for (int piece = 0; piece < 8; piece++) {
-        load_columns(p + 48 + 16 * piece, stride, v);
-        for (int i = 0; i < 4; i++) {
-            vi bits = high[piece & 1][i];
-            put(w, b + (piece & ~1), (piece & 1) * 4 + i, vi_or(low_nibbles(v[i]), FIFTH_BIT(bits, 0)));
-            put(w, b + (piece | 1), (piece & 1) * 4 + i, vi_or(high_nibbles(v[i]), FIFTH_BIT(bits, 1)));
-            high[piece & 1][i] = vi_shr(bits, 2); /* the next pair's bits come to the bottom; strays are masked */
+    for (int two = 0; two < 8; two += 2) {
+        for (int half = 0; half < 2; half++) {
+            load_columns(p + 48 + 16 * (two + half), stride, v);
+            for (int i = 0; i < 4; i++) {
+                vi bits = high[half][i];
+                vi first = vi_or(low_nibbles(v[i]), FIFTH_BIT(bits, 0)), second = vi_or(high_nibbles(v[i]), FIFTH_BIT(bits, 1));
+                put(s, b + two, 0, 8 * half + 2 * i, even_bytes(first), AS_IS);
+                put(s, b + two, 0, 8 * half + 2 * i + 1, odd_bytes(first), AS_IS);
+                put(s, b + two + 1, 1, 8 * half + 2 * i, even_bytes(second), AS_IS);
+                put(s, b + two + 1, 1, 8 * half + 2 * i + 1, odd_bytes(second), AS_IS);
+                high[half][i] = vi_shr(bits, 2); /* the next pair's bits come to the bottom; strays are masked */
+            }
+        }
+        for (int i = 0; i < 2; i++) {
+            done(s, b + two + i, i, scale[two + i], 0);
+            done_min(s, b + two + i, min[two + i]);
         }
     }
 }
 
-INLINE void unpack_q6_scales(const uint8_t *p, int64_t stride, const struct panel *w, int64_t b)
+/* Scale number n of the 16 signed bytes in v. */
+INLINE vf q6_scale(vf d, const vi v[4], const int n)
 {
-    vi v[4], tail[4];
-    vf d, unused;
-    load_columns(p + 192, stride, v);
-    load_columns(p + 194, stride, tail); /* ends with the block; its last half is d */
-    vf_of_halves(tail[3], &unused, &d);
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++) {
-            vf_store(w->scale + (2 * b + 4 * i + j) * 16, vf_mul(d, vf_of_int(vi_sar(vi_shl(v[i], 24), 24))));
-            v[i] = vi_shr(v[i], 8);
-        }
+    return vf_mul(d, vf_of_int(vi_sar(vi_shl(v[n >> 2], 24 - 8 * (n & 3)), 24)));
 }
 
-INLINE void unpack_q6_k(const uint8_t *p, int64_t stride, const struct panel *w, int64_t b)
+/* Bytes 32 above their values. */
+INLINE void put_six(struct sink *s, int64_t b, const int slot, const int pair, vi x)
+{
+    x = vi_sub8(x, vi_all(0x20202020));
+    put(s, b, slot, pair, even_signed(x), AS_IS);
+    put(s, b, slot, pair + 1, odd_signed(x), AS_IS);
+}
+
+INLINE void unpack_q6_k(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
 {
     const vi top = vi_all(0x30303030);
-    unpack_q6_scales(p, stride, w, b);
-    for (int piece = 0; piece < 4; piece++) { /* 16 bytes of each: first or second half of four blocks */
-        int64_t at = b + 4 * (piece >> 1);
-        int group = (piece & 1) * 4;
-        vi low[4], mid[4], high[4];
-        load_columns(p + 64 * (piece >> 1) + 16 * (piece & 1), stride, low);
-        load_columns(p + 64 * (piece >> 1) + 32 + 16 * (piece & 1), stride, mid);
-        load_columns(p + 128 + 16 * piece, stride, high);
-        for (int i = 0; i < 4; i++) {
-            put(w, at, group + i, vi_or(low_nibbles(low[i]), vi_and(vi_shl(high[i], 4), top)));
-            put(w, at + 1, group + i, vi_or(low_nibbles(mid[i]), vi_and(vi_shl(high[i], 2), top)));
-            put(w, at + 2, group + i, vi_or(high_nibbles(low[i]), vi_and(high[i], top)));
-            put(w, at + 3, group + i, vi_or(high_nibbles(mid[i]), vi_and(vi_shr(high[i], 2), top)));
+    vi scales[4], tail[4];
+    vf d, unused;
+    load_columns(p + 192, stride, scales);
+    load_columns(p + 194, stride, tail); /* ends with the block; its last half is d */
+    vf_of_halves(tail[3], &unused, &d);
+    for (int side = 0; side < 2; side++) { /* 128 columns: four blocks under way */
+        int64_t at = b + 4 * side;
+        for (int half = 0; half < 2; half++) {
+            vi low[4], mid[4], high[4];
+            load_columns(p + 64 * side + 16 * half, stride, low);
+            load_columns(p + 64 * side + 32 + 16 * half, stride, mid);
+            load_columns(p + 128 + 32 * side + 16 * half, stride, high);
+            for (int i = 0; i < 4; i++) {
+                int pair = 8 * half + 2 * i;
+                put_six(s, at, half, pair, vi_or(low_nibbles(low[i]), vi_and(vi_shl(high[i], 4), top)));
+                put_six(s, at + 1, 2 + half, pair, vi_or(low_nibbles(mid[i]), vi_and(vi_shl(high[i], 2), top)));
+                put_six(s, at + 2, 4 + half, pair, vi_or(high_nibbles(low[i]), vi_and(high[i], top)));
+                put_six(s, at + 3, 6 + half, pair, vi_or(high_nibbles(mid[i]), vi_and(vi_shr(high[i], 2), top)));
+            }
         }
+        for (int i = 0; i < 4; i++)
+            done_16(s, at + i, 2 * i, q6_scale(d, scales, 8 * side + 2 * i), q6_scale(d, scales, 8 * side + 2 * i + 1));
     }
 }
 
-/* Have `bytes` from p on in cache soon: the next panel's share, in the order of the file. */
+/* ---- rows */
+
+/* Have `bytes` from p on in cache soon: the share of the rows that come next, in the order of the file. */
 INLINE void prefetch(const uint8_t *p, int64_t bytes)
 {
     for (int64_t i = 0; i < bytes; i += 64)
@@ -210,14 +357,14 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 }
 
 /* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: see prefetch(), or NULL. */
-#define UNPACK_LOOP(name, bytes, per_block)                                         \
-    static void name##_rows(const uint8_t *p, int64_t stride, int64_t blocks, const struct panel *w, const uint8_t *next) \
-    {                                                                               \
-        for (int64_t i = 0; i < blocks; i++) {                                      \
-            if (next != NULL)                                                       \
-                prefetch(next + i * LANES * (bytes), LANES * (bytes));              \
-            name(p + i * (bytes), stride, w, i * (per_block));                      \
-        }                                                                           \
+#define UNPACK_LOOP(name, bytes, per_block)                                                                                   \
+    INLINE void name##_rows(const uint8_t *p, int64_t stride, int64_t blocks, struct sink *s, const uint8_t *next)            \
+    {                                                                                                                         \
+        for (int64_t i = 0; i < blocks; i++) {                                                                                \
+            if (next != NULL)                                                                                                 \
+                prefetch(next + i * LANES * (bytes), LANES * (bytes));                                                        \
+            name(p + i * (bytes), stride, s, i * (per_block));                                                                \
+        }                                                                                                                     \
     }
 UNPACK_LOOP(unpack_q4_0, 18, 1)
 UNPACK_LOOP(unpack_q4_1, 20, 1)
@@ -227,33 +374,23 @@ UNPACK_LOOP(unpack_q4_k, 144, 8)
 UNPACK_LOOP(unpack_q5_k, 176, 8)
 UNPACK_LOOP(unpack_q6_k, 210, 8)
 
-static void unpack_lanes(enum cpu_format format, const uint8_t *p, int64_t stride, int64_t blocks, const struct panel *w,
-                         const uint8_t *next)
+/* `format` is a constant wherever this is called. */
+INLINE void unpack_rows(const enum cpu_format format, const uint8_t *p, int64_t stride, int64_t blocks, struct sink *s,
+                        const uint8_t *next)
 {
     switch (format) {
-    case CPU_Q4_0: unpack_q4_0_rows(p, stride, blocks, w, next); break;
-    case CPU_Q4_1: unpack_q4_1_rows(p, stride, blocks, w, next); break;
-    case CPU_Q5_0: unpack_q5_0_rows(p, stride, blocks, w, next); break;
-    case CPU_Q8_0: unpack_q8_0_rows(p, stride, blocks, w, next); break;
-    case CPU_Q4_K: unpack_q4_k_rows(p, stride, blocks, w, next); break;
-    case CPU_Q5_K: unpack_q5_k_rows(p, stride, blocks, w, next); break;
-    case CPU_Q6_K: unpack_q6_k_rows(p, stride, blocks, w, next); break;
-    default: break; /* floats have no panel */
+    case CPU_Q4_0: unpack_q4_0_rows(p, stride, blocks, s, next); break;
+    case CPU_Q4_1: unpack_q4_1_rows(p, stride, blocks, s, next); break;
+    case CPU_Q5_0: unpack_q5_0_rows(p, stride, blocks, s, next); break;
+    case CPU_Q8_0: unpack_q8_0_rows(p, stride, blocks, s, next); break;
+    case CPU_Q4_K: unpack_q4_k_rows(p, stride, blocks, s, next); break;
+    case CPU_Q5_K: unpack_q5_k_rows(p, stride, blocks, s, next); break;
+    case CPU_Q6_K: unpack_q6_k_rows(p, stride, blocks, s, next); break;
+    default: break; /* floats are not unpacked */
     }
 }
 
-/* Rows n .. n + 15 of w, columns k .. k + cols, into the panel; all 16 must exist. k and cols are multiples of block_cols.
- * With `ahead`, the 16 rows behind them are fetched meanwhile, as far as the matrix goes. */
-static void unpack_panel(const struct cpu_matrix *m, int64_t n, int64_t k, int64_t cols, const struct panel *w, bool ahead)
-{
-    const struct cpu_encoding *e = cpu_encoding_at(m->format);
-    int64_t blocks = cols / e->block_cols, first = k / e->block_cols;
-    for (int lane = 0; lane < 16; lane += LANES) {
-        struct panel part = { w->q + 4 * lane, w->scale + lane, w->min + lane };
-        const uint8_t *p = m->data + (n + lane) * m->row_bytes;
-        const uint8_t *next = ahead && n + 32 <= m->rows ? p + 16 * m->row_bytes + first * LANES * e->block_bytes : NULL;
-        unpack_lanes(m->format, p + first * e->block_bytes, m->row_bytes, blocks, &part, next);
-    }
-}
+/* The quantised formats, for lists of cases. */
+#define QUANTISED_FORMATS(X) X(CPU_Q4_0) X(CPU_Q4_1) X(CPU_Q5_0) X(CPU_Q8_0) X(CPU_Q4_K) X(CPU_Q5_K) X(CPU_Q6_K)
 
 #endif
