@@ -15,7 +15,7 @@ import math
 import struct
 import sys
 
-MAGIC = b"TNLP0001"
+MAGICS = {"H": b"TNLP0001", "I": b"TNLP0002"}  # by the type of an id: u16, u32
 SLACK = 1e-3  # how far printed logprobs may sum above 1
 
 
@@ -25,23 +25,25 @@ class BadInput(Exception):
 
 def write_truth(path, vocab, top, texts):
     """texts: {name: [(ids, logprobs, rest_logprob)] per position}; see README.md."""
+    id_type = "H" if vocab <= 1 << 16 else "I"
     with open(path, "wb") as f:
-        f.write(MAGIC + struct.pack("<III", vocab, top, len(texts)))
+        f.write(MAGICS[id_type] + struct.pack("<III", vocab, top, len(texts)))
         for name, positions in texts.items():
             raw = name.encode()
             f.write(struct.pack("<II", len(raw), len(positions)) + raw)
             for ids, logprobs, rest in positions:
-                f.write(struct.pack("<%dH%df" % (top, top + 1), *ids, *logprobs, rest))
+                f.write(struct.pack("<%d%s%df" % (top, id_type, top + 1), *ids, *logprobs, rest))
 
 
 def read_truth(path):
     """Returns (vocab, {name: [(ids, logprobs, rest_logprob)] per position})."""
     with open(path, "rb") as f:
         data = f.read()
-    if data[:8] != MAGIC:
+    id_type = next((t for t, magic in MAGICS.items() if data[:8] == magic), None)
+    if id_type is None:
         raise BadInput("%s: not a truth file" % path)
     vocab, top, n_texts = struct.unpack_from("<III", data, 8)
-    record = struct.Struct("<%dH%df" % (top, top + 1))
+    record = struct.Struct("<%d%s%df" % (top, id_type, top + 1))
     at, texts = 20, {}
     for _ in range(n_texts):
         n_name, n_positions = struct.unpack_from("<II", data, at)
@@ -79,7 +81,7 @@ def truncated_kl(truth, entries, vocab):
     id truly is, so a lost id costs rather than hides. The rest bucket is likewise made as
     small as it can be, by taking from it the most that the missing ids may have: the
     smallest listed q each. Both err upwards only; with K >= 4 N an engine that is nearly
-    right misses next to nothing and the excess is below 1 % (test_kl.py, make_smollm2.py).
+    right misses next to nothing and the excess is below 1 % (test_kl.py, make_truth.py).
     """
     ids, logprobs, rest_logprob = truth
     evaluated = dict(entries)

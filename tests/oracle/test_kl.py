@@ -139,12 +139,27 @@ class Files(unittest.TestCase):
                 kl.read_truth(self.path)
 
 
+    def test_wide_ids(self):
+        """Ids beyond 16 bits: the other format."""
+        rows = {"a": [([70000, 3], [-0.5, -1.5], -1.7)]}
+        kl.write_truth(self.path, 70001, 2, rows)
+        with open(self.path, "rb") as f:
+            self.assertEqual(f.read(8), b"TNLP0002")
+        vocab, truth = kl.read_truth(self.path)
+        self.assertEqual((vocab, truth["a"][0][0]), (70001, (70000, 3)))
+
+
 class Committed(unittest.TestCase):
     def test_files_belong_together(self):
-        vocab, truth = kl.read_truth(os.path.join(HERE, "smollm2-logprobs.bin"))
-        with open(os.path.join(HERE, "smollm2-ids.json")) as f:
+        for name in ("smollm2", "gemma3", "qwen2.5"):
+            with self.subTest(name):
+                self.check(os.path.join(HERE, name))
+
+    def check(self, path):
+        vocab, truth = kl.read_truth(path + "-logprobs.bin")
+        with open(path + "-ids.json") as f:
             ids = json.load(f)
-        with open(os.path.join(HERE, "smollm2-stats.json"), encoding="utf-8") as f:
+        with open(path + "-stats.json", encoding="utf-8") as f:
             stats = json.load(f)
         self.assertEqual({n: len(v) for n, v in truth.items()}, stats["positions"])
         self.assertEqual({n: len(v) for n, v in ids.items()}, stats["positions"])

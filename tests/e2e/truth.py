@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""truth.py TENON NAME: the answers of a real model by the real command: near the float32 truth of tests/oracle/NAME-*, and equal to the
+bit however a text is cut into steps. Standard library only. Exit 77: the model is not there (TENON_MODEL_..., or in the cache of
+tools/common.sh)."""
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ORACLE = os.path.join(os.path.dirname(HERE), "oracle")
+sys.path.insert(0, ORACLE)
+import kl  # noqa: E402
+
+CACHE = os.environ.get("TENON_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tenon")
+MODELS = {
+    "gemma3": ("TENON_MODEL_GEMMA3", "gemma-3-270m-q4_k_m.gguf"),
+    "qwen2.5": ("TENON_MODEL_QWEN2", "Qwen2.5-Coder-0.5B-Instruct-Q4_K_M.gguf"),
+}
+TENON, NAME = os.path.abspath(sys.argv[1]), sys.argv[2]
+VARIABLE, FILE = MODELS[NAME]
+MODEL = os.environ.get(VARIABLE) or os.path.join(CACHE, "models", FILE)
+LEAST_TOP1 = 0.96
+
+
+def oracle(what):
+    return os.path.join(ORACLE, NAME + "-" + what)
+
+
+def load(what):
+    with open(oracle(what), encoding="utf-8") as f:
+        return json.load(f)
+
+
+def evaluate(ids, *more, level=None):
+    """What `tenon eval` printed; level: of CPU instructions, the best there is."""
+    run = subprocess.run([TENON, "eval", MODEL, "--ids", "-", *map(str, more)], input=json.dumps(ids), capture_output=True, text=True,
+                         timeout=600, env={**os.environ, **({"TENON_CPU_LEVEL": level} if level else {})})
+    if run.returncode != 0:
+        raise AssertionError(run.stderr)
+    return run.stdout
+
+
+class Truth(unittest.TestCase):
+    def test_kl(self):
+        ids, stats = load("ids.json"), load("stats.json")
+        evaluated = json.loads(evaluate(ids, "--top", 4 * stats["top"], "--json"))
+        result = kl.compare(*kl.read_truth(oracle("logprobs.bin")), ids, evaluated)
+        bound = 1.1 * stats["activations_int8"]["blocks_of_32"]["mean_kl_truncated"]
+        print("%s: mean KL %.3g, bound %.3g; top-1 %.4f of %d, bound %g" % (
+            NAME, result["mean_kl"], bound, result["top1_agreement"], result["positions"], LEAST_TOP1), file=sys.stderr)
+        self.assertLessEqual(result["mean_kl"], bound)
+        self.assertGreaterEqual(result["top1_agreement"], LEAST_TOP1)
+
+
+class Bits(unittest.TestCase):
+    def equal(self, ids, *ways, level=None):
+        want = evaluate(ids, "--bits", level=level)
+        self.assertEqual(sum(map(len, json.loads(want).values())), sum(map(len, ids.values())))
+        for how in ways:
+            self.assertEqual(evaluate(ids, "--bits", *how, level=level), want, (how, level))
+
+    def test_short(self):
+        ids = {name: list_[:24] for name, list_ in list(load("ids.json").items())[:1]}
+        for level in ("avx2", "avx512"):
+            self.equal(ids, ["--threads", 1], ["--threads", 3], ["--chunk", 7], ["--chunk", 1], ["--beside", 1, "--chunk", 5],
+                       level=level)
+
+    @unittest.skipUnless(NAME == "gemma3", "no sliding window")
+    def test_past_the_window(self):
+        self.equal({"prose": load("ids.json")["prose"][:540]}, ["--chunk", 31], ["--chunk", 1])
+
+
+if __name__ == "__main__":
+    if not os.path.isfile(MODEL):
+        print("SKIPPED: no %s: set %s, or have tools/test fetch it" % (NAME, VARIABLE), file=sys.stderr)
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1], verbosity=2)
