@@ -57,7 +57,8 @@ enum tenon_decoder_size {
     TENON_LAYER_MATRIX("ffn_up", "ffn_up", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                                             \
     TENON_LAYER_MATRIX("ffn_down", "ffn_down", TENON_SIZE_EMBED, TENON_SIZE_FFN, 1),                                         \
     {"output_norm", "output_norm.weight", TENON_ROLE_NORM, 0, 1, {TENON_SIZE_EMBED, 0, 0}, -1, NULL},                        \
-    {"output", "output.weight", TENON_ROLE_MATMUL, TENON_WEIGHT_OPTIONAL, 2, {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, 0, "token_embd"}
+    {"output", "output.weight", TENON_ROLE_MATMUL, TENON_WEIGHT_OPTIONAL, 2, {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, 0, \
+     "token_embd"}
 /* flags: TENON_WEIGHT_OPTIONAL where only some models of the family have them. */
 #define TENON_DECODER_QKV_BIAS(flags)                              \
     TENON_LAYER_BIAS("attn_q", "attn_q", TENON_SIZE_Q, 0, flags),  \
@@ -272,7 +273,8 @@ static inline uint32_t tenon_layer_weight(const struct tenon_decoder *d, const s
 }
 
 /* The product by layer weight `name`, plus NAME_bias if there is one. */
-static inline uint32_t tenon_layer_linear(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t x)
+static inline uint32_t tenon_layer_linear(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name,
+                                          uint32_t x)
 {
     return tenon_matmul(b, name, x, tenon_layer_weight(d, b, name), tenon_decoder_weight(d, b, "layers.{i}.", name, "_bias"));
 }
