@@ -191,10 +191,33 @@ static void check_decode(struct scene *s, const struct cpu_kernels *k)
     free(whole);
 }
 
+/* Spans apart and joined give the bits of all at once. */
+static void check_parts(struct scene *s, const struct cpu_kernels *k)
+{
+    int64_t row = (int64_t)s->H * s->kv.v_dim, group = s->H / s->kv.kv_heads, spans = (s->context + CPU_SPAN_TOKENS - 1) / CPU_SPAN_TOKENS;
+    int64_t floats = group * cpu_attn_part_floats(s->kv.v_dim);
+    float *whole = aligned(2 * s->T * row * 4), *parts = aligned(spans * floats * 4);
+    store_all(s, k);
+    k->attention(&s->a, 0, 2 * s->T, 0, s->kv.kv_heads, s->scratch);
+    memcpy(whole, s->y, (size_t)(2 * s->T * row) * 4);
+    memset(s->y, 0xa5, (size_t)(2 * s->T * row) * 4);
+    for (int32_t t = 0; t < 2 * s->T; t++)
+        for (int32_t g = 0; g < s->kv.kv_heads; g++) {
+            memset(parts, 0xa5, (size_t)(spans * floats) * 4);
+            for (int64_t span = spans; span-- > 0;)
+                k->attention_part(&s->a, t, g, span, parts + span * floats, s->scratch);
+            k->attention_join(&s->a, t, g, parts, spans);
+        }
+    for (int64_t j = 0; j < 2 * s->T * row; j++)
+        ENSURE(bits_of(whole[j]) == bits_of(s->y[j]), "%s f16=%d context %d: element %d: %a by spans, %a whole", k->level, s->kv.f16,
+               s->context, (int)j, (double)s->y[j], (double)whole[j]);
+    free(whole), free(parts);
+}
+
 static const struct shape shapes[] = {
     { 9, 3, 64, 64, 70, 40 },  { 9, 3, 64, 64, 129, 1 }, { 4, 4, 32, 32, 33, 33 },  { 8, 1, 80, 80, 50, 7 },
     { 14, 2, 64, 64, 96, 9 },  { 6, 2, 20, 13, 45, 11 }, { 30, 1, 16, 256, 40, 5 }, { 2, 1, 192, 128, 64, 3 },
-    { 2, 2, 5, 40, 31, 31 },
+    { 2, 2, 5, 40, 31, 31 },   { 6, 2, 64, 64, 600, 3 }, { 4, 1, 32, 72, 513, 2 },
 };
 #define SHAPES (int)(sizeof shapes / sizeof shapes[0])
 
@@ -230,6 +253,7 @@ START_TEST(bits_do_not_depend_on_the_batch)
     vary(&s, _i);
     FOR_LEVELS(k) {
         check_cuts(&s, k);
+        check_parts(&s, k);
         if (s.a.causal)
             check_decode(&s, k);
     }

@@ -327,14 +327,26 @@ static uint64_t layout_lasting(struct tenon_executable *exe, uint64_t end)
     return end;
 }
 
+/* Parts of split attention over `tokens` tokens whose caches may be full; 0: too large to be split. */
+static uint64_t parts_bytes(const struct tenon_executable *exe, const struct cpu_step *s)
+{
+    int64_t keys = exe->bucket.sym[TENON_SYM_P] * CPU_PAGE_TOKENS, spans = (keys + CPU_SPAN_TOKENS - 1) / CPU_SPAN_TOKENS;
+    int64_t tokens = exe->bucket.sym[TENON_SYM_T] < CPU_SPLIT_TOKENS ? exe->bucket.sym[TENON_SYM_T] : CPU_SPLIT_TOKENS;
+    uint64_t bytes = (uint64_t)(spans * s->heads * cpu_attn_part_floats(s->v_dim)) * sizeof(float), most = CPU_SPLIT_BYTES;
+    return bytes > most ? 0 : bytes * (uint64_t)tokens < most ? bytes * (uint64_t)tokens : most;
+}
+
 static uint64_t layout_activations(struct tenon_executable *exe, uint64_t end)
 {
     uint64_t q_bytes = 0, attn = 0;
+    int32_t kv_heads = 0;
     for (uint32_t i = 0; i < exe->n_steps; i++) {
         const struct cpu_step *s = &exe->steps[i];
         if (s->kind == CPU_STEP_ATTENTION) {
             uint64_t bytes = (uint64_t)cpu_attn_scratch_bytes(s->k_dim, s->v_dim);
             attn = bytes > attn ? bytes : attn;
+            exe->parts_bytes = parts_bytes(exe, s) > exe->parts_bytes ? parts_bytes(exe, s) : exe->parts_bytes;
+            kv_heads = s->kv_heads > kv_heads ? s->kv_heads : kv_heads;
         }
         if (s->kind == CPU_STEP_GENERIC && s->generic == TENON_OPN_GROUPED_MATMUL) { /* decodes into the thread's one row */
             uint64_t row = (uint64_t)cpu_cols(tenon_graph_value(exe->graph, generic_node(exe, s)->in[1]), &exe->bucket);
@@ -349,8 +361,10 @@ static uint64_t layout_activations(struct tenon_executable *exe, uint64_t end)
         q_bytes = q > q_bytes ? q : q_bytes;
         exe->max_k = (uint64_t)k > exe->max_k ? (uint64_t)k : exe->max_k;
     }
-    exe->shared_act_offset = end;
-    end = align_up(end + exe->act_x_bytes + q_bytes);
+    exe->part_tickets = (uint32_t)(CPU_SPLIT_TOKENS * kv_heads);
+    exe->parts_offset = end;
+    exe->shared_act_offset = align_up(end + exe->parts_bytes);
+    end = align_up(exe->shared_act_offset + exe->act_x_bytes + q_bytes);
     exe->thread_offset = end;
     uint64_t k = (exe->max_k + 31) / 32 * 32;
     exe->thread_act_bytes = align_up(CPU_SMALL_ROWS * k * sizeof(float)) + align_up((uint64_t)cpu_act_bytes(CPU_SMALL_ROWS, (int64_t)k));

@@ -10,6 +10,8 @@
 #define CPU_GROUP_MAX 4     /* matmuls that share one input and one step */
 #define CPU_SMALL_ROWS 4    /* up to so many rows every thread prepares activations for itself instead of meeting the others */
 #define CPU_CHUNK_ROWS 64   /* most weight rows of one task */
+#define CPU_SPLIT_TOKENS 16 /* up to so many tokens, attention may be split over keys */
+#define CPU_SPLIT_BYTES (32u << 20) /* most memory for its parts; a longer context is then not split */
 #define CPU_NO_STEP UINT32_MAX
 
 enum cpu_step_kind {
@@ -111,10 +113,12 @@ struct tenon_executable {
     uint64_t shared_act_offset;      /* shared prepared activations: f32 rows, then what cpu_act_bind takes */
     uint64_t thread_offset, thread_bytes; /* private memory of each thread */
     uint64_t thread_act_bytes;       /* of which at its start: prepared activations of CPU_SMALL_ROWS rows */
+    uint64_t parts_offset, parts_bytes; /* parts of split attention */
     uint64_t act_x_bytes;            /* f32 part of the shared prepared activations */
     uint64_t max_k;                  /* longest activation row */
     uint64_t scratch_bytes, host_bytes;
-    uint32_t n_tickets;              /* work counters one execution needs */
+    uint32_t n_tickets;              /* steps of an execution, a work counter each */
+    uint32_t part_tickets;           /* behind them: ended parts of split attention, by token and kv head */
     struct cpu_step_time *times;     /* [n_steps], NULL: nobody asked */
 };
 
@@ -153,7 +157,7 @@ struct cpu_run {
     void *inputs[32], *outputs[8];
     uint8_t *states[32];       /* [n_states] */
     uint64_t state_pages[32];
-    atomic_uint *tickets;      /* [n_tickets] */
+    atomic_uint *tickets;      /* [n_tickets + part_tickets], zeros */
 };
 #define CPU_MAX_INPUTS 32u
 #define CPU_MAX_OUTPUTS 8u

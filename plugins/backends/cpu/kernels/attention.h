@@ -2,8 +2,9 @@
  *
  * A tile is up to TILE_ROWS query rows that read the same keys: the heads of one group, for one or more tokens of one
  * sequence. Per block of 32 keys: scores (lanes are keys), softmax with a running maximum, weighted values (lanes are elements
- * of v). What happens to a row depends on the blocks it sees and on nothing else in the tile: scores of keys it does not see
- * are dropped, values of such keys are never touched, and blocks come in ascending order.
+ * of v). Blocks are summed span by span, spans merged in ascending order: so spans may go to different threads, as parts.
+ * What happens to a row depends on the blocks it sees and on nothing else in the tile: scores of keys it does not see are
+ * dropped, and values of such keys are never touched.
  * Include after simd_*.h; the level says how many ROWS its registers hold. Formula: core.attention/1 of tenon/ops.h. */
 #ifndef TENON_CPU_ATTENTION_H
 #define TENON_CPU_ATTENTION_H
@@ -66,6 +67,7 @@ struct tile {
     struct cpu_visible see[TILE_ROWS];
     int low[TILE_ROWS], high[TILE_ROWS]; /* keys of the present block that the row sees */
     float *p;                         /* [TILE_ROWS, 32] scores, then weights */
+    float *span_y;                    /* [TILE_ROWS, v_dim] y of a span among several */
     float *wide_k;                    /* [k_dim, 32] the block in f32, when many rows read it */
     float *wide_v;                    /* [32, v_dim] */
 };
@@ -283,16 +285,39 @@ static void add_block(struct tile *t, int64_t b, int64_t page, int32_t g)
     weigh_tile(t, f16, values);
 }
 
-static void finish_row(struct tile *t, int r, const float *sink)
+/* ---- spans */
+
+/* The part (max, sum, y) of a later span onto what the spans before it came to. */
+static void merge(float *max, float *sum, float *y, float part_max, float part_sum, const float *part_y, int64_t v_dim)
 {
-    if (sink != NULL) {
-        raise(t, r, *sink > t->max[r] ? *sink : t->max[r]);
-        t->sum[r] += exp_one(*sink - t->max[r]);
+    float most = part_max > *max ? part_max : *max, before, now;
+    if (part_max == -INFINITY)
+        return; /* it saw nothing */
+    before = exp_one(*max - most);
+    now = exp_one(part_max - most);
+    if (*max == -INFINITY) {
+        memcpy(y, part_y, (size_t)v_dim * sizeof *y);
+        *max = part_max;
+        *sum = part_sum;
+        return;
     }
-    for (int64_t c = 0; c < t->a->kv->v_dim; c += LANES) {
-        vmask m = vmask_range(0, (int)(t->a->kv->v_dim - c));
-        vf x = t->sum[r] == 0.0f ? vf_zero() : vf_div(vf_load_some(t->y[r] + c, m), vf_all(t->sum[r]));
-        vf_store_some(t->y[r] + c, m, x);
+    for (int64_t c = 0; c < v_dim; c += LANES) {
+        vmask m = vmask_range(0, (int)(v_dim - c));
+        vf part = vf_mul(vf_load_some(part_y + c, m), vf_all(now));
+        vf_store_some(y + c, m, vf_fma(vf_load_some(y + c, m), vf_all(before), part));
+    }
+    *max = most;
+    *sum = *sum * before + part_sum * now;
+}
+
+/* Divide by the sum of all weights, the sink's among them. */
+static void finish_row(float max, float sum, float *y, int64_t v_dim, const float *sink)
+{
+    float most = sink != NULL && *sink > max ? *sink : max, factor = max == -INFINITY ? 0.0f : exp_one(max - most);
+    float all = sum * factor + (sink != NULL ? exp_one(*sink - most) : 0.0f), scale = all == 0.0f ? 0.0f : factor / all;
+    for (int64_t c = 0; c < v_dim; c += LANES) {
+        vmask m = vmask_range(0, (int)(v_dim - c));
+        vf_store_some(y + c, m, vf_mul(vf_load_some(y + c, m), vf_all(scale)));
     }
 }
 
@@ -305,29 +330,55 @@ static void begin_tile(struct tile *t, int64_t token, int tokens, int32_t h, int
         for (int k = 0; k < heads; k++) {
             int r = t->n++;
             t->q[r] = a->q + (token + i) * a->ldq + (int64_t)(h + k) * a->kv->k_dim;
-            t->y[r] = a->y + (token + i) * a->ldy + (int64_t)(h + k) * a->kv->v_dim;
             t->see[r] = cpu_visible(a, token + i);
-            t->max[r] = -INFINITY;
-            t->sum[r] = 0.0f;
-            memset(t->y[r], 0, (size_t)a->kv->v_dim * sizeof *t->y[r]);
         }
 }
 
+/* Row r's sums of span `span` to y. */
+static void run_span(struct tile *t, const int32_t *table, int32_t g, int64_t span)
+{
+    int64_t first = (span + 1) * CPU_SPAN_TOKENS, end = span * CPU_SPAN_TOKENS, v_dim = t->a->kv->v_dim;
+    for (int r = 0; r < t->n; r++) {
+        first = t->see[r].first < first ? t->see[r].first : first;
+        end = t->see[r].end > end ? t->see[r].end : end;
+        t->max[r] = -INFINITY;
+        t->sum[r] = 0.0f;
+        memset(t->y[r], 0, (size_t)v_dim * sizeof *t->y[r]);
+    }
+    first = first > span * CPU_SPAN_TOKENS ? first : span * CPU_SPAN_TOKENS;
+    end = end < (span + 1) * CPU_SPAN_TOKENS ? end : (span + 1) * CPU_SPAN_TOKENS;
+    for (int64_t b = first / B; b * B < end; b++)
+        if (table[b] >= 0)
+            add_block(t, b, table[b], g);
+}
+
+/* All spans the tile sees. */
 static void run_tile(struct tile *t, int64_t token, int tokens, int32_t h, int heads, int32_t g)
 {
     const struct cpu_attn *a = t->a;
     const int32_t *table = a->block_table + a->seq_of_token[token] * a->table_stride;
-    int64_t first = INT64_MAX, end = 0;
+    int64_t first = INT64_MAX, end = 0, v_dim = a->kv->v_dim;
+    float max[TILE_ROWS], sum[TILE_ROWS];
     begin_tile(t, token, tokens, h, heads);
     for (int r = 0; r < t->n; r++) {
         first = t->see[r].first < first ? t->see[r].first : first;
         end = t->see[r].end > end ? t->see[r].end : end;
+        max[r] = -INFINITY;
+        sum[r] = 0.0f;
     }
-    for (int64_t b = first / B; b * B < end; b++)
-        if (table[b] >= 0)
-            add_block(t, b, table[b], g);
-    for (int r = 0; r < t->n; r++)
-        finish_row(t, r, a->sink != NULL ? a->sink + h + r % heads : NULL);
+    for (int64_t span = first / CPU_SPAN_TOKENS; span * CPU_SPAN_TOKENS < end; span++) {
+        for (int r = 0; r < t->n; r++)
+            t->y[r] = t->span_y + r * v_dim;
+        run_span(t, table, g, span);
+        for (int r = 0; r < t->n; r++)
+            merge(&max[r], &sum[r], a->y + (token + r / heads) * a->ldy + (h + r % heads) * v_dim, t->max[r], t->sum[r], t->y[r], v_dim);
+    }
+    for (int r = 0; r < t->n; r++) {
+        float *y = a->y + (token + r / heads) * a->ldy + (h + r % heads) * v_dim;
+        if (max[r] == -INFINITY)
+            memset(y, 0, (size_t)v_dim * sizeof *y);
+        finish_row(max[r], sum[r], y, v_dim, a->sink != NULL ? a->sink + h + r % heads : NULL);
+    }
 }
 
 /* How many of the tokens from t on may share a tile: of one sequence, and few enough. */
@@ -339,12 +390,19 @@ static int tokens_of_tile(const struct cpu_attn *a, int64_t t, int64_t t1, int h
     return n;
 }
 
-void LEVEL(attention)(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch)
+static struct tile tile_in(const struct cpu_attn *a, void *scratch)
 {
-    int32_t group = a->n_heads / a->kv->kv_heads;
     struct tile t = { .a = a, .p = scratch };
     t.wide_k = t.p + TILE_ROWS * B;
     t.wide_v = t.wide_k + (int64_t)B * a->kv->k_dim;
+    t.span_y = t.wide_v + (int64_t)B * a->kv->v_dim;
+    return t;
+}
+
+void LEVEL(attention)(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch)
+{
+    int32_t group = a->n_heads / a->kv->kv_heads;
+    struct tile t = tile_in(a, scratch);
     for (int32_t g = g0; g < g1; g++)
         for (int32_t h = 0; h < group; h += TILE_ROWS) {
             int heads = group - h < TILE_ROWS ? group - h : TILE_ROWS;
@@ -354,6 +412,39 @@ void LEVEL(attention)(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t 
                 i += tokens;
             }
         }
+}
+
+void LEVEL(attention_part)(const struct cpu_attn *a, int64_t token, int32_t g, int64_t span, float *parts, void *scratch)
+{
+    int32_t group = a->n_heads / a->kv->kv_heads;
+    const int32_t *table = a->block_table + a->seq_of_token[token] * a->table_stride;
+    int64_t floats = cpu_attn_part_floats(a->kv->v_dim);
+    struct tile t = tile_in(a, scratch);
+    for (int32_t h = 0; h < group; h += TILE_ROWS) {
+        begin_tile(&t, token, 1, g * group + h, group - h < TILE_ROWS ? group - h : TILE_ROWS);
+        for (int r = 0; r < t.n; r++)
+            t.y[r] = parts + (h + r) * floats + CPU_ATTN_PART_Y;
+        run_span(&t, table, g, span);
+        for (int r = 0; r < t.n; r++) {
+            parts[(h + r) * floats] = t.max[r];
+            parts[(h + r) * floats + 1] = t.sum[r];
+        }
+    }
+}
+
+void LEVEL(attention_join)(const struct cpu_attn *a, int64_t token, int32_t g, const float *parts, int64_t n)
+{
+    int32_t group = a->n_heads / a->kv->kv_heads;
+    int64_t floats = cpu_attn_part_floats(a->kv->v_dim), v_dim = a->kv->v_dim;
+    for (int32_t h = 0; h < group; h++) {
+        float *y = a->y + token * a->ldy + (g * group + h) * v_dim, max = -INFINITY, sum = 0.0f;
+        memset(y, 0, (size_t)v_dim * sizeof *y);
+        for (int64_t span = 0; span < n; span++) {
+            const float *part = parts + (span * group + h) * floats;
+            merge(&max, &sum, y, part[0], part[1], part + CPU_ATTN_PART_Y, v_dim);
+        }
+        finish_row(max, sum, y, v_dim, a->sink != NULL ? a->sink + g * group + h : NULL);
+    }
 }
 
 #endif

@@ -103,31 +103,93 @@ static void add_block(const struct cpu_attn *a, struct row *r, int64_t page, int
     }
 }
 
-static void attend(const struct cpu_attn *a, int64_t t, int32_t h, int32_t g)
+/* The part of a later span onto what the spans before it came to, in r. */
+static void merge(struct row *r, const struct row *part, int32_t v_dim)
+{
+    float max = part->max > r->max || part->max != part->max ? part->max : r->max;
+    if (part->max == -INFINITY)
+        return; /* it saw nothing */
+    float before = r->max == -INFINITY ? 0.0f : expf(r->max - max), now = expf(part->max - max);
+    for (int32_t d = 0; d < v_dim; d++)
+        r->y[d] = r->y[d] * before + part->y[d] * now;
+    r->sum = r->sum * before + part->sum * now;
+    r->max = max;
+}
+
+static struct row begin_row(const struct cpu_attn *a, int64_t t, int32_t h, float *y)
+{
+    for (int32_t d = 0; d < a->kv->v_dim; d++)
+        y[d] = 0.0f;
+    return (struct row){ .q = a->q + t * a->ldq + (int64_t)h * a->kv->k_dim, .y = y, .max = -INFINITY };
+}
+
+/* Keys of one span onto r. */
+static void add_span(const struct cpu_attn *a, struct row *r, int64_t t, int32_t g, int64_t span)
 {
     const int32_t *table = a->block_table + a->seq_of_token[t] * a->table_stride;
     struct cpu_visible see = cpu_visible(a, t);
-    struct row r = { .q = a->q + t * a->ldq + (int64_t)h * a->kv->k_dim, .y = a->y + t * a->ldy + (int64_t)h * a->kv->v_dim,
-                     .max = -INFINITY };
-    for (int32_t d = 0; d < a->kv->v_dim; d++)
-        r.y[d] = 0.0f;
-    for (int64_t b = see.first / B; b * B < see.end; b++)
+    int64_t first = span * CPU_SPAN_TOKENS, end = first + CPU_SPAN_TOKENS;
+    first = see.first > first ? see.first : first;
+    end = see.end < end ? see.end : end;
+    for (int64_t b = first / B; b * B < end; b++)
         if (table[b] >= 0)
-            add_block(a, &r, table[b], g, cpu_visible_low(see, b), cpu_visible_high(see, b));
+            add_block(a, r, table[b], g, cpu_visible_low(see, b), cpu_visible_high(see, b));
+}
+
+static void finish(const struct cpu_attn *a, struct row *r, int32_t h)
+{
     if (a->sink != NULL) {
-        raise(&r, fmaxf(r.max, a->sink[h]), a->kv->v_dim);
-        r.sum += expf(a->sink[h] - r.max);
+        raise(r, fmaxf(r->max, a->sink[h]), a->kv->v_dim);
+        r->sum += expf(a->sink[h] - r->max);
     }
     for (int32_t d = 0; d < a->kv->v_dim; d++)
-        r.y[d] = r.sum == 0.0f ? 0.0f : r.y[d] / r.sum;
+        r->y[d] = r->sum == 0.0f ? 0.0f : r->y[d] / r->sum;
+}
+
+static void attend(const struct cpu_attn *a, int64_t t, int32_t h, int32_t g, float *part_y)
+{
+    struct cpu_visible see = cpu_visible(a, t);
+    struct row r = begin_row(a, t, h, a->y + t * a->ldy + (int64_t)h * a->kv->v_dim);
+    for (int64_t span = see.first / CPU_SPAN_TOKENS; span * CPU_SPAN_TOKENS < see.end; span++) {
+        struct row part = begin_row(a, t, h, part_y);
+        add_span(a, &part, t, g, span);
+        merge(&r, &part, a->kv->v_dim);
+    }
+    finish(a, &r, h);
 }
 
 void cpu_attention_scalar(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch)
 {
     int32_t group = a->n_heads / a->kv->kv_heads;
-    (void)scratch; /* the vector levels' tiles */
     for (int64_t t = t0; t < t1; t++)
         for (int32_t g = g0; g < g1; g++)
             for (int32_t h = g * group; h < (g + 1) * group; h++)
-                attend(a, t, h, g);
+                attend(a, t, h, g, scratch);
+}
+
+void cpu_attention_part_scalar(const struct cpu_attn *a, int64_t token, int32_t g, int64_t span, float *parts, void *scratch)
+{
+    int32_t group = a->n_heads / a->kv->kv_heads;
+    (void)scratch; /* the vector levels' tiles */
+    for (int32_t h = 0; h < group; h++) {
+        float *part = parts + h * cpu_attn_part_floats(a->kv->v_dim);
+        struct row r = begin_row(a, token, g * group + h, part + CPU_ATTN_PART_Y);
+        add_span(a, &r, token, g, span);
+        part[0] = r.max;
+        part[1] = r.sum;
+    }
+}
+
+void cpu_attention_join_scalar(const struct cpu_attn *a, int64_t token, int32_t g, const float *parts, int64_t n)
+{
+    int32_t group = a->n_heads / a->kv->kv_heads;
+    for (int32_t h = 0; h < group; h++) {
+        struct row r = begin_row(a, token, g * group + h, a->y + token * a->ldy + (int64_t)(g * group + h) * a->kv->v_dim);
+        for (int64_t span = 0; span < n; span++) {
+            const float *part = parts + (span * group + h) * cpu_attn_part_floats(a->kv->v_dim);
+            struct row p = { .y = (float *)(uintptr_t)(part + CPU_ATTN_PART_Y), .max = part[0], .sum = part[1] }; /* only read */
+            merge(&r, &p, a->kv->v_dim);
+        }
+        finish(a, &r, g * group + h);
+    }
 }

@@ -18,7 +18,8 @@
  *        acc = fma(m_b, da_b * (float)asum_b, acc);    formats with minimums only
  *    with sub-blocks of 16 in place of 32 where the weights' scales are that fine (Q6_K). Vector lanes run over weight rows.
  *  - Float matmul. Partial sums by k mod (vector length), ascending k, then one fixed tree.
- *  - Attention. Keys in blocks of CPU_PAGE_TOKENS by absolute position, merged in ascending order.
+ *  - Attention. Keys in blocks of CPU_PAGE_TOKENS by absolute position in ascending order, summed by spans of CPU_SPAN_TOKENS,
+ *    which are merged in ascending order.
  *  - Elementwise. Tails run through the same vector code on a padded copy.
  *
  * All functions: [any-thread], re-entrant. Pointers are borrowed for the call. Floats need 4-byte alignment and weights none;
@@ -136,7 +137,15 @@ struct cpu_attn {
     bool causal;
 };
 
-#define CPU_ATTN_TILE_ROWS 24 /* query rows that share the reading of a block */
+#define CPU_ATTN_TILE_ROWS 48 /* query rows that share the reading of a block */
+#define CPU_SPAN_TOKENS 256   /* keys that are summed together: a multiple of CPU_PAGE_TOKENS */
+
+/* What a span comes to for one row: its maximum, its sum of weights, two floats unused, y [v_dim] weighted and not divided. */
+#define CPU_ATTN_PART_Y 4
+static inline int64_t cpu_attn_part_floats(int32_t v_dim)
+{
+    return CPU_ATTN_PART_Y + v_dim;
+}
 
 /* Scratch of attention(), whatever T. */
 int64_t cpu_attn_scratch_bytes(int32_t k_dim, int32_t v_dim);
@@ -203,6 +212,11 @@ struct cpu_kernels {
     void (*kv_load)(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v);
     /* Tokens t0 <= t < t1, kv heads g0 <= g < g1 (with all query heads of their groups). scratch: cpu_attn_scratch_bytes. */
     void (*attention)(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch);
+    /* The same in two steps, for few tokens that see many keys. parts [heads of g's group, cpu_attn_part_floats]: what keys
+     * span * CPU_SPAN_TOKENS .. of `token` come to. Then y from the parts [n][heads of g's group, ..] of n spans in ascending
+     * order, which must be all that the token sees; spans without a visible key may be among them. */
+    void (*attention_part)(const struct cpu_attn *a, int64_t token, int32_t g, int64_t span, float *parts, void *scratch);
+    void (*attention_join)(const struct cpu_attn *a, int64_t token, int32_t g, const float *parts, int64_t n);
 };
 
 /* The best level this machine has (cpuid and XCR0) that is not above max_level. OWN: static. */

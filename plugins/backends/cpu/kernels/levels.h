@@ -24,7 +24,9 @@
     void cpu_rope_##L(const struct cpu_rope *r, const float *cos, const float *sin, int32_t heads, int32_t dim, float *x); \
     void cpu_kv_store_##L(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot);                         \
     void cpu_kv_load_##L(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v);                              \
-    void cpu_attention_##L(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch);
+    void cpu_attention_##L(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch); \
+    void cpu_attention_part_##L(const struct cpu_attn *a, int64_t token, int32_t g, int64_t span, float *parts, void *scratch); \
+    void cpu_attention_join_##L(const struct cpu_attn *a, int64_t token, int32_t g, const float *parts, int64_t n);
 
 CPU_DECLARE_LEVEL(scalar)
 CPU_DECLARE_LEVEL(avx2)
@@ -38,7 +40,8 @@ CPU_DECLARE_LEVEL(avx512)
         .softcap = cpu_softcap_##L, .unary = cpu_unary_##L, .unary_mul = cpu_unary_mul_##L,                               \
         .f32_to_f16 = cpu_f32_to_f16_##L, .f16_to_f32 = cpu_f16_to_f32_##L, .f32_to_bf16 = cpu_f32_to_bf16_##L,           \
         .bf16_to_f32 = cpu_bf16_to_f32_##L, .rope = cpu_rope_##L, .kv_store = cpu_kv_store_##L,                           \
-        .kv_load = cpu_kv_load_##L, .attention = cpu_attention_##L,                                                       \
+        .kv_load = cpu_kv_load_##L, .attention = cpu_attention_##L, .attention_part = cpu_attention_part_##L, \
+        .attention_join = cpu_attention_join_##L,                                                       \
     };
 
 /* Any unary function of one value by the C library: the scalar level, and what no vector level has a formula for. */
