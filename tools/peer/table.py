@@ -171,7 +171,9 @@ def compare(model, path, args):
         result["kl"][r.name] = k = mean_kl(r, model)
         r.counted = k is None or k <= WRONG_KL
         result["counted"][r.name] = r.counted
-    values = measure(runtimes, QUICK if args.quick else FULL, args.repeat)
+    only = args.only.split(",") if args.only else None
+    items = [i for i in (QUICK if args.quick else FULL) if only is None or i[0] in only]
+    values = measure(runtimes, items, args.repeat)
     for r in runtimes:
         r.end()
     for item, per in values.items():
@@ -218,6 +220,7 @@ def main():
     p.add_argument("--model", action="append", default=[], help=argparse.SUPPRESS)
     p.add_argument("--models", metavar="NAME,...", help="only these models")
     p.add_argument("--quick", action="store_true", help="prefill 512 and decode 64 only")
+    p.add_argument("--only", metavar="ITEM,...", help="only these rows, e.g. 'prefill 512,8 streams'")
     p.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of every runtime")
     p.add_argument("--repeat", type=int, default=5, help="rounds (5)")
     p.add_argument("--json", action="store_true", help="one object per model")
