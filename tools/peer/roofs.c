@@ -29,6 +29,7 @@ struct part {
     const uint8_t *data; /* [bytes] */
     size_t bytes;
     int64_t sum; /* so that the work is not dropped */
+    double begin, end; /* the thread's own times: whoever waits for it may be woken late */
 };
 
 static double now(void)
@@ -151,8 +152,9 @@ static void *thread_main(void *arg)
 {
     struct part *p = arg;
     pthread_barrier_wait(p->start);
+    p->begin = now();
     p->fn(p);
-    pthread_barrier_wait(p->start);
+    p->end = now();
     return NULL;
 }
 
@@ -162,23 +164,23 @@ static double time_once(void (*fn)(struct part *p), int threads, const uint8_t *
     pthread_t handle[MAX_THREADS];
     struct part part[MAX_THREADS];
     pthread_barrier_t start;
-    pthread_barrier_init(&start, NULL, (unsigned)threads + 1);
+    pthread_barrier_init(&start, NULL, (unsigned)threads);
     for (int i = 0; i < threads; i++) {
         size_t bytes = READ_BYTES / (size_t)threads / 4096 * 4096;
-        part[i] = (struct part){ fn, &start, data + (size_t)i * bytes, bytes, 0 };
+        part[i] = (struct part){ fn, &start, data + (size_t)i * bytes, bytes, 0, 0, 0 };
         if (pthread_create(&handle[i], NULL, thread_main, &part[i]) != 0) {
             fprintf(stderr, "roofs: cannot start %d threads\n", threads);
             exit(1);
         }
     }
-    pthread_barrier_wait(&start);
-    double begin = now();
-    pthread_barrier_wait(&start);
-    double seconds = now() - begin;
-    for (int i = 0; i < threads; i++)
+    double begin = 0, end = 0;
+    for (int i = 0; i < threads; i++) {
         pthread_join(handle[i], NULL);
+        begin = i == 0 || part[i].begin < begin ? part[i].begin : begin;
+        end = part[i].end > end ? part[i].end : end;
+    }
     pthread_barrier_destroy(&start);
-    return seconds;
+    return end - begin;
 }
 
 static int by_value(const void *a, const void *b)

@@ -82,18 +82,24 @@ class Peer:
 
     def __init__(self, name, python, model, threads):
         self.name, self.python, self.model, self.threads = name, python, model, threads
-        self.worker = self.spawn()
-        self.ask(self.worker, "open", model=model, threads=threads)
+        self.worker = self.opened()
 
     def spawn(self):
         return subprocess.Popen([self.python, os.path.join(HERE, "worker.py"), self.name], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1)
+
+    def opened(self):
+        worker = self.spawn()
+        self.ask(worker, "open", model=self.model, threads=self.threads)
+        return worker
 
     def ask(self, worker, op, **request):
         worker.stdin.write(json.dumps({"op": op, **request}) + "\n")
         worker.stdin.flush()
         line = worker.stdout.readline()
         if not line:
+            if op != "open" and worker is self.worker:
+                self.worker = self.opened()
             raise RuntimeError("%s died in %s %s" % (self.name, op, request if op != "eval" else ""))
         answer = json.loads(line)
         if "error" in answer:
