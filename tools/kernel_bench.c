@@ -143,9 +143,7 @@ static void bench_attention(const struct cpu_kernels *k, int32_t T, int32_t cont
 
 int main(int argc, char **argv)
 {
-    enum cpu_level level = argc > 1 && strcmp(argv[1], "scalar") == 0 ? CPU_LEVEL_SCALAR
-                           : argc > 1 && strcmp(argv[1], "avx2") == 0 ? CPU_LEVEL_AVX2
-                                                                      : CPU_LEVEL_AVX512;
+    enum cpu_level level = cpu_level_find(argc > 1 ? argv[1] : NULL);
     const struct cpu_kernels *k = cpu_kernels_select(level);
     int64_t N = argc > 3 ? atoll(argv[2]) : 1536, K = argc > 3 ? atoll(argv[3]) : 576;
     printf("level %s, one thread\n", k->level);

@@ -1,18 +1,12 @@
-/* plugin.c - the CPU backend as a plugin: its one device and its table. Config: set.level = scalar | avx2 | avx512 caps the
- * instruction level, and so does the environment variable TENON_CPU_LEVEL; set.activations = 8 | 16 says how many bits of an
- * activation meet a quantised weight (TENON_CPU_ACTIVATIONS). 8 is faster; with 16 (the default) a small model answers as it does in
- * float32. set.claims = none (TENON_CPU_CLAIMS) takes no composite, so that the host lowers all: for comparing, it is slow. */
+/* plugin.c - the CPU backend as a plugin: its one device and its table. Config: set.level = scalar | avx2 | avx512 | neon |
+ * dotprod caps the instruction level, and so does the environment variable TENON_CPU_LEVEL; set.activations = 8 | 16 says how
+ * many bits of an activation meet a quantised weight (TENON_CPU_ACTIVATIONS). 8 is faster; with 16 (the default) a small model
+ * answers as it does in float32. set.claims = none (TENON_CPU_CLAIMS) takes no composite, so that the host lowers all: for
+ * comparing, it is slow. */
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "plan.h"
-
-static enum cpu_level level_cap(const char *name)
-{
-    if (name != NULL && strcmp(name, "scalar") == 0)
-        return CPU_LEVEL_SCALAR;
-    return name != NULL && strcmp(name, "avx2") == 0 ? CPU_LEVEL_AVX2 : CPU_LEVEL_AVX512;
-}
 
 /* From the environment, else from the manifest; NULL: neither. */
 static const char *setting(const struct cpu_plugin *p, const char *variable, const char *key)
@@ -29,7 +23,7 @@ static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon
     p->threads = host->service(host->ctx, TENON_THREADS_SERVICE);
     p->log = host->service(host->ctx, TENON_LOG_SERVICE);
     p->config = host->service(host->ctx, TENON_CONFIG_SERVICE);
-    p->cap = level_cap(setting(p, "TENON_CPU_LEVEL", "level"));
+    p->cap = cpu_level_find(setting(p, "TENON_CPU_LEVEL", "level"));
     const char *claims = setting(p, "TENON_CPU_CLAIMS", "claims");
     p->claims = claims == NULL || strcmp(claims, "none") != 0;
     *ret_self = p;

@@ -11,4 +11,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${_avx512} PROPERTIES COMPILE_OPTIONS
     "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mprefer-vector-width=512")
   list(APPEND TENON_CPU_KERNEL_SOURCES ${_avx2} ${_avx512})
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
+  set_source_files_properties(${_k}/matmul_dotprod.c PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
+  list(APPEND TENON_CPU_KERNEL_SOURCES
+    ${_k}/matmul_neon.c ${_k}/rows_neon.c ${_k}/attention_neon.c ${_k}/matmul_dotprod.c)
 endif()

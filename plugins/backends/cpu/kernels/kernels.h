@@ -2,7 +2,7 @@
  *
  * No threads, no allocation, no I/O: the plan cuts the work and hands each thread ranges and scratch. Example, y = x W^T:
  *
- *     const struct cpu_kernels *k = cpu_kernels_select(CPU_LEVEL_AVX512);        best level <= the cap
+ *     const struct cpu_kernels *k = cpu_kernels_select(CPU_LEVEL_BEST);          best level <= the cap
  *     struct cpu_act a = { .x = x, .ldx = K };                                   x [T, K]
  *     cpu_act_bind(&a, mem, T, K);                                               mem: cpu_act_bytes(T, K), 64-aligned
  *     k->quantize(&a, 0, T);                                                     not needed for float weights
@@ -31,7 +31,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512 };
+/* The instruction levels of this architecture, ascending. */
+#if defined(__aarch64__)
+enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_NEON, CPU_LEVEL_DOTPROD, CPU_LEVEL_BEST = CPU_LEVEL_DOTPROD };
+#else
+enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512, CPU_LEVEL_BEST = CPU_LEVEL_AVX512 };
+#endif
 
 /* ---- weights */
 
@@ -179,7 +184,7 @@ enum cpu_unary cpu_unary_find(const char *kind);
 
 /* y may be one of the inputs in every elementwise function and norm; n >= 0. */
 struct cpu_kernels {
-    const char *level; /* "scalar", "avx2", "avx512" */
+    const char *level; /* "scalar", "avx2", "avx512", "neon", "dotprod" */
 
     /* Rows t0 <= t < t1 of a->x into a->q, d, ds, sum. K % 32 == 0. */
     void (*quantize)(const struct cpu_act *a, int64_t t0, int64_t t1);
@@ -219,7 +224,9 @@ struct cpu_kernels {
     void (*attention_join)(const struct cpu_attn *a, int64_t token, int32_t g, const float *parts, int64_t n);
 };
 
-/* The best level this machine has (cpuid and XCR0) that is not above max_level. OWN: static. */
+/* The best level this machine has (cpuid and XCR0, or HWCAP) that is not above max_level. OWN: static. */
 const struct cpu_kernels *cpu_kernels_select(enum cpu_level max_level);
+/* The level of that name, CPU_LEVEL_BEST for a name this architecture does not know and for NULL. */
+enum cpu_level cpu_level_find(const char *name);
 
 #endif

@@ -31,11 +31,13 @@
 CPU_DECLARE_LEVEL(scalar)
 CPU_DECLARE_LEVEL(avx2)
 CPU_DECLARE_LEVEL(avx512)
+CPU_DECLARE_LEVEL(neon)
+CPU_DECLARE_LEVEL(dotprod)
 
-/* The table of level L; the one place that names every member. */
-#define CPU_DEFINE_LEVEL(L)                                                                                               \
-    const struct cpu_kernels cpu_kernels_##L = {                                                                          \
-        .level = #L, .quantize = cpu_quantize_##L, .matmul = cpu_matmul_##L, .rms_norm = cpu_rms_norm_##L,                \
+/* The table of level L, with the products of level P; the one place that names every member. */
+#define CPU_DEFINE_LEVEL_WITH(P, L)                                                                                       \
+    const struct cpu_kernels cpu_kernels_##P = {                                                                          \
+        .level = #P, .quantize = cpu_quantize_##P, .matmul = cpu_matmul_##P, .rms_norm = cpu_rms_norm_##L,                \
         .softmax = cpu_softmax_##L, .add = cpu_add_##L, .mul = cpu_mul_##L, .affine = cpu_affine_##L,                     \
         .softcap = cpu_softcap_##L, .unary = cpu_unary_##L, .unary_mul = cpu_unary_mul_##L,                               \
         .f32_to_f16 = cpu_f32_to_f16_##L, .f16_to_f32 = cpu_f16_to_f32_##L, .f32_to_bf16 = cpu_f32_to_bf16_##L,           \
@@ -43,6 +45,7 @@ CPU_DECLARE_LEVEL(avx512)
         .kv_load = cpu_kv_load_##L, .attention = cpu_attention_##L, .attention_part = cpu_attention_part_##L, \
         .attention_join = cpu_attention_join_##L,                                                       \
     };
+#define CPU_DEFINE_LEVEL(L) CPU_DEFINE_LEVEL_WITH(L, L)
 
 /* Any unary function of one value by the C library: the scalar level, and what no vector level has a formula for. */
 float cpu_unary_one(enum cpu_unary kind, float x);

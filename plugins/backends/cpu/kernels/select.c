@@ -1,6 +1,7 @@
 /* select.c - the tables of kernels, and which of them this machine can run.
  *
- * cpuid says what the processor has, XCR0 what the operating system saves: both must agree. Needs no locks: it only reads.
+ * x86: cpuid says what the processor has, XCR0 what the operating system saves: both must agree. aarch64: the kernel tells both at
+ * once by HWCAP. Needs no locks: it only reads.
  * [any-thread] Contract: kernels.h. */
 #include "levels.h"
 
@@ -38,6 +39,20 @@ static enum cpu_level detect(void)
 }
 
 static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_avx2, &cpu_kernels_avx512 };
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+#define HWCAP_DOT_PRODUCTS (1ul << 20) /* HWCAP_ASIMDDP of Linux */
+
+CPU_DEFINE_LEVEL(neon)
+CPU_DEFINE_LEVEL_WITH(dotprod, neon) /* what is no product gains nothing from it */
+
+static enum cpu_level detect(void)
+{
+    return (getauxval(AT_HWCAP) & HWCAP_DOT_PRODUCTS) != 0 ? CPU_LEVEL_DOTPROD : CPU_LEVEL_NEON;
+}
+
+static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_neon, &cpu_kernels_dotprod };
 #else
 static enum cpu_level detect(void)
 {
@@ -51,6 +66,14 @@ const struct cpu_kernels *cpu_kernels_select(enum cpu_level max_level)
 {
     enum cpu_level best = detect();
     return levels[best < max_level ? best : max_level];
+}
+
+enum cpu_level cpu_level_find(const char *name)
+{
+    for (size_t i = 0; name != NULL && i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(levels[i]->level, name) == 0)
+            return (enum cpu_level)i;
+    return CPU_LEVEL_BEST;
 }
 
 enum cpu_unary cpu_unary_find(const char *kind)

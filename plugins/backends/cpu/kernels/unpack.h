@@ -353,7 +353,7 @@ INLINE void unpack_q6_k(const uint8_t *p, int64_t stride, struct sink *s, int64_
 INLINE void prefetch(const uint8_t *p, int64_t bytes)
 {
     for (int64_t i = 0; i < bytes; i += 64)
-        _mm_prefetch((const char *)(p + i), _MM_HINT_T0);
+        __builtin_prefetch(p + i);
 }
 
 /* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: see prefetch(), or NULL. */

@@ -1,0 +1,12 @@
+/* attention_neon.c - level neon of attention and the cache's pages: attention.h in this level's words. [any-thread]
+ * Contract: kernels.h. */
+#include "simd_neon.h"
+
+#define ROWS 2 /* query rows at once: 16 registers of sums, 8 of keys */
+
+#include "attention.h"
+
+void cpu_kv_load_neon(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v)
+{
+    cpu_kv_load_scalar(kv, slot, ret_k, ret_v); /* not on any hot path */
+}

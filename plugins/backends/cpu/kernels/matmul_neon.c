@@ -1,0 +1,7 @@
+/* matmul_neon.c - level neon: quantised activations and matrix products by smull. Contract: kernels.h; all code: matmul.h.
+ * [any-thread] */
+#include "simd_neon.h"
+
+#define TOKENS 5 /* 10 chains, 10 sums, 2 registers of weights, 1 of activations: 23 of 32 */
+
+#include "matmul.h"
