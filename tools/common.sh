@@ -30,12 +30,13 @@ need() {
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libcjson-dev libinih-dev libutf8proc-dev libssl-dev libedit-dev
   libpcre2-dev)
 
-# build DIR CMAKE-ARGS...: configure once, build what changed.
+# build DIR CMAKE-ARGS...: configure once, build what changed. A folder configured by hand keeps its generator.
 build() {
-  local dir=$1
+  local dir=$1 generator=(-G Ninja)
   shift
-  if [ ! -f "$dir/build.ninja" ]; then
-    cmake -S "$SOURCE_DIR" -B "$dir" -G Ninja "$@" >&2 || die "could not configure the build in $dir: see CMake's message above"
+  [ ! -f "$dir/CMakeCache.txt" ] || generator=()
+  if [ ! -f "$dir/build.ninja" ] && [ ! -f "$dir/Makefile" ]; then
+    cmake -S "$SOURCE_DIR" -B "$dir" "${generator[@]}" "$@" >&2 || die "could not configure the build in $dir: see CMake's message above"
   fi
   cmake --build "$dir" -j "$(nproc)" >&2 || die "could not build in $dir: see the compiler's message above"
 }
