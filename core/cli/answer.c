@@ -1,6 +1,7 @@
 /* answer.c - see answer.h. */
 #include "core/cli/answer.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
@@ -29,10 +30,9 @@ static void take_text(struct waiter *w, const struct tenon_event_data *e)
 {
     if (tn_buf_append(&w->a->text, e->text, e->size) != 0 && w->status == 0)
         w->status = tenon_fail(w->err, TENON_E_RESOURCE_EXHAUSTED, "run", "no memory for the answer");
-    if (w->a->stream) {
-        fwrite(e->text, 1, e->size, stdout);
-        (void)fflush(stdout); /* checked once at the end */
-    }
+    /* Nobody reads on: the model stops too. (SIGPIPE is blocked on its thread.) */
+    if (w->a->stream && w->status == 0 && (fwrite(e->text, 1, e->size, stdout) != e->size || fflush(stdout) != 0))
+        w->status = tenon_fail(w->err, TENON_E_UNAVAILABLE, "stdout", "cannot be written: %s", strerror(errno));
 }
 
 static int32_t on_event(void *arg, const struct tenon_event_data *e)

@@ -5,6 +5,7 @@
 #include <tenon/engine.h>
 
 #include "core/cli/commands.h"
+#include "core/cli/session.h"
 #include "core/plugin/probe.h"
 
 static const struct {
@@ -31,6 +32,12 @@ static void usage(FILE *out)
     fprintf(out, "\ntenon COMMAND --help tells more. tenon --version prints the version.\n");
 }
 
+/* What a command leaves buffered (its help, for one) may fail to be written. */
+static int finish(int code)
+{
+    return code == CLI_OK ? cli_finish_stdout() : code;
+}
+
 int main(int argc, char **argv)
 {
     int probed = tn_probe_main(argc, argv); /* a child that tries a plugin for the host ends here */
@@ -38,15 +45,15 @@ int main(int argc, char **argv)
         return probed;
     if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         usage(stdout);
-        return 0;
+        return cli_finish_stdout();
     }
     if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
         printf("tenon %s\n", tenon_version());
-        return 0;
+        return cli_finish_stdout();
     }
     for (size_t i = 0; argc >= 2 && i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return finish(commands[i].run(argc - 1, argv + 1));
     if (argc >= 2)
         fprintf(stderr, "tenon: %s: no such command\n", argv[1]);
     usage(stderr);
