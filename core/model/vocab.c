@@ -270,20 +270,24 @@ int32_t tn_vocab_render(const struct tn_vocab *v, const char *vars, uint64_t siz
 int32_t tn_vocab_chat(const struct tn_vocab *v, const char *messages, uint64_t size, const char *vars, struct tn_buf *out,
                       struct tenon_err *err)
 {
-    cJSON *parsed = cJSON_ParseWithLength(messages, size);
-    char *array = cJSON_IsArray(parsed) ? cJSON_PrintUnformatted(parsed) : NULL; /* so nothing can follow the array */
+    const char *end = NULL;
+    cJSON *parsed = cJSON_ParseWithLengthOpts(messages, size, &end, 0);
+    bool is_array = cJSON_IsArray(parsed);
     struct tn_buf json;
     int32_t rc;
     cJSON_Delete(parsed);
-    if (array == NULL)
+    if (!is_array)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "messages", "no JSON array of messages");
     tn_buf_init(&json, 0);
     rc = begin_vars(v, &json);
     if (rc == TENON_OK)
-        rc = tn_buf_printf(&json, "\"messages\":%s,\"add_generation_prompt\":true,", array);
+        rc = tn_buf_str(&json, "\"messages\":");
+    if (rc == TENON_OK) /* as written, up to the array's end: cJSON cuts a string at a NUL */
+        rc = tn_buf_append(&json, messages, (size_t)(end - messages));
+    if (rc == TENON_OK)
+        rc = tn_buf_str(&json, ",\"add_generation_prompt\":true,");
     rc = rc == TENON_OK ? render_members(v, vars, vars != NULL ? strlen(vars) : 0, &json, out, err)
                         : tenon_fail(err, rc, "messages", "out of memory");
     tn_buf_finish(&json);
-    cJSON_free(array);
     return rc;
 }

@@ -50,6 +50,23 @@ class Answers(unittest.TestCase):
         self.assertNotEqual(first, tenon(*args[:-1], 8).stdout)
 
 
+    def test_nul_in_prompt(self):
+        """What follows a NUL is not lost."""
+        tokens = [json.loads(tenon("run", MODEL, "--temperature", 0, "--max-tokens", 1, "--json", *raw, stdin=text).stdout)["prompt_tokens"]
+                  for raw in ((), ("--raw",)) for text in ("ab\0cd", "ab")]
+        self.assertEqual(tokens[0] - tokens[1], tokens[2] - tokens[3])
+        self.assertEqual(tokens[2] - tokens[3], 2)
+
+    def test_nobody_reads(self):
+        """The model stops when its reader leaves or the disk is full, not at the end of the context."""
+        args = [TENON, "run", MODEL, "Count from 1 to 10000.", "--raw", "--temperature", "0", "--repeat-penalty", "2"]
+        with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+            self.assertTrue(run.stdout.read(1))
+            run.stdout.close()
+            self.assertEqual(run.wait(timeout=300 if SANITIZED else 15), 1)
+            self.assertIn("stdout: cannot be written", run.stderr.read())
+
+
 class Truth(unittest.TestCase):
     def test_kl(self):
         ids = os.path.join(ORACLE, "smollm2-ids.json")
