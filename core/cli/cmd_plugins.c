@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/base/threads.h"
 #include "core/cli/commands.h"
+#include "core/cli/json.h"
 #include "core/cli/session.h"
 #include "core/plugin/registry.h"
 
@@ -49,14 +50,27 @@ struct session {
 /* ---- JSON --------------------------------------------------------------------------------------------------- */
 
 /* Of every helper here: false when out of memory, which the caller reports once. */
+/* Names of files and words of plugins are any bytes, JSON is UTF-8: so cJSON gets each text written already. */
+static cJSON *text_item(const char *text)
+{
+    struct tn_buf json = {0};
+    cJSON *item = tn_json_text(&json, text) == TENON_OK ? cJSON_CreateRaw(json.data) : NULL;
+    tn_buf_finish(&json);
+    return item;
+}
+
 static bool put_text(cJSON *object, const char *key, const char *text)
 {
-    return (text != NULL ? cJSON_AddStringToObject(object, key, text) : cJSON_AddNullToObject(object, key)) != NULL;
+    cJSON *item = text_item(text);
+    if (cJSON_AddItemToObject(object, key, item))
+        return true;
+    cJSON_Delete(item);
+    return false;
 }
 
 static bool append_text(cJSON *array, const char *text)
 {
-    cJSON *item = cJSON_CreateString(text);
+    cJSON *item = text_item(text);
     if (cJSON_AddItemToArray(array, item))
         return true;
     cJSON_Delete(item);
@@ -134,13 +148,22 @@ static int print_json(cJSON *json, bool ok)
 
 /* ---- text --------------------------------------------------------------------------------------------------- */
 
+/* A terminal may obey control characters. */
+static void print_text(const char *text)
+{
+    for (; *text != '\0'; text++)
+        putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+}
+
 static void print_words(const char *label, const struct tn_strlist *list)
 {
     if (list->n == 0)
         return;
     printf("%-12s", label);
-    for (uint32_t i = 0; i < list->n; i++)
-        printf("%s%s", i > 0 ? " " : "", list->items[i]);
+    for (uint32_t i = 0; i < list->n; i++) {
+        printf("%s", i > 0 ? " " : "");
+        print_text(list->items[i]);
+    }
     putchar('\n');
 }
 
@@ -151,15 +174,22 @@ static void print_row(const struct tn_plugin_info *p)
     for (uint32_t i = 0; i < p->manifest->provides.n && n < sizeof provides; i++)
         n += (size_t)snprintf(provides + n, sizeof provides - n, "%s%s", i > 0 ? " " : "",
                               p->manifest->provides.items[i]); /* cutting is fine in a table */
-    printf("%-28s %-11s %s\n", p->file, tn_plugin_state_text(p->state), provides);
-    if (p->reason[0] != '\0')
-        printf("    %s\n", p->reason);
+    print_text(p->file);
+    printf("%*s %-11s %s\n", strlen(p->file) < 28 ? (int)(28 - strlen(p->file)) : 0, "", tn_plugin_state_text(p->state), provides);
+    if (p->reason[0] != '\0') {
+        printf("    ");
+        print_text(p->reason);
+        putchar('\n');
+    }
 }
 
 static void print_line(const char *label, const char *text)
 {
-    if (text != NULL && text[0] != '\0')
-        printf("%-12s%s\n", label, text);
+    if (text == NULL || text[0] == '\0')
+        return;
+    printf("%-12s", label);
+    print_text(text);
+    putchar('\n');
 }
 
 static void print_items(const struct tn_descriptor *d)

@@ -25,7 +25,7 @@ if(TENON_TESTS AND NOT TENON_STATIC_PLUGINS)
   set_target_properties(tenon_test_gone PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${bad_dir})
   target_link_libraries(bad_missing_library PRIVATE tenon_test_gone)
   tenon_unit_test(registry ${CMAKE_CURRENT_SOURCE_DIR}/unit/plugin_dirs.c ${CMAKE_SOURCE_DIR}/core/cli/cmd_plugins.c
-    ${CMAKE_SOURCE_DIR}/core/cli/options.c ${CMAKE_SOURCE_DIR}/core/cli/session.c)
+    ${CMAKE_SOURCE_DIR}/core/cli/json.c ${CMAKE_SOURCE_DIR}/core/cli/options.c ${CMAKE_SOURCE_DIR}/core/cli/session.c)
   tenon_unit_test(concurrent ${CMAKE_CURRENT_SOURCE_DIR}/unit/plugin_dirs.c)
   foreach(test test_registry test_concurrent)
     target_compile_definitions(${test} PRIVATE TEST_PLUGINS="${bad_dir}")

@@ -105,6 +105,19 @@ class Json(Command):
         shown = json.loads(self.says("plugins", "show", "weights:gguf", "--json"))
         self.assertEqual(shown["items"][0]["iface"], "tenon.weights/1")
 
+    def test_odd_names(self):
+        """A manifest's name is any bytes: JSON stays UTF-8, a terminal gets no control characters."""
+        folder = os.path.join(self.root, "odd", "plugins.d")
+        os.makedirs(folder, mode=0o755)
+        with open(os.path.join(folder.encode(), b"60-\x1b[2J\xff\n.plugin"), "wb") as f:
+            f.write(b"format = 1\nlibrary = none.so\n")
+        os.chmod(f.name, 0o644)
+        env = {**self.env, "TENON_PLUGIN_PATH": os.path.dirname(folder)}
+        done = [subprocess.run([TENON, "plugins", *args], capture_output=True, timeout=60, env=env).stdout for args in ((), ("--json",))]
+        self.assertEqual(json.loads(done[1].decode())[0]["file"], "60-\x1b[2J\ufffd\n.plugin")
+        self.assertNotIn(b"\x1b", done[0])
+        self.assertEqual(done[0].count(b"\n"), 2)
+
     def test_show(self):
         got = json.loads(self.says("show", self.model, "--json"))
         want = {"path": self.model, "format": "gguf", "architecture": "llama", "name": "Smollm2 135M", "layers": 30, "context": 8192,
@@ -183,7 +196,8 @@ class Exits(Command):
             self.assertTrue(said.startswith("tenon: "), said)
 
     def test_stdout_full(self):
-        for args in ("devices",), ("plugins",), ("plugins", "--json"), ("show", self.model), ("graph", self.model):
+        for args in (("devices",), ("plugins",), ("plugins", "--json"), ("show", self.model), ("graph", self.model), ("--version",),
+                     ("--help",), ("run", "--help")):
             with open("/dev/full", "w") as full:
                 done = self.run_tenon(*args, stdout=full)
             self.assertEqual(done.returncode, 1, args)
