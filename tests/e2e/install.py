@@ -5,6 +5,7 @@ Standard library only. Exit 77: pkg-config is missing."""
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,9 +38,10 @@ class Installed(unittest.TestCase):
                        LD_LIBRARY_PATH=os.path.dirname(cls.packages))
 
     def pkg(self, *args):
-        # the prefix was given to the install step, not to the configuration
-        out = command(["pkg-config", "--define-variable=prefix=" + self.prefix, *args], self.env)
+        # The prefix was given to the install step, not to the configuration: the files must find themselves.
+        out = command(["pkg-config", *args], self.env)
         self.assertNotIn(BUILD, out)
+        self.assertTrue(all(self.prefix in os.path.normpath(word) for word in re.findall(r"(?<=-[IL])\S+|^/\S+", out)), out)
         return out.split()
 
     def compile(self, source, target, *flags):
