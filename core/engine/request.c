@@ -60,14 +60,10 @@ static int32_t take_messages(struct tn_request *r, const struct tenon_request *r
     return rc;
 }
 
-static int32_t take_ids(struct tn_request *r, const struct tenon_request *request, uint64_t vocab_size, struct tenon_err *err)
+static int32_t take_ids(struct tn_request *r, const struct tenon_request *request, struct tenon_err *err)
 {
     if (request->n_ids > UINT32_MAX - 1)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "prompt", "too long");
-    for (uint64_t i = 0; i < request->n_ids; i++)
-        if (request->ids[i] < 0 || (uint64_t)request->ids[i] >= vocab_size)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "prompt", "id %d is none of this vocabulary of %llu",
-                              (int)request->ids[i], (unsigned long long)vocab_size);
     r->tokens = malloc((request->n_ids + 1) * sizeof *r->tokens);
     if (r->tokens == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "prompt", "out of memory");
@@ -77,13 +73,23 @@ static int32_t take_ids(struct tn_request *r, const struct tenon_request *reques
     return TENON_OK;
 }
 
+/* A tokenizer may know tokens that the weights have no row for. */
+static int32_t check_ids(const struct tn_request *r, uint64_t vocab_size, struct tenon_err *err)
+{
+    for (uint32_t i = 0; i < r->n_tokens; i++)
+        if (r->tokens[i] < 0 || (uint64_t)r->tokens[i] >= vocab_size)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "prompt", "id %d is none of this model's vocabulary of %llu",
+                              (int)r->tokens[i], (unsigned long long)vocab_size);
+    return TENON_OK;
+}
+
 static int32_t take_prompt(struct tn_request *r, const struct tenon_request *request, uint64_t vocab_size,
                            struct tenon_err *err)
 {
     int32_t rc;
     switch (request->prompt_kind) {
     case TENON_PROMPT_TEXT: rc = take_text(r, request->prompt, request->prompt_size, err); break;
-    case TENON_PROMPT_IDS: rc = take_ids(r, request, vocab_size, err); break;
+    case TENON_PROMPT_IDS: rc = take_ids(r, request, err); break;
     case TENON_PROMPT_MESSAGES: rc = take_messages(r, request, err); break;
     default: rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "prompt", "unknown prompt_kind %d", (int)request->prompt_kind);
     }
@@ -95,7 +101,7 @@ static int32_t take_prompt(struct tn_request *r, const struct tenon_request *req
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "prompt", "%u tokens, but the context has %u: use a larger --context",
                           r->n_tokens, r->context);
     r->n_prompt = r->n_tokens;
-    return TENON_OK;
+    return check_ids(r, vocab_size, err);
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */

@@ -191,7 +191,7 @@ static int32_t tok_encode(struct tenon_tokenizer_object *tok, const char *text, 
 {
     (void)tok, (void)flags, (void)err;
     for (uint64_t i = 0; i < size && i < capacity; i++)
-        ids[i] = (unsigned char)text[i];
+        ids[i] = text[i] == FAKE_STRAY ? FAKE_VOCAB : (unsigned char)text[i];
     *ret_n = size;
     return TENON_OK;
 }

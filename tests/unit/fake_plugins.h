@@ -18,6 +18,7 @@
 #define FAKE_VOCAB 260 /* bytes, then: */
 #define FAKE_BOS 256
 #define FAKE_END 257
+#define FAKE_STRAY '\x7f' /* the tokenizer makes of it a token that the weights do not have */
 #define FAKE_PAGE 4 /* tokens */
 
 #define FAKE_WEIGHTS 1u

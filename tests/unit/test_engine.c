@@ -348,6 +348,7 @@ START_TEST(bad_requests_are_refused_at_once)
     ck_assert_int_eq(refuse((struct tenon_request){ .prompt_kind = TENON_PROMPT_IDS, .ids = ids, .n_ids = 3 }, "260"),
                      TENON_E_INVALID_ARGUMENT);
     refuse((struct tenon_request){ .prompt_kind = TENON_PROMPT_IDS, .ids = negative, .n_ids = 1 }, "-1");
+    refuse((struct tenon_request){ .prompt_kind = TENON_PROMPT_TEXT, .prompt = "a\x7f", .prompt_size = 2 }, "260");
     refuse((struct tenon_request){ .prompt_kind = TENON_PROMPT_IDS }, "empty");
     refuse((struct tenon_request){ .prompt_kind = 77 }, "77");
     refuse((struct tenon_request){ .prompt_kind = TENON_PROMPT_TEXT, .prompt = big, .prompt_size = sizeof big }, "--context");
