@@ -266,6 +266,15 @@ static const struct tn_record *find_culprit(const struct tn_registry *reg, const
     return off;
 }
 
+/* The first file that may have provided anything, had its manifest been readable; NULL: none. */
+static const struct tn_source *find_unread(const struct tn_registry *reg)
+{
+    for (uint32_t i = 0; i < reg->n; i++)
+        if (reg->records[i]->source->status != TENON_OK && reg->records[i]->source->masked_by == NULL)
+            return reg->records[i]->source;
+    return NULL;
+}
+
 static int32_t fail_missing(const struct tn_registry *reg, const char *kind, const char *name, struct tenon_err *err)
 {
     const struct tn_record *r = find_culprit(reg, kind, name);
@@ -275,6 +284,11 @@ static int32_t fail_missing(const struct tn_registry *reg, const char *kind, con
     if (r != NULL)
         return tenon_fail(err, TENON_E_NOT_FOUND, "", "no usable plugin for %s%s%s: %s is %s: %s", kind, colon, name,
                           r->file, tn_plugin_state_text(r->state), r->err.message);
+    const struct tn_source *unread = find_unread(reg);
+    if (unread != NULL)
+        return tenon_fail(err, TENON_E_NOT_FOUND, "",
+                          "no plugin for %s%s%s among the files of plugins.d that could be read; another is refused: %s", kind,
+                          colon, name, unread->err.message);
     return tenon_fail(err, TENON_E_NOT_FOUND, "",
                       "no plugin for %s%s%s: no file of plugins.d provides it: install one (usually named "
                       "tenon-%s-%s); `tenon plugins list` shows those there are", kind, colon, name, kind,

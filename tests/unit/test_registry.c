@@ -199,6 +199,7 @@ END_TEST
 
 START_TEST(untrusted_places)
 {
+    const struct tn_item *item;
     ck_assert_int_eq(chmod(in_root("tenon/plugins.d/10-good.plugin"), 0646), 0);
     reopen();
     expect("10-good.plugin", TN_PLUGIN_REFUSED, "10-good.plugin: mode 0646 lets others write");
@@ -206,6 +207,8 @@ START_TEST(untrusted_places)
     ck_assert_int_eq(chmod(in_root("tenon"), 0777), 0);
     reopen();
     expect("10-good.plugin", TN_PLUGIN_REFUSED, "/tenon: mode 0777 lets others write");
+    ck_assert_int_eq(tn_registry_find(reg, "tenon.test/1", NULL, 0, &item, &err), TENON_E_NOT_FOUND);
+    ck_assert_msg(strstr(err.message, "mode 0777 lets others write") != NULL, "%s", err.message); /* no "install one" */
     if (geteuid() != 0)
         return; /* only root can give files away */
     ck_assert_int_eq(chmod(in_root("tenon"), 0755), 0);
