@@ -89,13 +89,10 @@ static int32_t engine_submit(void *ctx, const struct tenon_request *request, uin
 {
     struct tn_engine *e = ctx;
     uint64_t id = atomic_fetch_add(&e->last_id, 1) + 1;
-    uint64_t *out = ret_id, ignored;
+    uint64_t ignored;
     if (request->model == NULL)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "request", "no model is given");
-    if (out == NULL)
-        out = &ignored;
-    *out = id; /* before the first event can come */
-    return tn_loaded_submit(request->model, request, id, err);
+    return tn_loaded_submit(request->model, request, id, ret_id != NULL ? ret_id : &ignored, err);
 }
 
 static int32_t engine_cancel(void *ctx, uint64_t id)

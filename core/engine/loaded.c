@@ -191,7 +191,8 @@ static void *loaded_main(void *arg)
 
 /* ---- from other threads --------------------------------------------------------------------------------------------- */
 
-int32_t tn_loaded_submit(struct tenon_loaded *l, const struct tenon_request *request, uint64_t id, struct tenon_err *err)
+int32_t tn_loaded_submit(struct tenon_loaded *l, const struct tenon_request *request, uint64_t id, uint64_t *ret_id,
+                         struct tenon_err *err)
 {
     const struct tn_model_parts *parts = tn_model_parts(l->model);
     const struct tn_vocab *vocab;
@@ -207,6 +208,7 @@ int32_t tn_loaded_submit(struct tenon_loaded *l, const struct tenon_request *req
     else if (l->n_waiting == TN_QUEUE_MAX)
         rc = tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, l->name, "%u requests are waiting: try again later", TN_QUEUE_MAX);
     if (rc == TENON_OK) {
+        *ret_id = id; /* before the first event can come */
         *l->tail = r;
         l->tail = &r->next;
         l->n_waiting++;

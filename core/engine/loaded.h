@@ -2,7 +2,7 @@
  *
  *     struct tenon_loaded *l;
  *     rc = tn_loaded_create(registry, &args, &l, err);
- *     rc = tn_loaded_submit(l, &request, id, err);      // events come from the model's thread
+ *     rc = tn_loaded_submit(l, &request, n, &id, err);    // events come from the model's thread
  *     tn_loaded_cancel(l, id);
  *     tn_loaded_destroy(l);                             // ends all requests with CANCELLED, waits for its thread
  *
@@ -25,7 +25,9 @@ int32_t tn_loaded_create(struct tn_registry *reg, const struct tenon_load_args *
                          struct tenon_err *err);
 void tn_loaded_destroy(struct tenon_loaded *l); /* NULL is allowed. Not from a callback of this model */
 
-int32_t tn_loaded_submit(struct tenon_loaded *l, const struct tenon_request *request, uint64_t id, struct tenon_err *err);
+/* *ret_id: id, set before the first event can come. */
+int32_t tn_loaded_submit(struct tenon_loaded *l, const struct tenon_request *request, uint64_t id, uint64_t *ret_id,
+                         struct tenon_err *err);
 int32_t tn_loaded_cancel(struct tenon_loaded *l, uint64_t id); /* NOT_FOUND: none of its requests */
 
 const struct tn_model *tn_loaded_model(const struct tenon_loaded *l);

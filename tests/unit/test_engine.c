@@ -331,10 +331,12 @@ END_TEST
 static int32_t refuse(struct tenon_request r, const char *want)
 {
     struct tenon_err err = TENON_ERR_INIT;
+    uint64_t id = 7;
     int32_t rc;
     r.struct_size = sizeof r;
     r.model = model;
-    rc = e->submit(e->ctx, &r, NULL, &err);
+    rc = e->submit(e->ctx, &r, &id, &err);
+    ck_assert_uint_eq(id, 7); /* untouched */
     ck_assert_msg(rc != 0 && strstr(err.message, want) != NULL, "\"%s\" does not say \"%s\"", err.message, want);
     return rc;
 }

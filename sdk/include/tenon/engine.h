@@ -22,7 +22,7 @@ extern "C" {
 
 #define TENON_ENGINE_SERVICE "tenon.engine/1"
 
-struct tenon_loaded; /* a loaded model; opaque, the host's, reference counted by load/unload */
+struct tenon_loaded; /* a loaded model; opaque. Each load makes one of its own, which unload ends */
 
 #define TENON_LOAD_PROFILE 1u /* have the backend record times per node; costs some clock readings */
 
