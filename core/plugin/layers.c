@@ -178,8 +178,12 @@ static int32_t read_trusted(const char *path, char **ret_text, uint64_t *ret_siz
     if (real == NULL)
         return tenon_fail(err, tn_file_status(errno), "", "%s: %s", path, strerror(errno));
     int32_t rc = tn_trust_path(real, err);
-    if (rc == TENON_OK)
-        rc = tn_file_read(real, TN_MANIFEST_MAX_SIZE, ret_text, ret_size, err);
+    if (rc == TENON_OK) {
+        struct tenon_err inner = TENON_ERR_INIT;
+        rc = tn_file_read(real, TN_MANIFEST_MAX_SIZE, ret_text, ret_size, &inner);
+        if (rc != TENON_OK) /* which layer's file it is, must be in the message */
+            (void)tenon_fail(err, rc, "", "%s: %.300s", path, inner.message);
+    }
     free(real);
     return rc;
 }

@@ -73,6 +73,10 @@ START_TEST(layers_merge_and_mask)
     reopen();
     expect("10-good.plugin", TN_PLUGIN_MASKED, "link to /dev/null");
     ck_assert_int_eq(unlink(path_), 0);
+    ck_assert_int_eq(mkdir(path_, 0755), 0);
+    reopen();
+    expect("10-good.plugin", TN_PLUGIN_REFUSED, "high/plugins.d/10-good.plugin: cannot read: it is not a regular file");
+    ck_assert_int_eq(rmdir(in_root("high/plugins.d/10-good.plugin")), 0);
     put_text("high/plugins.d/10-good.plugin", "format = 1\nset.value = 42\n");
     reopen();
     expect_good_works(); /* the library is found beside the file that names it */
