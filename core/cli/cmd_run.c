@@ -11,7 +11,7 @@
 #include "core/cli/json.h"
 
 static const struct cli_option table[] = {
-    { "max-tokens", CLI_U64, offsetof(struct cli_run, max_tokens), "N", "tokens of the answer at most (up to the context)", 0, 0 },
+    { "max-tokens", CLI_U64, offsetof(struct cli_run, max_tokens), "N", "tokens of the answer at most; 0: up to the context (0)", 0, 0 },
     { "temperature", CLI_F32, offsetof(struct cli_run, sampling.temperature), "T", "0: always the most likely token (0.8)", 0, 100 },
     { "top-k", CLI_I32, offsetof(struct cli_run, sampling.top_k), "K", "of the K most likely tokens only (40); 0: off", 0, 1 << 30 },
     { "top-p", CLI_F32, offsetof(struct cli_run, sampling.top_p), "P", "of the fewest tokens that have P in sum (0.95); 1: off", 0, 1 },
