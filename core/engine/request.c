@@ -2,6 +2,7 @@
 #include "core/engine/request.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -208,6 +209,11 @@ bool tn_request_accept(struct tn_request *r, const float *logits)
     r->last = tn_now();
     if (index == 0)
         r->first = r->last;
+    if (!isfinite(logits[pick.token])) { /* of a sound row the one picked is: NaN is below everything */
+        rc = tenon_fail(&err, TENON_E_DATA_LOSS, "model", "its output is not a number: the file is damaged, or this device "
+                        "computes it wrongly: fetch it again, or try another --device");
+        return fail_with(r, &err, rc);
+    }
     rc = push_token(r, pick.token);
     if (rc != TENON_OK)
         return fail_with(r, &err, rc);

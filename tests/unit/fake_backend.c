@@ -1,6 +1,8 @@
 /* fake_backend.c - the backend of fake_plugins.h: it executes no graph, but reads tokens back out of KV pages. */
 #include "fake_backend.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -183,6 +185,8 @@ static void make_row(const struct tenon_enqueue_args *a, const int32_t *pages, i
 {
     const int32_t *table = input(a, "block_table.0"), *position = input(a, "position");
     int32_t s = input(a, "seq_of_token")[t], columns = (int32_t)a->dims->sym[TENON_SYM_P], history[2048], next;
+    int32_t nan_from = atomic_load(&fake.nan_from);
+    bool is_nan = nan_from != 0 && (int32_t)atomic_load(&fake.steps) >= nan_from;
     NEED(position[t] < 2048);
     NEED(position[t] < input(a, "context_len")[s]);
     for (int32_t p = 0; p <= position[t]; p++) {
@@ -192,7 +196,7 @@ static void make_row(const struct tenon_enqueue_args *a, const int32_t *pages, i
     }
     next = fake_next(history, (uint64_t)position[t] + 1);
     for (int32_t i = 0; i < FAKE_VOCAB; i++)
-        logits[i] = i == next ? 10.0f : (float)((i * 7 + history[position[t]]) % 13) / 4.0f;
+        logits[i] = is_nan ? NAN : i == next ? 10.0f : (float)((i * 7 + history[position[t]]) % 13) / 4.0f;
 }
 
 static int32_t be_enqueue(struct tenon_stream *stream, const struct tenon_enqueue_args *a, struct tenon_event **ret,

@@ -33,6 +33,7 @@ struct fake_state {
     _Atomic uint32_t steps, tokens;
     _Atomic uint32_t widest;   /* most sequences in one step */
     _Atomic int32_t fail_step; /* this step (counted from 1) fails with INTERNAL; 0: none */
+    _Atomic int32_t nan_from;  /* logits are NaN from this step on; 0: never */
     _Atomic uint32_t slow_us;  /* each step takes at least so long */
     _Atomic int32_t buffers;   /* alive */
     int refuse_import;         /* buffer_import is UNIMPLEMENTED: memory is the device's own */

@@ -341,6 +341,22 @@ static int32_t refuse(struct tenon_request r, const char *want)
     return rc;
 }
 
+START_TEST(output_of_no_number_is_an_error)
+{
+    struct client c;
+    open_engine(400, 1, 512);
+    atomic_store(&fake.nan_from, 3);
+    submit(&c, long_prompt, 10, NULL);
+    client_wait(&c);
+    ck_assert_int_eq(c.end.end, TENON_END_ERROR);
+    ck_assert_int_eq(c.end.status, TENON_E_DATA_LOSS);
+    ck_assert_ptr_nonnull(strstr(c.message, "not a number"));
+    ck_assert_uint_eq(c.usage.output_tokens, 2);
+    client_finish(&c);
+    close_engine();
+}
+END_TEST
+
 START_TEST(bad_requests_are_refused_at_once)
 {
     static const int32_t ids[] = { 1, 2, FAKE_VOCAB }, negative[] = { -1 };
@@ -541,6 +557,7 @@ int main(void)
     tcase_add_test(tc, cancelling);
     tcase_add_test(tc, unloading_ends_what_runs_and_waits);
     tcase_add_test(tc, a_failing_step_ends_its_requests_alone);
+    tcase_add_test(tc, output_of_no_number_is_an_error);
     tcase_add_test(tc, bad_requests_are_refused_at_once);
     tcase_add_test(tc, messages_go_through_the_template);
     tcase_add_test(tc, steps_of_several_sequences);
