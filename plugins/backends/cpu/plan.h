@@ -117,7 +117,7 @@ struct tenon_executable {
     uint64_t act_x_bytes;            /* f32 part of the shared prepared activations */
     uint64_t max_k;                  /* longest activation row */
     uint64_t scratch_bytes, host_bytes;
-    uint32_t n_tickets;              /* steps of an execution, a work counter each */
+    uint32_t n_tickets;              /* steps of an execution: a work counter for each and each thread */
     uint32_t part_tickets;           /* behind them: ended parts of split attention, by token and kv head */
     struct cpu_step_time *times;     /* [n_steps], NULL: nobody asked */
 };
@@ -157,7 +157,7 @@ struct cpu_run {
     void *inputs[32], *outputs[8];
     uint8_t *states[32];       /* [n_states] */
     uint64_t state_pages[32];
-    atomic_uint *tickets;      /* [n_tickets + part_tickets], zeros */
+    atomic_uint *tickets;      /* [n_threads, n_tickets], then [part_tickets]; zeros */
 };
 #define CPU_MAX_INPUTS 32u
 #define CPU_MAX_OUTPUTS 8u

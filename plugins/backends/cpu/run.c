@@ -1,7 +1,8 @@
 /* run.c - walks a compiled plan with all threads of a region at once.
  *
- * Every thread passes through the same steps in the same order. Within a step work is handed out by tickets, so a thread that
- * is held up does less; which thread computes a row changes no bit of it. Each step ends at a barrier. */
+ * Every thread passes through the same steps in the same order. Within a step each thread draws tasks from a range of its own by
+ * tickets, then from the others' ranges, so a thread that is held up does less; which thread computes a row changes no bit of
+ * it. Each step ends at a barrier. */
 #include "generic.h"
 #include "kernels/visible.h"
 
@@ -12,7 +13,8 @@ struct walker {
     const struct cpu_kernels *k;
     const struct tenon_threads *threads;
     uint32_t i, n;      /* this thread, all threads */
-    uint32_t ticket;    /* counter of the current step */
+    uint32_t ticket;    /* counters of the current step */
+    uint32_t *turn;     /* whose tasks are drawn: one's own at 0, then those of the threads behind */
     uint32_t instance;  /* block instance, picks the side of the carry */
     int32_t layer;
     uint8_t *own;       /* thread_bytes */
@@ -25,11 +27,23 @@ static void barrier(const struct walker *w)
         w->threads->barrier(w->threads->ctx);
 }
 
+/* Tasks first .. end of `total` are thread i's. */
+static int64_t range_of(const struct walker *w, uint32_t i, int64_t total)
+{
+    return total * i / w->n;
+}
+
 /* The next of `total` tasks of this step, or total when none is left. */
 static int64_t next_task(const struct walker *w, int64_t total)
 {
-    int64_t t = (int64_t)atomic_fetch_add_explicit(&w->run->tickets[w->ticket], 1u, memory_order_relaxed);
-    return t < total ? t : total;
+    for (; *w->turn < w->n; (*w->turn)++) {
+        uint32_t of = (w->i + *w->turn) % w->n;
+        atomic_uint *ticket = &w->run->tickets[(uint64_t)of * w->exe->n_tickets + w->ticket];
+        int64_t t = range_of(w, of, total) + (int64_t)atomic_fetch_add_explicit(ticket, 1u, memory_order_relaxed);
+        if (t < range_of(w, of + 1, total))
+            return t;
+    }
+    return total;
 }
 
 static const struct tenon_value *value(const struct walker *w, uint32_t v)
@@ -178,47 +192,76 @@ static void plain_chunk(const struct walker *w, const struct cpu_step *s, uint32
         w->k->add(residual + r * m->rows + n0, y + r * m->rows + n0, n1 - n0, y + r * m->rows + n0);
 }
 
-/* Weight rows per task: enough tasks that threads end together, each worth its ticket. */
-static int64_t chunk_rows(const struct walker *w, int64_t total)
+/* How the rows of a step's weights are cut into tasks. */
+struct cut {
+    uint32_t n;            /* weights one after the other; a gate's second goes with its first */
+    int64_t chunk, tasks;  /* rows of a task, tasks in all */
+};
+
+/* Enough tasks that threads end together, each worth its ticket. */
+static struct cut cut_of(const struct walker *w, const struct cpu_step *s)
 {
-    int64_t c = total / (8 * (int64_t)w->n);
-    c = c / CPU_PANEL_ROWS * CPU_PANEL_ROWS;
-    c = c > CPU_CHUNK_ROWS ? CPU_CHUNK_ROWS : c;
-    return c < CPU_PANEL_ROWS ? CPU_PANEL_ROWS : c;
+    struct cut c = { .n = s->gated ? 1 : s->n };
+    int64_t all = 0;
+    for (uint32_t j = 0; j < c.n; j++)
+        all += weight(w, s->w[j])->m.rows;
+    c.chunk = all / (8 * (int64_t)w->n) / CPU_PANEL_ROWS * CPU_PANEL_ROWS;
+    c.chunk = c.chunk > CPU_CHUNK_ROWS ? CPU_CHUNK_ROWS : c.chunk < CPU_PANEL_ROWS ? CPU_PANEL_ROWS : c.chunk;
+    for (uint32_t j = 0; j < c.n; j++)
+        c.tasks += (weight(w, s->w[j])->m.rows + c.chunk - 1) / c.chunk;
+    return c;
 }
 
-static int64_t tasks_of(int64_t rows, int64_t chunk)
+/* The weight of a task, and its first row. */
+static uint32_t weight_of_task(const struct walker *w, const struct cpu_step *s, const struct cut *c, int64_t task, int64_t *ret_row)
 {
-    return (rows + chunk - 1) / chunk;
+    for (uint32_t j = 0;; j++) {
+        int64_t tasks = (weight(w, s->w[j])->m.rows + c->chunk - 1) / c->chunk;
+        if (task < tasks) {
+            *ret_row = task * c->chunk;
+            return j;
+        }
+        task -= tasks;
+    }
 }
 
 static void run_matmul(const struct walker *w, const struct cpu_step *s)
 {
-    const struct cpu_matrix *first = &weight(w, s->w[0])->m;
-    int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims);
-    int64_t all = 0, tasks = 0, task;
-    uint32_t n = s->gated ? 1 : s->n;
+    int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims), task, n0;
     if (rows == 0)
         return;
-    struct cpu_act a = prepare(w, s, rows, first->cols);
-    for (uint32_t j = 0; j < n; j++)
-        all += weight(w, s->w[j])->m.rows;
+    struct cpu_act a = prepare(w, s, rows, weight(w, s->w[0])->m.cols);
+    struct cut c = cut_of(w, s);
     for (uint32_t j = 0; w->time != NULL && j < s->n; j++)
         cpu_profile_matmul(w->time, &weight(w, s->w[j])->m, rows);
-    int64_t chunk = chunk_rows(w, all);
-    for (uint32_t j = 0; j < n; j++)
-        tasks += tasks_of(weight(w, s->w[j])->m.rows, chunk);
-    while ((task = next_task(w, tasks)) < tasks) {
-        uint32_t j = 0;
-        int64_t m_rows;
-        for (; task >= tasks_of(m_rows = weight(w, s->w[j])->m.rows, chunk); j++)
-            task -= tasks_of(m_rows, chunk);
-        int64_t n0 = task * chunk, n1 = n0 + chunk < m_rows ? n0 + chunk : m_rows;
+    while ((task = next_task(w, c.tasks)) < c.tasks) {
+        uint32_t j = weight_of_task(w, s, &c, task, &n0);
+        int64_t m_rows = weight(w, s->w[j])->m.rows, n1 = n0 + c.chunk < m_rows ? n0 + c.chunk : m_rows;
         if (s->gated)
             gated_chunk(w, s, &a, rows, n0, n1);
         else
             plain_chunk(w, s, j, &a, rows, n0, n1);
     }
+}
+
+#define WARM_BYTES 8192 /* what the loads in flight of a core cover */
+
+/* Have the first weights of this thread's tasks in step s, of block instance `instance`, on their way before the barrier. */
+static void warm(const struct walker *w, const struct cpu_step *s, uint32_t instance)
+{
+    struct walker then = *w;
+    int64_t n0;
+    if (s->kind != CPU_STEP_MATMUL || w->run->dims.sym[TENON_SYM_T] > CPU_SMALL_ROWS)
+        return;
+    then.layer = w->exe->graph->order[instance].layer;
+    struct cut c = cut_of(&then, s);
+    if (range_of(w, w->i, c.tasks) == range_of(w, w->i + 1, c.tasks))
+        return;
+    const struct cpu_matrix *m = &weight(&then, s->w[weight_of_task(&then, s, &c, range_of(w, w->i, c.tasks), &n0)])->m;
+    const uint8_t *p = m->data + n0 * m->row_bytes;
+    int64_t bytes = (m->rows - n0) * m->row_bytes;
+    for (int64_t i = 0; i < bytes && i < WARM_BYTES; i += 64)
+        __builtin_prefetch(p + i);
 }
 
 /* ---- attention ---- */
@@ -318,7 +361,7 @@ static void attend_spans(const struct walker *w, const struct cpu_attn *a, int64
     while ((task = next_task(w, tasks)) < tasks) {
         int64_t row = task / spans, t = row / heads, first = spans_of(a, t, &end), span = first + task % spans;
         int32_t g = (int32_t)(row % heads);
-        atomic_uint *ended = &w->run->tickets[w->exe->n_tickets + row];
+        atomic_uint *ended = &w->run->tickets[(uint64_t)w->exe->n_tickets * w->n + row];
         if (span < end)
             w->k->attention_part(a, t, g, span, parts + task * floats, attention_scratch(w));
         if (atomic_fetch_add_explicit(ended, 1u, memory_order_acq_rel) + 1 < (unsigned)spans)
@@ -493,28 +536,54 @@ static void make_rope_tables(const struct walker *w)
     }
 }
 
+/* The step that comes after `step` of the present instance; NULL after the last. */
+static const struct cpu_step *step_after(const struct walker *w, uint32_t step, uint32_t *ret_instance)
+{
+    const struct tenon_executable *exe = w->exe;
+    const struct tenon_graph *g = exe->graph;
+    uint32_t block = g->order[w->instance].block;
+    *ret_instance = w->instance;
+    if (step + 1 < exe->block_first[block] + exe->block_steps[block])
+        return &exe->steps[step + 1];
+    while (++*ret_instance < g->n_order)
+        if (exe->block_steps[g->order[*ret_instance].block] > 0)
+            return &exe->steps[exe->block_first[g->order[*ret_instance].block]];
+    return NULL;
+}
+
+static void run_timed(struct walker *w, uint32_t step, double *since)
+{
+    struct cpu_step_time *t = w->exe->times != NULL && w->i == 0 ? &w->exe->times[step] : NULL;
+    uint32_t instance;
+    w->time = t;
+    run_step(w, &w->exe->steps[step]);
+    const struct cpu_step *next = step_after(w, step, &instance);
+    if (next != NULL)
+        warm(w, next, instance);
+    barrier(w);
+    if (t != NULL) {
+        double now = cpu_profile_now();
+        t->seconds += now - *since;
+        t->count++;
+        *since = now;
+    }
+}
+
 void cpu_run_thread(struct cpu_run *run, uint32_t i, uint32_t n)
 {
     const struct tenon_executable *exe = run->exe;
     const struct tenon_graph *g = exe->graph;
-    struct walker w = { run, exe, exe->dev->k, exe->dev->plugin->threads, i, n, 0, 0, 0, NULL, NULL };
+    uint32_t turn = 0;
+    struct walker w = { .run = run, .exe = exe, .k = exe->dev->k, .threads = exe->dev->plugin->threads, .i = i, .n = n, .turn = &turn };
     w.own = run->scratch + exe->thread_offset + i * exe->thread_bytes;
-    double began = 0, ended = exe->times != NULL ? cpu_profile_now() : 0;
+    double since = exe->times != NULL ? cpu_profile_now() : 0;
     make_rope_tables(&w); /* read by other threads only after the barriers of the first steps */
     for (w.instance = 0; w.instance < g->n_order; w.instance++) {
         uint32_t block = g->order[w.instance].block;
         w.layer = g->order[w.instance].layer;
         for (uint32_t j = 0; j < exe->block_steps[block]; j++, w.ticket++) {
-            uint32_t step = exe->block_first[block] + j;
-            w.time = exe->times != NULL && i == 0 ? &exe->times[step] : NULL;
-            run_step(&w, &exe->steps[step]);
-            barrier(&w);
-            if (w.time != NULL) {
-                began = ended;
-                ended = cpu_profile_now();
-                w.time->seconds += ended - began;
-                w.time->count++;
-            }
+            turn = 0;
+            run_timed(&w, exe->block_first[block] + j, &since);
         }
     }
 }

@@ -244,7 +244,8 @@ int32_t cpu_enqueue(struct tenon_stream *stream, const struct tenon_enqueue_args
     pthread_cond_init(&e->changed, NULL);
     int32_t status = bind(&args, &e->run, err);
     if (status == 0) {
-        e->run.tickets = calloc((size_t)args.executable->n_tickets + args.executable->part_tickets + 1, sizeof *e->run.tickets);
+        e->run.tickets = calloc((size_t)args.executable->n_tickets * args.executable->n_threads + args.executable->part_tickets + 1,
+                                sizeof *e->run.tickets);
         if (e->run.tickets == NULL)
             status = tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for work counters");
     }
