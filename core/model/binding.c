@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "core/base/num.h"
 
 #define PAGE 4096u
 
@@ -91,6 +94,8 @@ static int32_t import_file(struct tn_bindings *b, const struct tn_container *c, 
     b->file_start[f] = start;
     /* The device promises by READ_ONLY not to write: the mapping has no right to it either. */
     rc = b->backend->buffer_import(device->device, (void *)data, size, TENON_BUFFER_READ_ONLY, &b->files[f], err);
+    if (rc == TENON_OK)
+        b->file_data[f] = data;
     if (rc != TENON_E_UNIMPLEMENTED)
         return rc;
     rc = b->backend->buffer_alloc(device->device, size, TENON_BUFFER_DEVICE_LOCAL | TENON_BUFFER_READ_ONLY, &b->files[f], err);
@@ -107,7 +112,8 @@ static int32_t import_files(struct tn_bindings *b, const struct tn_container *c,
     extents = calloc((size_t)b->n_files + 1, sizeof *extents);
     b->files = calloc((size_t)b->n_files + 1, sizeof *b->files);
     b->file_start = calloc((size_t)b->n_files + 1, sizeof *b->file_start);
-    if (extents == NULL || b->files == NULL || b->file_start == NULL) {
+    b->file_data = calloc((size_t)b->n_files + 1, sizeof *b->file_data);
+    if (extents == NULL || b->files == NULL || b->file_start == NULL || b->file_data == NULL) {
         free(extents);
         return no_memory(c, err);
     }
@@ -144,8 +150,7 @@ int32_t tn_bindings_make(struct tn_bindings *ret, const struct tn_container *c, 
     uint32_t *uses = calloc((size_t)resolved->n_descs + 1, sizeof *uses);
     int32_t rc;
     b.items = calloc((size_t)resolved->n + 1, sizeof *b.items);
-    b.packed = calloc((size_t)resolved->n + 1, sizeof *b.packed);
-    if (uses == NULL || b.items == NULL || b.packed == NULL)
+    if (uses == NULL || b.items == NULL)
         rc = no_memory(c, err);
     else
         rc = import_files(&b, c, resolved, device, err);
@@ -162,35 +167,72 @@ int32_t tn_bindings_make(struct tn_bindings *ret, const struct tn_container *c, 
     return rc;
 }
 
-int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, struct tenon_err *err)
+/* ---- packing --------------------------------------------------------------------------------------------------- */
+
+#define PACK_ALIGN 64u
+
+/* Rungs of all weights; where packed ones will lie in one buffer. bytes [n]: of each, 0: used in place. */
+static int32_t plan_packing(struct tn_bindings *b, const struct tn_device *device, uint64_t *bytes, struct tenon_err *err)
 {
-    int32_t rc = TENON_OK;
-    for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++) {
+    for (uint32_t i = 0; i < b->n; i++) {
         struct tenon_weight_binding *w = &b->items[i];
-        uint64_t bytes = 0;
-        rc = b->backend->weight_query(device->device, w, &w->rung, &bytes, err);
+        int32_t rc = b->backend->weight_query(device->device, w, &w->rung, &bytes[i], err);
+        uint64_t whole;
         if (rc == TENON_E_UNIMPLEMENTED)
             return tenon_fail(err, rc, w->name, "device %s cannot read encoding %s", device->desc.name, w->encoding->id);
-        if (rc != TENON_OK || bytes == 0)
+        if (rc != TENON_OK)
+            return rc;
+        if (bytes[i] == 0)
             continue;
-        rc = tn_membuf_create_device(&b->packed[i], b->backend, device->device, bytes, err);
-        w->packed = tn_membuf_span(&b->packed[i], bytes);
-        b->packed_bytes += bytes;
-        if (rc == TENON_OK)
-            rc = b->backend->pack(device->device, w, err);
+        w->packed = (struct tenon_span){ NULL, b->packed_bytes, bytes[i] };
+        if (!tn_add_u64(bytes[i], PACK_ALIGN - 1, &whole) ||
+            !tn_add_u64(b->packed_bytes, whole / PACK_ALIGN * PACK_ALIGN, &b->packed_bytes))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, w->name, "device %s wants %llu bytes to pack it", device->desc.name,
+                              (unsigned long long)bytes[i]);
     }
+    return TENON_OK;
+}
+
+/* The file's pages that hold only this weight are needed no more: they stay in the system's cache, not in this process. */
+static void let_go(const struct tn_bindings *b, const struct tenon_weight_binding *w)
+{
+    for (uint32_t p = 0; p < w->n_planes; p++) {
+        const struct tenon_span *plane = &w->planes[p];
+        uint64_t first = (plane->offset + PAGE - 1) / PAGE * PAGE, end = (plane->offset + plane->size) / PAGE * PAGE;
+        for (uint32_t f = 0; f < b->n_files; f++)
+            if (b->files[f] == plane->buffer && b->file_data[f] != NULL && end > first)
+                (void)madvise((void *)(uintptr_t)(b->file_data[f] + first), end - first, MADV_DONTNEED); /* advice */
+    }
+}
+
+int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, struct tenon_err *err)
+{
+    uint64_t *bytes = calloc((size_t)b->n + 1, sizeof *bytes);
+    int32_t rc = bytes != NULL ? plan_packing(b, device, bytes, err) : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "model", "out of memory");
+    if (rc == TENON_OK && b->packed_bytes != 0)
+        rc = b->backend->buffer_alloc(device->device, b->packed_bytes, TENON_BUFFER_DEVICE_LOCAL, &b->packed, err);
+    for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++) {
+        struct tenon_weight_binding *w = &b->items[i];
+        if (bytes[i] == 0)
+            continue;
+        w->packed.buffer = b->packed;
+        rc = b->backend->pack(device->device, w, err);
+        if (rc == TENON_OK)
+            let_go(b, w);
+    }
+    free(bytes);
     return rc;
 }
 
 void tn_bindings_finish(struct tn_bindings *b)
 {
-    for (uint32_t i = 0; b->packed != NULL && i < b->n; i++)
-        tn_membuf_finish(&b->packed[i]);
+    if (b->packed != NULL)
+        b->backend->buffer_free(b->packed);
     for (uint32_t f = 0; b->files != NULL && f < b->n_files; f++)
         b->backend->buffer_free(b->files[f]);
     free(b->items);
-    free(b->packed);
     free(b->files);
     free(b->file_start);
+    free(b->file_data);
     memset(b, 0, sizeof *b);
 }

@@ -26,7 +26,8 @@ struct tn_bindings {
     struct tenon_buffer **files;         /* [n_files] by file id; NULL: no tensor in it */
     uint64_t *file_start;                /* [n_files] offset in the file that the buffer begins at */
     uint32_t n_files;
-    struct tn_membuf *packed;            /* [n] empty where a weight is used in place */
+    const uint8_t **file_data;           /* [n_files] our mapping that the buffer is, NULL: the device has a copy */
+    struct tenon_buffer *packed;         /* all packed weights, NULL: there are none */
     uint64_t packed_bytes;
 };
 
@@ -34,7 +35,7 @@ struct tn_bindings {
  * cannot read an encoding. On failure *ret stays empty. */
 int32_t tn_bindings_make(struct tn_bindings *ret, const struct tn_container *c, const struct tn_resolved *resolved,
                          const struct tenon_graph *graph, const struct tn_device *device, struct tenon_err *err);
-/* Ask the device for the rung of each weight and pack where it wants that. */
+/* Ask the device for the rung of each weight and pack where it wants that; the file's pages of packed weights are let go. */
 int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, struct tenon_err *err);
 void tn_bindings_finish(struct tn_bindings *b); /* fine on a zeroed one */
 

@@ -110,7 +110,7 @@ static void begin(struct product *p, enum cpu_format f, int64_t T, int64_t N, in
 {
     const struct cpu_encoding *e = cpu_encoding_at(f);
     *p = (struct product){ .T = T, .N = N, .K = K };
-    p->w = (struct cpu_matrix){ NULL, N, K, row_bytes(f, K), f };
+    p->w = (struct cpu_matrix){ NULL, N, K, row_bytes(f, K), f, false };
     p->memory = guarded(N * p->w.row_bytes);
     p->w.data = p->memory.p;
     for (int64_t at = 0; at < N * p->w.row_bytes; at += e->block_bytes)
@@ -276,6 +276,48 @@ static void check_moved(struct product *p, const struct cpu_kernels *k)
     free(data), free(x), free(y), free(quants);
 }
 
+/* Packed, a product has the bits it has in the file's order; and a row decodes to the same floats. Guarded: nothing behind is read. */
+static void check_packed(struct product *p, const struct cpu_kernels *k)
+{
+    int64_t groups = (p->N + CPU_PACK_ROWS - 1) / CPU_PACK_ROWS, cut = rng_below(groups + 1);
+    struct product packed = *p;
+    float *want = aligned(p->K * 4), *got = aligned(p->K * 4);
+    packed.memory = guarded(cpu_packed_bytes(&p->w));
+    k->pack(&p->w, cut, groups, packed.memory.p);
+    k->pack(&p->w, 0, cut, packed.memory.p);
+    packed.w.data = packed.memory.p;
+    packed.w.packed = true;
+    packed.y = aligned(p->T * p->N * 4);
+    compute(p, k);
+    compute(&packed, k);
+    for (int64_t j = 0; j < p->T * p->N; j++)
+        ENSURE(bits_of(p->y[j]) == bits_of(packed.y[j]), "%s %s T=%d N=%d K=%d packed: [%d] %a, unpacked %a", k->level,
+               cpu_encoding_at(p->w.format)->id, (int)p->T, (int)p->N, (int)p->K, (int)j, (double)packed.y[j], (double)p->y[j]);
+    check_cuts(&packed, k, 6);
+    for (int64_t n = 0; n < p->N; n++) {
+        cpu_matrix_row(&p->w, n, want);
+        cpu_matrix_row(&packed.w, n, got);
+        ENSURE(memcmp(want, got, (size_t)p->K * 4) == 0, "%s %s: row %d decodes differently", k->level,
+               cpu_encoding_at(p->w.format)->id, (int)n);
+    }
+    unguard(packed.memory);
+    free(packed.y), free(want), free(got);
+}
+
+START_TEST(packed_or_not_the_bits_are_the_same)
+{
+    struct product p;
+    enum cpu_format f = (enum cpu_format)_i;
+    for (int i = 0; i < 12; i++) {
+        begin(&p, f, tokens_tried[rng_below(10)], i < 6 ? rows_tried[i] : 1 + rng_below(60), columns(f, i % 6));
+        FOR_LEVELS(k)
+            if (k != cpu_kernels_select(CPU_LEVEL_SCALAR))
+                check_packed(&p, k);
+        end(&p);
+    }
+}
+END_TEST
+
 START_TEST(bits_do_not_depend_on_the_batch)
 {
     struct product p;
@@ -419,6 +461,7 @@ int main(void)
     tcase_add_loop_test(tc, products_are_right, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, extreme_quants_do_not_saturate, CPU_Q4_0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, bits_do_not_depend_on_the_batch, 0, CPU_FORMAT_COUNT);
+    tcase_add_loop_test(tc, packed_or_not_the_bits_are_the_same, CPU_Q4_0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, bad_activations_spoil_their_row_only, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, zero_and_tiny_rows, 0, CPU_FORMAT_COUNT);
     tcase_add_test(tc, activations_are_the_same_on_all_levels);

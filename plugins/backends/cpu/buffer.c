@@ -11,19 +11,42 @@ void *cpu_span_data(const struct tenon_span *span)
     return span->buffer->data + span->offset;
 }
 
-/* Pages come from mmap, untouched: a cache sized for the longest context costs only what is written to. */
+#define HUGE_PAGE ((uint64_t)2 << 20)
+
+/* Whole huge pages, where the system has any to give: weights are read from end to end, and so cost few address lookups. */
+static void *map_memory(uint64_t size, uint64_t *ret_mapped)
+{
+    uint64_t whole = size < HUGE_PAGE ? size : (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, spare = size < HUGE_PAGE ? 0 : HUGE_PAGE;
+    uint8_t *p = mmap(NULL, whole + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    if (spare != 0) {
+        uint64_t before = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+        if (before != 0)
+            (void)munmap(p, before); /* parts of the mapping just made: cannot fail, nor can the next */
+        if (before != HUGE_PAGE)
+            (void)munmap(p + before + whole, HUGE_PAGE - before);
+        p += before;
+        (void)madvise(p, whole, MADV_HUGEPAGE); /* advice: fine without */
+    }
+    *ret_mapped = whole;
+    return p;
+}
+
+/* Pages come from mmap, untouched. */
 int32_t cpu_buffer_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret, struct tenon_err *err)
 {
     struct tenon_buffer *buf = calloc(1, sizeof *buf);
-    void *data = MAP_FAILED;
+    void *data = NULL;
+    uint64_t mapped = 0;
     (void)dev;
     if (buf != NULL && size <= (uint64_t)INT64_MAX)
-        data = mmap(NULL, size != 0 ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (data == MAP_FAILED) {
+        data = map_memory(size != 0 ? size : 1, &mapped);
+    if (data == NULL) {
         free(buf);
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for a buffer of %llu bytes", (unsigned long long)size);
     }
-    *buf = (struct tenon_buffer){ .data = data, .size = size, .flags = flags, .owned = true };
+    *buf = (struct tenon_buffer){ .data = data, .size = size, .flags = flags, .mapped = mapped };
     *ret = buf;
     return 0;
 }
@@ -42,8 +65,8 @@ int32_t cpu_buffer_import(struct tenon_device *dev, void *memory, uint64_t size,
 
 void cpu_buffer_free(struct tenon_buffer *buf)
 {
-    if (buf != NULL && buf->owned)
-        (void)munmap(buf->data, buf->size != 0 ? buf->size : 1); /* can only fail on arguments that mmap did not give */
+    if (buf != NULL && buf->mapped != 0)
+        (void)munmap(buf->data, buf->mapped); /* can only fail on arguments that mmap did not give */
     free(buf);
 }
 

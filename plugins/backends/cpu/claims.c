@@ -56,15 +56,3 @@ int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, con
     }
     return 0;
 }
-
-int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_binding *weight, int32_t *ret_rung,
-                         uint64_t *ret_pack_bytes, struct tenon_err *err)
-{
-    (void)dev;
-    if (cpu_encoding_find(weight->encoding->digest) == NULL)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, weight->name,
-                          "the CPU backend has no kernel for encoding %s (digest %.12s)", weight->encoding->id, weight->encoding->digest);
-    *ret_rung = TENON_RUNG_NATIVE;
-    *ret_pack_bytes = 0;
-    return 0;
-}

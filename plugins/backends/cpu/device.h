@@ -19,12 +19,14 @@ struct cpu_plugin {
     const struct tenon_log *log;         /* OWN: host, may be NULL */
     const struct tenon_config *config;   /* OWN: host, may be NULL */
     enum cpu_level cap;                  /* highest instruction level to use */
+    const char *pack;                    /* "never", "always" or "auto" */
     bool claims;                         /* false: no device of this plugin takes composites */
 };
 
 struct tenon_device {
     struct cpu_plugin *plugin;
     const struct cpu_kernels *k;
+    uint64_t pack_most; /* weights of files up to so many bytes are packed */
     bool claims; /* false: options "claims=none", composites are left to the host */
 };
 
@@ -32,7 +34,7 @@ struct tenon_buffer {
     uint8_t *data; /* [size] */
     uint64_t size;
     uint32_t flags;
-    bool owned; /* allocated here, by mmap */
+    uint64_t mapped; /* bytes allocated here, 0: somebody else's memory */
 };
 
 /* Memory of a span, NULL when it leaves its buffer. */
@@ -64,6 +66,9 @@ int32_t cpu_import_pages(struct tenon_device *dev, const struct tenon_state_desc
 /* claims.c */
 int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, const struct tenon_weight_binding *weights,
                   uint32_t n_weights, uint32_t weight_stride, struct tenon_claim *claims, uint32_t claim_stride, struct tenon_err *err);
+/* packing.c */
+uint64_t cpu_pack_most(const char *setting); /* "never", "always", "auto": see struct tenon_device */
+int32_t cpu_pack_weight(struct tenon_device *dev, const struct tenon_weight_binding *weight, struct tenon_err *err);
 int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_binding *weight, int32_t *ret_rung,
                          uint64_t *ret_pack_bytes, struct tenon_err *err);
 

@@ -41,7 +41,7 @@ static void grouped_column(const struct cpu_call *c, int64_t n)
             continue;
         }
         if (w->packed != NULL)
-            cpu_decode_row(w->packed->format, w->packed->data + (e * all + n) * w->packed->row_bytes, k, c->row);
+            cpu_matrix_row(w->packed, e * all + n, c->row);
         tenon_ref_matmul(1, 1, k, x->f + line * k, w->packed != NULL ? c->row : w->f + (e * all + n) * k, bias->p != NULL ? bias->f + e * all + n : NULL, y);
     }
 }

@@ -44,7 +44,7 @@ static int32_t bind_vector(struct tenon_executable *exe, struct cpu_weight *w, s
     w->owned = malloc((size_t)w->m.cols * sizeof(float));
     if (w->owned == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, w->name, "no memory for a vector of %lld", (long long)w->m.cols);
-    cpu_decode_row(w->m.format, w->m.data, w->m.cols, w->owned);
+    cpu_matrix_row(&w->m, 0, w->owned);
     exe->host_bytes += (uint64_t)w->m.cols * sizeof(float);
     w->f32 = w->owned;
     return 0;
@@ -66,7 +66,13 @@ static int32_t bind_weight(struct tenon_executable *exe, const struct tenon_weig
     if (need == UINT64_MAX || need > b->planes[0].size || rows == 0 || cols == 0 || rows > INT32_MAX || cols > INT32_MAX)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "%llu x %llu in %s does not fit %llu bytes", (unsigned long long)rows,
                           (unsigned long long)cols, b->encoding->id, (unsigned long long)b->planes[0].size);
-    w->m = (struct cpu_matrix){ data, (int64_t)rows, (int64_t)cols, (int64_t)(need / rows), e->format };
+    w->m = (struct cpu_matrix){ data, (int64_t)rows, (int64_t)cols, (int64_t)(need / rows), e->format, false };
+    if (b->packed.buffer != NULL) {
+        w->m.data = cpu_span_data(&b->packed);
+        w->m.packed = true;
+        if (w->m.data == NULL || (uint64_t)cpu_packed_bytes(&w->m) > b->packed.size)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "its packed form does not fit %llu bytes", (unsigned long long)b->packed.size);
+    }
     w->name = b->name;
     return b->rank == 1 ? bind_vector(exe, w, err) : 0;
 }

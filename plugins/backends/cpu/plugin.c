@@ -24,7 +24,8 @@ static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon
     p->log = host->service(host->ctx, TENON_LOG_SERVICE);
     p->config = host->service(host->ctx, TENON_CONFIG_SERVICE);
     p->cap = cpu_level_find(setting(p, "TENON_CPU_LEVEL", "level"));
-    const char *claims = setting(p, "TENON_CPU_CLAIMS", "claims");
+    const char *claims = setting(p, "TENON_CPU_CLAIMS", "claims"), *pack = setting(p, "TENON_CPU_PACK", "pack");
+    p->pack = pack != NULL && (strcmp(pack, "never") == 0 || strcmp(pack, "always") == 0) ? (*pack == 'n' ? "never" : "always") : "auto";
     p->claims = claims == NULL || strcmp(claims, "none") != 0;
     *ret_self = p;
     return 0;
@@ -83,7 +84,7 @@ static int32_t open_device(void *self, uint32_t i, const char *options, struct t
     struct tenon_device *dev = calloc(1, sizeof *dev);
     if (dev == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for the device");
-    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap),
+    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap), cpu_pack_most(p->pack),
                                    p->claims && (options == NULL || strstr(options, "claims=none") == NULL) };
     *ret = dev;
     return 0;
@@ -107,6 +108,7 @@ static const struct tenon_backend backend = {
     .download = cpu_download,
     .query = cpu_query,
     .weight_query = cpu_weight_query,
+    .pack = cpu_pack_weight,
     .state_layout = cpu_state_layout,
     .compile = cpu_compile,
     .executable_info = cpu_executable_info,

@@ -95,7 +95,7 @@ static void gather_row(const struct walker *w, const struct cpu_step *s, int64_t
     }
     if (is_weight) {
         const struct cpu_matrix *m = &weight(w, s->x)->m;
-        cpu_decode_row(m->format, m->data + index * m->row_bytes, cols, y);
+        cpu_matrix_row(m, index, y);
     } else {
         memcpy(y, (const float *)at(w, s->x) + index * cols, (size_t)cols * sizeof *y);
     }
@@ -450,7 +450,7 @@ static void expand(const struct walker *w, const struct cpu_matrix *m, float *y)
     int64_t r0, r1;
     share(w, m->rows, &r0, &r1);
     for (int64_t r = r0; r < r1; r++)
-        cpu_decode_row(m->format, m->data + r * m->row_bytes, m->cols, y + r * m->cols);
+        cpu_matrix_row(m, r, y + r * m->cols);
 }
 
 static void bind_tensor(const struct walker *w, uint32_t v, struct cpu_tensor *t)

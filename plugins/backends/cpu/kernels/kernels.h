@@ -65,14 +65,23 @@ const struct cpu_encoding *cpu_encoding_at(enum cpu_format format);
 /* One row of weights to f32, exactly as the encoding's program computes it. cols must be a multiple of block_cols. */
 void cpu_decode_row(enum cpu_format format, const void *row, int64_t cols, float *ret_x);
 
-/* Weights where they lie in the file. */
+/* Weights, in the file's order or packed. Packed, CPU_PACK_ROWS rows make a group (the last filled up), in which each 16 bits or
+ * dword of a block has that of the other rows beside it: element e, w bytes wide, of a field at byte f of block b lies at
+ * CPU_PACK_ROWS * (b * block_bytes + f + e * w) + w * lane. As many bytes, and no transposing when they are used. */
 struct cpu_matrix {
-    const uint8_t *data; /* [rows] rows of row_bytes; OWN: borrowed, never written */
+    const uint8_t *data; /* [rows] rows of row_bytes, packed: [rows rounded up to CPU_PACK_ROWS]; OWN: borrowed, never written */
     int64_t rows;        /* N */
     int64_t cols;        /* K, a multiple of the encoding's block_cols */
     int64_t row_bytes;
     enum cpu_format format;
+    bool packed;         /* quantised formats and vector levels only */
 };
+
+#define CPU_PACK_ROWS 16
+
+int64_t cpu_packed_bytes(const struct cpu_matrix *m);
+/* Row n as floats, wherever it lies: cpu_decode_row() of it. */
+void cpu_matrix_row(const struct cpu_matrix *m, int64_t n, float *ret_x);
 
 /* ---- activations */
 
@@ -188,6 +197,8 @@ struct cpu_kernels {
 
     /* Rows t0 <= t < t1 of a->x into a->q, d, ds, sum. K % 32 == 0. */
     void (*quantize)(const struct cpu_act *a, int64_t t0, int64_t t1);
+    /* Groups g0 <= g < g1 of m, which is in the file's order, to `packed` [cpu_packed_bytes], 64-aligned. */
+    void (*pack)(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed);
     /* y[t * ldy + n] = x[t] . w[n] (+ bias[n]) for t0 <= t < t1, n0 <= n < n1. Reads a->q.. or a->x by the format. */
     void (*matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                    float *y, int64_t ldy, const float *bias, void *scratch);

@@ -7,6 +7,7 @@
 #define CPU_DECLARE_LEVEL(L)                                                                                              \
     extern const struct cpu_kernels cpu_kernels_##L;                                                                      \
     void cpu_quantize_##L(const struct cpu_act *a, int64_t t0, int64_t t1);                                               \
+    void cpu_pack_##L(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed);                               \
     void cpu_matmul_##L(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, \
                         float *y, int64_t ldy, const float *bias, void *scratch);                                         \
     void cpu_rms_norm_##L(const float *x, const float *w, int64_t K, float eps, float *y);                                \
@@ -37,7 +38,7 @@ CPU_DECLARE_LEVEL(dotprod)
 /* The table of level L, with the products of level P; the one place that names every member. */
 #define CPU_DEFINE_LEVEL_WITH(P, L)                                                                                       \
     const struct cpu_kernels cpu_kernels_##P = {                                                                          \
-        .level = #P, .quantize = cpu_quantize_##P, .matmul = cpu_matmul_##P, .rms_norm = cpu_rms_norm_##L,                \
+        .level = #P, .quantize = cpu_quantize_##P, .pack = cpu_pack_##P, .matmul = cpu_matmul_##P, .rms_norm = cpu_rms_norm_##L,                \
         .softmax = cpu_softmax_##L, .add = cpu_add_##L, .mul = cpu_mul_##L, .affine = cpu_affine_##L,                     \
         .softcap = cpu_softcap_##L, .unary = cpu_unary_##L, .unary_mul = cpu_unary_mul_##L,                               \
         .f32_to_f16 = cpu_f32_to_f16_##L, .f16_to_f32 = cpu_f16_to_f32_##L, .f32_to_bf16 = cpu_f32_to_bf16_##L,           \

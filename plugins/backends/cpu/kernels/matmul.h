@@ -7,6 +7,7 @@
 #ifndef TENON_CPU_MATMUL_H
 #define TENON_CPU_MATMUL_H
 
+#include "fields.h"
 #include "levels.h"
 #include "quants.h"
 
@@ -62,23 +63,40 @@ struct lanes {
     vmask wanted;
 };
 
-/* The lanes for rows n .. n + LANES, of which those below n1 are wanted. The matrix has at least LANES rows. */
+/* The lanes for row n and those behind it, of which those below n1 are wanted. A matrix in the file's order has at least LANES
+ * rows. */
 INLINE struct lanes lanes_at(const struct cpu_matrix *m, int64_t n, int64_t n1)
 {
-    int64_t base = n + LANES <= m->rows ? n : m->rows - LANES;
+    int64_t base = m->packed ? n / LANES * LANES : n + LANES <= m->rows ? n : m->rows - LANES;
     int64_t high = n1 - base;
     return (struct lanes){ base, vmask_range((int)(n - base), high > LANES ? LANES : (int)high) };
 }
 
+/* Those rows, from block `first` of the format's own on. */
+INLINE struct rows matrix_rows(const struct cpu_matrix *m, const bool packed, int64_t base, int64_t first)
+{
+    const struct cpu_encoding *e = cpu_encoding_at(m->format);
+    int64_t group = base / CPU_PACK_ROWS * CPU_PACK_ROWS;
+    if (!packed)
+        return (struct rows){ .p = m->data + base * m->row_bytes + first * e->block_bytes, .stride = m->row_bytes };
+    return (struct rows){ .p = m->data + group * m->row_bytes + first * CPU_PACK_ROWS * e->block_bytes, .lane = (int)(base - group),
+                          .packed = true };
+}
+
+/* Memory of the LANES rows that lie `rows` behind, as far as there are some; NULL otherwise. */
+INLINE const uint8_t *memory_behind(const struct cpu_matrix *m, int64_t base, int64_t rows)
+{
+    return base + rows + LANES <= m->rows ? m->data + (base + rows) * m->row_bytes : NULL;
+}
+
 /* ---- few tokens: no panel */
 
-INLINE void direct_rows(const enum cpu_format format, const int tokens, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t,
-                        int64_t n, int64_t n1, float *y, int64_t ldy, const float *bias)
+/* Returns the first row behind. */
+INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const bool packed, const struct cpu_matrix *m,
+                           const struct cpu_act *a, int64_t t, int64_t n, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
-    const struct cpu_encoding *e = cpu_encoding_at(format);
     struct lanes l = lanes_at(m, n, n1);
     struct sink s = { .tokens = tokens };
-    const uint8_t *p = m->data + l.base * m->row_bytes;
     for (int i = 0; i < tokens; i++) {
         s.q[i] = a->q + (t + i) * a->K;
         s.d[i] = a->d + (t + i) * (a->K / 32);
@@ -86,21 +104,25 @@ INLINE void direct_rows(const enum cpu_format format, const int tokens, const st
         s.asum[i] = a->sum + (t + i) * (a->K / 32);
         s.acc[i] = vf_zero();
     }
-    unpack_rows(format, p, m->row_bytes, m->cols / e->block_cols, &s, l.base + 2 * LANES <= m->rows ? p + LANES * m->row_bytes : NULL);
+    unpack_rows(format, matrix_rows(m, packed, l.base, 0), m->cols / cpu_encoding_at(format)->block_cols, &s,
+                memory_behind(m, l.base, LANES));
     for (int i = 0; i < tokens; i++) {
         vf acc = bias != NULL ? vf_add(s.acc[i], vf_load_some(bias + l.base, l.wanted)) : s.acc[i];
         vf_store_some(y + (t + i) * ldy + l.base, l.wanted, acc);
     }
+    return l.base + LANES;
 }
 
 INLINE void direct_format(const enum cpu_format format, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1,
                           int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
-    for (int64_t n = n0; n < n1; n += LANES) {
-        if (t1 - t0 == 2)
-            direct_rows(format, 2, m, a, t0, n, n1, y, ldy, bias);
+    for (int64_t n = n0; n < n1;) {
+        if (m->packed)
+            n = t1 - t0 == 2 ? direct_rows(format, 2, true, m, a, t0, n, n1, y, ldy, bias)
+                             : direct_rows(format, 1, true, m, a, t0, n, n1, y, ldy, bias);
         else
-            direct_rows(format, 1, m, a, t0, n, n1, y, ldy, bias);
+            n = t1 - t0 == 2 ? direct_rows(format, 2, false, m, a, t0, n, n1, y, ldy, bias)
+                             : direct_rows(format, 1, false, m, a, t0, n, n1, y, ldy, bias);
     }
 }
 
@@ -234,17 +256,25 @@ INLINE void run_tiles(const struct job *j, const struct kind kind, int64_t t0, i
 }
 _Static_assert(TOKENS <= 6, "run_tiles() has a case for every rest");
 
-/* Unpack the chunk from column k on, and run it. next: whether the rows behind the panel exist, to be fetched meanwhile. */
-INLINE void run_panel(const enum cpu_format format, const struct kind kind, const struct cpu_matrix *m, const struct job *j, int64_t t0,
-                      int64_t t1, bool next)
+INLINE void fill_half(const enum cpu_format format, const bool packed, const struct cpu_matrix *m, const struct job *j, int h)
 {
     const struct cpu_encoding *e = cpu_encoding_at(format);
     int64_t first = j->block * 32 / e->block_cols, blocks = j->blocks * 32 / e->block_cols;
+    struct sink s = { .tokens = 0, .w = { j->w.q + 2 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES } };
+    const uint8_t *ahead = memory_behind(m, j->half[h].base, PANEL_ROWS);
+    unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s,
+                ahead != NULL ? ahead + first * LANES * e->block_bytes : NULL);
+}
+
+/* Unpack the job's chunk, and run it. */
+INLINE void run_panel(const enum cpu_format format, const struct kind kind, const struct cpu_matrix *m, const struct job *j, int64_t t0,
+                      int64_t t1)
+{
     for (int h = 0; h < 2; h++) {
-        struct sink s = { .tokens = 0, .w = { j->w.q + 2 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES } };
-        const uint8_t *p = m->data + j->half[h].base * m->row_bytes;
-        const uint8_t *ahead = next ? p + PANEL_ROWS * m->row_bytes + first * LANES * e->block_bytes : NULL;
-        unpack_rows(format, p + first * e->block_bytes, m->row_bytes, blocks, &s, ahead);
+        if (m->packed)
+            fill_half(format, true, m, j, h);
+        else
+            fill_half(format, false, m, j, h);
     }
     run_tiles(j, kind, t0, t1);
 }
@@ -277,42 +307,81 @@ static void run_filled(const struct cpu_matrix *m, const struct job *j, int64_t 
         run_tiles(j, (struct kind){ 0 }, t0, t1);
 }
 
-static void run_chunk(const struct cpu_matrix *m, const struct job *j, int64_t t0, int64_t t1, bool next)
+static void run_chunk(const struct cpu_matrix *m, const struct job *j, int64_t t0, int64_t t1)
 {
     const struct kind plain = { 0 }, min = { .min = true }, by_16 = { .by_16 = true };
-    if (m->rows < LANES) {
+    if (m->rows < LANES && !m->packed) {
         run_filled(m, j, t0, t1);
         return;
     }
     switch (m->format) {
-    case CPU_Q4_0: run_panel(CPU_Q4_0, plain, m, j, t0, t1, next); break;
-    case CPU_Q4_1: run_panel(CPU_Q4_1, min, m, j, t0, t1, next); break;
-    case CPU_Q5_0: run_panel(CPU_Q5_0, plain, m, j, t0, t1, next); break;
-    case CPU_Q8_0: run_panel(CPU_Q8_0, plain, m, j, t0, t1, next); break;
-    case CPU_Q4_K: run_panel(CPU_Q4_K, min, m, j, t0, t1, next); break;
-    case CPU_Q5_K: run_panel(CPU_Q5_K, min, m, j, t0, t1, next); break;
-    case CPU_Q6_K: run_panel(CPU_Q6_K, by_16, m, j, t0, t1, next); break;
+    case CPU_Q4_0: run_panel(CPU_Q4_0, plain, m, j, t0, t1); break;
+    case CPU_Q4_1: run_panel(CPU_Q4_1, min, m, j, t0, t1); break;
+    case CPU_Q5_0: run_panel(CPU_Q5_0, plain, m, j, t0, t1); break;
+    case CPU_Q8_0: run_panel(CPU_Q8_0, plain, m, j, t0, t1); break;
+    case CPU_Q4_K: run_panel(CPU_Q4_K, min, m, j, t0, t1); break;
+    case CPU_Q5_K: run_panel(CPU_Q5_K, min, m, j, t0, t1); break;
+    case CPU_Q6_K: run_panel(CPU_Q6_K, by_16, m, j, t0, t1); break;
     default: break;
     }
+}
+
+/* The panel's second half. Where the first reaches the end of the rows it has none of its own: it repeats them, nobody looks. */
+INLINE struct lanes second_lanes(const struct cpu_matrix *m, int64_t n, int64_t n1)
+{
+    if (n < m->rows)
+        return lanes_at(m, n, n1);
+    return (struct lanes){ n - LANES, vmask_range(0, 0) };
 }
 
 static void multiply_panels(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                             float *y, int64_t ldy, const float *bias, void *scratch)
 {
     struct job j = { .w = panel_at(scratch), .a = a, .y = y, .ldy = ldy };
-    for (int64_t n = n0; n < n1; n += PANEL_ROWS) {
-        for (int h = 0; h < 2; h++)
-            j.half[h] = m->rows < LANES ? (struct lanes){ h * LANES, vmask_range((int)n0 - h * LANES, (int)n1 - h * LANES) }
-                                        : lanes_at(m, n + h * LANES, n1);
+    bool filled = m->rows < LANES && !m->packed;
+    for (int64_t n = n0; n < n1; n = j.half[1].base + LANES) {
+        j.half[0] = filled ? (struct lanes){ 0, vmask_range((int)n0, (int)n1) } : lanes_at(m, n, n1);
+        j.half[1] = filled ? (struct lanes){ LANES, vmask_range(0, 0) } : second_lanes(m, j.half[0].base + LANES, n1);
         for (int64_t k = 0; k < m->cols; k += PANEL_COLS) {
             int64_t cols = m->cols - k < PANEL_COLS ? m->cols - k : PANEL_COLS;
             j.first = k == 0;
             j.bias = k + cols == m->cols ? bias : NULL;
             j.block = k / 32;
             j.blocks = cols / 32;
-            run_chunk(m, &j, t0, t1, n + 2 * PANEL_ROWS <= m->rows);
+            run_chunk(m, &j, t0, t1);
         }
     }
+}
+
+/* ---- packing */
+
+/* One field of LANES rows: dwords by fours, the rest one by one. */
+INLINE void pack_field(const struct cpu_field *f, const uint8_t *p, int64_t stride, uint8_t *group, int lane)
+{
+    int e = 0;
+    for (; f->width == 4 && e + 4 <= f->count; e += 4) {
+        vi v[4];
+        load_columns(p + f->at + 4 * e, stride, v);
+        for (int i = 0; i < 4; i++)
+            vi_store(group + (f->at + 4 * (e + i)) * CPU_PACK_ROWS + 4 * lane, v[i]);
+    }
+    for (; e < f->count; e++)
+        for (int i = 0; i < LANES; i++)
+            memcpy(group + (f->at + e * f->width) * CPU_PACK_ROWS + f->width * (lane + i), p + i * stride + f->at + e * f->width,
+                   (size_t)f->width);
+}
+
+void LEVEL(pack)(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed)
+{
+    const struct cpu_encoding *e = cpu_encoding_at(m->format);
+    int64_t whole = m->rows / CPU_PACK_ROWS < g1 ? m->rows / CPU_PACK_ROWS : g1;
+    for (int64_t g = g0; g < whole; g++)
+        for (int64_t b = 0; b < m->cols / e->block_cols; b++)
+            for (int lane = 0; lane < CPU_PACK_ROWS; lane += LANES)
+                for (const struct cpu_field *f = cpu_fields[m->format]; f < cpu_fields[m->format] + CPU_FIELDS_MAX; f++)
+                    pack_field(f, m->data + (g * CPU_PACK_ROWS + lane) * m->row_bytes + b * e->block_bytes, m->row_bytes,
+                               packed + CPU_PACK_ROWS * (g * m->row_bytes + b * e->block_bytes), lane);
+    cpu_pack_scalar(m, whole > g0 ? whole : g0, g1, packed); /* a last group that is not full */
 }
 
 /* ---- float products: a tile of ROWS x COLS dot products, each in LANES partial sums by k mod LANES */
@@ -416,7 +485,7 @@ void LEVEL(matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t 
     case CPU_F16: multiply_floats(CPU_F16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
     case CPU_BF16: multiply_floats(CPU_BF16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
     default:
-        if (t1 - t0 <= DIRECT_TOKENS && w->rows >= LANES)
+        if (t1 - t0 <= DIRECT_TOKENS && (w->rows >= LANES || w->packed))
             multiply_direct(w, a, t0, t1, n0, n1, y, ldy, bias);
         else
             multiply_panels(w, a, t0, t1, n0, n1, y, ldy, bias, scratch);

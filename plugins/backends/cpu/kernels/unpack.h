@@ -1,8 +1,8 @@
 /* unpack.h - weights of LANES rows from the file's blocks as 16-bit integers in registers: one function per encoding, for every
  * vector level.
  *
- * A lane is a row from the start: blocks are read as 16-byte pieces of LANES rows and transposed in registers. Weights leave in
- * pairs, two 16-bit columns in a dword, sixteen pairs to a block of 32 columns; pairs 2g and 2g + 1 hold columns (4g, 4g + 2)
+ * A lane is a row from the start: of a packed matrix (kernels.h) the lanes lie side by side in memory; of a file's blocks 16-byte
+ * pieces of LANES rows are read and transposed in registers. Weights leave in pairs, two 16-bit columns in a dword, sixteen pairs to a block of 32 columns; pairs 2g and 2g + 1 hold columns (4g, 4g + 2)
  * and (4g + 1, 4g + 3), which is how bytes and nibbles come apart without a shuffle (cpu_act has its columns in that order).
  * An unpack function calls, for every block of 32,
  *     put(s, b, slot, pair, x, form)  all 16 pairs; `slot` tells blocks apart that are under way at the same time, `form` how x
@@ -160,33 +160,69 @@ INLINE void put_nibbles(struct sink *s, int64_t b, const int slot, const int pai
 INLINE vi low_nibbles(vi x) { return vi_and(x, vi_all(0x0f0f0f0f)); }
 INLINE vi high_nibbles(vi x) { return vi_and(vi_shr(x, 4), vi_all(0x0f0f0f0f)); }
 
-/* First dword of each row's block, both its halves as floats: d and m, d and dmin. */
-INLINE void load_halves(const uint8_t *p, int64_t stride, vf *ret_low, vf *ret_high)
+/* ---- the rows of a matrix, from one block on. `packed` is constant once inlined. */
+
+struct rows {
+    const uint8_t *p; /* the block of lane 0; packed: of its group of CPU_PACK_ROWS */
+    int64_t stride;   /* bytes between rows; unused when packed */
+    int lane;         /* packed: lane 0's place in its group */
+    bool packed;
+};
+
+/* Dwords at byte `at` of each row's block, and at the three places behind it. */
+INLINE void columns(const struct rows *r, int at, vi v[4])
+{
+    if (!r->packed) {
+        load_columns(r->p + at, r->stride, v);
+        return;
+    }
+    for (int i = 0; i < 4; i++)
+        v[i] = vi_load(r->p + (at + 4 * i) * CPU_PACK_ROWS + 4 * r->lane);
+}
+
+/* The 16 bits at byte `at`, which begins a block or, unless packed, has 14 bytes of it before; as floats. */
+INLINE vf half_at(const struct rows *r, int at)
 {
     vi v[4];
-    load_columns(p, stride, v);
-    vf_of_halves(v[0], ret_low, ret_high);
+    vf low, high;
+    if (r->packed)
+        return vf_load_f16((const uint16_t *)(const void *)(r->p + at * CPU_PACK_ROWS) + r->lane);
+    load_columns(r->p + (at == 0 ? 0 : at - 14), r->stride, v);
+    vf_of_halves(v[at == 0 ? 0 : 3], &low, &high);
+    return at == 0 ? low : high;
+}
+
+/* The first two 16 bits of a block: d and m, d and dmin. */
+INLINE void two_halves(const struct rows *r, vf *ret_first, vf *ret_second)
+{
+    vi v[4];
+    if (r->packed) {
+        *ret_first = half_at(r, 0);
+        *ret_second = half_at(r, 2);
+        return;
+    }
+    load_columns(r->p, r->stride, v);
+    vf_of_halves(v[0], ret_first, ret_second);
 }
 
 /* ---- blocks of 32 */
 
-INLINE void unpack_q4_0(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
+INLINE void unpack_q4_0(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4];
-    vf d, unused;
-    load_halves(p, stride, &d, &unused);
-    load_columns(p + 2, stride, v);
+    vf d = half_at(r, 0);
+    columns(r, 2, v);
     for (int i = 0; i < 4; i++)
         put_nibbles(s, b, 0, 2 * i, b, 0, 8 + 2 * i, v[i], 8);
     done(s, b, 0, d, 8);
 }
 
-INLINE void unpack_q4_1(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
+INLINE void unpack_q4_1(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4];
     vf d, m;
-    load_halves(p, stride, &d, &m);
-    load_columns(p + 4, stride, v);
+    two_halves(r, &d, &m);
+    columns(r, 4, v);
     for (int i = 0; i < 4; i++)
         put_nibbles(s, b, 0, 2 * i, b, 0, 8 + 2 * i, v[i], 0);
     done(s, b, 0, d, 0);
@@ -201,15 +237,20 @@ INLINE vi fifth_bits(vi high, int group)
     return vi_min_u8(one_each, vi_all(0x10101010)); /* whichever bit stood there: 0x10 */
 }
 
-INLINE void unpack_q5_0(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
+INLINE void unpack_q5_0(const struct rows *r, struct sink *s, int64_t b)
 {
     const struct form f = { 0, 16 };
     vi head[4], v[4], high;
     vf d, unused;
-    load_columns(p, stride, head); /* d, qh low; qh high, qs.. */
-    vf_of_halves(head[0], &d, &unused);
-    high = vi_or(vi_shr(head[0], 16), vi_shl(head[1], 16));
-    load_columns(p + 6, stride, v);
+    if (r->packed) {
+        d = half_at(r, 0);
+        high = vi_load(r->p + 2 * CPU_PACK_ROWS + 4 * r->lane);
+    } else {
+        load_columns(r->p, r->stride, head); /* d, qh low; qh high, qs.. */
+        vf_of_halves(head[0], &d, &unused);
+        high = vi_or(vi_shr(head[0], 16), vi_shl(head[1], 16));
+    }
+    columns(r, 6, v);
     for (int i = 0; i < 4; i++) {
         vi first = vi_or(low_nibbles(v[i]), fifth_bits(high, i)), second = vi_or(high_nibbles(v[i]), fifth_bits(high, 4 + i));
         put(s, b, 0, 2 * i, even_bytes(first), f);
@@ -220,13 +261,12 @@ INLINE void unpack_q5_0(const uint8_t *p, int64_t stride, struct sink *s, int64_
     done(s, b, 0, d, f.offset);
 }
 
-INLINE void unpack_q8_0(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
+INLINE void unpack_q8_0(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4];
-    vf d, unused;
-    load_halves(p, stride, &d, &unused);
+    vf d = half_at(r, 0);
     for (int half = 0; half < 2; half++) {
-        load_columns(p + 2 + 16 * half, stride, v);
+        columns(r, 2 + 16 * half, v);
         for (int i = 0; i < 4; i++) {
             put(s, b, 0, 8 * half + 2 * i, even_signed(v[i]), AS_IS);
             put(s, b, 0, 8 * half + 2 * i + 1, odd_signed(v[i]), AS_IS);
@@ -237,14 +277,22 @@ INLINE void unpack_q8_0(const uint8_t *p, int64_t stride, struct sink *s, int64_
 
 /* ---- super-blocks of 256 */
 
-/* Scales and minimums of the eight sub-blocks of Q4_K and Q5_K: head = (d, dmin), then the 12 packed bytes. */
-INLINE void unpack_k_scales(const vi head[4], vf ret_scale[8], vf ret_min[8])
+/* Scales and minimums of the eight sub-blocks of Q4_K and Q5_K: d, dmin, then 12 packed bytes. */
+INLINE void unpack_k_scales(const struct rows *r, vf ret_scale[8], vf ret_min[8])
 {
+    vi head[4]; /* [1] to [3]: the 12 bytes */
+    vf d, dmin;
+    if (r->packed) {
+        two_halves(r, &d, &dmin);
+        for (int i = 1; i < 4; i++)
+            head[i] = vi_load(r->p + 4 * i * CPU_PACK_ROWS + 4 * r->lane);
+    } else {
+        load_columns(r->p, r->stride, head);
+        vf_of_halves(head[0], &d, &dmin);
+    }
     const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
     vi scale[2] = { vi_and(head[1], six), vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4)) };
     vi min[2] = { vi_and(head[2], six), vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4)) };
-    vf d, dmin;
-    vf_of_halves(head[0], &d, &dmin);
     dmin = vf_sub(vf_zero(), dmin);
     for (int half = 0; half < 2; half++)
         for (int j = 0; j < 4; j++) {
@@ -255,15 +303,14 @@ INLINE void unpack_k_scales(const vi head[4], vf ret_scale[8], vf ret_min[8])
         }
 }
 
-INLINE void unpack_q4_k(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
+INLINE void unpack_q4_k(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi head[4], v[4];
+    vi v[4];
     vf scale[8], min[8];
-    load_columns(p, stride, head);
-    unpack_k_scales(head, scale, min);
+    unpack_k_scales(r, scale, min);
     for (int two = 0; two < 8; two += 2) { /* 32 bytes: low nibbles are one sub-block, high nibbles the next */
         for (int half = 0; half < 2; half++) {
-            load_columns(p + 16 + 16 * (two + half), stride, v);
+            columns(r, 16 + 16 * (two + half), v);
             for (int i = 0; i < 4; i++)
                 put_nibbles(s, b + two, 0, 8 * half + 2 * i, b + two + 1, 1, 8 * half + 2 * i, v[i], 0);
         }
@@ -277,17 +324,16 @@ INLINE void unpack_q4_k(const uint8_t *p, int64_t stride, struct sink *s, int64_
 /* Bit j of every byte, as 0x10. */
 #define FIFTH_BIT(x, j) vi_and((j) < 4 ? vi_shl(x, 4 - (j)) : vi_shr(x, (j) - 4), vi_all(0x10101010))
 
-INLINE void unpack_q5_k(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
+INLINE void unpack_q5_k(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi head[4], high[2][4], v[4];
+    vi high[2][4], v[4];
     vf scale[8], min[8];
-    load_columns(p, stride, head);
-    unpack_k_scales(head, scale, min);
-    load_columns(p + 16, stride, high[0]);
-    load_columns(p + 32, stride, high[1]);
+    unpack_k_scales(r, scale, min);
+    columns(r, 16, high[0]);
+    columns(r, 32, high[1]);
     for (int two = 0; two < 8; two += 2) {
         for (int half = 0; half < 2; half++) {
-            load_columns(p + 48 + 16 * (two + half), stride, v);
+            columns(r, 48 + 16 * (two + half), v);
             for (int i = 0; i < 4; i++) {
                 vi bits = high[half][i];
                 vi first = vi_or(low_nibbles(v[i]), FIFTH_BIT(bits, 0)), second = vi_or(high_nibbles(v[i]), FIFTH_BIT(bits, 1));
@@ -319,21 +365,19 @@ INLINE void put_six(struct sink *s, int64_t b, const int slot, const int pair, v
     put(s, b, slot, pair + 1, odd_signed(x), AS_IS);
 }
 
-INLINE void unpack_q6_k(const uint8_t *p, int64_t stride, struct sink *s, int64_t b)
+INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
 {
     const vi top = vi_all(0x30303030);
-    vi scales[4], tail[4];
-    vf d, unused;
-    load_columns(p + 192, stride, scales);
-    load_columns(p + 194, stride, tail); /* ends with the block; its last half is d */
-    vf_of_halves(tail[3], &unused, &d);
+    vi scales[4];
+    vf d = half_at(r, 208);
+    columns(r, 192, scales);
     for (int side = 0; side < 2; side++) { /* 128 columns: four blocks under way */
         int64_t at = b + 4 * side;
         for (int half = 0; half < 2; half++) {
             vi low[4], mid[4], high[4];
-            load_columns(p + 64 * side + 16 * half, stride, low);
-            load_columns(p + 64 * side + 32 + 16 * half, stride, mid);
-            load_columns(p + 128 + 32 * side + 16 * half, stride, high);
+            columns(r, 64 * side + 16 * half, low);
+            columns(r, 64 * side + 32 + 16 * half, mid);
+            columns(r, 128 + 32 * side + 16 * half, high);
             for (int i = 0; i < 4; i++) {
                 int pair = 8 * half + 2 * i;
                 put_six(s, at, half, pair, vi_or(low_nibbles(low[i]), vi_and(vi_shl(high[i], 4), top)));
@@ -347,9 +391,9 @@ INLINE void unpack_q6_k(const uint8_t *p, int64_t stride, struct sink *s, int64_
     }
 }
 
-/* ---- rows */
+/* ---- a row of blocks */
 
-/* Have `bytes` from p on in cache soon: the share of the rows that come next, in the order of the file. */
+/* Have `bytes` from p on in cache soon: the share of the rows that come next, in the order of memory. */
 INLINE void prefetch(const uint8_t *p, int64_t bytes)
 {
     for (int64_t i = 0; i < bytes; i += 64)
@@ -357,14 +401,15 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 }
 
 /* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: see prefetch(), or NULL. */
-#define UNPACK_LOOP(name, bytes, per_block)                                                                                   \
-    INLINE void name##_rows(const uint8_t *p, int64_t stride, int64_t blocks, struct sink *s, const uint8_t *next)            \
-    {                                                                                                                         \
-        for (int64_t i = 0; i < blocks; i++) {                                                                                \
-            if (next != NULL)                                                                                                 \
-                prefetch(next + i * LANES * (bytes), LANES * (bytes));                                                        \
-            name(p + i * (bytes), stride, s, i * (per_block));                                                                \
-        }                                                                                                                     \
+#define UNPACK_LOOP(name, bytes, per_block)                                                            \
+    INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)        \
+    {                                                                                                  \
+        for (int64_t i = 0; i < blocks; i++) {                                                         \
+            if (next != NULL)                                                                          \
+                prefetch(next + i * LANES * (bytes), LANES * (bytes));                                 \
+            name(&r, s, i * (per_block));                                                              \
+            r.p += (r.packed ? CPU_PACK_ROWS : 1) * (bytes);                                           \
+        }                                                                                              \
     }
 UNPACK_LOOP(unpack_q4_0, 18, 1)
 UNPACK_LOOP(unpack_q4_1, 20, 1)
@@ -375,17 +420,16 @@ UNPACK_LOOP(unpack_q5_k, 176, 8)
 UNPACK_LOOP(unpack_q6_k, 210, 8)
 
 /* `format` is a constant wherever this is called. */
-INLINE void unpack_rows(const enum cpu_format format, const uint8_t *p, int64_t stride, int64_t blocks, struct sink *s,
-                        const uint8_t *next)
+INLINE void unpack_rows(const enum cpu_format format, struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)
 {
     switch (format) {
-    case CPU_Q4_0: unpack_q4_0_rows(p, stride, blocks, s, next); break;
-    case CPU_Q4_1: unpack_q4_1_rows(p, stride, blocks, s, next); break;
-    case CPU_Q5_0: unpack_q5_0_rows(p, stride, blocks, s, next); break;
-    case CPU_Q8_0: unpack_q8_0_rows(p, stride, blocks, s, next); break;
-    case CPU_Q4_K: unpack_q4_k_rows(p, stride, blocks, s, next); break;
-    case CPU_Q5_K: unpack_q5_k_rows(p, stride, blocks, s, next); break;
-    case CPU_Q6_K: unpack_q6_k_rows(p, stride, blocks, s, next); break;
+    case CPU_Q4_0: unpack_q4_0_rows(r, blocks, s, next); break;
+    case CPU_Q4_1: unpack_q4_1_rows(r, blocks, s, next); break;
+    case CPU_Q5_0: unpack_q5_0_rows(r, blocks, s, next); break;
+    case CPU_Q8_0: unpack_q8_0_rows(r, blocks, s, next); break;
+    case CPU_Q4_K: unpack_q4_k_rows(r, blocks, s, next); break;
+    case CPU_Q5_K: unpack_q5_k_rows(r, blocks, s, next); break;
+    case CPU_Q6_K: unpack_q6_k_rows(r, blocks, s, next); break;
     default: break; /* floats are not unpacked */
     }
 }

@@ -1,0 +1,72 @@
+/* pack.c - packed matrices: the rows of a group side by side, field by field. Layout: kernels.h. The vector levels pack whole
+ * groups faster (matmul.h); what they leave comes here. [any-thread] */
+#include "fields.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const struct cpu_field cpu_fields[CPU_FORMAT_COUNT][CPU_FIELDS_MAX] = {
+    [CPU_Q4_0] = { { 0, 2, 1 }, { 2, 4, 4 } },
+    [CPU_Q4_1] = { { 0, 2, 2 }, { 4, 4, 4 } },
+    [CPU_Q5_0] = { { 0, 2, 1 }, { 2, 4, 1 }, { 6, 4, 4 } },
+    [CPU_Q8_0] = { { 0, 2, 1 }, { 2, 4, 8 } },
+    [CPU_Q4_K] = { { 0, 2, 2 }, { 4, 4, 3 }, { 16, 4, 32 } },
+    [CPU_Q5_K] = { { 0, 2, 2 }, { 4, 4, 3 }, { 16, 4, 8 }, { 48, 4, 32 } },
+    [CPU_Q6_K] = { { 0, 4, 32 }, { 128, 4, 16 }, { 192, 4, 4 }, { 208, 2, 1 } },
+};
+
+int64_t cpu_packed_bytes(const struct cpu_matrix *m)
+{
+    return (m->rows + CPU_PACK_ROWS - 1) / CPU_PACK_ROWS * CPU_PACK_ROWS * m->row_bytes;
+}
+
+/* One field of one block of a row to its lane. */
+static void scatter(const struct cpu_field *f, const uint8_t *block, uint8_t *group, int lane)
+{
+    const uint8_t *from = block + f->at;
+    uint8_t *to = group + (int64_t)f->at * CPU_PACK_ROWS + f->width * lane;
+    if (f->width == 4)
+        for (int e = 0; e < f->count; e++)
+            memcpy(to + (int64_t)e * 4 * CPU_PACK_ROWS, from + e * 4, 4);
+    else
+        for (int e = 0; e < f->count; e++)
+            memcpy(to + (int64_t)e * 2 * CPU_PACK_ROWS, from + e * 2, 2);
+}
+
+void cpu_pack_scalar(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed)
+{
+    const struct cpu_encoding *e = cpu_encoding_at(m->format);
+    int64_t blocks = m->cols / e->block_cols;
+    for (int64_t g = g0; g < g1; g++)
+        for (int64_t b = 0; b < blocks; b++) {
+            uint8_t *group = packed + CPU_PACK_ROWS * (g * m->row_bytes + b * e->block_bytes);
+            for (int lane = 0; lane < CPU_PACK_ROWS; lane++) {
+                int64_t n = g * CPU_PACK_ROWS + lane;
+                const uint8_t *block = m->data + (n < m->rows ? n : m->rows - 1) * m->row_bytes + b * e->block_bytes;
+                for (const struct cpu_field *f = cpu_fields[m->format]; f < cpu_fields[m->format] + CPU_FIELDS_MAX; f++)
+                    scatter(f, block, group, lane);
+            }
+        }
+}
+
+static void gather(const struct cpu_field *f, const uint8_t *group, int lane, uint8_t *block)
+{
+    for (int e = 0; e < f->count; e++)
+        memcpy(block + f->at + e * f->width, group + (int64_t)(f->at + e * f->width) * CPU_PACK_ROWS + f->width * lane, (size_t)f->width);
+}
+
+void cpu_matrix_row(const struct cpu_matrix *m, int64_t n, float *ret_x)
+{
+    const struct cpu_encoding *e = cpu_encoding_at(m->format);
+    uint8_t block[256];
+    if (!m->packed) {
+        cpu_decode_row(m->format, m->data + n * m->row_bytes, m->cols, ret_x);
+        return;
+    }
+    for (int64_t b = 0; b < m->cols / e->block_cols; b++) {
+        const uint8_t *group = m->data + CPU_PACK_ROWS * (n / CPU_PACK_ROWS * m->row_bytes + b * e->block_bytes);
+        for (const struct cpu_field *f = cpu_fields[m->format]; f < cpu_fields[m->format] + CPU_FIELDS_MAX; f++)
+            gather(f, group, (int)(n % CPU_PACK_ROWS), block);
+        cpu_decode_row(m->format, block, e->block_cols, ret_x + b * e->block_cols);
+    }
+}
