@@ -320,6 +320,27 @@ START_TEST(packed_or_not_the_bits_are_the_same)
 }
 END_TEST
 
+#if defined(__aarch64__)
+START_TEST(products_of_bytes_have_the_bits_of_neon)
+{
+    struct product p;
+    enum cpu_format f = (enum cpu_format)_i;
+    for (int i = 0; i < 12 && level_at(CPU_LEVEL_DOTPROD) != NULL; i++) {
+        begin(&p, f, tokens_tried[i % 10], rows_tried[i % 6], columns(f, i % 6));
+        float *neon = aligned(p.T * p.N * 4);
+        compute(&p, level_at(CPU_LEVEL_NEON));
+        memcpy(neon, p.y, (size_t)(p.T * p.N * 4));
+        compute(&p, level_at(CPU_LEVEL_DOTPROD));
+        for (int64_t j = 0; j < p.T * p.N; j++)
+            ENSURE(bits_of(neon[j]) == bits_of(p.y[j]), "%s T=%d N=%d K=%d: [%d] %a, by neon %a", cpu_encoding_at(f)->id, (int)p.T,
+                   (int)p.N, (int)p.K, (int)j, (double)p.y[j], (double)neon[j]);
+        free(neon);
+        end(&p);
+    }
+}
+END_TEST
+#endif
+
 START_TEST(bits_do_not_depend_on_the_batch)
 {
     struct product p;
@@ -464,6 +485,9 @@ int main(void)
     tcase_add_test(tc, unknown_digest_is_nobodys);
     tcase_add_loop_test(tc, products_are_right, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, extreme_quants_do_not_saturate, CPU_Q4_0, CPU_FORMAT_COUNT);
+#if defined(__aarch64__)
+    tcase_add_loop_test(tc, products_of_bytes_have_the_bits_of_neon, 0, CPU_FORMAT_COUNT);
+#endif
     tcase_add_loop_test(tc, bits_do_not_depend_on_the_batch, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, packed_or_not_the_bits_are_the_same, CPU_Q4_0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, bad_activations_spoil_their_row_only, 0, CPU_FORMAT_COUNT);

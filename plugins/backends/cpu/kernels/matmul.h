@@ -181,6 +181,9 @@ struct tile_rows {
 INLINE void dots(const struct panel *w, const struct tile_rows *r, int64_t b, int first, int count, const int tokens,
                  vi sum[2][TOKENS])
 {
+#ifdef BYTE_PRODUCTS
+    dots_of_bytes(w, r->q, b, first, count, tokens, sum);
+#else
     for (int i = 0; i < tokens; i++)
         sum[0][i] = sum[1][i] = vi_zero();
     for (int pair = first; pair < first + count; pair++) {
@@ -192,6 +195,7 @@ INLINE void dots(const struct panel *w, const struct tile_rows *r, int64_t b, in
             sum[1][i] = vi_dot16(sum[1][i], high, a);
         }
     }
+#endif
 }
 
 INLINE void links(const float *scale, const struct tile_rows *r, int64_t b, const int tokens, vi sum[2][TOKENS], vf acc[2][TOKENS])

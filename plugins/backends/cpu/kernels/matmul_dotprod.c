@@ -1,7 +1,7 @@
-/* matmul_dotprod.c - level dotprod: quantised activations and matrix products by smull. Contract: kernels.h; all code: matmul.h.
+/* matmul_dotprod.c - level dotprod: quantised activations and matrix products by sdot. Contract: kernels.h; all code: matmul.h.
  * [any-thread] */
 #include "simd_dotprod.h"
 
-#define TOKENS 5 /* 10 chains, 10 sums, 2 registers of weights, 1 of activations: 23 of 32 */
+#define TOKENS 3 /* 12 sums and 2 of weights alone, 6 of activations, 6 chains, 2 of weights: 28 of 32 */
 
 #include "matmul.h"

@@ -70,13 +70,11 @@ struct form {
 };
 static const struct form AS_IS = { 0, 0 };
 
-INLINE void put(struct sink *s, int64_t b, const int slot, const int pair, vi x, const struct form f)
+#ifdef BYTE_PRODUCTS
+#include "bytes.h"
+#else
+INLINE void put_products(struct sink *s, int64_t b, const int slot, const int pair, vi x, const struct form f)
 {
-    if (s->tokens == 0) {
-        x = f.shift != 0 ? vi_shr16(x, f.shift) : x;
-        vi_store(s->w.q + (b * 16 + pair) * (PANEL_ROWS * 2), f.offset != 0 ? vi_sub16(x, vi_all((uint32_t)f.offset * 0x10001u)) : x);
-        return;
-    }
     const int part = f.shift != 0 ? 1 + f.shift / 4 : pair & 1; /* several short chains hide the latency of one */
     for (int i = 0; i < s->tokens; i++) {
         vi a = vi_all(load_pair(s->q[i] + 32 * b + 2 * pair));
@@ -94,6 +92,17 @@ INLINE vi total(struct sink *s, const int slot, const int token)
     if (s->open[slot][3])
         sum = vi_add(sum, vi_sar(s->sum[slot][3][token], 8));
     return sum;
+}
+#endif
+
+INLINE void put(struct sink *s, int64_t b, const int slot, const int pair, vi x, const struct form f)
+{
+    if (s->tokens > 0) {
+        put_products(s, b, slot, pair, x, f);
+        return;
+    }
+    x = f.shift != 0 ? vi_shr16(x, f.shift) : x;
+    vi_store(s->w.q + (b * 16 + pair) * (PANEL_ROWS * 2), f.offset != 0 ? vi_sub16(x, vi_all((uint32_t)f.offset * 0x10001u)) : x);
 }
 
 INLINE void close_slot(struct sink *s, const int slot)
