@@ -67,10 +67,20 @@ static void bench_products(const struct cpu_kernels *k, enum cpu_format format, 
     uint8_t *data = memory(row * N * count), *scratch = memory(CPU_MATMUL_SCRATCH);
     float *y = memory(TOKENS * N * 4);
     struct cpu_act a = activations(k, TOKENS, K);
-    struct cpu_matrix w = { data, N, K, row, format };
+    struct cpu_matrix w = { data, N, K, row, format, false };
     static const int tokens[] = { 1, 2, 4, 8, 32, TOKENS };
     double v[REPEATS];
     fill(data, row * N * count);
+    if (e->quantised && k != cpu_kernels_select(CPU_LEVEL_SCALAR)) { /* as the backend does */
+        uint8_t *packed = memory(row * N * count);
+        for (int64_t i = 0; i < count; i++) {
+            w.data = data + i * row * N;
+            k->pack(&w, 0, N / CPU_PACK_ROWS, packed + i * row * N);
+        }
+        free(data);
+        data = packed;
+        w.packed = true;
+    }
     printf("%-12s %5lld x %-5lld", e->id, (long long)N, (long long)K);
     for (size_t c = 0; c < sizeof tokens / sizeof tokens[0]; c++) {
         int64_t T = tokens[c], matrices = T == 1 ? count : T < 32 ? 8 : 2;

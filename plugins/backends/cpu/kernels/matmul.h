@@ -1,9 +1,11 @@
 /* matmul.h - matrix products, for every vector level: quantised weights straight from the file or by panels, float weights.
  *
- * With one or two tokens weights go through registers into the products, LANES rows at a time. With more, PANEL_ROWS rows x
+ * With few tokens weights go through registers into the products, LANES rows at a time. With more, PANEL_ROWS rows x
  * PANEL_COLS columns are unpacked into a panel once and run against all tokens. Both are the same chain of exact integer sums
  * and fused links, block after block; between panels of one row the unfinished chains lie in y, exactly. So T never changes a bit.
- * Include after simd_*.h; the level says by TOKENS how many tokens its registers hold: 2 * TOKENS chains, as many sums. */
+ * Include after simd_*.h. The level says how many tokens its registers hold: TOKENS in a tile of a panel (2 * TOKENS chains, as
+ * many sums), DIRECT_TOKENS without one; up to DIRECT_MOST tokens of packed weights it takes to go without a panel; and by
+ * UNROLL_PAIRS whether the loop over a block's pairs is unrolled. */
 #ifndef TENON_CPU_MATMUL_H
 #define TENON_CPU_MATMUL_H
 
@@ -113,18 +115,23 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
     return l.base + LANES;
 }
 
+/* Tiles of nearly equal size, while the rows are in L1. */
 INLINE void direct_format(const enum cpu_format format, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1,
                           int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
-    for (int64_t n = n0; n < n1;) {
-        if (m->packed)
-            n = t1 - t0 == 2 ? direct_rows(format, 2, true, m, a, t0, n, n1, y, ldy, bias)
-                             : direct_rows(format, 1, true, m, a, t0, n, n1, y, ldy, bias);
-        else
-            n = t1 - t0 == 2 ? direct_rows(format, 2, false, m, a, t0, n, n1, y, ldy, bias)
-                             : direct_rows(format, 1, false, m, a, t0, n, n1, y, ldy, bias);
-    }
+    for (int64_t n = n0, next = n1; n < n1; n = next)
+        for (int64_t t = t0, tiles = (t1 - t0 + DIRECT_TOKENS - 1) / DIRECT_TOKENS, tokens; tiles > 0; tiles--, t += tokens) {
+            tokens = (t1 - t + tiles - 1) / tiles;
+#define DIRECT(count) next = m->packed ? direct_rows(format, count, true, m, a, t, n, n1, y, ldy, bias) \
+                                       : direct_rows(format, count, false, m, a, t, n, n1, y, ldy, bias)
+            if (tokens == 2)
+                DIRECT(2);
+            else
+                DIRECT(1);
+#undef DIRECT
+        }
 }
+_Static_assert(DIRECT_TOKENS == 2, "direct_format() has a case for every size");
 
 static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                             float *y, int64_t ldy, const float *bias)
@@ -186,6 +193,7 @@ INLINE void dots(const struct panel *w, const struct tile_rows *r, int64_t b, in
 #else
     for (int i = 0; i < tokens; i++)
         sum[0][i] = sum[1][i] = vi_zero();
+    UNROLL_PAIRS
     for (int pair = first; pair < first + count; pair++) {
         const int16_t *at = w->q + (b * 16 + pair) * (PANEL_ROWS * 2);
         vi low = vi_load(at), high = vi_load(at + 2 * LANES);
@@ -236,29 +244,39 @@ INLINE void tile(const struct job *j, const struct kind kind, int64_t t, const i
         acc[0][i] = load_chain(j, t + i, 0);
         acc[1][i] = load_chain(j, t + i, 1);
     }
-    for (int64_t b = 0; b < j->blocks; b++)
+    for (int64_t b = 0; b < j->blocks; b++) {
+        for (int i = 0; i < tokens; i++) /* the same of the next tile; behind the last row nothing is read */
+            __builtin_prefetch(r.q[i] + tokens * a->K + 32 * b);
         add_block(j, kind, &r, b, tokens, acc);
+    }
     for (int i = 0; i < tokens; i++) {
         store_chain(j, t + i, 0, acc[0][i]);
         store_chain(j, t + i, 1, acc[1][i]);
     }
 }
 
+/* Tiles of nearly equal size: 8 tokens go as 4 and 4, not as 6 and 2. */
 INLINE void run_tiles(const struct job *j, const struct kind kind, int64_t t0, int64_t t1)
 {
-    int64_t t = t0;
-    for (; t + TOKENS <= t1; t += TOKENS)
-        tile(j, kind, t, TOKENS);
-    switch (t1 - t) { /* no level has TOKENS above 6 */
-    case 5: tile(j, kind, t, TOKENS > 5 ? 5 : 1); break;
-    case 4: tile(j, kind, t, TOKENS > 4 ? 4 : 1); break;
-    case 3: tile(j, kind, t, TOKENS > 3 ? 3 : 1); break;
-    case 2: tile(j, kind, t, TOKENS > 2 ? 2 : 1); break;
-    case 1: tile(j, kind, t, 1); break;
-    default: break;
+    for (int64_t t = t0, tiles = (t1 - t0 + TOKENS - 1) / TOKENS; tiles > 0; tiles--) {
+        int64_t tokens = (t1 - t + tiles - 1) / tiles;
+        switch (tokens) {
+        case 1: tile(j, kind, t, 1); break;
+        case 2: tile(j, kind, t, 2); break;
+        case 3: tile(j, kind, t, 3); break;
+#if TOKENS > 3
+        case 4: tile(j, kind, t, 4); break;
+        case 5: tile(j, kind, t, 5); break;
+#endif
+#if TOKENS > 5
+        case 6: tile(j, kind, t, 6); break;
+#endif
+        default: break;
+        }
+        t += tokens;
     }
 }
-_Static_assert(TOKENS <= 6, "run_tiles() has a case for every rest");
+_Static_assert(TOKENS == 3 || TOKENS == 5 || TOKENS == 6, "run_tiles() has a case for every size");
 
 INLINE void fill_half(const enum cpu_format format, const bool packed, const struct cpu_matrix *m, const struct job *j, int h)
 {
@@ -489,7 +507,7 @@ void LEVEL(matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t 
     case CPU_F16: multiply_floats(CPU_F16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
     case CPU_BF16: multiply_floats(CPU_BF16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
     default:
-        if (t1 - t0 <= DIRECT_TOKENS && (w->rows >= LANES || w->packed))
+        if (w->packed ? t1 - t0 <= DIRECT_MOST : t1 - t0 <= 2 && w->rows >= LANES)
             multiply_direct(w, a, t0, t1, n0, n1, y, ldy, bias);
         else
             multiply_panels(w, a, t0, t1, n0, n1, y, ldy, bias, scratch);

@@ -3,5 +3,8 @@
 #include "simd_dotprod.h"
 
 #define TOKENS 3 /* 12 sums and 2 of weights alone, 6 of activations, 6 chains, 2 of weights: 28 of 32 */
+#define DIRECT_TOKENS 2
+#define DIRECT_MOST 2
+#define UNROLL_PAIRS
 
 #include "matmul.h"

@@ -35,8 +35,6 @@ INLINE struct panel panel_at(void *scratch)
 _Static_assert(16384 + 2048 + 1024 <= CPU_MATMUL_SCRATCH, "the panel must fit the scratch that callers give");
 _Static_assert(PANEL_ROWS * PANEL_COLS / 16 * 4 <= 2048, "scales must fit before the minimums");
 
-#define DIRECT_TOKENS 2 /* up to so many, weights go from the file through registers into the products */
-
 /* Where weights go. `tokens` is 0 for a panel, else the number of tokens; constant once inlined. */
 struct sink {
     int tokens;
@@ -409,12 +407,17 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
         __builtin_prefetch(p + i);
 }
 
-/* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: see prefetch(), or NULL. */
+#define AHEAD 8192 /* bytes of a packed matrix to have on their way; 2048 to 16384 measured */
+
+/* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: of rows in the file's order, see
+ * prefetch(), or NULL; packed ones are read as they lie. */
 #define UNPACK_LOOP(name, bytes, per_block)                                                            \
     INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)        \
     {                                                                                                  \
         for (int64_t i = 0; i < blocks; i++) {                                                         \
-            if (next != NULL)                                                                          \
+            if (r.packed && r.lane == 0)                                                               \
+                prefetch(r.p + AHEAD, CPU_PACK_ROWS * (bytes));                                        \
+            else if (!r.packed && next != NULL)                                                        \
                 prefetch(next + i * LANES * (bytes), LANES * (bytes));                                 \
             name(&r, s, i * (per_block));                                                              \
             r.p += (r.packed ? CPU_PACK_ROWS : 1) * (bytes);                                           \
