@@ -1,0 +1,151 @@
+/* products.c - steps of matmuls: activations prepared (norm, 16-bit blocks), rows of weights cut into tasks, gate or residual
+ * behind. Contract: walk.h. */
+#include "walk.h"
+
+/* Rows r0..r1 of the step's input made ready: norm, then 16-bit blocks, row by row so that a row stays in L1. */
+static void prepare_rows(const struct walker *w, const struct cpu_step *s, const struct cpu_act *raw, const struct cpu_act *a,
+                         float *normed, int64_t r0, int64_t r1)
+{
+    const float *norm_w = s->norm.on ? vector(w, s->norm.w) : NULL;
+    for (int64_t r = r0; r < r1; r++) {
+        if (s->norm.on)
+            w->k->rms_norm(raw->x + r * raw->ldx, norm_w, raw->K, s->norm.eps, normed + r * raw->K);
+        if (s->quantised)
+            w->k->quantize(a, r, r + 1);
+    }
+}
+
+/* The step's input as the kernels want it. Few rows: each thread for itself, which costs less than meeting the others. */
+static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, int64_t rows, int64_t cols)
+{
+    const struct tenon_executable *exe = w->exe;
+    uint32_t x = s->norm.on ? s->norm.x : s->x;
+    struct cpu_act raw = { .x = x == TENON_NO_VALUE ? (const float *)(const void *)(w->run->scratch + s->hidden_offset) : at(w, x),
+                           .ldx = cols, .K = cols };
+    bool few = rows <= CPU_SMALL_ROWS;
+    uint8_t *memory = few ? w->own : w->run->scratch + exe->shared_act_offset;
+    uint64_t x_bytes = few ? (CPU_SMALL_ROWS * exe->max_k * sizeof(float) + CPU_ALIGN - 1) / CPU_ALIGN * CPU_ALIGN : exe->act_x_bytes;
+    float *normed = (float *)(void *)memory;
+    struct cpu_act a = raw;
+    int64_t r0 = 0, r1 = rows;
+    if (s->norm.on)
+        a.x = normed;
+    if (s->quantised)
+        cpu_act_bind(&a, memory + x_bytes, rows, cols);
+    if (!s->norm.on && !s->quantised)
+        return a;
+    if (!few)
+        share(w, rows, &r0, &r1);
+    prepare_rows(w, s, &raw, &a, normed, r0, r1);
+    if (!few)
+        barrier(w);
+    return a;
+}
+
+/* y[t * ldy + n] for all rows of a and n0 <= n < n1. */
+static void product(const struct walker *w, uint32_t weight_value, uint32_t bias_value, const struct cpu_act *a, int64_t rows, int64_t n0,
+                    int64_t n1, float *y, int64_t ldy)
+{
+    w->k->matmul(&weight(w, weight_value)->m, a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
+}
+
+/* Rows n0..n1 of all weights of the gate for all tokens: hidden = kind(gate) * up. */
+static void gated_chunk(const struct walker *w, const struct cpu_step *s, const struct cpu_act *a, int64_t rows, int64_t n0, int64_t n1)
+{
+    int64_t n = weight(w, s->w[0])->m.rows;
+    float *hidden = (float *)(void *)(w->run->scratch + s->hidden_offset), *up = (float *)(void *)(w->run->scratch + s->gate_offset);
+    product(w, s->w[0], s->bias[0], a, rows, n0, n1, hidden, n);
+    if (s->n > 1)
+        product(w, s->w[1], s->bias[1], a, rows, n0, n1, up, n);
+    for (int64_t r = 0; r < rows; r++) {
+        float *y = hidden + r * n + n0;
+        if (s->n > 1)
+            w->k->unary_mul((enum cpu_unary)s->unary, y, up + r * n + n0, n1 - n0, y);
+        else
+            w->k->unary((enum cpu_unary)s->unary, y, n1 - n0, y);
+    }
+}
+
+static void plain_chunk(const struct walker *w, const struct cpu_step *s, uint32_t j, const struct cpu_act *a, int64_t rows, int64_t n0,
+                        int64_t n1)
+{
+    const struct cpu_matrix *m = &weight(w, s->w[j])->m;
+    float *y = at(w, s->outs[j]);
+    product(w, s->w[j], s->bias[j], a, rows, n0, n1, y, m->rows);
+    if (s->b == TENON_NO_VALUE)
+        return;
+    const float *residual = at(w, s->b);
+    for (int64_t r = 0; r < rows; r++)
+        w->k->add(residual + r * m->rows + n0, y + r * m->rows + n0, n1 - n0, y + r * m->rows + n0);
+}
+
+/* How the rows of a step's weights are cut into tasks. */
+struct cut {
+    uint32_t n;            /* weights one after the other; a gate's second goes with its first */
+    int64_t chunk, tasks;  /* rows of a task, tasks in all */
+};
+
+/* Enough tasks that threads end together, each worth its ticket. */
+static struct cut cut_of(const struct walker *w, const struct cpu_step *s)
+{
+    struct cut c = { .n = s->gated ? 1 : s->n };
+    int64_t all = 0;
+    for (uint32_t j = 0; j < c.n; j++)
+        all += weight(w, s->w[j])->m.rows;
+    c.chunk = all / (8 * (int64_t)w->n) / CPU_PANEL_ROWS * CPU_PANEL_ROWS;
+    c.chunk = c.chunk > CPU_CHUNK_ROWS ? CPU_CHUNK_ROWS : c.chunk < CPU_PANEL_ROWS ? CPU_PANEL_ROWS : c.chunk;
+    for (uint32_t j = 0; j < c.n; j++)
+        c.tasks += (weight(w, s->w[j])->m.rows + c.chunk - 1) / c.chunk;
+    return c;
+}
+
+/* The weight of a task, and its first row. */
+static uint32_t weight_of_task(const struct walker *w, const struct cpu_step *s, const struct cut *c, int64_t task, int64_t *ret_row)
+{
+    for (uint32_t j = 0;; j++) {
+        int64_t tasks = (weight(w, s->w[j])->m.rows + c->chunk - 1) / c->chunk;
+        if (task < tasks) {
+            *ret_row = task * c->chunk;
+            return j;
+        }
+        task -= tasks;
+    }
+}
+
+void cpu_run_matmul(const struct walker *w, const struct cpu_step *s)
+{
+    int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims), task, n0;
+    if (rows == 0)
+        return;
+    struct cpu_act a = prepare(w, s, rows, weight(w, s->w[0])->m.cols);
+    struct cut c = cut_of(w, s);
+    for (uint32_t j = 0; w->time != NULL && j < s->n; j++)
+        cpu_profile_matmul(w->time, &weight(w, s->w[j])->m, rows);
+    while ((task = next_task(w, c.tasks)) < c.tasks) {
+        uint32_t j = weight_of_task(w, s, &c, task, &n0);
+        int64_t m_rows = weight(w, s->w[j])->m.rows, n1 = n0 + c.chunk < m_rows ? n0 + c.chunk : m_rows;
+        if (s->gated)
+            gated_chunk(w, s, &a, rows, n0, n1);
+        else
+            plain_chunk(w, s, j, &a, rows, n0, n1);
+    }
+}
+
+#define WARM_BYTES 8192 /* what the loads in flight of a core cover */
+
+void cpu_warm_matmul(const struct walker *w, const struct cpu_step *s, uint32_t instance)
+{
+    struct walker then = *w;
+    int64_t n0;
+    if (s->kind != CPU_STEP_MATMUL || w->run->dims.sym[TENON_SYM_T] > CPU_SMALL_ROWS)
+        return;
+    then.layer = w->exe->graph->order[instance].layer;
+    struct cut c = cut_of(&then, s);
+    if (range_of(w, w->i, c.tasks) == range_of(w, w->i + 1, c.tasks))
+        return;
+    const struct cpu_matrix *m = &weight(&then, s->w[weight_of_task(&then, s, &c, range_of(w, w->i, c.tasks), &n0)])->m;
+    const uint8_t *p = m->data + n0 * m->row_bytes;
+    int64_t bytes = (m->rows - n0) * m->row_bytes;
+    for (int64_t i = 0; i < bytes && i < WARM_BYTES; i += 64)
+        __builtin_prefetch(p + i);
+}
