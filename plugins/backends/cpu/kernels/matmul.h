@@ -106,7 +106,7 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
         s.asum[i] = a->sum + (t + i) * (a->K / 32);
         s.acc[i] = vf_zero();
     }
-    unpack_rows(format, matrix_rows(m, packed, l.base, 0), m->cols / cpu_encoding_at(format)->block_cols, &s,
+    unpack_rows(format, matrix_rows(m, packed, l.base, 0), m->cols / cpu_encoding_at(format)->block_cols, &s, AHEAD,
                 memory_behind(m, l.base, LANES));
     for (int i = 0; i < tokens; i++) {
         vf acc = bias != NULL ? vf_add(s.acc[i], vf_load_some(bias + l.base, l.wanted)) : s.acc[i];
@@ -158,6 +158,7 @@ struct job {
     const float *bias;  /* in the last chunk, else NULL */
     struct lanes half[2];
     bool first;         /* chains start at 0 */
+    const uint8_t *soon[2], *soon_end[2]; /* weights of the chunk after this one, by half: fetched while this one is multiplied */
 };
 
 INLINE vf load_chain(const struct job *j, int64_t t, int h)
@@ -231,7 +232,18 @@ INLINE void add_block(const struct job *j, const struct kind kind, const struct 
             acc[h][i] = vf_fma(vf_load(j->w.min + b * PANEL_ROWS + h * LANES), vf_all(r->ds[i][b]), acc[h][i]);
 }
 
-INLINE void tile(const struct job *j, const struct kind kind, int64_t t, const int tokens)
+#define SOON_LINES 5 /* per block and tile: 8 tokens make two tiles, a block of 32 columns and 16 rows has 5 to 9 lines */
+
+INLINE void fetch_soon(struct job *j)
+{
+    int h = j->soon[0] < j->soon_end[0] ? 0 : 1;
+    if (j->soon[h] >= j->soon_end[h])
+        return;
+    prefetch(j->soon[h], 64 * SOON_LINES);
+    j->soon[h] += 64 * SOON_LINES;
+}
+
+INLINE void tile(struct job *j, const struct kind kind, int64_t t, const int tokens)
 {
     const struct cpu_act *a = j->a;
     vf acc[2][TOKENS];
@@ -247,6 +259,7 @@ INLINE void tile(const struct job *j, const struct kind kind, int64_t t, const i
     for (int64_t b = 0; b < j->blocks; b++) {
         for (int i = 0; i < tokens; i++) /* the same of the next tile; behind the last row nothing is read */
             __builtin_prefetch(r.q[i] + tokens * a->K + 32 * b);
+        fetch_soon(j);
         add_block(j, kind, &r, b, tokens, acc);
     }
     for (int i = 0; i < tokens; i++) {
@@ -256,7 +269,7 @@ INLINE void tile(const struct job *j, const struct kind kind, int64_t t, const i
 }
 
 /* Tiles of nearly equal size: 8 tokens go as 4 and 4, not as 6 and 2. */
-INLINE void run_tiles(const struct job *j, const struct kind kind, int64_t t0, int64_t t1)
+INLINE void run_tiles(struct job *j, const struct kind kind, int64_t t0, int64_t t1)
 {
     for (int64_t t = t0, tiles = (t1 - t0 + TOKENS - 1) / TOKENS; tiles > 0; tiles--) {
         int64_t tokens = (t1 - t + tiles - 1) / tiles;
@@ -283,14 +296,32 @@ INLINE void fill_half(const enum cpu_format format, const bool packed, const str
     const struct cpu_encoding *e = cpu_encoding_at(format);
     int64_t first = j->block * 32 / e->block_cols, blocks = j->blocks * 32 / e->block_cols;
     struct sink s = { .tokens = 0, .w = { j->w.q + 2 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES } };
-    const uint8_t *ahead = memory_behind(m, j->half[h].base, PANEL_ROWS);
-    unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s,
-                ahead != NULL ? ahead + first * LANES * e->block_bytes : NULL);
+    unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s, 0, NULL);
+}
+
+/* Where the chunk that comes after this one lies: farther along the rows, or at the beginning of the next ones. */
+static void look_ahead(const struct cpu_matrix *m, struct job *j)
+{
+    const struct cpu_encoding *e = cpu_encoding_at(m->format);
+    int64_t behind = (j->block + j->blocks) * 32 / e->block_cols, left = m->cols / e->block_cols - behind;
+    for (int h = 0; h < 2; h++) {
+        bool along = left > 0;
+        int64_t base = j->half[h].base + (along ? 0 : PANEL_ROWS), first = along ? behind : 0;
+        int64_t blocks = PANEL_COLS / e->block_cols, whole = m->cols / e->block_cols;
+        blocks = along && left < blocks ? left : whole < blocks ? whole : blocks;
+        j->soon[h] = j->soon_end[h] = NULL;
+        if (base + LANES > m->rows)
+            continue;
+        struct rows r = m->packed ? matrix_rows(m, true, base, first) : matrix_rows(m, false, base, first);
+        if (r.lane != 0)
+            continue; /* the other half's lines */
+        j->soon[h] = r.p;
+        j->soon_end[h] = r.p + blocks * e->block_bytes * (m->packed ? CPU_PACK_ROWS : LANES); /* unpacked: about as much */
+    }
 }
 
 /* Unpack the job's chunk, and run it. */
-INLINE void run_panel(const enum cpu_format format, const struct kind kind, const struct cpu_matrix *m, const struct job *j, int64_t t0,
-                      int64_t t1)
+INLINE void run_panel(const enum cpu_format format, const struct kind kind, const struct cpu_matrix *m, struct job *j, int64_t t0, int64_t t1)
 {
     for (int h = 0; h < 2; h++) {
         if (m->packed)
@@ -298,6 +329,7 @@ INLINE void run_panel(const enum cpu_format format, const struct kind kind, cons
         else
             fill_half(format, false, m, j, h);
     }
+    look_ahead(m, j);
     run_tiles(j, kind, t0, t1);
 }
 
@@ -318,7 +350,7 @@ static void fill_panel(const struct cpu_matrix *m, const struct job *j)
         }
 }
 
-static void run_filled(const struct cpu_matrix *m, const struct job *j, int64_t t0, int64_t t1)
+static void run_filled(const struct cpu_matrix *m, struct job *j, int64_t t0, int64_t t1)
 {
     fill_panel(m, j);
     if (cpu_format_by_16(m->format))
@@ -329,7 +361,7 @@ static void run_filled(const struct cpu_matrix *m, const struct job *j, int64_t 
         run_tiles(j, (struct kind){ 0 }, t0, t1);
 }
 
-static void run_chunk(const struct cpu_matrix *m, const struct job *j, int64_t t0, int64_t t1)
+static void run_chunk(const struct cpu_matrix *m, struct job *j, int64_t t0, int64_t t1)
 {
     const struct kind plain = { 0 }, min = { .min = true }, by_16 = { .by_16 = true };
     if (m->rows < LANES && !m->packed) {
@@ -387,10 +419,12 @@ INLINE void pack_field(const struct cpu_field *f, const uint8_t *p, int64_t stri
         for (int i = 0; i < 4; i++)
             vi_store(group + (f->at + 4 * (e + i)) * CPU_PACK_ROWS + 4 * lane, v[i]);
     }
+    for (; f->width == 4 && e < f->count; e++)
+        for (int i = 0; i < LANES; i++)
+            memcpy(group + (f->at + e * 4) * CPU_PACK_ROWS + 4 * (lane + i), p + i * stride + f->at + e * 4, 4);
     for (; e < f->count; e++)
         for (int i = 0; i < LANES; i++)
-            memcpy(group + (f->at + e * f->width) * CPU_PACK_ROWS + f->width * (lane + i), p + i * stride + f->at + e * f->width,
-                   (size_t)f->width);
+            memcpy(group + (f->at + e * 2) * CPU_PACK_ROWS + 2 * (lane + i), p + i * stride + f->at + e * 2, 2);
 }
 
 void LEVEL(pack)(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed)
@@ -499,6 +533,14 @@ INLINE void multiply_floats(enum cpu_format format, const struct cpu_matrix *m, 
     }
 }
 
+/* Up to so many tokens go without a panel. Q6_K has eight sums under way as it is. */
+static int64_t direct_most(const struct cpu_matrix *w)
+{
+    if (w->rows < LANES && !w->packed)
+        return 0;
+    return cpu_format_by_16(w->format) ? 1 : w->packed ? DIRECT_MOST : 2;
+}
+
 void LEVEL(matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                    float *y, int64_t ldy, const float *bias, void *scratch)
 {
@@ -507,7 +549,7 @@ void LEVEL(matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t 
     case CPU_F16: multiply_floats(CPU_F16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
     case CPU_BF16: multiply_floats(CPU_BF16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
     default:
-        if (w->packed ? t1 - t0 <= DIRECT_MOST : t1 - t0 <= 2 && w->rows >= LANES)
+        if (t1 - t0 <= direct_most(w))
             multiply_direct(w, a, t0, t1, n0, n1, y, ldy, bias);
         else
             multiply_panels(w, a, t0, t1, n0, n1, y, ldy, bias, scratch);

@@ -65,15 +65,16 @@ INLINE vf link(vf acc, vf scale, const float *d, vi sum)
  * tokens neither is undone weight by weight: each shift has a sum of its own, and the offset meets the sum of activations. */
 struct form {
     int shift, offset;
+    bool alone; /* many slots are under way, so each makes do with one chain of sums */
 };
-static const struct form AS_IS = { 0, 0 };
+static const struct form AS_IS = { 0, 0, false }, AS_IS_ALONE = { 0, 0, true };
 
 #ifdef BYTE_PRODUCTS
 #include "bytes.h"
 #else
 INLINE void put_products(struct sink *s, int64_t b, const int slot, const int pair, vi x, const struct form f)
 {
-    const int part = f.shift != 0 ? 1 + f.shift / 4 : pair & 1; /* several short chains hide the latency of one */
+    const int part = f.shift != 0 ? 1 + f.shift / 4 : f.alone ? 0 : pair & 1; /* several short chains hide the latency of one */
     for (int i = 0; i < s->tokens; i++) {
         vi a = vi_all(load_pair(s->q[i] + 32 * b + 2 * pair));
         s->sum[slot][part][i] = vi_dot16(s->open[slot][part] ? s->sum[slot][part][i] : vi_zero(), x, a);
@@ -84,7 +85,9 @@ INLINE void put_products(struct sink *s, int64_t b, const int slot, const int pa
 /* The products of a block that has all its pairs. */
 INLINE vi total(struct sink *s, const int slot, const int token)
 {
-    vi sum = vi_add(s->sum[slot][0][token], s->sum[slot][1][token]);
+    vi sum = s->sum[slot][0][token];
+    if (s->open[slot][1])
+        sum = vi_add(sum, s->sum[slot][1][token]);
     if (s->open[slot][2])
         sum = vi_add(sum, vi_sar(s->sum[slot][2][token], 4)); /* exact: a multiple of 16 */
     if (s->open[slot][3])
@@ -158,10 +161,10 @@ INLINE vi odd_signed(vi x) { return vi_sar16(x, 8); }
 INLINE void put_nibbles(struct sink *s, int64_t b, const int slot, const int pair, int64_t high_b, const int high_slot,
                         const int high_pair, vi x, const int offset)
 {
-    put(s, b, slot, pair, vi_and(x, vi_all(0x000f000f)), (struct form){ 0, offset });
-    put(s, b, slot, pair + 1, vi_and(x, vi_all(0x0f000f00)), (struct form){ 8, offset });
-    put(s, high_b, high_slot, high_pair, vi_and(x, vi_all(0x00f000f0)), (struct form){ 4, offset });
-    put(s, high_b, high_slot, high_pair + 1, vi_shr16(x, 12), (struct form){ 0, offset });
+    put(s, b, slot, pair, vi_and(x, vi_all(0x000f000f)), (struct form){ 0, offset, false });
+    put(s, b, slot, pair + 1, vi_and(x, vi_all(0x0f000f00)), (struct form){ 8, offset, false });
+    put(s, high_b, high_slot, high_pair, vi_and(x, vi_all(0x00f000f0)), (struct form){ 4, offset, false });
+    put(s, high_b, high_slot, high_pair + 1, vi_shr16(x, 12), (struct form){ 0, offset, false });
 }
 
 INLINE vi low_nibbles(vi x) { return vi_and(x, vi_all(0x0f0f0f0f)); }
@@ -246,7 +249,7 @@ INLINE vi fifth_bits(vi high, int group)
 
 INLINE void unpack_q5_0(const struct rows *r, struct sink *s, int64_t b)
 {
-    const struct form f = { 0, 16 };
+    const struct form f = { 0, 16, false };
     vi head[4], v[4], high;
     vf d, unused;
     if (r->packed) {
@@ -368,8 +371,8 @@ INLINE vf q6_scale(vf d, const vi v[4], const int n)
 INLINE void put_six(struct sink *s, int64_t b, const int slot, const int pair, vi x)
 {
     x = vi_sub8(x, vi_all(0x20202020));
-    put(s, b, slot, pair, even_signed(x), AS_IS);
-    put(s, b, slot, pair + 1, odd_signed(x), AS_IS);
+    put(s, b, slot, pair, even_signed(x), AS_IS_ALONE);
+    put(s, b, slot, pair + 1, odd_signed(x), AS_IS_ALONE);
 }
 
 INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
@@ -409,14 +412,14 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 
 #define AHEAD 8192 /* bytes of a packed matrix to have on their way; 2048 to 16384 measured */
 
-/* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: of rows in the file's order, see
- * prefetch(), or NULL; packed ones are read as they lie. */
+/* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). Packed rows are read as they lie, so far
+ * ahead is fetched, 0: not here; next: of rows in the file's order, see prefetch(), or NULL. */
 #define UNPACK_LOOP(name, bytes, per_block)                                                            \
-    INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)        \
+    INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const int ahead, const uint8_t *next) \
     {                                                                                                  \
         for (int64_t i = 0; i < blocks; i++) {                                                         \
-            if (r.packed && r.lane == 0)                                                               \
-                prefetch(r.p + AHEAD, CPU_PACK_ROWS * (bytes));                                        \
+            if (r.packed && ahead != 0 && r.lane == 0)                                                 \
+                prefetch(r.p + ahead, CPU_PACK_ROWS * (bytes));                                        \
             else if (!r.packed && next != NULL)                                                        \
                 prefetch(next + i * LANES * (bytes), LANES * (bytes));                                 \
             name(&r, s, i * (per_block));                                                              \
@@ -432,16 +435,16 @@ UNPACK_LOOP(unpack_q5_k, 176, 8)
 UNPACK_LOOP(unpack_q6_k, 210, 8)
 
 /* `format` is a constant wherever this is called. */
-INLINE void unpack_rows(const enum cpu_format format, struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)
+INLINE void unpack_rows(const enum cpu_format format, struct rows r, int64_t blocks, struct sink *s, const int ahead, const uint8_t *next)
 {
     switch (format) {
-    case CPU_Q4_0: unpack_q4_0_rows(r, blocks, s, next); break;
-    case CPU_Q4_1: unpack_q4_1_rows(r, blocks, s, next); break;
-    case CPU_Q5_0: unpack_q5_0_rows(r, blocks, s, next); break;
-    case CPU_Q8_0: unpack_q8_0_rows(r, blocks, s, next); break;
-    case CPU_Q4_K: unpack_q4_k_rows(r, blocks, s, next); break;
-    case CPU_Q5_K: unpack_q5_k_rows(r, blocks, s, next); break;
-    case CPU_Q6_K: unpack_q6_k_rows(r, blocks, s, next); break;
+    case CPU_Q4_0: unpack_q4_0_rows(r, blocks, s, ahead, next); break;
+    case CPU_Q4_1: unpack_q4_1_rows(r, blocks, s, ahead, next); break;
+    case CPU_Q5_0: unpack_q5_0_rows(r, blocks, s, ahead, next); break;
+    case CPU_Q8_0: unpack_q8_0_rows(r, blocks, s, ahead, next); break;
+    case CPU_Q4_K: unpack_q4_k_rows(r, blocks, s, ahead, next); break;
+    case CPU_Q5_K: unpack_q5_k_rows(r, blocks, s, ahead, next); break;
+    case CPU_Q6_K: unpack_q6_k_rows(r, blocks, s, ahead, next); break;
     default: break; /* floats are not unpacked */
     }
 }
