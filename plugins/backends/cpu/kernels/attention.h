@@ -188,9 +188,9 @@ static float exp_one(float x)
 /* What row r has summed so far, seen from a larger maximum. */
 static void raise(struct tile *t, int r, float max)
 {
-    float factor = t->max[r] == -INFINITY ? 0.0f : exp_one(t->max[r] - max);
     if (t->max[r] == max)
         return; /* times 1 */
+    float factor = t->max[r] == -INFINITY ? 0.0f : exp_one(t->max[r] - max);
     for (int64_t c = 0; c < t->a->kv->v_dim; c += LANES) {
         vmask m = vmask_range(0, (int)(t->a->kv->v_dim - c));
         vf_store_some(t->y[r] + c, m, vf_mul(vf_load_some(t->y[r] + c, m), vf_all(factor)));
