@@ -116,10 +116,13 @@ static void bench_quantize(const struct cpu_kernels *k)
 }
 
 /* T query tokens at the end of a context, 9 heads over 3 of 64: SmolLM2's shape. */
-static void bench_attention(const struct cpu_kernels *k, int32_t T, int32_t context, bool f16)
+static void bench_attention(const struct cpu_kernels *k, int32_t T, int32_t context, enum cpu_kv_type type)
 {
+    static const char *const names[CPU_KV_TYPE_COUNT] = {
+        [CPU_KV_F16] = "f16", [CPU_KV_F32] = "f32", [CPU_KV_BF16] = "bf16", [CPU_KV_Q8] = "q8",
+    };
     enum { H = 9, G = 3, D = 64 };
-    struct cpu_kv kv = { .kv_heads = G, .k_dim = D, .v_dim = D, .f16 = f16 };
+    struct cpu_kv kv = { .kv_heads = G, .k_dim = D, .v_dim = D, .type = type };
     int32_t pages = (context + CPU_PAGE_TOKENS - 1) / CPU_PAGE_TOKENS, *table = memory(pages * 4), *at = memory(T * 8);
     float *q = memory((int64_t)T * H * D * 4), *y = memory((int64_t)T * H * D * 4);
     double v[REPEATS];
@@ -146,7 +149,7 @@ static void bench_attention(const struct cpu_kernels *k, int32_t T, int32_t cont
         v[r] = (now() - start) / loops;
     }
     double s = median(v, REPEATS), pairs = (double)T * (context - T) + (double)T * (T + 1) / 2;
-    printf("attention    T=%-4d context %-5d %s  %8.1f us  %6.1f GFLOP/s\n", T, context, f16 ? "f16" : "f32", s * 1e6,
+    printf("attention    T=%-4d context %-5d %-4s %8.1f us  %6.1f GFLOP/s\n", T, context, names[type], s * 1e6,
            pairs * H * D * 4 / s * 1e-9);
     free(kv.pages), free(table), free(at), free(q), free(y), free(scratch);
 }
@@ -161,9 +164,9 @@ int main(int argc, char **argv)
         bench_products(k, (enum cpu_format)f, N, K / cpu_encoding_at((enum cpu_format)f)->block_cols == 0 ? 256
                        : K - K % cpu_encoding_at((enum cpu_format)f)->block_cols);
     bench_quantize(k);
-    for (int f16 = 0; f16 < 2; f16++) {
-        bench_attention(k, 512, 512, f16 != 0);
-        bench_attention(k, 1, 1024, f16 != 0);
+    for (int type = 0; type < CPU_KV_TYPE_COUNT; type++) {
+        bench_attention(k, 512, 512, (enum cpu_kv_type)type);
+        bench_attention(k, 1, 1024, (enum cpu_kv_type)type);
     }
     return 0;
 }

@@ -41,10 +41,22 @@ static int32_t set_number(const struct cli_option *o, void *member, const char *
     return 0;
 }
 
+/* Is the text one of the words A|B|C? */
+static bool is_among(const char *words, const char *text)
+{
+    size_t n = strlen(text);
+    for (const char *w = words; *w != '\0'; w += strcspn(w, "|"), w += *w == '|')
+        if (strcspn(w, "|") == n && memcmp(w, text, n) == 0)
+            return true;
+    return false;
+}
+
 static int32_t set(const struct cli_option *o, void *target, const char *source, const char *text, struct tenon_err *err)
 {
     void *member = (char *)target + o->offset;
-    if (o->kind == CLI_TEXT) {
+    if (o->kind == CLI_CHOICE && !is_among(o->value, text))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, source, "'%s' is not one of %s", text, o->value);
+    if (o->kind == CLI_TEXT || o->kind == CLI_CHOICE) {
         *(const char **)member = text;
         return 0;
     }
@@ -93,7 +105,7 @@ static int config_entry(void *arg, const char *section, const char *key, const c
         char *kept = strdup(value); /* for the process's life, as argv is */
         w->status = kept == NULL ? tenon_fail(w->err, TENON_E_RESOURCE_EXHAUSTED, key, "no memory for the config file")
                                  : set(o, w->target, key, kept, w->err);
-        if (kept != NULL && o->kind != CLI_TEXT && o->kind != CLI_LIST)
+        if (kept != NULL && o->kind != CLI_TEXT && o->kind != CLI_CHOICE && o->kind != CLI_LIST)
             free(kept);
     }
     return 1;

@@ -19,7 +19,8 @@
 #define CLI_FAILED 1
 #define CLI_USAGE 2
 
-enum cli_kind { CLI_FLAG /* bool */, CLI_U32, CLI_I32, CLI_U64, CLI_F32, CLI_TEXT /* const char * */, CLI_LIST /* struct cli_list */ };
+enum cli_kind { CLI_FLAG /* bool */, CLI_U32, CLI_I32, CLI_U64, CLI_F32, CLI_TEXT /* const char * */,
+                CLI_CHOICE /* const char *, one of the words of `value`, which are A|B|C */, CLI_LIST /* struct cli_list */ };
 
 #define CLI_LIST_MAX 16u
 struct cli_list {

@@ -25,7 +25,7 @@ struct cli_common {
     { "threads", CLI_U32, offsetof(T, common.threads), "N", "threads that compute (one per core)", 1, 1024 },                    \
     { "device", CLI_TEXT, offsetof(T, common.device), "NAME", "as `tenon devices` names it (the best there is)", 0, 0 },          \
     { "context", CLI_U32, offsetof(T, common.context), "N", "most tokens of one sequence (what the model was trained for)", 1, 1 << 30 }, \
-    { "kv", CLI_TEXT, offsetof(T, common.kv), "TYPE", "how keys and values are kept: f16 (default), f32", 0, 0 },                  \
+    { "kv", CLI_CHOICE, offsetof(T, common.kv), "f16|f32|bf16|q8", "how keys and values are kept (f16)", 0, 0 },                    \
     { "verbose", CLI_FLAG, offsetof(T, common.verbose), NULL, "tell on stderr what runs where", 0, 0 }
 
 struct cli_session {

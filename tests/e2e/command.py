@@ -174,7 +174,8 @@ class Exits(Command):
             self.assertIn("usage", self.refuses(2, command))
         for args in (("show", "a", "b"), ("devices", "x"), ("plugins", "explode"), ("plugins", "show"), ("tokenize", "m", "a", "b"),
                      ("tokenize", "m", "--json", "--decode", "1"), ("graph", "m", "--plan"), ("eval", "m", "--ids", "f", "--top", "0"),
-                     ("bench", "m", "--repeat", "x"), ("run", "m", "p", "--temperature", "warm"), ("template", "f", "--input")):
+                     ("bench", "m", "--repeat", "x"), ("bench", "m", "--kv", "q9"), ("eval", "m", "--ids", "f", "--kv=f1"),
+                     ("run", "m", "p", "--temperature", "warm"), ("template", "f", "--input")):
             self.refuses(2, *args)
 
     def test_help(self):

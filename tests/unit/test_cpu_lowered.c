@@ -428,6 +428,32 @@ static void check_refused(struct fixture *f, const char *op, const struct tenon_
         free(f->items[i].data);
 }
 
+/* Bytes of pages and tokens in every type, and what fits none. */
+START_TEST(cache_types)
+{
+    static const struct { int32_t encoding; uint64_t token_bytes; } types[] = { /* of 2 heads of 64 and 32 */
+        {TENON_KV_F16, 384}, {TENON_KV_F32, 768}, {TENON_KV_BF16, 384}, {TENON_KV_Q8, 204},
+    };
+    struct tenon_state_desc kv = {.name = "kv", .kind = TENON_STATE_KV_PAGED, .k_heads = 2, .k_dim = 64, .v_heads = 2, .v_dim = 32};
+    struct tenon_state_layout layout = {.struct_size = sizeof layout};
+    struct tenon_err err = TENON_ERR_INIT;
+    struct machine m;
+    start();
+    machine_open(&m, 1);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        ck_assert_int_eq(m.be->state_layout(m.dev, &kv, types[i].encoding, &layout, &err), 0);
+        ck_assert_uint_eq(layout.canonical_token_bytes, types[i].token_bytes);
+        ck_assert_uint_eq(layout.page_bytes, types[i].token_bytes * layout.page_tokens); /* which here needs no filling up */
+    }
+    ck_assert_int_eq(m.be->state_layout(m.dev, &kv, TENON_KV_Q8 + 1, &layout, &err), TENON_E_UNIMPLEMENTED);
+    kv.k_dim = 80;
+    ck_assert_int_eq(m.be->state_layout(m.dev, &kv, TENON_KV_BF16, &layout, &err), 0);
+    ck_assert_int_eq(m.be->state_layout(m.dev, &kv, TENON_KV_Q8, &layout, &err), TENON_E_UNIMPLEMENTED);
+    ck_assert_msg(strstr(err.message, "80") != NULL, "%s", err.message);
+    machine_close(&m);
+}
+END_TEST
+
 START_TEST(refused_by_name)
 {
     struct fixture f = {.dims = attention_dims()};
@@ -532,6 +558,7 @@ int main(void)
     tcase_add_loop_test(tc, store_then_load, 0, 2);
     tcase_add_test(tc, broadcast_behind_matmul);
     tcase_add_test(tc, half_inputs_are_converted);
+    tcase_add_test(tc, cache_types);
     tcase_add_test(tc, refused_by_name);
     tcase_add_test(tc, indexes_outside);
     tcase_add_test(tc, absurd_sizes);

@@ -23,7 +23,7 @@ struct shape {
 static void store_all(struct scene *s, const struct cpu_kernels *k)
 {
     int64_t kn = (int64_t)s->kv.kv_heads * s->kv.k_dim, vn = (int64_t)s->kv.kv_heads * s->kv.v_dim;
-    memset(s->kv.pages, 0xff, (size_t)(s->kv.page_stride * s->pages)); /* NaN in both formats */
+    memset(s->kv.pages, 0xff, (size_t)(s->kv.page_stride * s->pages)); /* NaN in every type */
     for (int64_t q = 0; q < 2; q++)
         for (int64_t c = 0; c < s->context; c++) {
             int64_t at = q * s->context + c;
@@ -51,15 +51,54 @@ static float *random_halves(int64_t n)
     for (int64_t i = 0; i < n; i++)
         x[i] = rng_float() * 2.0f;
     level_at(0)->f32_to_f16(x, n, h);
-    level_at(0)->f16_to_f32(h, n, x); /* so that both cache formats hold the same numbers */
+    level_at(0)->f16_to_f32(h, n, x);
     free(h);
     return x;
 }
 
-static void begin(struct scene *s, struct shape g, bool f16)
+/* What a cache of that type makes of n halves: f16 and f32 keep them. */
+static void round_as(enum cpu_kv_type type, float *x, int64_t n)
 {
+    const struct cpu_kernels *plain = level_at(0);
+    uint16_t *halves = aligned(n * 2), h;
+    if (type == CPU_KV_BF16) {
+        plain->f32_to_bf16(x, n, halves);
+        plain->bf16_to_f32(halves, n, x);
+    }
+    for (int64_t b = 0; type == CPU_KV_Q8 && b < n; b += CPU_KV_BLOCK) {
+        float max = 0.0f, d;
+        for (int i = 0; i < CPU_KV_BLOCK; i++)
+            max = fmaxf(max, fabsf(x[b + i]));
+        d = max / 127.0f;
+        plain->f32_to_f16(&d, 1, &h);
+        plain->f16_to_f32(&h, 1, &d);
+        for (int i = 0; i < CPU_KV_BLOCK; i++)
+            x[b + i] = d == 0.0f ? 0.0f : d * (float)(int)fmaxf(-127.0f, fminf(127.0f, rintf(x[b + i] * (1.0f / d))));
+    }
+    free(halves);
+}
+
+static const char *type_name(const struct scene *s)
+{
+    static const char *const names[CPU_KV_TYPE_COUNT] = {
+        [CPU_KV_F16] = "f16", [CPU_KV_F32] = "f32", [CPU_KV_BF16] = "bf16", [CPU_KV_Q8] = "q8",
+    };
+    return names[s->kv.type];
+}
+
+static int32_t whole_blocks(int32_t dim)
+{
+    return (dim + CPU_KV_BLOCK - 1) / CPU_KV_BLOCK * CPU_KV_BLOCK;
+}
+
+static void begin(struct scene *s, struct shape g, enum cpu_kv_type type)
+{
+    if (type == CPU_KV_Q8) {
+        g.k_dim = whole_blocks(g.k_dim);
+        g.v_dim = whole_blocks(g.v_dim);
+    }
     *s = (struct scene){ .H = g.heads, .context = g.context, .T = g.T };
-    s->kv = (struct cpu_kv){ .kv_heads = g.kv_heads, .k_dim = g.k_dim, .v_dim = g.v_dim, .f16 = f16 };
+    s->kv = (struct cpu_kv){ .kv_heads = g.kv_heads, .k_dim = g.k_dim, .v_dim = g.v_dim, .type = type };
     s->P = (g.context + CPU_PAGE_TOKENS - 1) / CPU_PAGE_TOKENS;
     s->pages = 2 * s->P;
     s->kv.page_stride = (cpu_kv_page_bytes(&s->kv) + 63) & ~(int64_t)63;
@@ -75,6 +114,8 @@ static void begin(struct scene *s, struct shape g, bool f16)
     place_pages(s);
     s->k = random_halves(2 * (int64_t)g.context * g.kv_heads * g.k_dim);
     s->v = random_halves(2 * (int64_t)g.context * g.kv_heads * g.v_dim);
+    round_as(type, s->k, 2 * (int64_t)g.context * g.kv_heads * g.k_dim);
+    round_as(type, s->v, 2 * (int64_t)g.context * g.kv_heads * g.v_dim);
     s->q = random_halves(2 * (int64_t)g.T * g.heads * g.k_dim);
     s->y = aligned(2 * (int64_t)g.T * g.heads * g.v_dim * 4);
     s->sink = random_halves(g.heads);
@@ -141,8 +182,8 @@ static void check_exact(struct scene *s, const struct cpu_kernels *k)
             exact(s, t, h, want);
             for (int d = 0; d < s->kv.v_dim; d++) {
                 double got = (double)s->y[((int64_t)t * s->H + h) * s->kv.v_dim + d];
-                ENSURE(fabs(got - want[d]) <= bound, "%s f16=%d context %d T %d: token %d head %d [%d]: %.9g, exactly %.9g",
-                              k->level, s->kv.f16, s->context, s->T, t, h, d, got, want[d]);
+                ENSURE(fabs(got - want[d]) <= bound, "%s %s context %d T %d: token %d head %d [%d]: %.9g, exactly %.9g",
+                              k->level, type_name(s), s->context, s->T, t, h, d, got, want[d]);
             }
         }
 }
@@ -163,14 +204,14 @@ static void check_cuts(struct scene *s, const struct cpu_kernels *k)
         for (int64_t j = 0; j < n; j++) {
             bool inside = j / row >= t0 && j / row < t1 && j % row / group >= g0 && j % row / group < g1;
             ENSURE(bits_of(s->y[j]) == (inside ? bits_of(whole[j]) : 0xa5a5a5a5u),
-                          "%s f16=%d context %d: tokens %d..%d heads %d..%d: element %d %s", k->level, s->kv.f16, s->context, (int)t0,
+                          "%s %s context %d: tokens %d..%d heads %d..%d: element %d %s", k->level, type_name(s), s->context, (int)t0,
                           (int)t1, g0, g1, (int)j, inside ? "differs" : "was written");
         }
     }
     place_pages(s);
     store_all(s, k);
     k->attention(&s->a, 0, 2 * s->T, 0, s->kv.kv_heads, s->scratch);
-    ENSURE(memcmp(whole, s->y, (size_t)n * 4) == 0, "%s f16=%d: other pages, other bits", k->level, s->kv.f16);
+    ENSURE(memcmp(whole, s->y, (size_t)n * 4) == 0, "%s %s: other pages, other bits", k->level, type_name(s));
     free(whole);
 }
 
@@ -185,7 +226,7 @@ static void check_decode(struct scene *s, const struct cpu_kernels *k)
     for (int32_t t = 0; t < s->T; t++) {
         s->contexts[0] = s->contexts[1] = s->position[t] + 1;
         k->attention(&s->a, t, t + 1, 0, s->kv.kv_heads, s->scratch);
-        ENSURE(memcmp(whole + t * row, s->y + t * row, (size_t)row * 4) == 0, "%s f16=%d: token %d", k->level, s->kv.f16, t);
+        ENSURE(memcmp(whole + t * row, s->y + t * row, (size_t)row * 4) == 0, "%s %s: token %d", k->level, type_name(s), t);
     }
     s->contexts[0] = s->contexts[1] = s->context;
     free(whole);
@@ -209,7 +250,7 @@ static void check_parts(struct scene *s, const struct cpu_kernels *k)
             k->attention_join(&s->a, t, g, parts, spans);
         }
     for (int64_t j = 0; j < 2 * s->T * row; j++)
-        ENSURE(bits_of(whole[j]) == bits_of(s->y[j]), "%s f16=%d context %d: element %d: %a by spans, %a whole", k->level, s->kv.f16,
+        ENSURE(bits_of(whole[j]) == bits_of(s->y[j]), "%s %s context %d: element %d: %a by spans, %a whole", k->level, type_name(s),
                s->context, (int)j, (double)s->y[j], (double)whole[j]);
     free(whole), free(parts);
 }
@@ -224,8 +265,8 @@ static const struct shape shapes[] = {
 /* Variants of one loop index: shape, cache format, and windows, caps and sinks. */
 static void vary(struct scene *s, int i)
 {
-    begin(s, shapes[i % SHAPES], i / SHAPES % 2 != 0);
-    switch (i / SHAPES / 2) {
+    begin(s, shapes[i % SHAPES], (enum cpu_kv_type)(i / SHAPES % CPU_KV_TYPE_COUNT));
+    switch (i / SHAPES / CPU_KV_TYPE_COUNT) {
     case 1: s->a.window = 17; break;
     case 2: s->a.softcap = 1.5f; s->a.sink = s->sink; break;
     case 3: s->a.causal = false; break;
@@ -234,7 +275,7 @@ static void vary(struct scene *s, int i)
     default: break;
     }
 }
-#define VARIANTS (SHAPES * 2 * 6)
+#define VARIANTS (SHAPES * CPU_KV_TYPE_COUNT * 6)
 
 START_TEST(attention_is_right)
 {
@@ -269,7 +310,7 @@ START_TEST(bad_queries_spoil_their_row_only)
 {
     static const float bad[] = { NAN, INFINITY };
     struct scene s;
-    begin(&s, shapes[0], _i != 0);
+    begin(&s, shapes[0], (enum cpu_kv_type)_i);
     int64_t row = s.kv.v_dim, n = 2 * s.T * s.H * row;
     float *before = aligned(n * 4);
     FOR_LEVELS(k)
@@ -296,7 +337,7 @@ END_TEST
 START_TEST(nothing_visible_gives_zeros)
 {
     struct scene s;
-    begin(&s, shapes[5], false);
+    begin(&s, shapes[5], CPU_KV_F32);
     FOR_LEVELS(k) {
         store_all(&s, k);
         s.contexts[0] = s.contexts[1] = 0;
@@ -318,10 +359,28 @@ END_TEST
 
 /* ---- pages */
 
+/* Element i of exported keys or values; `plain` converts. */
+static float canonical(const struct cpu_kv *kv, const struct cpu_kernels *plain, const uint8_t *bytes, int64_t i)
+{
+    const uint8_t *block = bytes + i / CPU_KV_BLOCK * (CPU_KV_BLOCK + 2);
+    uint16_t h;
+    float x;
+    if (kv->type == CPU_KV_F32) {
+        memcpy(&x, bytes + i * 4, 4);
+        return x;
+    }
+    memcpy(&h, kv->type == CPU_KV_Q8 ? block : bytes + i * 2, 2);
+    if (kv->type == CPU_KV_BF16)
+        plain->bf16_to_f32(&h, 1, &x);
+    else
+        plain->f16_to_f32(&h, 1, &x);
+    return kv->type == CPU_KV_Q8 ? (float)(int8_t)block[2 + i % CPU_KV_BLOCK] * x : x;
+}
+
 START_TEST(pages_return_what_was_stored)
 {
     struct scene s;
-    begin(&s, shapes[5], _i != 0);
+    begin(&s, shapes[5], (enum cpu_kv_type)_i);
     int64_t kn = (int64_t)s.kv.kv_heads * s.kv.k_dim, vn = (int64_t)s.kv.kv_heads * s.kv.v_dim;
     float *k_row = aligned(kn * 4), *v_row = aligned(vn * 4);
     uint8_t *first = aligned(s.kv.page_stride * s.pages), *canon = aligned(cpu_kv_page_bytes(&s.kv));
@@ -340,18 +399,44 @@ START_TEST(pages_return_what_was_stored)
     }
     /* export is canonical: token 3's first key elements follow one another; import undoes it */
     cpu_kv_export(&s.kv, s.table[0], canon);
-    for (int64_t i = 0; i < kn; i++) {
-        float x;
-        if (s.kv.f16)
-            level_at(0)->f16_to_f32((uint16_t *)(void *)canon + 3 * kn + i, 1, &x);
-        else
-            memcpy(&x, canon + (3 * kn + i) * 4, 4);
-        ENSURE_THAT(x == s.k[3 * kn + i]);
-    }
+    for (int64_t i = 0; i < kn; i++)
+        ENSURE_THAT(canonical(&s.kv, level_at(0), canon, 3 * kn + i) == s.k[3 * kn + i]);
+    for (int64_t i = 0; i < vn; i++)
+        ENSURE_THAT(canonical(&s.kv, level_at(0), canon + cpu_kv_bytes(&s.kv, CPU_PAGE_TOKENS * kn), 3 * vn + i) == s.v[3 * vn + i]);
     memset(s.kv.pages + s.table[0] * s.kv.page_stride, 0, (size_t)cpu_kv_page_bytes(&s.kv));
     cpu_kv_import(&s.kv, s.table[0], canon);
     ck_assert_mem_eq(first, s.kv.pages, (size_t)(s.kv.page_stride * s.pages));
     free(k_row), free(v_row), free(first), free(canon);
+    end(&s);
+}
+END_TEST
+
+/* Such a block is NaN, its neighbours are not; the largest that fits and the least are kept. */
+START_TEST(q8_of_what_is_no_number)
+{
+    static const float in[] = { NAN, INFINITY, -INFINITY, 1e7f, 8e6f, 1e-6f, 1e-9f };
+    struct scene s;
+    begin(&s, shapes[0], CPU_KV_Q8);
+    int64_t kn = (int64_t)s.kv.kv_heads * s.kv.k_dim, vn = (int64_t)s.kv.kv_heads * s.kv.v_dim;
+    float *k = aligned(kn * 4), *v = aligned(vn * 4), *k_got = aligned(kn * 4), *v_got = aligned(vn * 4);
+    FOR_LEVELS(level)
+        for (int i = 0; i < (int)(sizeof in / sizeof *in); i++) {
+            for (int64_t d = 0; d < kn; d++)
+                k[d] = v[d] = d / CPU_KV_BLOCK == 2 ? 0.0f : 1.0f;
+            k[2 * CPU_KV_BLOCK + 7] = v[2 * CPU_KV_BLOCK + 7] = in[i];
+            level->kv_store(&s.kv, k, v, 5);
+            level->kv_load(&s.kv, 5, k_got, v_got);
+            ck_assert_mem_eq(k_got, v_got, (size_t)kn * 4);
+            for (int64_t d = 0; d < kn; d++)
+                if (d / CPU_KV_BLOCK != 2)
+                    ENSURE(fabsf(k_got[d] - 1.0f) < 1e-3f, "%s: element %d: %g", level->level, (int)d, (double)k_got[d]);
+                else if (i < 4)
+                    ENSURE(k_got[d] != k_got[d], "%s: %g gave %g", level->level, (double)in[i], (double)k_got[d]);
+                else
+                    ENSURE(fabsf(k_got[d] - k[d]) <= 0.002f * fabsf(k[d]) + 5e-6f, "%s: %g gave %g", level->level,
+                           (double)k[d], (double)k_got[d]);
+        }
+    free(k), free(v), free(k_got), free(v_got);
     end(&s);
 }
 END_TEST
@@ -364,9 +449,10 @@ int main(void)
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, attention_is_right, 0, VARIANTS);
     tcase_add_loop_test(tc, bits_do_not_depend_on_the_batch, 0, VARIANTS);
-    tcase_add_loop_test(tc, bad_queries_spoil_their_row_only, 0, 2);
+    tcase_add_loop_test(tc, bad_queries_spoil_their_row_only, 0, CPU_KV_TYPE_COUNT);
     tcase_add_test(tc, nothing_visible_gives_zeros);
-    tcase_add_loop_test(tc, pages_return_what_was_stored, 0, 2);
+    tcase_add_loop_test(tc, pages_return_what_was_stored, 0, CPU_KV_TYPE_COUNT);
+    tcase_add_test(tc, q8_of_what_is_no_number);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -33,7 +33,7 @@ void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, in
 {
     const struct cpu_kv *kv = a->kv;
     double key_ops = 2.0 * a->n_heads * (kv->k_dim + kv->v_dim);
-    double key_bytes = (kv->f16 ? 2.0 : 4.0) * kv->kv_heads * (kv->k_dim + kv->v_dim);
+    double key_bytes = (double)cpu_kv_bytes(kv, (int64_t)kv->kv_heads * (kv->k_dim + kv->v_dim));
     for (int64_t i = 0; i < tokens; i++) {
         struct cpu_visible see = cpu_visible(a, i);
         bool last = i + 1 == tokens || a->seq_of_token[i + 1] != a->seq_of_token[i];

@@ -2,13 +2,24 @@
  * a page is kernels.h's affair. The host owns the pages and tells which ones. */
 #include "device.h"
 
+/* By TENON_KV_*. */
+static const struct { bool known; enum cpu_kv_type type; } kv_types[] = {
+    [TENON_KV_F16] = { true, CPU_KV_F16 }, [TENON_KV_F32] = { true, CPU_KV_F32 }, [TENON_KV_BF16] = { true, CPU_KV_BF16 },
+    [TENON_KV_Q8] = { true, CPU_KV_Q8 },
+};
+
+static bool is_known(int32_t kv_encoding)
+{
+    return kv_encoding >= 0 && (size_t)kv_encoding < sizeof kv_types / sizeof *kv_types && kv_types[kv_encoding].known;
+}
+
 void cpu_state_kv(const struct tenon_state_desc *desc, int32_t kv_encoding, struct cpu_kv *ret)
 {
     *ret = (struct cpu_kv){
         .kv_heads = (int32_t)desc->k_heads,
         .k_dim = (int32_t)desc->k_dim,
         .v_dim = (int32_t)desc->v_dim,
-        .f16 = kv_encoding == TENON_KV_F16,
+        .type = is_known(kv_encoding) ? kv_types[kv_encoding].type : CPU_KV_F16, /* of slots, say */
     };
     ret->page_stride = (cpu_kv_page_bytes(ret) + CPU_ALIGN - 1) / CPU_ALIGN * CPU_ALIGN;
 }
@@ -38,17 +49,20 @@ int32_t cpu_state_layout(struct tenon_device *dev, const struct tenon_state_desc
         return slot_layout(state, ret, err);
     if (state->kind != TENON_STATE_KV_PAGED && state->kind != TENON_STATE_KV_LATENT)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend has no states of kind %d yet", (int)state->kind);
-    if (kv_encoding != TENON_KV_F16 && kv_encoding != TENON_KV_F32)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend keeps K and V in f16 or f32 only: use --kv f16");
+    if (!is_known(kv_encoding))
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend keeps K and V in f16, f32, bf16 or q8 only: use --kv f16");
     if (!is_cache(state))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, state->name, "%u K heads of %u and %u V heads of %u make no cache",
                           state->k_heads, state->k_dim, state->v_heads, state->v_dim);
+    if (kv_encoding == TENON_KV_Q8 && (state->k_dim % CPU_KV_BLOCK != 0 || state->v_dim % CPU_KV_BLOCK != 0))
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "K heads of %u and V heads of %u have no whole blocks of %d for q8: use --kv f16",
+                          state->k_dim, state->v_dim, CPU_KV_BLOCK);
     cpu_state_kv(state, kv_encoding, &kv);
     *ret = (struct tenon_state_layout){
         .struct_size = sizeof *ret,
         .page_tokens = CPU_PAGE_TOKENS,
         .page_bytes = (uint64_t)kv.page_stride,
-        .canonical_token_bytes = (uint64_t)kv.kv_heads * (uint64_t)(kv.k_dim + kv.v_dim) * (kv.f16 ? 2u : 4u),
+        .canonical_token_bytes = (uint64_t)cpu_kv_bytes(&kv, (int64_t)kv.kv_heads * (kv.k_dim + kv.v_dim)),
         .align = CPU_ALIGN,
     };
     return 0;

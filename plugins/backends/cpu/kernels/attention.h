@@ -10,6 +10,7 @@
 #define TENON_CPU_ATTENTION_H
 
 #include "levels.h"
+#include "pages.h"
 #include "visible.h"
 #include "vmath.h"
 
@@ -22,36 +23,86 @@ enum { B = CPU_PAGE_TOKENS, VECTORS = CPU_PAGE_TOKENS / LANES };
 
 /* ---- pages */
 
-/* Half floats go through a short buffer, so that the conversion is by vectors and only the scatter by element. */
-static void store_keys(const struct cpu_kv *kv, uint8_t *keys, const float *k, int64_t n, int64_t at)
+/* One block of 32 to q; returns its scale. */
+static uint16_t quantise(const float *x, int8_t *q)
+{
+    int32_t wide[CPU_KV_BLOCK];
+    vi most = vi_zero();
+    for (int v = 0; v < VECTORS; v++)
+        most = vi_max(most, vi_of_bits(vf_and_bits(vf_load(x + v * LANES), 0x7fffffffu)));
+    uint16_t scale = cpu_q8_scale(vi_max_lanes(most));
+    float inverse = cpu_q8_inverse(scale);
+    for (int v = 0; v < VECTORS; v++) {
+        vf y = vf_mul(vf_load(x + v * LANES), vf_all(inverse));
+        vi_store(wide + v * LANES, vi_of_float(vf_min(vf_max(y, vf_all(-127.0f)), vf_all(127.0f))));
+    }
+    for (int i = 0; i < CPU_KV_BLOCK; i++)
+        q[i] = inverse == 0.0f ? 0 : (int8_t)wide[i];
+    return scale;
+}
+
+/* Token t's line of one head in q8. */
+static void store_blocks(uint8_t *part, int64_t dim, bool keys, int64_t t, const float *x)
+{
+    uint16_t *scales = (uint16_t *)(void *)cpu_page_scales(part, dim);
+    int8_t q[CPU_KV_BLOCK];
+    for (int64_t b = 0; b < dim / CPU_KV_BLOCK; b++) {
+        int64_t d = b * CPU_KV_BLOCK;
+        scales[keys ? cpu_key_at(t, b) : cpu_value_at(dim / CPU_KV_BLOCK, t, b)] = quantise(x + d, q);
+        if (!keys)
+            memcpy(part + cpu_value_at(dim, t, d), q, sizeof q);
+        for (int i = 0; keys && i < CPU_KV_BLOCK; i++)
+            part[cpu_key_at(t, d + i)] = (uint8_t)q[i];
+    }
+}
+
+static void to_halves(enum cpu_kv_type type, const float *x, int64_t n, uint16_t *y)
+{
+    if (type == CPU_KV_BF16)
+        LEVEL(f32_to_bf16)(x, n, y);
+    else
+        LEVEL(f32_to_f16)(x, n, y);
+}
+
+/* 16-bit floats go through a short buffer, so that the conversion is by vectors and only the scatter by element. */
+static void store_key(enum cpu_kv_type type, uint8_t *part, int64_t dim, int64_t t, const float *x)
 {
     uint16_t half[256];
-    for (int64_t i = 0; i < n; i += 256) {
-        int64_t count = n - i < 256 ? n - i : 256;
-        if (kv->f16)
-            LEVEL(f32_to_f16)(k + i, count, half);
+    for (int64_t i = 0; i < dim; i += 256) {
+        int64_t count = dim - i < 256 ? dim - i : 256;
+        if (type != CPU_KV_F32)
+            to_halves(type, x + i, count, half);
         for (int64_t d = 0; d < count; d++) {
-            if (kv->f16)
-                ((uint16_t *)(void *)keys)[(i + d) * B + at] = half[d];
+            if (type != CPU_KV_F32)
+                ((uint16_t *)(void *)part)[cpu_key_at(t, i + d)] = half[d];
             else
-                ((float *)(void *)keys)[(i + d) * B + at] = k[i + d];
+                ((float *)(void *)part)[cpu_key_at(t, i + d)] = x[i + d];
         }
     }
 }
 
+static void store_value(enum cpu_kv_type type, uint8_t *part, int64_t dim, int64_t t, const float *x)
+{
+    if (type != CPU_KV_F32)
+        to_halves(type, x, dim, (uint16_t *)(void *)part + cpu_value_at(dim, t, 0));
+    else
+        memcpy((float *)(void *)part + cpu_value_at(dim, t, 0), x, (size_t)dim * sizeof *x);
+}
+
 void LEVEL(kv_store)(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot)
 {
-    int64_t at = slot % B;
-    if (slot < 0)
-        return;
-    uint8_t *values = cpu_page_values(kv, slot / B);
-    store_keys(kv, cpu_page_keys(kv, slot / B), k, (int64_t)kv->kv_heads * kv->k_dim, at);
-    for (int64_t h = 0; h < kv->kv_heads && kv->v_dim > 0; h++) {
-        int64_t line = (h * B + at) * kv->v_dim;
-        if (kv->f16)
-            LEVEL(f32_to_f16)(v + h * kv->v_dim, kv->v_dim, (uint16_t *)(void *)values + line);
+    int64_t at = slot % B, page = slot / B;
+    bool q8 = kv->type == CPU_KV_Q8;
+    for (int64_t h = 0; slot >= 0 && h < kv->kv_heads; h++) {
+        uint8_t *keys = cpu_page_keys(kv, page, h), *values = cpu_page_values(kv, page, h);
+        if (q8)
+            store_blocks(keys, kv->k_dim, true, at, k + h * kv->k_dim);
         else
-            memcpy((float *)(void *)values + line, v + h * kv->v_dim, (size_t)kv->v_dim * sizeof *v);
+            store_key(kv->type, keys, kv->k_dim, at, k + h * kv->k_dim);
+        if (q8 && kv->v_dim > 0)
+            store_blocks(values, kv->v_dim, false, at, v + h * kv->v_dim);
+        else if (kv->v_dim > 0)
+            store_value(kv->type, values, kv->v_dim, at, v + h * kv->v_dim);
     }
 }
 
@@ -72,22 +123,35 @@ struct tile {
     float *wide_v;                    /* [32, v_dim] */
 };
 
-INLINE vf load_element(const bool f16, const void *p, int64_t i)
+/* Elements from i on; of q8 without their scale, by which the product is exact. */
+INLINE vf load_elements(const enum cpu_kv_type type, const void *p, int64_t i)
 {
-    return f16 ? vf_load_f16((const uint16_t *)p + i) : vf_load((const float *)p + i);
+    switch (type) {
+    case CPU_KV_F16: return vf_load_f16((const uint16_t *)p + i);
+    case CPU_KV_BF16: return vf_load_bf16((const uint16_t *)p + i);
+    case CPU_KV_Q8: return vf_load_i8((const int8_t *)p + i);
+    default: return vf_load((const float *)p + i);
+    }
 }
 
 /* Scores of rows r .. r + rows against the block: one chain over d per key. */
-INLINE void score_rows(const struct tile *t, int r, const int rows, const bool f16, const void *keys)
+INLINE void score_rows(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *keys)
 {
-    vf acc[ROWS][VECTORS];
+    int64_t dim = t->a->kv->k_dim;
+    const uint16_t *scales = (const uint16_t *)keys + CPU_PAGE_TOKENS * dim / 2; /* [dim / 32, 32] of q8 */
+    vf acc[ROWS][VECTORS], scale[VECTORS] = { vf_zero() };
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < VECTORS; v++)
             acc[i][v] = vf_zero();
-    for (int64_t d = 0; d < t->a->kv->k_dim; d++) {
+    for (int64_t d = 0; d < dim; d++) {
         vf k[VECTORS];
-        for (int v = 0; v < VECTORS; v++)
-            k[v] = load_element(f16, keys, d * B + v * LANES);
+        for (int v = 0; type == CPU_KV_Q8 && d % CPU_KV_BLOCK == 0 && v < VECTORS; v++)
+            scale[v] = vf_load_f16(scales + cpu_key_at(v * LANES, d / CPU_KV_BLOCK));
+        for (int v = 0; v < VECTORS; v++) {
+            k[v] = load_elements(type, keys, cpu_key_at(v * LANES, d));
+            if (type == CPU_KV_Q8)
+                k[v] = vf_mul(k[v], scale[v]);
+        }
         for (int i = 0; i < rows; i++) {
             vf q = vf_all(t->q[r + i][d]);
             for (int v = 0; v < VECTORS; v++)
@@ -100,10 +164,11 @@ INLINE void score_rows(const struct tile *t, int r, const int rows, const bool f
 }
 
 /* y[r] += p[r, j] values[j] for low <= j < high, columns c .. c + 32 (or fewer: then by masks). */
-INLINE void weigh_columns(const struct tile *t, int r, const int rows, const bool f16, const void *values, int low, int high,
+INLINE void weigh_columns(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int low, int high,
                           int64_t c, const bool whole)
 {
     int64_t E = t->a->kv->v_dim;
+    const uint16_t *scales = (const uint16_t *)values + CPU_PAGE_TOKENS * E / 2 + c / CPU_KV_BLOCK; /* [32, E / 32] of q8 */
     vmask m[VECTORS];
     vf acc[ROWS][VECTORS];
     for (int v = 0; v < VECTORS; v++)
@@ -114,10 +179,12 @@ INLINE void weigh_columns(const struct tile *t, int r, const int rows, const boo
             acc[i][v] = whole ? vf_load(y) : vf_load_some(y, m[v]);
         }
     for (int j = low; j < high; j++) {
-        vf x[VECTORS];
+        vf x[VECTORS], scale = type == CPU_KV_Q8 ? vf_all(cpu_f16_float(scales[cpu_value_at(E / CPU_KV_BLOCK, j, 0)])) : vf_zero();
         for (int v = 0; v < VECTORS; v++) {
-            int64_t at = j * E + c + v * LANES;
-            x[v] = whole ? load_element(f16, values, at) : vf_load_some((const float *)values + at, m[v]);
+            int64_t at = cpu_value_at(E, j, c + v * LANES);
+            x[v] = whole ? load_elements(type, values, at) : vf_load_some((const float *)values + at, m[v]);
+            if (type == CPU_KV_Q8)
+                x[v] = vf_mul(x[v], scale);
         }
         for (int i = 0; i < rows; i++) {
             vf p = vf_all(t->p[(r + i) * B + j]);
@@ -135,13 +202,13 @@ INLINE void weigh_columns(const struct tile *t, int r, const int rows, const boo
         }
 }
 
-INLINE void weigh_rows(const struct tile *t, int r, const int rows, const bool f16, const void *values, int low, int high)
+INLINE void weigh_rows(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int low, int high)
 {
     int64_t c = 0, E = t->a->kv->v_dim;
     for (; c + B <= E; c += B)
-        weigh_columns(t, r, rows, f16, values, low, high, c, true);
-    if (c < E) /* f16 values were widened, see must_widen() */
-        weigh_columns(t, r, rows, false, values, low, high, c, false);
+        weigh_columns(t, r, rows, type, values, low, high, c, true);
+    if (c < E) /* they are f32 or were widened, see must_widen() */
+        weigh_columns(t, r, rows, CPU_KV_F32, values, low, high, c, false);
 }
 
 /* The two above for any number of rows, as many at once as registers allow. */
@@ -156,26 +223,34 @@ INLINE void weigh_rows(const struct tile *t, int r, const int rows, const bool f
         }                                                                    \
     } while (0)
 
-static void score(const struct tile *t, int first, int last, bool f16, const void *keys)
+static void score(const struct tile *t, int first, int last, enum cpu_kv_type type, const void *keys)
 {
-#define SCORE_F16(n) score_rows(t, r, n, true, keys)
-#define SCORE_F32(n) score_rows(t, r, n, false, keys)
-    if (f16)
-        FOR_ROWS(SCORE_F16);
-    else
-        FOR_ROWS(SCORE_F32);
+#define SCORE_F16(n) score_rows(t, r, n, CPU_KV_F16, keys)
+#define SCORE_F32(n) score_rows(t, r, n, CPU_KV_F32, keys)
+#define SCORE_BF16(n) score_rows(t, r, n, CPU_KV_BF16, keys)
+#define SCORE_Q8(n) score_rows(t, r, n, CPU_KV_Q8, keys)
+    switch (type) {
+    case CPU_KV_F16: FOR_ROWS(SCORE_F16); break;
+    case CPU_KV_BF16: FOR_ROWS(SCORE_BF16); break;
+    case CPU_KV_Q8: FOR_ROWS(SCORE_Q8); break;
+    default: FOR_ROWS(SCORE_F32); break;
+    }
 }
 
-static void weigh(const struct tile *t, int first, int last, bool f16, const void *values, int low, int high)
+static void weigh(const struct tile *t, int first, int last, enum cpu_kv_type type, const void *values, int low, int high)
 {
-#define WEIGH_F16(n) weigh_rows(t, r, n, true, values, low, high)
-#define WEIGH_F32(n) weigh_rows(t, r, n, false, values, low, high)
+#define WEIGH_F16(n) weigh_rows(t, r, n, CPU_KV_F16, values, low, high)
+#define WEIGH_F32(n) weigh_rows(t, r, n, CPU_KV_F32, values, low, high)
+#define WEIGH_BF16(n) weigh_rows(t, r, n, CPU_KV_BF16, values, low, high)
+#define WEIGH_Q8(n) weigh_rows(t, r, n, CPU_KV_Q8, values, low, high)
     if (low >= high)
         return;
-    if (f16)
-        FOR_ROWS(WEIGH_F16);
-    else
-        FOR_ROWS(WEIGH_F32);
+    switch (type) {
+    case CPU_KV_F16: FOR_ROWS(WEIGH_F16); break;
+    case CPU_KV_BF16: FOR_ROWS(WEIGH_BF16); break;
+    case CPU_KV_Q8: FOR_ROWS(WEIGH_Q8); break;
+    default: FOR_ROWS(WEIGH_F32); break;
+    }
 }
 
 /* ---- softmax over blocks */
@@ -240,7 +315,7 @@ static bool soften(struct tile *t, int r)
 }
 
 /* Values onto all rows: each row its keys in ascending order; where all see the same keys, together. */
-static void weigh_tile(const struct tile *t, bool f16, const void *values)
+static void weigh_tile(const struct tile *t, enum cpu_kv_type type, const void *values)
 {
     int low = 0, high = B;
     for (int r = 0; r < t->n; r++) {
@@ -250,39 +325,69 @@ static void weigh_tile(const struct tile *t, bool f16, const void *values)
     if (low >= high)
         low = high = B; /* nothing in common: all of it row by row */
     for (int r = 0; r < t->n; r++)
-        weigh(t, r, r + 1, f16, values, t->low[r], low < t->high[r] ? low : t->high[r]);
-    weigh(t, 0, t->n, f16, values, low, high);
+        weigh(t, r, r + 1, type, values, t->low[r], low < t->high[r] ? low : t->high[r]);
+    weigh(t, 0, t->n, type, values, low, high);
     for (int r = 0; r < t->n; r++)
-        weigh(t, r, r + 1, f16, values, high > t->low[r] ? high : t->low[r], t->high[r]);
+        weigh(t, r, r + 1, type, values, high > t->low[r] ? high : t->low[r], t->high[r]);
 }
 
-/* Half floats are widened once per block when several groups of rows read them, or when rows of v end inside a vector. */
+/* A block is widened once when several groups of rows read it, or when rows of v end inside a vector. */
 static bool must_widen(const struct tile *t)
 {
-    return t->a->kv->f16 && (t->n > ROWS || t->a->kv->v_dim % B != 0);
+    return t->a->kv->type != CPU_KV_F32 && (t->n > ROWS || t->a->kv->v_dim % B != 0);
+}
+
+static void widen_keys(const struct cpu_kv *kv, uint8_t *keys, float *y)
+{
+    const uint16_t *scales = (const uint16_t *)(void *)cpu_page_scales(keys, kv->k_dim);
+    for (int64_t i = 0; i < (int64_t)kv->k_dim * B; i += LANES) {
+        int64_t scale = cpu_key_at(i % B, i / B / CPU_KV_BLOCK);
+        vf_store(y + i, vf_mul(vf_load_i8((const int8_t *)keys + i), vf_load_f16(scales + scale)));
+    }
+}
+
+static void widen_values(const struct cpu_kv *kv, uint8_t *values, float *y)
+{
+    const uint16_t *scales = (const uint16_t *)(void *)cpu_page_scales(values, kv->v_dim);
+    for (int64_t b = 0; b < (int64_t)kv->v_dim * B / CPU_KV_BLOCK; b++) {
+        vf scale = vf_all(cpu_f16_float(scales[b]));
+        for (int64_t i = b * CPU_KV_BLOCK; i < (b + 1) * CPU_KV_BLOCK; i += LANES)
+            vf_store(y + i, vf_mul(vf_load_i8((const int8_t *)values + i), scale));
+    }
+}
+
+static void widen(struct tile *t, uint8_t *keys, uint8_t *values)
+{
+    const struct cpu_kv *kv = t->a->kv;
+    if (kv->type == CPU_KV_Q8) {
+        widen_keys(kv, keys, t->wide_k);
+        widen_values(kv, values, t->wide_v);
+        return;
+    }
+    void (*from_halves)(const uint16_t *, int64_t, float *) = kv->type == CPU_KV_BF16 ? LEVEL(bf16_to_f32) : LEVEL(f16_to_f32);
+    from_halves((const uint16_t *)(void *)keys, (int64_t)B * kv->k_dim, t->wide_k);
+    from_halves((const uint16_t *)(void *)values, (int64_t)B * kv->v_dim, t->wide_v);
 }
 
 static void add_block(struct tile *t, int64_t b, int64_t page, int32_t g)
 {
     const struct cpu_kv *kv = t->a->kv;
-    int64_t e = kv->f16 ? 2 : 4, in_k = (int64_t)B * kv->k_dim, in_v = (int64_t)B * kv->v_dim;
-    const void *keys = cpu_page_keys(kv, page) + e * g * in_k, *values = cpu_page_values(kv, page) + e * g * in_v;
-    bool f16 = kv->f16;
+    void *keys = cpu_page_keys(kv, page, g), *values = cpu_page_values(kv, page, g);
+    enum cpu_kv_type type = kv->type;
     if (must_widen(t)) {
-        LEVEL(f16_to_f32)(keys, in_k, t->wide_k);
-        LEVEL(f16_to_f32)(values, in_v, t->wide_v);
+        widen(t, keys, values);
         keys = t->wide_k;
         values = t->wide_v;
-        f16 = false;
+        type = CPU_KV_F32;
     }
-    score(t, 0, t->n, f16, keys);
+    score(t, 0, t->n, type, keys);
     for (int r = 0; r < t->n; r++) {
         t->low[r] = cpu_visible_low(t->see[r], b);
         t->high[r] = cpu_visible_high(t->see[r], b);
         if (!soften(t, r))
             t->low[r] = t->high[r] = 0;
     }
-    weigh_tile(t, f16, values);
+    weigh_tile(t, type, values);
 }
 
 /* ---- spans */

@@ -2,8 +2,8 @@
  *
  * Works key block by key block with a running maximum, in the same order as the vector levels. [any-thread]
  * Contract: kernels.h; the formula: core.attention/1 of tenon/ops.h. */
-#include "bits.h"
 #include "levels.h"
+#include "pages.h"
 #include "visible.h"
 
 #include <math.h>
@@ -13,18 +13,68 @@ enum { B = CPU_PAGE_TOKENS };
 
 /* ---- pages */
 
-static float load(const struct cpu_kv *kv, const uint8_t *part, int64_t i)
+/* Element i of a head's part; q8: times the f16 at `scale`. */
+static float load(enum cpu_kv_type type, const uint8_t *part, int64_t i, const uint8_t *scale)
 {
-    return kv->f16 ? cpu_f16_float(cpu_load16(part + 2 * i)) : cpu_float_of(cpu_load32(part + 4 * i));
+    switch (type) {
+    case CPU_KV_F32: return cpu_float_of(cpu_load32(part + 4 * i));
+    case CPU_KV_BF16: return cpu_bf16_float(cpu_load16(part + 2 * i));
+    case CPU_KV_Q8: return (float)(int8_t)part[i] * cpu_f16_float(cpu_load16(scale));
+    default: return cpu_f16_float(cpu_load16(part + 2 * i));
+    }
 }
 
-static void store(const struct cpu_kv *kv, uint8_t *part, int64_t i, float x)
+static float load_key(const struct cpu_kv *kv, uint8_t *part, int64_t t, int64_t d)
 {
-    uint16_t half = cpu_float_f16(x);
-    if (kv->f16)
-        memcpy(part + 2 * i, &half, sizeof half);
-    else
+    return load(kv->type, part, cpu_key_at(t, d), cpu_page_scales(part, kv->k_dim) + 2 * cpu_key_at(t, d / CPU_KV_BLOCK));
+}
+
+static float load_value(const struct cpu_kv *kv, uint8_t *part, int64_t t, int64_t d)
+{
+    int64_t scale = cpu_value_at(kv->v_dim / CPU_KV_BLOCK, t, d / CPU_KV_BLOCK);
+    return load(kv->type, part, cpu_value_at(kv->v_dim, t, d), cpu_page_scales(part, kv->v_dim) + 2 * scale);
+}
+
+static void store(enum cpu_kv_type type, uint8_t *part, int64_t i, float x)
+{
+    uint16_t half = type == CPU_KV_BF16 ? cpu_float_bf16(x) : cpu_float_f16(x);
+    if (type == CPU_KV_F32)
         memcpy(part + 4 * i, &x, sizeof x);
+    else
+        memcpy(part + 2 * i, &half, sizeof half);
+}
+
+/* One block of 32 to q; returns its scale. */
+static uint16_t quantise(const float *x, int8_t *q)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < CPU_KV_BLOCK; i++) {
+        uint32_t bits = cpu_bits_of(x[i]) & 0x7fffffffu;
+        most = bits > most ? bits : most;
+    }
+    uint16_t scale = cpu_q8_scale(most);
+    float inverse = cpu_q8_inverse(scale);
+    for (int i = 0; i < CPU_KV_BLOCK; i++)
+        q[i] = inverse == 0.0f ? 0 : (int8_t)rintf(fminf(fmaxf(x[i] * inverse, -127.0f), 127.0f));
+    return scale;
+}
+
+/* Token t's line of one head. */
+static void store_line(const struct cpu_kv *kv, uint8_t *part, int64_t dim, bool keys, int64_t t, const float *x)
+{
+    int8_t q[CPU_KV_BLOCK];
+    for (int64_t d = 0; d < dim; d++) {
+        int64_t at = keys ? cpu_key_at(t, d) : cpu_value_at(dim, t, d), b = d / CPU_KV_BLOCK;
+        if (kv->type != CPU_KV_Q8) {
+            store(kv->type, part, at, x[d]);
+            continue;
+        }
+        if (d % CPU_KV_BLOCK == 0) {
+            uint16_t scale = quantise(x + d, q);
+            memcpy(cpu_page_scales(part, dim) + 2 * (keys ? cpu_key_at(t, b) : cpu_value_at(dim / CPU_KV_BLOCK, t, b)), &scale, 2);
+        }
+        part[at] = (uint8_t)q[d % CPU_KV_BLOCK];
+    }
 }
 
 void cpu_kv_store_scalar(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot)
@@ -32,25 +82,22 @@ void cpu_kv_store_scalar(const struct cpu_kv *kv, const float *k, const float *v
     int64_t at = slot % B;
     if (slot < 0)
         return;
-    uint8_t *keys = cpu_page_keys(kv, slot / B), *values = cpu_page_values(kv, slot / B);
-    for (int64_t i = 0; i < (int64_t)kv->kv_heads * kv->k_dim; i++)
-        store(kv, keys, i * B + at, k[i]);
-    for (int64_t h = 0; h < kv->kv_heads; h++)
-        for (int64_t d = 0; d < kv->v_dim; d++)
-            store(kv, values, (h * B + at) * kv->v_dim + d, v[h * kv->v_dim + d]);
+    for (int64_t h = 0; h < kv->kv_heads; h++) {
+        store_line(kv, cpu_page_keys(kv, slot / B, h), kv->k_dim, true, at, k + h * kv->k_dim);
+        if (kv->v_dim > 0)
+            store_line(kv, cpu_page_values(kv, slot / B, h), kv->v_dim, false, at, v + h * kv->v_dim);
+    }
 }
 
 void cpu_kv_load_scalar(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v)
 {
     int64_t at = slot % B;
-    const uint8_t *keys = cpu_page_keys(kv, slot / B), *values = cpu_page_values(kv, slot / B);
-    if (ret_k != NULL)
-        for (int64_t i = 0; i < (int64_t)kv->kv_heads * kv->k_dim; i++)
-            ret_k[i] = load(kv, keys, i * B + at);
-    if (ret_v != NULL)
-        for (int64_t h = 0; h < kv->kv_heads; h++)
-            for (int64_t d = 0; d < kv->v_dim; d++)
-                ret_v[h * kv->v_dim + d] = load(kv, values, (h * B + at) * kv->v_dim + d);
+    for (int64_t h = 0; h < kv->kv_heads; h++) {
+        for (int64_t d = 0; ret_k != NULL && d < kv->k_dim; d++)
+            ret_k[h * kv->k_dim + d] = load_key(kv, cpu_page_keys(kv, slot / B, h), at, d);
+        for (int64_t d = 0; ret_v != NULL && d < kv->v_dim; d++)
+            ret_v[h * kv->v_dim + d] = load_value(kv, cpu_page_values(kv, slot / B, h), at, d);
+    }
 }
 
 /* ---- attention */
@@ -62,11 +109,11 @@ struct row {
     float max, sum;
 };
 
-static float score(const struct cpu_attn *a, const float *q, const uint8_t *keys, int64_t j)
+static float score(const struct cpu_attn *a, const float *q, uint8_t *keys, int64_t j)
 {
     float s = 0.0f;
     for (int64_t d = 0; d < a->kv->k_dim; d++)
-        s += q[d] * load(a->kv, keys, d * B + j);
+        s += q[d] * load_key(a->kv, keys, j, d);
     s *= a->scale;
     return a->softcap > 0.0f ? a->softcap * tanhf(s / a->softcap) : s;
 }
@@ -84,9 +131,7 @@ static void raise(struct row *r, float max, int32_t v_dim)
 static void add_block(const struct cpu_attn *a, struct row *r, int64_t page, int32_t g, int32_t low, int32_t high)
 {
     const struct cpu_kv *kv = a->kv;
-    int64_t e = kv->f16 ? 2 : 4;
-    const uint8_t *keys = cpu_page_keys(kv, page) + e * B * g * kv->k_dim;
-    const uint8_t *values = cpu_page_values(kv, page) + e * B * g * kv->v_dim;
+    uint8_t *keys = cpu_page_keys(kv, page, g), *values = cpu_page_values(kv, page, g);
     float s[B], max = r->max;
     for (int32_t j = low; j < high; j++) {
         s[j] = score(a, r->q, keys, j);
@@ -99,7 +144,7 @@ static void add_block(const struct cpu_attn *a, struct row *r, int64_t page, int
         float p = expf(s[j] - max);
         r->sum += p;
         for (int32_t d = 0; d < kv->v_dim; d++)
-            r->y[d] += p * load(kv, values, (int64_t)j * kv->v_dim + d);
+            r->y[d] += p * load_value(kv, values, j, d);
     }
 }
 

@@ -113,20 +113,33 @@ void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K);
 
 #define CPU_PAGE_TOKENS 32 /* keys of a page = keys of an attention block */
 
-/* The pages of one layer. Inside a page: K [kv_heads][k_dim][32 tokens], then V [kv_heads][32 tokens][v_dim], in f16 or f32.
- * K lies transposed so that the lanes of a score vector are keys. */
+/* How its elements are kept; CPU_KV_Q8 needs dims that are multiples of CPU_KV_BLOCK. */
+enum cpu_kv_type {
+    CPU_KV_F16, CPU_KV_F32, CPU_KV_BF16,
+    CPU_KV_Q8, /* q * d: int8 q = nearest even of x / d, f16 d = max|x| / 127 of 32 along the head; NaN for a block that holds
+                  infinity, NaN, or what f16 scales do not reach (8.3e6) */
+    CPU_KV_TYPE_COUNT
+};
+
+#define CPU_KV_BLOCK 32 /* elements that share a scale */
+
+/* The pages of one layer. Inside a page: K [kv_heads][k_dim][32 tokens], then V [kv_heads][32 tokens][v_dim]. K lies transposed
+ * so that the lanes of a score vector are keys. Scales of q8 lie behind each head's elements in the same order: of K
+ * [k_dim / 32][32 tokens], of V [32 tokens][v_dim / 32]. */
 struct cpu_kv {
     uint8_t *pages;      /* [n_pages] of page_stride bytes, 64-aligned; OWN: host */
     int64_t page_stride; /* >= cpu_kv_page_bytes(), a multiple of 64 */
     int32_t kv_heads;
     int32_t k_dim;
     int32_t v_dim;
-    bool f16; /* else f32 */
+    enum cpu_kv_type type;
 };
 
+/* Bytes of n elements, a multiple of CPU_KV_BLOCK of them where the type has blocks. */
+int64_t cpu_kv_bytes(const struct cpu_kv *kv, int64_t n);
 int64_t cpu_kv_page_bytes(const struct cpu_kv *kv);
-/* One page in canonical order and the cache's own encoding: K [32][kv_heads][k_dim], then V [32][kv_heads][v_dim]; exact both
- * ways, the same size as the page. */
+/* One page in canonical order and the cache's own encoding: K [32][kv_heads][k_dim], then V [32][kv_heads][v_dim], a block of q8
+ * as its scale and then its 32 bytes; exact both ways, the same size as the page. */
 void cpu_kv_export(const struct cpu_kv *kv, int64_t page, void *ret_bytes);
 void cpu_kv_import(const struct cpu_kv *kv, int64_t page, const void *bytes);
 

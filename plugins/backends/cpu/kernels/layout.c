@@ -1,7 +1,7 @@
 /* layout.c - where things lie in memory that callers own: quantised activations, pages of the cache, attention's scratch.
  *
  * Sizes only; the kernels of each level read and write by the same rules. [any-thread] Contract: kernels.h. */
-#include "kernels.h"
+#include "pages.h"
 
 #include <string.h>
 
@@ -26,40 +26,59 @@ void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
     a->sum = (int32_t *)(void *)(p + 2 * per_32);
 }
 
-static int64_t element_bytes(const struct cpu_kv *kv)
+#define Q8_BLOCK_BYTES (2 + CPU_KV_BLOCK) /* scale and elements */
+
+int64_t cpu_kv_bytes(const struct cpu_kv *kv, int64_t n)
 {
-    return kv->f16 ? 2 : 4;
+    return kv->type == CPU_KV_Q8 ? n / CPU_KV_BLOCK * Q8_BLOCK_BYTES : kv->type == CPU_KV_F32 ? n * 4 : n * 2;
 }
 
 int64_t cpu_kv_page_bytes(const struct cpu_kv *kv)
 {
-    return element_bytes(kv) * CPU_PAGE_TOKENS * kv->kv_heads * (kv->k_dim + kv->v_dim);
+    return cpu_kv_bytes(kv, (int64_t)CPU_PAGE_TOKENS * kv->kv_heads * (kv->k_dim + kv->v_dim));
+}
+
+static void move(uint8_t *in_page, uint8_t *canonical, int64_t n, bool to_page)
+{
+    memcpy(to_page ? in_page : canonical, to_page ? canonical : in_page, (size_t)n);
+}
+
+/* Token t's line of one head: keys lie apart in the page, values side by side. */
+static void exchange_line(const struct cpu_kv *kv, uint8_t *part, int64_t dim, bool keys, int64_t t, uint8_t *line, bool to_page)
+{
+    int64_t e = kv->type == CPU_KV_Q8 ? 1 : cpu_kv_bytes(kv, 1);
+    for (int64_t d = 0; d < dim; d++) {
+        if (kv->type == CPU_KV_Q8 && d % CPU_KV_BLOCK == 0) {
+            int64_t b = d / CPU_KV_BLOCK, at = keys ? cpu_key_at(t, b) : cpu_value_at(dim / CPU_KV_BLOCK, t, b);
+            move(cpu_page_scales(part, dim) + 2 * at, line, 2, to_page);
+            line += 2;
+        }
+        move(part + e * (keys ? cpu_key_at(t, d) : cpu_value_at(dim, t, d)), line, e, to_page);
+        line += e;
+    }
 }
 
 /* Walks page and canonical bytes together: `to_page` says which of the two is written. */
-static void exchange(const struct cpu_kv *kv, uint8_t *page, uint8_t *bytes, bool to_page)
+static void exchange(const struct cpu_kv *kv, int64_t page, uint8_t *bytes, bool to_page)
 {
-    int64_t e = element_bytes(kv), H = kv->kv_heads, D = kv->k_dim, V = kv->v_dim;
-    uint8_t *page_v = page + e * CPU_PAGE_TOKENS * H * D, *bytes_v = bytes + e * CPU_PAGE_TOKENS * H * D;
+    int64_t H = kv->kv_heads;
+    uint8_t *values = bytes + cpu_kv_bytes(kv, CPU_PAGE_TOKENS * H * kv->k_dim);
     for (int64_t t = 0; t < CPU_PAGE_TOKENS; t++)
         for (int64_t h = 0; h < H; h++) {
-            uint8_t *line = page_v + e * V * (h * CPU_PAGE_TOKENS + t), *canon = bytes_v + e * V * (t * H + h);
-            for (int64_t d = 0; d < D; d++) {
-                uint8_t *in = page + e * ((h * D + d) * CPU_PAGE_TOKENS + t), *out = bytes + e * ((t * H + h) * D + d);
-                memcpy(to_page ? in : out, to_page ? out : in, (size_t)e);
-            }
-            memcpy(to_page ? line : canon, to_page ? canon : line, (size_t)(e * V));
+            uint8_t *k = bytes + cpu_kv_bytes(kv, (t * H + h) * kv->k_dim), *v = values + cpu_kv_bytes(kv, (t * H + h) * kv->v_dim);
+            exchange_line(kv, cpu_page_keys(kv, page, h), kv->k_dim, true, t, k, to_page);
+            exchange_line(kv, cpu_page_values(kv, page, h), kv->v_dim, false, t, v, to_page);
         }
 }
 
 void cpu_kv_export(const struct cpu_kv *kv, int64_t page, void *ret_bytes)
 {
-    exchange(kv, kv->pages + page * kv->page_stride, ret_bytes, false);
+    exchange(kv, page, ret_bytes, false);
 }
 
 void cpu_kv_import(const struct cpu_kv *kv, int64_t page, const void *bytes)
 {
-    exchange(kv, kv->pages + page * kv->page_stride, (uint8_t *)(uintptr_t)bytes, true); /* only read in this direction */
+    exchange(kv, page, (uint8_t *)(uintptr_t)bytes, true); /* only read in this direction */
 }
 
 int64_t cpu_attn_scratch_bytes(int32_t k_dim, int32_t v_dim)

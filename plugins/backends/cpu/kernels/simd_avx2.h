@@ -105,6 +105,7 @@ INLINE void vf_of_halves(vi x, vf *ret_low, vf *ret_high)
 
 INLINE vf vf_load_f16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p)); }
 INLINE void vf_store_f16(uint16_t *p, vf x) { _mm_storeu_si128((void *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT)); }
+INLINE vf vf_load_i8(const int8_t *p) { return vf_of_int(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p))); }
 INLINE vf vf_load_bf16(const uint16_t *p) { return vf_of_bits(vi_shl(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p)), 16)); }
 INLINE void vi_store_u16(uint16_t *p, vi x) /* values below 2^16 */
 {

@@ -5,6 +5,7 @@
 
 #include <arm_neon.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifndef LEVEL
 #define LEVEL(name) cpu_##name##_neon
@@ -116,6 +117,12 @@ INLINE vi vi_spread_byte(vi a, int n)
 
 INLINE vf vf_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 INLINE void vf_store_f16(uint16_t *p, vf x) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x))); }
+INLINE vf vf_load_i8(const int8_t *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return vf_of_int(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
+}
 INLINE vf vf_load_bf16(const uint16_t *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
 INLINE void vi_store_u16(uint16_t *p, vi x) { vst1_u16(p, vmovn_u32(vreinterpretq_u32_s32(x))); }
 INLINE void vf_of_halves(vi x, vf *ret_low, vf *ret_high)

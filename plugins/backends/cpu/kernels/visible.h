@@ -1,5 +1,5 @@
-/* visible.h - which keys a token sees, as positions and as ranges of a block; where a page's two halves begin. Shared by all
- * levels, for the ranges decide what is summed. */
+/* visible.h - which keys a token sees, as positions and as ranges of a block. Shared by all levels, for the ranges decide what is
+ * summed. */
 #ifndef TENON_CPU_VISIBLE_H
 #define TENON_CPU_VISIBLE_H
 
@@ -32,16 +32,6 @@ static inline int32_t cpu_visible_high(struct cpu_visible see, int64_t b)
 {
     int64_t high = see.end - b * CPU_PAGE_TOKENS;
     return high < 0 ? 0 : high > CPU_PAGE_TOKENS ? CPU_PAGE_TOKENS : (int32_t)high;
-}
-
-static inline uint8_t *cpu_page_keys(const struct cpu_kv *kv, int64_t page)
-{
-    return kv->pages + page * kv->page_stride;
-}
-
-static inline uint8_t *cpu_page_values(const struct cpu_kv *kv, int64_t page)
-{
-    return cpu_page_keys(kv, page) + (kv->f16 ? 2 : 4) * (int64_t)CPU_PAGE_TOKENS * kv->kv_heads * kv->k_dim;
 }
 
 #endif
