@@ -463,6 +463,36 @@ START_TEST(hostile_metadata)
 }
 END_TEST
 
+/* Tokens spelled as text: spaces are U+2581, and what is no token is bytes. */
+START_TEST(raw_text)
+{
+    static const char *const tokens[] = {"a", "b", "\xe2\x96\x81", "ab", "\xe2\x96\x81" "ab", "\n", "<0xC3>", "<0xA4>", "\n\n",
+                                         "a\n", "<unk>"};
+    static const char *const merges[] = {"a b", "\xe2\x96\x81 ab", "\n \n", "a \n"};
+    static const int32_t types[] = {1, 1, 1, 1, 1, 1, 6, 6, 1, 1, 2};
+    struct tenon_tokenizer_object *tok;
+    test_meta_string(&meta, KEY "model", "gpt2");
+    test_meta_string(&meta, KEY "pre", "gemma4");
+    test_meta_strings(&meta, KEY "tokens", tokens, 11);
+    test_meta_array(&meta, KEY "token_type", TENON_META_I32, types, 11);
+    test_meta_strings(&meta, KEY "merges", merges, 4);
+    tok = must_open();
+    CHECK_IDS(tok, "ab ab", 0, 3, 4);
+    CHECK_IDS(tok, "a\n\nb", 0, 0, 8, 1); /* the split keeps a and the line ends apart */
+    CHECK_IDS(tok, "b\xc3\xa4\xc3" "b", 0, 1, 6, 7, 6, 1);
+    check_round_trip(tok, "ab ab\n\n \xc3\xa4\xa4\xc3", 12);
+    table->close(NULL, tok);
+    test_meta_number(&meta, KEY "unknown_token_id", 10);
+    tok = must_open();
+    CHECK_IDS(tok, "bxyb", 0, 1, 10, 1);
+    table->close(NULL, tok);
+    test_meta_string(&meta, KEY "pre", "whitespace");
+    tok = must_open();
+    CHECK_IDS(tok, "ab\nab", 0, 3, 5, 3);
+    table->close(NULL, tok);
+}
+END_TEST
+
 /* A model without `pre` opens, and empty tokens and missing bytes hurt nobody. */
 START_TEST(odd_metadata)
 {
@@ -499,6 +529,7 @@ int main(void)
     tcase_add_test(tests, info);
     tcase_add_test(tests, hostile_metadata);
     tcase_add_test(tests, odd_metadata);
+    tcase_add_test(tests, raw_text);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -1,5 +1,4 @@
-/* bytes.c - GPT-2's byte map, and UTF-8 checking by the table of the Unicode standard (3-7). The map is computed at
- * open rather than written out: two tables of numbers would say less. Pure functions. Contract: bytes.h. */
+/* bytes.c - GPT-2's byte map. It is computed at open rather than written out: two tables of numbers would say less. Pure functions. Contract: bytes.h. */
 #include "bytes.h"
 
 #include <string.h>
@@ -59,58 +58,4 @@ bool bpe_bytes_unspell(const struct bpe_bytes *b, const char *text, size_t size,
     }
     *ret_n = n;
     return true;
-}
-
-/* Length of the character at text [size], size > 0; 0 when it is not valid. */
-static size_t character(const unsigned char *text, size_t size)
-{
-    unsigned char lead = text[0], low = 0x80, high = 0xbf; /* bounds of the second byte */
-    size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    if (lead < 0x80)
-        return 1;
-    if (lead < 0xc2 || lead > 0xf4 || size < length)
-        return 0;
-    if (lead == 0xe0)
-        low = 0xa0; /* shorter forms */
-    else if (lead == 0xed)
-        high = 0x9f; /* surrogates */
-    else if (lead == 0xf0)
-        low = 0x90; /* shorter forms */
-    else if (lead == 0xf4)
-        high = 0x8f; /* beyond U+10FFFF */
-    if (text[1] < low || text[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
-size_t bpe_utf8_valid(const char *text, size_t size)
-{
-    size_t at = 0;
-    while (at < size) {
-        uint64_t eight;
-        size_t length;
-        if (size - at >= sizeof eight) {
-            memcpy(&eight, text + at, sizeof eight);
-            if ((eight & 0x8080808080808080u) == 0) {
-                at += sizeof eight;
-                continue;
-            }
-        }
-        length = character((const unsigned char *)text + at, size - at);
-        if (length == 0)
-            break;
-        at += length;
-    }
-    return at;
-}
-
-size_t bpe_utf8_invalid(const char *text, size_t size)
-{
-    size_t at = 0;
-    while (at < size && character((const unsigned char *)text + at, size - at) == 0)
-        at++;
-    return at;
 }

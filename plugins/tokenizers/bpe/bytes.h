@@ -1,4 +1,4 @@
-/* bytes.h - bytes as text: GPT-2's byte map and the border between valid and invalid UTF-8.
+/* bytes.h - bytes as text: GPT-2's byte map.
  *
  * A byte-level vocabulary spells every byte as one printable code point: 33-126, 161-172 and 174-255 as themselves, the
  * other 68 as 256, 257 ... in order. So a space is U+0120 and each spelled byte takes one or two bytes of UTF-8.
@@ -33,11 +33,5 @@ size_t bpe_bytes_spell(const struct bpe_bytes *b, const char *bytes, size_t size
  * buf, when a character lies outside the map. */
 bool bpe_bytes_unspell(const struct bpe_bytes *b, const char *text, size_t size, char *buf, size_t capacity,
                        size_t *ret_n);
-
-/* Bytes of text [size] up to the first that is not valid UTF-8: size when all is. */
-size_t bpe_utf8_valid(const char *text, size_t size);
-
-/* Bytes from the start that are not valid UTF-8, up to the next character that is. */
-size_t bpe_utf8_invalid(const char *text, size_t size);
 
 #endif

@@ -1,56 +1,46 @@
-/* encode.c - text to ids: special tokens are found first, what lies between is checked to be UTF-8 and split into
- * pieces, and each piece is merged, or remembered from before. A run of bytes that are not UTF-8 is a piece of its own,
+/* encode.c - text to ids: what lies between special tokens is checked to be UTF-8 and split into pieces, and each piece is
+ * merged, or remembered from before. A run of bytes that are not UTF-8 is a piece of its own,
  * as no pattern can say anything about it. A byte that has no token is left out before merging, as Hugging Face's
  * library does: there is no id that would bring it back. Contract: encode.h. */
 #include "encode.h"
 
 #include <string.h>
 
-struct sink {
-    struct tenon_tokenizer_object *tok;
-    struct bpe_work *work;
-    int32_t *ids;      /* [capacity] */
-    uint64_t capacity;
-    uint64_t n;        /* ids so far, also those that did not fit */
-};
-
-static void emit(struct sink *s, const int32_t *ids, size_t n)
-{
-    uint64_t room = s->n < s->capacity ? s->capacity - s->n : 0;
-    size_t fit = n < room ? n : (size_t)room;
-    for (size_t i = 0; i < fit; i++) /* mostly one or two: a call of memcpy costs more */
-        s->ids[s->n + i] = ids[i];
-    s->n += n;
-}
+#include "../common/utf8.h"
 
 /* The token that a whole piece is, for splits that ask before merging; -1: none. Text never means a control token. */
-static int32_t whole_token(struct sink *s, const char *piece, size_t size)
+static int32_t whole_token(const struct tenon_tokenizer_object *tok, const char *piece, size_t size)
 {
-    const struct bpe_vocab *v = &s->tok->vocab;
+    const struct tok_vocab *v = &tok->vocab;
     char spelled[2 * 256];
     int32_t id;
-    if (size > s->tok->longest || size > sizeof spelled / 2)
+    if (size > tok->longest || size > sizeof spelled / 2)
         return -1;
-    id = bpe_vocab_find(v, spelled, bpe_bytes_spell(&v->bytes, piece, size, spelled));
+    id = tok_vocab_find(v, spelled, bpe_bytes_spell(&tok->bytes, piece, size, spelled));
     return id >= 0 && (v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN)) == 0 ? id : -1;
 }
 
-/* Ids of a piece into the work's merge buffer. */
-static int32_t encode_piece(struct sink *s, const char *piece, size_t size, const int32_t **ret_ids, size_t *ret_n)
+static size_t byte_ids(const struct tenon_tokenizer_object *tok, const char *piece, size_t size, int32_t *ids)
 {
-    const int32_t *byte_id = s->tok->vocab.byte_id;
-    int32_t *ids = bpe_merge_reserve(&s->work->merge, size);
     size_t n = 0;
+    for (size_t i = 0; i < size; i++)
+        if (tok->byte_id[(unsigned char)piece[i]] >= 0)
+            ids[n++] = tok->byte_id[(unsigned char)piece[i]];
+    return n;
+}
+
+/* Ids of a piece into the work's merge buffer. */
+static int32_t encode_piece(struct tok_run *r, const char *piece, size_t size, const int32_t **ret_ids, size_t *ret_n)
+{
+    const struct tenon_tokenizer_object *tok = r->tokenizer;
+    int32_t *ids = tok_merge_reserve(&r->work->merge, size);
+    size_t n = 1;
     if (ids == NULL)
         return TENON_E_RESOURCE_EXHAUSTED;
-    ids[0] = whole_token(s, piece, size);
-    if (ids[0] >= 0) {
-        n = 1;
-    } else {
-        for (size_t i = 0; i < size; i++)
-            if (byte_id[(unsigned char)piece[i]] >= 0)
-                ids[n++] = byte_id[(unsigned char)piece[i]];
-        n = bpe_merge_run(&s->work->merge, &s->tok->pairs, n);
+    ids[0] = whole_token(tok, piece, size);
+    if (ids[0] < 0) {
+        n = tok->is_raw ? tok_chars_ids(&tok->chars, &tok->vocab, piece, size, ids) : byte_ids(tok, piece, size, ids);
+        n = tok_merge_run(&r->work->merge, bpe_pairs_rank, &tok->pairs, n);
     }
     *ret_ids = ids;
     *ret_n = n;
@@ -59,56 +49,22 @@ static int32_t encode_piece(struct sink *s, const char *piece, size_t size, cons
 
 static int32_t take_piece(void *arg, const char *piece, size_t size)
 {
-    struct sink *s = arg;
-    struct bpe_cached *slot = NULL;
-    uint64_t key[2];
-    const int32_t *ids;
-    size_t n;
-    int32_t status;
-    if (size <= BPE_CACHE_KEY) {
-        slot = bpe_cache_slot(s->work, piece, size, key);
-        if (slot->key[0] == key[0] && slot->key[1] == key[1]) {
-            emit(s, slot->ids, slot->n);
-            return 0;
-        }
-    }
-    status = encode_piece(s, piece, size, &ids, &n);
-    if (status != 0)
-        return status;
-    emit(s, ids, n);
-    if (slot != NULL && n <= BPE_CACHE_IDS) {
-        memcpy(slot->key, key, sizeof key);
-        memcpy(slot->ids, ids, n * sizeof *ids);
-        slot->n = (uint32_t)n;
-    }
-    return 0;
+    return tok_run_piece(arg, encode_piece, piece, size);
 }
 
 /* Text without special tokens. */
-static int32_t encode_plain(struct sink *s, const char *text, size_t size)
+static int32_t encode_plain(struct tok_run *r, const char *text, size_t size)
 {
+    const struct tenon_tokenizer_object *tok = r->tokenizer;
     int32_t status = 0;
     for (size_t at = 0; status == 0 && at < size;) {
-        size_t length = bpe_utf8_valid(text + at, size - at);
-        status = bpe_split_run(&s->tok->split, &s->work->matcher, text + at, length, take_piece, s);
+        size_t length = tok_utf8_valid(text + at, size - at);
+        status = bpe_split_run(&tok->split, r->work->own, text + at, length, take_piece, r);
         at += length;
-        length = bpe_utf8_invalid(text + at, size - at);
+        length = tok_utf8_invalid(text + at, size - at);
         if (status == 0 && length > 0)
-            status = take_piece(s, text + at, length);
+            status = take_piece(r, text + at, length);
         at += length;
-    }
-    return status;
-}
-
-static int32_t encode_text(struct sink *s, const char *text, size_t size, bool with_control)
-{
-    int32_t status = 0;
-    for (size_t at = 0; status == 0 && at < size;) {
-        struct bpe_special_match m = bpe_special_find(&s->tok->special, text + at, size - at, with_control);
-        status = encode_plain(s, text + at, m.at);
-        if (status == 0 && m.id >= 0)
-            emit(s, &m.id, 1);
-        at += m.at + m.size;
     }
     return status;
 }
@@ -116,17 +72,6 @@ static int32_t encode_text(struct sink *s, const char *text, size_t size, bool w
 int32_t bpe_encode(struct tenon_tokenizer_object *tok, const char *text, uint64_t size, uint32_t flags, int32_t *ids,
                    uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
 {
-    struct sink s = {tok, NULL, ids, capacity, 0};
-    int32_t status = TENON_E_RESOURCE_EXHAUSTED;
-    if (size >= UINT32_MAX)
-        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "bpe", "a text of %llu bytes is too long: cut it up",
-                          (unsigned long long)size);
-    s.work = bpe_work_take(&tok->pool);
-    if (s.work != NULL)
-        status = encode_text(&s, text, (size_t)size, (flags & TENON_ENCODE_SPECIAL) != 0);
-    bpe_work_give(&tok->pool, s.work);
-    if (status != 0)
-        return tenon_fail(err, status, "bpe", "no memory to tokenize a text of %llu bytes", (unsigned long long)size);
-    *ret_n = s.n;
-    return 0;
+    const struct tok_encoder e = {&tok->special, &tok->pool, encode_plain, tok};
+    return tok_encode(&e, text, size, flags, ids, capacity, ret_n, err);
 }

@@ -7,19 +7,23 @@
 #ifndef BPE_ENCODE_H
 #define BPE_ENCODE_H
 
+#include "../common/chars.h"
+#include "../common/encode.h"
+#include "bytes.h"
 #include "pairs.h"
-#include "special.h"
 #include "split.h"
-#include "vocab.h"
-#include "work.h"
 
 /* The opened tokenizer of the ABI. */
 struct tenon_tokenizer_object {
-    struct bpe_vocab vocab;
+    struct tok_vocab vocab;
     struct bpe_pairs pairs;
-    struct bpe_special special;
+    struct tok_special special;
     struct bpe_split split;
-    struct bpe_pool pool;
+    struct tok_pool pool;   /* whose works own a struct bpe_matcher */
+    struct bpe_bytes bytes;
+    int32_t byte_id[256];   /* token of a single byte, -1: none */
+    struct tok_chars chars; /* instead of bytes, when is_raw */
+    uint32_t is_raw;        /* tokens are spelled as text and not in the byte map */
     uint32_t longest; /* bytes of the longest spelling, for ignore_merges; 0: merges are not ignored */
 };
 

@@ -10,7 +10,7 @@
 #define BATCH 256u /* merges asked of the metadata at once */
 
 struct reader {
-    const struct bpe_vocab *vocab;
+    const struct tok_vocab *vocab;
     char *joined;      /* [capacity] left and right without the space */
     size_t capacity;
     int32_t last_id;   /* of the last joined token */
@@ -28,7 +28,7 @@ static int32_t find_joined(struct reader *r, const char *text, size_t size)
     if (guess < r->vocab->n && r->vocab->text[guess].size == size &&
         memcmp(r->vocab->text[guess].data, text, size) == 0)
         return (int32_t)guess;
-    return bpe_vocab_find(r->vocab, text, size);
+    return tok_vocab_find(r->vocab, text, size);
 }
 
 static int32_t reserve(struct reader *r, size_t size, struct tenon_err *err)
@@ -53,8 +53,8 @@ static int32_t parse(struct reader *r, const struct tenon_str *merge, uint32_t r
     if (space == NULL)
         return refuse(rank, merge, "is not two tokens with a space between them", err);
     left_size = (size_t)(space - merge->data);
-    left = bpe_vocab_find(r->vocab, merge->data, left_size);
-    right = bpe_vocab_find(r->vocab, space + 1, size - left_size - 1);
+    left = tok_vocab_find(r->vocab, merge->data, left_size);
+    right = tok_vocab_find(r->vocab, space + 1, size - left_size - 1);
     if (left < 0 || right < 0)
         return refuse(rank, merge, left < 0 ? "begins with what is no token" : "ends with what is no token", err);
     status = reserve(r, size, err);
@@ -103,7 +103,7 @@ static int32_t fill_table(struct bpe_pairs *p, struct reader *r, const struct te
     return 0;
 }
 
-int32_t bpe_pairs_init(struct bpe_pairs *p, const struct bpe_vocab *vocab, const struct tenon_meta *meta,
+int32_t bpe_pairs_init(struct bpe_pairs *p, const struct tok_vocab *vocab, const struct tenon_meta *meta,
                        struct tenon_err *err)
 {
     struct reader r = {vocab, NULL, 0, -1};
@@ -111,7 +111,7 @@ int32_t bpe_pairs_init(struct bpe_pairs *p, const struct bpe_vocab *vocab, const
     int32_t status;
     memset(p, 0, sizeof *p);
     p->seed = (vocab->seed ^ 0x9e3779b97f4a7c15u) | 1;
-    if ((status = bpe_meta_strings(meta, MERGES, &merges, err)) != 0)
+    if ((status = tok_meta_strings(meta, MERGES, &merges, err)) != 0)
         return status;
     if ((status = create_table(p, (uint32_t)merges.count, err)) == 0)
         status = fill_table(p, &r, meta, &merges, err);

@@ -10,7 +10,8 @@
 #ifndef BPE_PAIRS_H
 #define BPE_PAIRS_H
 
-#include "vocab.h"
+#include "../common/merge.h"
+#include "../common/vocab.h"
 
 struct bpe_pair {
     uint64_t key;  /* left id in the upper half, right id in the lower; UINT64_MAX: a free slot */
@@ -24,8 +25,8 @@ struct bpe_pairs {
     uint64_t seed; /* odd */
 };
 
-/* Errors: as bpe_vocab_init, and INVALID_ARGUMENT for a merge of what is no token. On failure nothing is held. */
-int32_t bpe_pairs_init(struct bpe_pairs *p, const struct bpe_vocab *vocab, const struct tenon_meta *meta,
+/* Errors: as tok_vocab_init, and INVALID_ARGUMENT for a merge of what is no token. On failure nothing is held. */
+int32_t bpe_pairs_init(struct bpe_pairs *p, const struct tok_vocab *vocab, const struct tenon_meta *meta,
                        struct tenon_err *err);
 
 void bpe_pairs_finish(struct bpe_pairs *p); /* zeroed is fine */
@@ -49,6 +50,16 @@ static inline const struct bpe_pair *bpe_pairs_find(const struct bpe_pairs *p, i
 {
     const struct bpe_pair *slot = bpe_pairs_slot(p, bpe_pair_key(left, right));
     return slot->key == UINT64_MAX ? NULL : slot;
+}
+
+/* The rule of merging by these pairs; `pairs` is a struct bpe_pairs. */
+static inline uint32_t bpe_pairs_rank(const void *pairs, int32_t left, int32_t right, int32_t *ret_merged)
+{
+    const struct bpe_pair *pair = bpe_pairs_find(pairs, left, right);
+    if (pair == NULL)
+        return TOK_NEVER;
+    *ret_merged = pair->id;
+    return pair->rank;
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* pre.c - the table of splits, as the models' own tokenizers have them. Patterns are PCRE2's with UTF and UCP; `\s`
  * means Unicode white space, which split.c sees to. None of them takes more than linear time, whatever the text: that
- * is checked by a test, and what a new row must keep to. What no pattern can say is not here: kimi-k2, afmoe, superbpe
- * and the splits over raw UTF-8 (gemma4). Contract: pre.h. */
+ * is checked by a test, and what a new row must keep to. What no pattern can say is not here: kimi-k2 and
+ * afmoe. Contract: pre.h. */
 #include "pre.h"
 
 #include <stdio.h>
@@ -109,6 +109,15 @@ static const struct bpe_pre splits[] = {
       APOSTROPHES "|" WORD_START
       "(?:\\p{L}\\p{M}*+(?: \\p{L}\\p{M}*+)*+)++"
       "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"}},
+    {"superbpe", 0,
+     {"\\p{N}+",
+      /* (?=(\d{3})+(?!\d)) cuts before every third digit from the end of a run; made linear: a match reaches from one
+       * such cut to the next, and the look-aheads run once per run of digits */
+      "(?:\\G(?<=\\d)\\d{3}|\\d{3}(?=(?:\\d{3})*+(?!\\d)))(?:\\D++(?:\\d{1,2}(?=(?:\\d{3})*+(?!\\d)))?)*+"}},
+    {"gemma4 granite-embed-multi-311m sarvam-moe", BPE_PRE_RAW | BPE_PRE_SPACES,
+     {"[^\\n]+|[\\n]+"}},
+    {"whitespace", BPE_PRE_RAW,
+     {"\\S+"}},
     {"laguna", 0,
      {"[^\\n]+|[\\n]+",
       APOSTROPHES "|" WORD_START "\\p{L}+|\\p{N}" PUNCTUATION TAIL}},

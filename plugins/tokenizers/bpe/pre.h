@@ -15,6 +15,8 @@
 #define BPE_PRE_IGNORE_MERGES 1u /* a piece that is a token is taken whole */
 #define BPE_PRE_ADD_BOS 2u       /* unless the metadata says otherwise */
 #define BPE_PRE_ADD_EOS 4u
+#define BPE_PRE_RAW 8u           /* tokens are spelled as text and not in the byte map */
+#define BPE_PRE_SPACES 16u       /* with BPE_PRE_RAW: a space is spelled U+2581 */
 
 struct bpe_pre {
     const char *names; /* separated by spaces */

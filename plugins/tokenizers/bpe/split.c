@@ -113,17 +113,17 @@ struct run {
     void *arg;
 };
 
-/* The next match of a step in part [size] from `at` on. */
+/* The next match of a step, an empty one that cuts included, in part [size] from `at` on. */
 static bool find(const struct run *r, const struct bpe_split_step *step, const char *part, size_t size, size_t at,
                  size_t *ret_from, size_t *ret_to)
 {
     const PCRE2_SIZE *found = pcre2_get_ovector_pointer(r->matcher->data);
     int rc = PCRE2_ERROR_JIT_STACKLIMIT;
     if (step->has_jit)
-        rc = pcre2_jit_match(step->code, (PCRE2_SPTR)part, size, at, PCRE2_NOTEMPTY, r->matcher->data,
+        rc = pcre2_jit_match(step->code, (PCRE2_SPTR)part, size, at, PCRE2_NOTEMPTY_ATSTART, r->matcher->data,
                              r->matcher->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(step->code, (PCRE2_SPTR)part, size, at, PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+        rc = pcre2_match(step->code, (PCRE2_SPTR)part, size, at, PCRE2_NOTEMPTY_ATSTART | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                          r->matcher->data, r->matcher->context);
     if (rc < 0)
         return false;
@@ -142,7 +142,7 @@ static int32_t cut(const struct run *r, uint32_t level, const char *part, size_t
     while (status == 0 && at < size && find(r, &r->split->steps[level], part, size, at, &from, &to)) {
         if (from > at)
             status = cut(r, level + 1, part + at, from - at);
-        if (status == 0)
+        if (status == 0 && to > from)
             status = cut(r, level + 1, part + from, to - from);
         at = to;
     }

@@ -8,21 +8,20 @@
 #include <string.h>
 
 #define SHORT 32u          /* ids; up to here scanning wins */
-#define NEVER UINT32_MAX   /* rank of a pair that does not merge */
 #define END UINT32_MAX     /* no such node */
 
-struct bpe_merge_node {
+struct tok_merge_node {
     uint32_t previous, next; /* END: none */
-    uint32_t rank;           /* of the pair of this node and the next; NEVER: none, or the node is gone */
+    uint32_t rank;           /* of the pair of this node and the next; TOK_NEVER: none, or the node is gone */
     int32_t id;
     int32_t merged;          /* what that pair becomes */
 };
 
-int32_t *bpe_merge_reserve(struct bpe_merge *m, size_t n)
+int32_t *tok_merge_reserve(struct tok_merge *m, size_t n)
 {
     size_t capacity = n < 256 ? 256 : n;
     if (n > m->capacity) {
-        bpe_merge_finish(m);
+        tok_merge_finish(m);
         m->ids = malloc(capacity * sizeof *m->ids);
         if (m->ids == NULL)
             return NULL;
@@ -41,7 +40,7 @@ int32_t *bpe_merge_reserve(struct bpe_merge *m, size_t n)
     return m->ids;
 }
 
-void bpe_merge_finish(struct bpe_merge *m)
+void tok_merge_finish(struct tok_merge *m)
 {
     free(m->ids);
     free(m->nodes);
@@ -49,34 +48,35 @@ void bpe_merge_finish(struct bpe_merge *m)
     memset(m, 0, sizeof *m);
 }
 
-size_t bpe_merge_held(const struct bpe_merge *m)
+size_t tok_merge_held(const struct tok_merge *m)
 {
     return m->capacity * sizeof *m->ids + m->long_capacity * (sizeof *m->nodes + 2 * sizeof *m->heap);
 }
 
 /* ---- short pieces ------------------------------------------------------------------------------------------- */
 
-static uint32_t look_up(const struct bpe_pairs *pairs, int32_t left, int32_t right, int32_t *ret_merged)
+struct rule {
+    tok_pair_fn *find;
+    const void *arg;
+};
+
+static inline uint32_t look_up(const struct rule *rule, int32_t left, int32_t right, int32_t *ret_merged)
 {
-    const struct bpe_pair *pair = bpe_pairs_find(pairs, left, right);
-    if (pair == NULL)
-        return NEVER;
-    *ret_merged = pair->id;
-    return pair->rank;
+    return rule->find(rule->arg, left, right, ret_merged);
 }
 
-static size_t merge_short(const struct bpe_pairs *pairs, int32_t *ids, size_t n)
+static size_t merge_short(const struct rule *rule, int32_t *ids, size_t n)
 {
     uint32_t ranks[SHORT]; /* [n - 1] of ids i and i + 1 */
     int32_t merged[SHORT]; /* [n - 1] what they become */
     for (size_t i = 0; i + 1 < n; i++)
-        ranks[i] = look_up(pairs, ids[i], ids[i + 1], &merged[i]);
+        ranks[i] = look_up(rule, ids[i], ids[i + 1], &merged[i]);
     while (n > 1) {
         size_t best = 0;
         for (size_t i = 1; i + 1 < n; i++)
             if (ranks[i] < ranks[best])
                 best = i;
-        if (ranks[best] == NEVER)
+        if (ranks[best] == TOK_NEVER)
             break;
         ids[best] = merged[best];
         n--;
@@ -86,9 +86,9 @@ static size_t merge_short(const struct bpe_pairs *pairs, int32_t *ids, size_t n)
             merged[i - 1] = merged[i];
         }
         if (best > 0)
-            ranks[best - 1] = look_up(pairs, ids[best - 1], ids[best], &merged[best - 1]);
+            ranks[best - 1] = look_up(rule, ids[best - 1], ids[best], &merged[best - 1]);
         if (best + 1 < n)
-            ranks[best] = look_up(pairs, ids[best], ids[best + 1], &merged[best]);
+            ranks[best] = look_up(rule, ids[best], ids[best + 1], &merged[best]);
     }
     return n;
 }
@@ -126,21 +126,21 @@ static void sift_up(uint64_t *heap, size_t at)
     heap[at] = item;
 }
 
-static uint64_t heap_item(const struct bpe_merge_node *nodes, uint32_t at)
+static uint64_t heap_item(const struct tok_merge_node *nodes, uint32_t at)
 {
     return (uint64_t)nodes[at].rank << 32 | at;
 }
 
 /* Look up the pair that begins at a node; true when it merges. */
-static bool update(struct bpe_merge_node *nodes, const struct bpe_pairs *pairs, uint32_t at)
+static bool update(struct tok_merge_node *nodes, const struct rule *rule, uint32_t at)
 {
-    struct bpe_merge_node *node = &nodes[at];
-    node->rank = node->next == END ? NEVER : look_up(pairs, node->id, nodes[node->next].id, &node->merged);
-    return node->rank != NEVER;
+    struct tok_merge_node *node = &nodes[at];
+    node->rank = node->next == END ? TOK_NEVER : look_up(rule, node->id, nodes[node->next].id, &node->merged);
+    return node->rank != TOK_NEVER;
 }
 
 /* Chain ids [n] into nodes and queue their pairs; returns the heap's size. */
-static size_t start_long(struct bpe_merge *m, const struct bpe_pairs *pairs, size_t n)
+static size_t start_long(struct tok_merge *m, const struct rule *rule, size_t n)
 {
     size_t queued = 0;
     for (size_t i = 0; i < n; i++) {
@@ -149,7 +149,7 @@ static size_t start_long(struct bpe_merge *m, const struct bpe_pairs *pairs, siz
         m->nodes[i].next = i + 1 == n ? END : (uint32_t)(i + 1);
     }
     for (size_t i = 0; i < n; i++)
-        if (update(m->nodes, pairs, (uint32_t)i))
+        if (update(m->nodes, rule, (uint32_t)i))
             m->heap[queued++] = heap_item(m->nodes, (uint32_t)i);
     for (size_t i = queued / CHILDREN + 1; i-- > 0 && queued > 0;)
         sift_down(m->heap, queued, i);
@@ -157,21 +157,21 @@ static size_t start_long(struct bpe_merge *m, const struct bpe_pairs *pairs, siz
 }
 
 /* Join a node with its next, which goes. */
-static void join(struct bpe_merge_node *nodes, uint32_t at)
+static void join(struct tok_merge_node *nodes, uint32_t at)
 {
-    struct bpe_merge_node *node = &nodes[at], *gone = &nodes[node->next];
+    struct tok_merge_node *node = &nodes[at], *gone = &nodes[node->next];
     node->id = node->merged;
     node->next = gone->next;
     if (gone->next != END)
         nodes[gone->next].previous = at;
-    gone->rank = NEVER;
+    gone->rank = TOK_NEVER;
 }
 
 /* The heap never holds more than 2n items: each merge takes one out and puts at most two in, and fewer than n happen. */
-static size_t merge_long(struct bpe_merge *m, const struct bpe_pairs *pairs, size_t n)
+static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
 {
-    struct bpe_merge_node *nodes = m->nodes;
-    size_t queued = start_long(m, pairs, n), left = 0;
+    struct tok_merge_node *nodes = m->nodes;
+    size_t queued = start_long(m, rule, n), left = 0;
     while (queued > 0) {
         uint32_t rank = (uint32_t)(m->heap[0] >> 32), at = (uint32_t)m->heap[0], touched[2];
         m->heap[0] = m->heap[--queued];
@@ -183,7 +183,7 @@ static size_t merge_long(struct bpe_merge *m, const struct bpe_pairs *pairs, siz
         touched[0] = nodes[at].previous;
         touched[1] = at;
         for (int i = 0; i < 2; i++)
-            if (touched[i] != END && update(nodes, pairs, touched[i])) {
+            if (touched[i] != END && update(nodes, rule, touched[i])) {
                 m->heap[queued] = heap_item(nodes, touched[i]);
                 sift_up(m->heap, queued++);
             }
@@ -193,9 +193,10 @@ static size_t merge_long(struct bpe_merge *m, const struct bpe_pairs *pairs, siz
     return left;
 }
 
-size_t bpe_merge_run(struct bpe_merge *m, const struct bpe_pairs *pairs, size_t n)
+size_t tok_merge_run(struct tok_merge *m, tok_pair_fn *find, const void *arg, size_t n)
 {
+    const struct rule rule = {find, arg};
     if (n < 2)
         return n;
-    return n <= SHORT ? merge_short(pairs, m->ids, n) : merge_long(m, pairs, n);
+    return n <= SHORT ? merge_short(&rule, m->ids, n) : merge_long(m, &rule, n);
 }

@@ -35,55 +35,61 @@ static int32_t find(const struct tenon_meta *meta, const char *key, struct tenon
     return meta->find(meta->ctx, key, ret_entry);
 }
 
-int32_t bpe_meta_strings(const struct tenon_meta *meta, const char *key, struct tenon_meta_entry *ret_entry,
+int32_t tok_meta_strings(const struct tenon_meta *meta, const char *key, struct tenon_meta_entry *ret_entry,
                          struct tenon_err *err)
 {
     if (find(meta, key, ret_entry) != 0)
-        return tenon_fail(err, TENON_E_NOT_FOUND, "bpe", "the model has no %s: it cannot be tokenized", key);
+        return tenon_fail(err, TENON_E_NOT_FOUND, "tokenizer", "the model has no %s: it cannot be tokenized", key);
     if (!ret_entry->is_array || ret_entry->type != TENON_META_STRING)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "%s is not an array of strings: the file is damaged",
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", "%s is not an array of strings: the file is damaged",
                           key);
-    if (ret_entry->count > BPE_MAX_ENTRIES)
-        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "bpe", "%s has %llu entries, more than the %u allowed", key,
-                          (unsigned long long)ret_entry->count, BPE_MAX_ENTRIES);
+    if (ret_entry->count > TOK_MAX_ENTRIES)
+        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "tokenizer", "%s has %llu entries, more than the %u allowed", key,
+                          (unsigned long long)ret_entry->count, TOK_MAX_ENTRIES);
     return 0;
 }
 
-int32_t bpe_meta_string(const struct tenon_meta *meta, const char *key, struct tenon_str *ret_text,
+int32_t tok_meta_string(const struct tenon_meta *meta, const char *key, struct tenon_str *ret_text,
                         struct tenon_err *err)
 {
     struct tenon_meta_entry entry;
     struct tenon_str text = {0};
     if (find(meta, key, &entry) == 0 &&
         (entry.type != TENON_META_STRING || entry.is_array || meta->strings(meta->ctx, &entry, 0, 1, &text) != 0))
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "%s is not a string: the file is damaged", key);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", "%s is not a string: the file is damaged", key);
     *ret_text = text;
     return 0;
 }
 
-/* A single number; *ret keeps its value when the key is missing. */
-static int32_t read_number(const struct tenon_meta *meta, const char *key, int64_t *ret, struct tenon_err *err)
+int32_t tok_meta_number(const struct tenon_meta *meta, const char *key, int64_t *ret, struct tenon_err *err)
 {
     struct tenon_meta_entry entry;
     if (find(meta, key, &entry) != 0)
         return 0;
     if (entry.is_array || tenon_meta_i64(&entry, 0, ret) != 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "%s is not a number: the file is damaged", key);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", "%s is not a number: the file is damaged", key);
     return 0;
 }
 
-/* A token id. Missing, -1 and its 32-bit image mean none. */
-static int32_t read_id(const struct bpe_vocab *v, const struct tenon_meta *meta, const char *key, int32_t *ret_id,
+bool tok_meta_is(const struct tenon_meta *meta, const char *key, const char *word)
+{
+    struct tenon_str text;
+    return tok_meta_string(meta, key, &text, NULL) == 0 && text.size == strlen(word) &&
+           memcmp(text.data, word, text.size) == 0;
+}
+
+/* -1 and its 32-bit image mean none, as a missing key does. */
+int32_t tok_meta_id(const struct tok_vocab *v, const struct tenon_meta *meta, const char *key, int32_t *ret_id,
                        struct tenon_err *err)
 {
     int64_t id = -1;
-    int32_t status = read_number(meta, key, &id, err);
+    int32_t status = tok_meta_number(meta, key, &id, err);
     if (status != 0)
         return status;
     if (id == UINT32_MAX)
         id = -1;
     if (id < -1 || id >= (int64_t)v->n)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "%s is %lld, but there are only %u tokens", key,
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", "%s is %lld, but there are only %u tokens", key,
                           (long long)id, v->n);
     *ret_id = (int32_t)id;
     return 0;
@@ -92,7 +98,7 @@ static int32_t read_id(const struct bpe_vocab *v, const struct tenon_meta *meta,
 static int32_t read_flag(const struct tenon_meta *meta, const char *key, int32_t *ret_flag, struct tenon_err *err)
 {
     int64_t flag = -1;
-    int32_t status = read_number(meta, key, &flag, err);
+    int32_t status = tok_meta_number(meta, key, &flag, err);
     if (status == 0)
         *ret_flag = flag < 0 ? -1 : flag != 0;
     return status;
@@ -126,7 +132,7 @@ static bool same(const struct tenon_str *a, const char *text, size_t size)
 }
 
 /* The slot that holds the spelling, or the free one where it belongs. There is always a free slot. */
-static struct bpe_vocab_slot *find_slot(const struct bpe_vocab *v, const char *text, size_t size, uint32_t *ret_hash)
+static struct tok_vocab_slot *find_slot(const struct tok_vocab *v, const char *text, size_t size, uint32_t *ret_hash)
 {
     uint64_t h = hash(v->seed, text, size);
     uint32_t at = (uint32_t)h & v->mask, upper = (uint32_t)(h >> 32);
@@ -136,13 +142,13 @@ static struct bpe_vocab_slot *find_slot(const struct bpe_vocab *v, const char *t
     return &v->slots[at];
 }
 
-int32_t bpe_vocab_find(const struct bpe_vocab *v, const char *text, size_t size)
+int32_t tok_vocab_find(const struct tok_vocab *v, const char *text, size_t size)
 {
     uint32_t upper;
     return size == 0 ? -1 : find_slot(v, text, size, &upper)->id; /* an empty token stands for nothing */
 }
 
-static int32_t build_index(struct bpe_vocab *v, struct tenon_err *err)
+static int32_t build_index(struct tok_vocab *v, struct tenon_err *err)
 {
     uint32_t slots = 16, upper;
     while (slots < 2 * v->n)
@@ -150,18 +156,18 @@ static int32_t build_index(struct bpe_vocab *v, struct tenon_err *err)
     v->mask = slots - 1;
     v->slots = malloc(slots * sizeof *v->slots);
     if (v->slots == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory to index %u tokens", v->n);
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "tokenizer", "no memory to index %u tokens", v->n);
     memset(v->slots, -1, slots * sizeof *v->slots);
     for (uint32_t id = 0; id < v->n; id++) {
         const struct tenon_str *text = &v->text[id];
-        struct bpe_vocab_slot *slot;
+        struct tok_vocab_slot *slot;
         if (text->size == 0)
             continue;
         slot = find_slot(v, text->data, text->size, &upper);
         if (slot->id >= 0) {
             if (v->attributes[id] & TENON_TOKEN_UNUSED)
                 continue; /* fillers of a padded vocabulary may all be spelled alike */
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "token %u is spelled like token %d: \"%.*s\"", id,
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", "token %u is spelled like token %d: \"%.*s\"", id,
                               slot->id, (int)(text->size < 64 ? text->size : 64), text->data);
         }
         slot->hash = upper;
@@ -172,85 +178,72 @@ static int32_t build_index(struct bpe_vocab *v, struct tenon_err *err)
 
 /* ---- tokens ------------------------------------------------------------------------------------------------- */
 
-static int32_t read_tokens(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+static int32_t read_tokens(struct tok_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
 {
     struct tenon_meta_entry tokens;
-    int32_t status = bpe_meta_strings(meta, KEY "tokens", &tokens, err);
+    int32_t status = tok_meta_strings(meta, KEY "tokens", &tokens, err);
     if (status != 0)
         return status;
     if (tokens.count == 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", KEY "tokens is empty: the file is damaged");
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", KEY "tokens is empty: the file is damaged");
     v->n = (uint32_t)tokens.count;
     v->text = malloc(v->n * sizeof *v->text);
     v->attributes = calloc(v->n, sizeof *v->attributes);
     if (v->text == NULL || v->attributes == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for %u tokens", v->n);
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "tokenizer", "no memory for %u tokens", v->n);
     status = meta->strings(meta->ctx, &tokens, 0, v->n, v->text);
-    return status == 0 ? 0 : tenon_fail(err, status, "bpe", KEY "tokens cannot be read: the file is damaged");
+    return status == 0 ? 0 : tenon_fail(err, status, "tokenizer", KEY "tokens cannot be read: the file is damaged");
 }
 
-static int32_t read_types(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+static int32_t read_types(struct tok_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
 {
     struct tenon_meta_entry types;
     if (find(meta, KEY "token_type", &types) != 0)
         return 0; /* all normal */
     if (!types.is_array || types.count != v->n)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", KEY "token_type has %llu entries for %u tokens",
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", KEY "token_type has %llu entries for %u tokens",
                           (unsigned long long)types.count, v->n);
     for (uint32_t id = 0; id < v->n; id++) {
         int64_t type = -1;
         if (tenon_meta_i64(&types, id, &type) != 0 || type < 0 || type >= TYPES)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", KEY "token_type of token %u is not 0 to %d", id,
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", KEY "token_type of token %u is not 0 to %d", id,
                               TYPES - 1);
         v->attributes[id] = type_attributes[type];
     }
     return 0;
 }
 
-/* Single bytes. A token that only looks like a spelled byte but was added by hand ("\xc3\xb5" of type user-defined)
- * stands for its own text and not for the byte. */
-static void find_bytes(struct bpe_vocab *v)
-{
-    const uint8_t added = TENON_TOKEN_CONTROL | TENON_TOKEN_USER_DEFINED | TENON_TOKEN_UNKNOWN;
-    bpe_bytes_init(&v->bytes);
-    for (int i = 0; i < 256; i++) {
-        char byte = (char)i, spelled[2];
-        int32_t id = bpe_vocab_find(v, spelled, bpe_bytes_spell(&v->bytes, &byte, 1, spelled));
-        v->byte_id[i] = id >= 0 && (v->attributes[id] & added) == 0 ? id : -1;
-    }
-}
-
-static int32_t read_ids(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+static int32_t read_ids(struct tok_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
 {
     int32_t status;
-    if ((status = read_id(v, meta, KEY "bos_token_id", &v->bos, err)) != 0 ||
-        (status = read_id(v, meta, KEY "eos_token_id", &v->eos, err)) != 0 ||
-        (status = read_id(v, meta, KEY "unknown_token_id", &v->unk, err)) != 0 ||
-        (status = read_id(v, meta, KEY "padding_token_id", &v->pad, err)) != 0 ||
+    if ((status = tok_meta_id(v, meta, KEY "bos_token_id", &v->bos, err)) != 0 ||
+        (status = tok_meta_id(v, meta, KEY "eos_token_id", &v->eos, err)) != 0 ||
+        (status = tok_meta_id(v, meta, KEY "unknown_token_id", &v->unk, err)) != 0 ||
+        (status = tok_meta_id(v, meta, KEY "padding_token_id", &v->pad, err)) != 0 ||
         (status = read_flag(meta, KEY "add_bos_token", &v->add_bos, err)) != 0 ||
         (status = read_flag(meta, KEY "add_eos_token", &v->add_eos, err)) != 0)
         return status;
     return 0;
 }
 
-static int32_t mark_ends(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+static int32_t mark_ends(struct tok_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
 {
     int32_t ends[3] = {v->eos, -1, -1}, status;
-    if ((status = read_id(v, meta, KEY "eot_token_id", &ends[1], err)) != 0 ||
-        (status = read_id(v, meta, KEY "eom_token_id", &ends[2], err)) != 0)
+    if ((status = tok_meta_id(v, meta, KEY "eot_token_id", &ends[1], err)) != 0 ||
+        (status = tok_meta_id(v, meta, KEY "eom_token_id", &ends[2], err)) != 0)
         return status;
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (ends[i] >= 0)
             v->attributes[ends[i]] |= TENON_TOKEN_END;
     for (size_t i = 0; i < sizeof end_names / sizeof end_names[0]; i++) {
-        int32_t id = bpe_vocab_find(v, end_names[i], strlen(end_names[i]));
+        int32_t id = tok_vocab_find(v, end_names[i], strlen(end_names[i]));
         if (id >= 0 && (v->attributes[id] & TENON_TOKEN_CONTROL))
             v->attributes[id] |= TENON_TOKEN_END;
     }
     return 0;
 }
 
-int32_t bpe_vocab_init(struct bpe_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
+int32_t tok_vocab_init(struct tok_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
 {
     int32_t status;
     memset(v, 0, sizeof *v);
@@ -259,17 +252,45 @@ int32_t bpe_vocab_init(struct bpe_vocab *v, const struct tenon_meta *meta, struc
     if ((status = read_tokens(v, meta, err)) != 0 || (status = read_types(v, meta, err)) != 0 ||
         (status = build_index(v, err)) != 0 || (status = read_ids(v, meta, err)) != 0 ||
         (status = mark_ends(v, meta, err)) != 0) {
-        bpe_vocab_finish(v);
+        tok_vocab_finish(v);
         return status;
     }
-    find_bytes(v);
     return 0;
 }
 
-void bpe_vocab_finish(struct bpe_vocab *v)
+void tok_vocab_finish(struct tok_vocab *v)
 {
     free(v->text);
     free(v->attributes);
     free(v->slots);
     memset(v, 0, sizeof *v);
+}
+
+/* ---- what the table of the ABI asks -------------------------------------------------------------------------- */
+
+void tok_vocab_info(const struct tok_vocab *v, struct tenon_tokenizer_info *ret_info)
+{
+    struct tenon_tokenizer_info all = {
+        .struct_size = sizeof all, .vocab_size = v->n, .bos = v->bos, .eos = v->eos, .unk = v->unk, .pad = v->pad,
+        .add_bos = v->add_bos > 0, .add_eos = v->add_eos > 0,
+    };
+    uint32_t size = ret_info->struct_size < sizeof all ? ret_info->struct_size : (uint32_t)sizeof all;
+    all.struct_size = size;
+    memcpy(ret_info, &all, size);
+}
+
+int32_t tok_vocab_piece(const struct tok_vocab *v, int32_t id, struct tenon_str *ret_piece, uint32_t *ret_attributes)
+{
+    if (id < 0 || (uint32_t)id >= v->n)
+        return TENON_E_OUT_OF_RANGE;
+    *ret_piece = v->text[id];
+    *ret_attributes = v->attributes[id];
+    return 0;
+}
+
+int32_t tok_vocab_check(const struct tok_vocab *v, int32_t id, struct tenon_err *err)
+{
+    if (id < 0 || (uint32_t)id >= v->n)
+        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "tokenizer", "there is no token %d: ids are 0 to %u", id, v->n - 1);
+    return 0;
 }

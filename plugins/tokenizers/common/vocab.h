@@ -1,0 +1,73 @@
+/* vocab.h - the tokens of one vocabulary: spelling, attributes, the ids with a meaning, and spelling -> id.
+ *
+ *     struct tok_vocab v;
+ *     if (tok_vocab_init(&v, meta, err) != 0) return ...;    // everything in the metadata has been checked
+ *     id = tok_vocab_find(&v, "\xc4\xa0the", 5);             // -1: no such token
+ *     tok_vocab_finish(&v);
+ *
+ * Immutable after init, so [any-thread]. OWN: spellings stay in the metadata, which must outlive the vocabulary.
+ */
+#ifndef TOK_VOCAB_H
+#define TOK_VOCAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <tenon/tokenizer.h>
+
+/* More than any vocabulary has, and few enough that ids fit in int32 and tables in memory. */
+#define TOK_MAX_ENTRIES (1u << 24)
+
+struct tok_vocab_slot {
+    uint32_t hash; /* upper half of the spelling's hash */
+    int32_t id;    /* -1: free */
+};
+
+struct tok_vocab {
+    uint32_t n;                   /* tokens */
+    uint32_t mask;                /* slots - 1 */
+    struct tenon_str *text;       /* [n] the vocabulary's spelling. OWN: the bytes are the metadata's */
+    uint8_t *attributes;          /* [n] TENON_TOKEN_* */
+    struct tok_vocab_slot *slots; /* [mask + 1] */
+    uint64_t seed;                /* of the hash: random, so that no file can be made to collide */
+    int32_t bos, eos, unk, pad;   /* -1: none */
+    int32_t add_bos, add_eos;     /* 0 or 1; -1: the metadata does not say */
+};
+
+/* Errors: INVALID_ARGUMENT (missing, of the wrong type, ids outside, a token twice), OUT_OF_RANGE (too many),
+ * RESOURCE_EXHAUSTED. On failure nothing is held. */
+int32_t tok_vocab_init(struct tok_vocab *v, const struct tenon_meta *meta, struct tenon_err *err);
+
+void tok_vocab_finish(struct tok_vocab *v); /* zeroed is fine */
+
+/* Id of a spelling, -1 if there is none. */
+int32_t tok_vocab_find(const struct tok_vocab *v, const char *text, size_t size);
+
+/* tenon_tokenizer.info and .piece. */
+void tok_vocab_info(const struct tok_vocab *v, struct tenon_tokenizer_info *ret_info);
+int32_t tok_vocab_piece(const struct tok_vocab *v, int32_t id, struct tenon_str *ret_piece, uint32_t *ret_attributes);
+
+/* The id is in the vocabulary, or OUT_OF_RANGE. */
+int32_t tok_vocab_check(const struct tok_vocab *v, int32_t id, struct tenon_err *err);
+
+/* ---- reading metadata, for the tables beside the vocabulary -------------------------------------------------- */
+
+/* The entry of an array of strings. NOT_FOUND, INVALID_ARGUMENT (another type), OUT_OF_RANGE (over TOK_MAX_ENTRIES). */
+int32_t tok_meta_strings(const struct tenon_meta *meta, const char *key, struct tenon_meta_entry *ret_entry,
+                         struct tenon_err *err);
+
+/* Is the string of a key that word? */
+bool tok_meta_is(const struct tenon_meta *meta, const char *key, const char *word);
+
+/* A single number; *ret keeps its value when the key is missing. INVALID_ARGUMENT: of another type. */
+int32_t tok_meta_number(const struct tenon_meta *meta, const char *key, int64_t *ret, struct tenon_err *err);
+
+/* A token id; -1 when the key is missing. INVALID_ARGUMENT: no number, or no token has it. */
+int32_t tok_meta_id(const struct tok_vocab *v, const struct tenon_meta *meta, const char *key, int32_t *ret_id,
+                    struct tenon_err *err);
+
+/* A single string; *ret_text is empty when the key is missing. INVALID_ARGUMENT: of another type. */
+int32_t tok_meta_string(const struct tenon_meta *meta, const char *key, struct tenon_str *ret_text,
+                        struct tenon_err *err);
+
+#endif
