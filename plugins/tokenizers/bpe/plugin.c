@@ -165,7 +165,7 @@ static int32_t decode(struct tenon_tokenizer_object *tok, uint64_t *ctx, int32_t
         return 0;
     }
     if (tok->is_raw) {
-        *ret_n = tok_chars_decode(&tok->chars, v, id, buf, (size_t)capacity);
+        *ret_n = tok_chars_decode(&tok->chars, v, id, false, buf, (size_t)capacity);
         return 0;
     }
     if ((v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN | TENON_TOKEN_USER_DEFINED)) ||

@@ -69,12 +69,17 @@ size_t tok_chars_ids(const struct tok_chars *c, const struct tok_vocab *v, const
     return n;
 }
 
+static bool starts_with_space(const struct tenon_str *text, size_t at)
+{
+    return text->size - at >= SPACE_SIZE && memcmp(text->data + at, TOK_SPACE, SPACE_SIZE) == 0;
+}
+
 /* Copy the text of a token with its U+2581 turned into spaces. */
-static size_t unspell(const struct tenon_str *text, char *buf, size_t capacity)
+static size_t unspell(const struct tenon_str *text, bool skips_space, char *buf, size_t capacity)
 {
     size_t n = 0;
-    for (size_t at = 0; at < text->size; n++) {
-        bool is_space = text->size - at >= SPACE_SIZE && memcmp(text->data + at, TOK_SPACE, SPACE_SIZE) == 0;
+    for (size_t at = skips_space && starts_with_space(text, 0) ? SPACE_SIZE : 0; at < text->size; n++) {
+        bool is_space = starts_with_space(text, at);
         if (n < capacity)
             buf[n] = is_space ? ' ' : text->data[at];
         at += is_space ? SPACE_SIZE : 1;
@@ -82,7 +87,8 @@ static size_t unspell(const struct tenon_str *text, char *buf, size_t capacity)
     return n;
 }
 
-size_t tok_chars_decode(const struct tok_chars *c, const struct tok_vocab *v, int32_t id, char *buf, size_t capacity)
+size_t tok_chars_decode(const struct tok_chars *c, const struct tok_vocab *v, int32_t id, bool skips_space, char *buf,
+                        size_t capacity)
 {
     const struct tenon_str *text = &v->text[id];
     int byte = text->size == 6 ? tok_chars_byte(text) : -1;
@@ -93,7 +99,7 @@ size_t tok_chars_decode(const struct tok_chars *c, const struct tok_vocab *v, in
         return 1;
     }
     if (c->has_spaces && (v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN)) == 0)
-        return unspell(text, buf, capacity);
+        return unspell(text, skips_space, buf, capacity);
     if (n > 0 && capacity > 0)
         memcpy(buf, text->data, n < capacity ? n : capacity);
     return n;

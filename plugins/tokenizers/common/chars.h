@@ -4,7 +4,7 @@
  *     struct tok_chars c;
  *     tok_chars_init(&c, &vocab);
  *     n = tok_chars_ids(&c, &vocab, text, size, ids);          // ids [size]; any bytes
- *     n = tok_chars_decode(&c, &vocab, id, buf, capacity);     // bytes of a token
+ *     n = tok_chars_decode(&c, &vocab, id, false, buf, capacity);  // bytes of a token
  *
  * Constant after init. [any-thread]
  */
@@ -28,8 +28,9 @@ void tok_chars_init(struct tok_chars *c, const struct tok_vocab *v, bool has_spa
  * Returns how many ids: at most size. */
 size_t tok_chars_ids(const struct tok_chars *c, const struct tok_vocab *v, const char *text, size_t size, int32_t *ids);
 
-/* The bytes of a token: returns how many, the first `capacity` in buf. */
-size_t tok_chars_decode(const struct tok_chars *c, const struct tok_vocab *v, int32_t id, char *buf, size_t capacity);
+/* The bytes of a token: returns how many, the first `capacity` in buf. skips_space: not the space it may start with. */
+size_t tok_chars_decode(const struct tok_chars *c, const struct tok_vocab *v, int32_t id, bool skips_space, char *buf,
+                        size_t capacity);
 
 /* The byte that a token stands for by its spelling "<0x0A>", -1: none. */
 int tok_chars_byte(const struct tenon_str *text);

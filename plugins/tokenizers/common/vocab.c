@@ -73,7 +73,7 @@ int32_t tok_meta_number(const struct tenon_meta *meta, const char *key, int64_t 
 
 bool tok_meta_is(const struct tenon_meta *meta, const char *key, const char *word)
 {
-    struct tenon_str text;
+    struct tenon_str text = {0};
     return tok_meta_string(meta, key, &text, NULL) == 0 && text.size == strlen(word) &&
            memcmp(text.data, word, text.size) == 0;
 }

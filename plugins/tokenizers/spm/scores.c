@@ -1,0 +1,108 @@
+/* scores.c - reads the scores and prepares joining by them. A float is mapped to an integer that orders the other way
+ * around, so that ranks need no sorting; what two tokens become is asked of the vocabulary by their joined spelling.
+ * Which bytes stand side by side inside any token is noted at open: everywhere else a text can be cut without changing
+ * what it becomes, which in nearly all vocabularies is before every word. Contract: scores.h. */
+#include "scores.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/chars.h"
+
+#define SCORES "tokenizer.ggml.scores"
+
+/* Higher scores first; never TOK_NEVER, as that would be a NaN. */
+static uint32_t rank_of(float score)
+{
+    uint32_t bits;
+    score += 0.0f; /* -0 and 0 are one score */
+    memcpy(&bits, &score, sizeof bits);
+    bits = bits >> 31 ? ~bits : bits | 0x80000000u; /* now in the order of the floats */
+    return ~bits;
+}
+
+/* Can joining make this token? */
+static bool is_joinable(const struct tok_vocab *v, uint32_t id)
+{
+    const uint8_t fixed = TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN | TENON_TOKEN_BYTE | TENON_TOKEN_UNUSED;
+    return (v->attributes[id] & fixed) == 0 && v->text[id].size > 0;
+}
+
+static void note_joins(struct spm_scores *s, const struct tenon_str *text)
+{
+    const char *bytes = text->data;
+    unsigned char left = 0, right;
+    for (size_t at = 0; at < text->size; left = right) {
+        bool is_space = text->size - at >= 3 && memcmp(bytes + at, TOK_SPACE, 3) == 0;
+        right = is_space ? ' ' : (unsigned char)bytes[at];
+        if (at > 0 && (right & 0xc0) != 0x80)
+            s->joins[left][right >> 3] |= (uint8_t)(1u << (right & 7));
+        at += is_space ? 3 : 1;
+    }
+}
+
+static int32_t read_score(struct spm_scores *s, const struct tenon_meta_entry *scores, uint32_t id, struct tenon_err *err)
+{
+    const struct tenon_str *text = &s->vocab->text[id];
+    double score;
+    if (tenon_meta_f64(scores, id, &score) != 0 || isnan(score))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "spm", SCORES "[%u] is not a number: the file is damaged", id);
+    s->ranks[id] = TOK_NEVER;
+    if (!is_joinable(s->vocab, id))
+        return 0;
+    if (text->size > SPM_LONGEST)
+        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "spm", "token %u has %llu bytes, more than the %u allowed", id,
+                          (unsigned long long)text->size, SPM_LONGEST);
+    s->ranks[id] = rank_of((float)score);
+    if (text->size > s->longest)
+        s->longest = (uint32_t)text->size;
+    note_joins(s, text);
+    return 0;
+}
+
+int32_t spm_scores_init(struct spm_scores *s, const struct tok_vocab *vocab, const struct tenon_meta *meta,
+                        struct tenon_err *err)
+{
+    struct tenon_meta_entry scores = {.struct_size = sizeof scores};
+    int32_t status = meta->find(meta->ctx, SCORES, &scores);
+    memset(s, 0, sizeof *s);
+    s->vocab = vocab;
+    if (status != 0)
+        return tenon_fail(err, TENON_E_NOT_FOUND, "spm", "the model has no " SCORES ": it cannot be tokenized");
+    if (!scores.is_array || scores.count != vocab->n)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "spm", SCORES " has %llu entries for %u tokens: the file is damaged",
+                          (unsigned long long)scores.count, vocab->n);
+    s->ranks = malloc(vocab->n * sizeof *s->ranks);
+    if (s->ranks == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "spm", "no memory for %u scores", vocab->n);
+    for (uint32_t id = 0; status == 0 && id < vocab->n; id++)
+        status = read_score(s, &scores, id, err);
+    if (status != 0)
+        spm_scores_finish(s);
+    return status;
+}
+
+void spm_scores_finish(struct spm_scores *s)
+{
+    free(s->ranks);
+    memset(s, 0, sizeof *s);
+}
+
+uint32_t spm_scores_rank(const void *scores, int32_t left, int32_t right, int32_t *ret_merged)
+{
+    const struct spm_scores *s = scores;
+    const struct tenon_str *a = &s->vocab->text[left], *b = &s->vocab->text[right];
+    char joined[SPM_LONGEST];
+    int32_t id;
+    /* Bytes and unknown tokens stay as they are: no spelling says what they are. */
+    if (s->ranks[left] == TOK_NEVER || s->ranks[right] == TOK_NEVER || a->size + b->size > s->longest)
+        return TOK_NEVER;
+    memcpy(joined, a->data, a->size);
+    memcpy(joined + a->size, b->data, b->size);
+    id = tok_vocab_find(s->vocab, joined, a->size + b->size);
+    if (id < 0 || s->ranks[id] == TOK_NEVER)
+        return TOK_NEVER;
+    *ret_merged = id;
+    return s->ranks[id];
+}

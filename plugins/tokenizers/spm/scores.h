@@ -1,0 +1,42 @@
+/* scores.h - which adjacent tokens of a SentencePiece vocabulary join, in which order, and where none ever will.
+ *
+ *     struct spm_scores s;
+ *     if (spm_scores_init(&s, &vocab, meta, err) != 0) return ...;
+ *     n = tok_merge_run(&merge, spm_scores_rank, &s, n);      // the pair whose joined token has the highest score first
+ *     if (!spm_scores_joins(&s, 'a', ' ')) ...                 // no token has the two side by side: text may be cut there
+ *     spm_scores_finish(&s);
+ *
+ * Immutable after init, so [any-thread].
+ */
+#ifndef SPM_SCORES_H
+#define SPM_SCORES_H
+
+#include "../common/merge.h"
+#include "../common/vocab.h"
+
+#define SPM_LONGEST 256u /* bytes of the longest token that joining can make */
+
+struct spm_scores {
+    const struct tok_vocab *vocab;
+    uint32_t *ranks;    /* [vocab->n] lower for a higher score; TOK_NEVER: not made by joining */
+    uint32_t longest;   /* bytes of the longest token that has a rank */
+    uint8_t joins[256][32]; /* bit per byte: does a token have these two bytes side by side, at a character's start */
+};
+
+/* Errors: NOT_FOUND, INVALID_ARGUMENT (of the wrong type or length, a score that is no number), OUT_OF_RANGE (a token over
+ * SPM_LONGEST), RESOURCE_EXHAUSTED. On failure nothing is held. `vocab` must outlive the scores. */
+int32_t spm_scores_init(struct spm_scores *s, const struct tok_vocab *vocab, const struct tenon_meta *meta,
+                        struct tenon_err *err);
+
+void spm_scores_finish(struct spm_scores *s); /* zeroed is fine */
+
+/* tok_pair_fn; `scores` is a struct spm_scores. */
+uint32_t spm_scores_rank(const void *scores, int32_t left, int32_t right, int32_t *ret_merged);
+
+/* Bytes beside each other, a space for U+2581. */
+static inline bool spm_scores_joins(const struct spm_scores *s, unsigned char left, unsigned char right)
+{
+    return (s->joins[left][right >> 3] >> (right & 7) & 1) != 0;
+}
+
+#endif
