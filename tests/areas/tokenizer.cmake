@@ -1,19 +1,23 @@
-# Tests of the tokenizer plugins: their sources are compiled into the test, so that sanitizers see them.
+# Tests of the tokenizer plugins: their sources are compiled into the test, so that sanitizers see them. The fixture finds
+# the plugin as tokenizer_entry.
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
-set(bpe_dir ${CMAKE_SOURCE_DIR}/plugins/tokenizers/bpe)
-set(bpe_sources)
-set(common_sources)
-foreach(noun chars encode merge special utf8 vocab work)
-  list(APPEND common_sources ${CMAKE_SOURCE_DIR}/plugins/tokenizers/common/${noun}.c)
-endforeach()
-foreach(noun bytes encode pairs plugin pre split)
-  list(APPEND bpe_sources ${bpe_dir}/${noun}.c)
-endforeach()
-set_source_files_properties(${bpe_dir}/plugin.c PROPERTIES COMPILE_DEFINITIONS TENON_STATIC_PLUGIN=bpe_entry)
-add_library(bpe_for_tests STATIC EXCLUDE_FROM_ALL ${bpe_sources} ${common_sources})
-target_link_libraries(bpe_for_tests PUBLIC tenon_sdk PkgConfig::PCRE2)
-tenon_unit_test(bpe ${CMAKE_CURRENT_SOURCE_DIR}/unit/bpe_fixture.c LIBS bpe_for_tests)
+set(tokenizers_dir ${CMAKE_SOURCE_DIR}/plugins/tokenizers)
+set(tokenizer_fixture ${CMAKE_CURRENT_SOURCE_DIR}/unit/tokenizer_fixture.c)
+
+function(tokenizer_for_tests plugin)
+  cmake_parse_arguments(T "" "" "LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${tokenizers_dir}/common/*.c ${tokenizers_dir}/${plugin}/*.c)
+  set_source_files_properties(${tokenizers_dir}/${plugin}/plugin.c PROPERTIES
+    COMPILE_DEFINITIONS TENON_STATIC_PLUGIN=tokenizer_entry)
+  add_library(${plugin}_for_tests STATIC EXCLUDE_FROM_ALL ${sources})
+  target_link_libraries(${plugin}_for_tests PUBLIC tenon_sdk ${T_LIBS})
+endfunction()
+
+tokenizer_for_tests(bpe LIBS PkgConfig::PCRE2)
+tokenizer_for_tests(spm)
+tenon_unit_test(bpe ${tokenizer_fixture} LIBS bpe_for_tests)
 tenon_unit_test(bpe_split LIBS bpe_for_tests)
+tenon_unit_test(spm ${tokenizer_fixture} LIBS spm_for_tests m)
 
 if(TARGET tenon)
   find_package(Python3 COMPONENTS Interpreter REQUIRED)

@@ -3,8 +3,8 @@
 
     tests/e2e/tokenizer_ids.py BUILD/tenon
 
-Vocabularies come from $TENON_SHARED (default: ../shared beside the source tree), SmolLM2 from $TENON_MODEL_SMOLLM2; what
-is missing is skipped, loudly. The digests below are of the ids that `tokenizers` 0.23.3 gives for mixed_text(1000000, 1):
+Vocabularies come from $TENON_SHARED (default: ../shared beside the source tree), SmolLM2 and Gemma from
+$TENON_MODEL_SMOLLM2 and $TENON_MODEL_GEMMA3; what is missing is skipped, loudly. The digests below are of the ids that `tokenizers` 0.23.3 gives for mixed_text(1000000, 1):
 tests/oracle/tokenizer_oracle.py makes them anew and shows where ids differ.
 """
 import hashlib
@@ -25,6 +25,7 @@ HUGGING_FACE = {
     "gpt-2": (622833, "21b97d06c552fe7d7de2bb0310edf08451980306c91fe70dcf09f552c2a2db8d"),
     "starcoder": (466669, "4330d64d0252c6f51f6e4ecc3fd3ba256963c7beec8a9a4183b6da626bc9a4f0"),
     "deepseek-coder": (609688, "c98cfc1717ffb1688d12efcce21a710ac636ee34976d81e81f3583129bce2ebe"),
+    "gemma3": (352772, "d37434fd6aab3cc71d5241c4d9c17c5996db21fe2c804b1e0910806b636ecb60"),
     "smollm2": (563141, "a86c5c3754cbc90260cc86dc57e77bf11fb908401df13121661ed42c7a1a60a0"),
 }
 
@@ -75,20 +76,22 @@ def check_command(tenon, model):
 
 def main():
     tenon = sys.argv[1]
-    for name in "gpt-2", "starcoder", "deepseek-coder":
+    for name in "gpt-2", "starcoder", "deepseek-coder", "llama-spm", "phi-3":
         model = os.path.join(SHARED, "data", "tokenizers", name + ".gguf")
         if not os.path.exists(model):
             print("SKIPPED: %s is missing: set TENON_SHARED" % model)
             continue
         check_published(tenon, name, model)
-        check_mixed(tenon, name, model)
+        if name in HUGGING_FACE:
+            check_mixed(tenon, name, model)
         if name == "gpt-2":
             check_command(tenon, model)
-    model = os.environ.get("TENON_MODEL_SMOLLM2")
-    if model:
-        check_mixed(tenon, "smollm2", model)
-    else:
-        print("SKIPPED: smollm2: set TENON_MODEL_SMOLLM2 to its GGUF file")
+    for name in "smollm2", "gemma3":
+        model = os.environ.get("TENON_MODEL_" + name.upper())
+        if model:
+            check_mixed(tenon, name, model)
+        else:
+            print("SKIPPED: %s: set TENON_MODEL_%s to its GGUF file" % (name, name.upper()))
 
 
 if __name__ == "__main__":

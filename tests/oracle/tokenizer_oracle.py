@@ -20,11 +20,11 @@ import sys
 
 from gguf import GGUFReader
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
-from tokenizers.models import BPE
+from tokenizers.models import BPE, WordPiece
 
 from mixed_text import mixed_text
 
-CONTROL, USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
+UNKNOWN, CONTROL, USER_DEFINED, BYTE = 2, 3, 4, 6  # values of tokenizer.ggml.token_type
 
 CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 QWEN2 = (CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
@@ -60,13 +60,63 @@ IGNORE_MERGES = {"llama-bpe"}
 NFC = {"qwen2"}  # Qwen2's tokenizer.json normalises; a GGUF has no field that says so
 
 
+def add_tokens(tok, tokens, types, special):
+    for text, kind in zip(tokens, types):
+        if kind == USER_DEFINED:
+            tok.add_tokens([AddedToken(text, normalized=False)])
+        elif kind == CONTROL and special:
+            tok.add_special_tokens([AddedToken(text, normalized=False)])
+
+
+def merges_of(tokens, types, scores):
+    """The list of merges that joining by score amounts to: as transformers derives it."""
+    text = [(t, s) for t, k, s in zip(tokens, types, scores) if k not in (UNKNOWN, CONTROL, BYTE)]
+    vocab = {t: i for i, (t, _) in enumerate(text)}
+    merges = []
+    for token, score in text:
+        pairs = [(token[:i], token[i:]) for i in range(1, len(token)) if token[:i] in vocab and token[i:] in vocab]
+        pairs.sort(key=lambda p: (vocab[p[0]], vocab[p[1]]))
+        merges += [(-score, pair) for pair in pairs]
+    return [pair for _, pair in sorted(merges, key=lambda m: m[0])]
+
+
+def build_llama(field):
+    """SentencePiece BPE."""
+    tokens, types = field("tokens"), field("token_type")
+    tok = Tokenizer(BPE({t: i for i, t in enumerate(tokens)}, merges_of(tokens, types, field("scores")),
+                        unk_token=tokens[field("unknown_token_id")], fuse_unk=True, byte_fallback=True))
+    spaces = [normalizers.Replace(" ", "\u2581")]
+    if field("add_space_prefix", True):
+        spaces.insert(0, normalizers.Prepend("\u2581"))
+    tok.normalizer = normalizers.Sequence(spaces)
+    return tok
+
+
+def build_bert(field):
+    """WordPiece of an uncased model; words are stored with U+2581 in front, what continues them without "##"."""
+    def spelling(token):
+        return token if token[:1] == "[" and token[-1:] == "]" else (
+            token[1:] if token[:1] == "\u2581" else "##" + token)
+
+    vocab = {spelling(t): i for i, t in enumerate(field("tokens"))}
+    tok = Tokenizer(WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
+    tok.normalizer = normalizers.BertNormalizer()
+    tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tok
+
+
 def build(gguf_path, special=False, normalize=True):
     """The Tokenizer of the vocabulary in gguf_path; special: parse control tokens."""
     reader = GGUFReader(gguf_path)
 
-    def field(name):
-        return reader.fields["tokenizer.ggml." + name].contents()
+    def field(name, default=None):
+        found = reader.fields.get("tokenizer.ggml." + name)
+        return default if found is None else found.contents()
 
+    if field("model") in ("llama", "bert"):
+        tok = {"llama": build_llama, "bert": build_bert}[field("model")](field)
+        add_tokens(tok, field("tokens"), field("token_type"), special)
+        return tok
     if field("model") != "gpt2" or field("pre") not in PRE_TOKENIZERS:
         raise SystemExit("%s: tokenizer %s/%s is none of: gpt2/{%s}" % (
             gguf_path, field("model"), field("pre"), ",".join(PRE_TOKENIZERS)))
@@ -79,11 +129,7 @@ def build(gguf_path, special=False, normalize=True):
     tok.pre_tokenizer = pre_tokenizers.Sequence(PRE_TOKENIZERS[pre]())
     if normalize and pre in NFC:
         tok.normalizer = normalizers.NFC()
-    for text, kind in zip(tokens, types):
-        if kind == USER_DEFINED:
-            tok.add_tokens([AddedToken(text, normalized=False)])
-        elif kind == CONTROL and special:
-            tok.add_special_tokens([AddedToken(text, normalized=False)])
+    add_tokens(tok, tokens, types, special)
     return tok
 
 

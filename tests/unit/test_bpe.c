@@ -2,71 +2,18 @@
  * obvious algorithm, special tokens, any bytes, long runs, many threads, hostile metadata. How it cuts text into pieces is
  * tested in test_bpe_split.c. */
 #include <check.h>
-#include <pthread.h>
 #include <stdbool.h>
 
-#include "bpe_fixture.h"
 #include "random.h"
-#include "shared_file.h"
+#include "tokenizer_fixture.h"
 
 /* ---- published vocabularies --------------------------------------------------------------------------------- */
 
 static const char *const vocabularies[] = {"gpt-2", "starcoder", "deepseek-coder"};
 
-static struct tenon_tokenizer_object *open_shared(const char *name)
-{
-    char file[128];
-    uint64_t size;
-    char *data;
-    snprintf(file, sizeof file, "data/tokenizers/%s.gguf", name);
-    data = shared_file(file, &size);
-    if (data == NULL)
-        return NULL;
-    test_meta_gguf(&meta, data);
-    return must_open();
-}
-
-static void check_line(struct tenon_tokenizer_object *tok, const char *text, size_t size, char *line, int number)
-{
-    uint64_t n, i = 0;
-    int32_t *ids = encode(tok, text, size, 0, &n);
-    for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " "), i++)
-        ck_assert_msg(i < n && ids[i] == atoi(word), "string %d, id %d: %d instead of %s", number, (int)i,
-                      i < n ? ids[i] : -1, word);
-    ck_assert_msg(i == n, "string %d: %d ids instead of %d", number, (int)n, (int)i);
-    free(ids);
-}
-
 START_TEST(published_ids)
 {
-    static const char separator[] = "\n__ggml_vocab_test__\n";
-    const char *name = vocabularies[_i];
-    char file[128];
-    uint64_t size;
-    char *input, *output, *text, *line, *end;
-    int count = 0;
-    struct tenon_tokenizer_object *tok = open_shared(name);
-    if (tok == NULL)
-        return;
-    snprintf(file, sizeof file, "data/tokenizers/%s.gguf.inp", name);
-    text = input = shared_file(file, &size);
-    snprintf(file, sizeof file, "data/tokenizers/%s.gguf.out", name);
-    line = output = shared_file(file, &size);
-    ck_assert(input != NULL && output != NULL);
-    while ((end = strstr(text, separator)) != NULL) {
-        char *line_end = strchr(line, '\n');
-        ck_assert_ptr_nonnull(line_end);
-        *line_end = '\0';
-        check_line(tok, text, (size_t)(end - text), line, count++);
-        check_round_trip(tok, text, (size_t)(end - text));
-        text = end + sizeof separator - 1;
-        line = line_end + 1;
-    }
-    printf("%s: %d strings\n", name, count);
-    ck_assert_int_gt(count, 30);
-    free(input);
-    free(output);
-    table->close(NULL, tok);
+    check_published(vocabularies[_i], true);
 }
 END_TEST
 
@@ -90,24 +37,9 @@ END_TEST
 
 START_TEST(long_runs)
 {
-    static const char *const units[] = {"a", " ", "7", "\n", "=", "\xf0\x9f\x98\x80", "\xe4\xbd\xa0", "ab", "\xff", "'", "A"};
-    const size_t size = 1u << 20;
     struct tenon_tokenizer_object *tok = open_shared(vocabularies[_i]);
-    char *text = malloc(size + 1);
     if (tok != NULL)
-        for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {
-            size_t unit = strlen(units[u]), whole = size / unit * unit;
-            uint64_t n;
-            double start = seconds();
-            for (size_t i = 0; i < whole; i++)
-                text[i] = units[u][i % unit];
-            text[whole] = 'x'; /* what follows a run decides how it is split */
-            free(encode(tok, text, whole + 1, 0, &n));
-            printf("%s: 1 MiB of \"%s\": %llu ids in %.3f s\n", vocabularies[_i], units[u], (unsigned long long)n,
-                   seconds() - start);
-            ck_assert_msg(seconds() - start < 20, "quadratic?"); /* generous: sanitizers, shared machines */
-        }
-    free(text);
+        check_long_runs(tok, vocabularies[_i]);
     table->close(NULL, tok);
 }
 END_TEST
@@ -315,39 +247,11 @@ START_TEST(small_capacity)
 }
 END_TEST
 
-/* More threads than the plugin keeps works for, all encoding the same text through one tokenizer. */
-struct worker {
-    pthread_t thread;
-    struct tenon_tokenizer_object *tok;
-    const char *text;
-    size_t size;
-    const int32_t *want; /* [n] */
-    uint64_t n;
-    bool same;
-};
-
-static void *work(void *arg)
-{
-    struct worker *w = arg;
-    int32_t *ids = malloc(w->size * sizeof *ids);
-    w->same = ids != NULL;
-    for (int round = 0; round < 20 && w->same; round++) {
-        uint64_t n = 0;
-        w->same = table->encode(w->tok, w->text, w->size, 0, ids, w->size, &n, NULL) == 0 && n == w->n &&
-                  memcmp(ids, w->want, n * sizeof *ids) == 0;
-    }
-    free(ids);
-    return NULL;
-}
-
 START_TEST(many_threads)
 {
     static const char *const merges[] = {"a b", "b c", "ab c"};
-    struct worker workers[12];
     struct tenon_tokenizer_object *tok;
     char text[20000];
-    uint64_t n;
-    int32_t *want;
     seed_random("many_threads");
     tiny_bytes();
     tiny_token("ab", 1);
@@ -357,16 +261,7 @@ START_TEST(many_threads)
     tok = must_open();
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = "abcabcabc 1"[next_random() % 11];
-    want = encode(tok, text, sizeof text, 0, &n);
-    for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
-        workers[i] = (struct worker){.tok = tok, .text = text, .size = sizeof text, .want = want, .n = n};
-        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    for (size_t i = 0; i < sizeof workers / sizeof workers[0]; i++) {
-        ck_assert_int_eq(pthread_join(workers[i].thread, NULL), 0);
-        ck_assert_msg(workers[i].same, "thread %d got other ids", (int)i);
-    }
-    free(want);
+    check_threads(tok, text, sizeof text);
     table->close(NULL, tok);
 }
 END_TEST
@@ -390,16 +285,6 @@ START_TEST(info)
 END_TEST
 
 /* ---- hostile metadata --------------------------------------------------------------------------------------- */
-
-/* Opening must fail with that status and a message that has `part` in it. */
-static void refused(int32_t status, const char *part)
-{
-    struct tenon_err err = TENON_ERR_INIT;
-    struct tenon_tokenizer_object *tok = NULL;
-    ck_assert_int_eq(table->open(NULL, test_meta_table(&meta), NULL, &tok, &err), status);
-    ck_assert_ptr_null(tok);
-    ck_assert_msg(strstr(err.message, part) != NULL, "\"%s\" does not say \"%s\"", err.message, part);
-}
 
 START_TEST(hostile_metadata)
 {

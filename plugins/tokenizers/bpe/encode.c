@@ -72,6 +72,6 @@ static int32_t encode_plain(struct tok_run *r, const char *text, size_t size)
 int32_t bpe_encode(struct tenon_tokenizer_object *tok, const char *text, uint64_t size, uint32_t flags, int32_t *ids,
                    uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
 {
-    const struct tok_encoder e = {&tok->special, &tok->pool, encode_plain, tok};
+    const struct tok_encoder e = {&tok->special, &tok->pool, encode_plain, tok, -1};
     return tok_encode(&e, text, size, flags, ids, capacity, ret_n, err);
 }

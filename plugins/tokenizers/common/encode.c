@@ -44,7 +44,7 @@ static int32_t run(const struct tok_encoder *e, struct tok_run *r, const char *t
 int32_t tok_encode(const struct tok_encoder *e, const char *text, uint64_t size, uint32_t flags, int32_t *ids,
                    uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
 {
-    struct tok_run r = {e->tokenizer, NULL, ids, capacity, 0};
+    struct tok_run r = {e->tokenizer, NULL, ids, capacity, 0, e->fused, -1};
     int32_t status = TENON_E_RESOURCE_EXHAUSTED;
     if (size >= UINT32_MAX)
         return tenon_fail(err, TENON_E_OUT_OF_RANGE, "tokenizer", "a text of %llu bytes is too long: cut it up",

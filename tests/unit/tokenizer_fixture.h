@@ -1,5 +1,5 @@
-/* bpe_fixture.h - a byte-level BPE tokenizer under test: its table, metadata to open it with, and a tiny vocabulary of all 256
- * bytes (in the order of code points, so that '!' is 0 and 'a' is 64) and further tokens.
+/* tokenizer_fixture.h - the tokenizer plugin that a test is linked with: its table, metadata to open it with, what every
+ * tokenizer must pass, and for byte-level BPE a tiny vocabulary of all 256 bytes (in the order of code points, so that '!' is 0 and 'a' is 64) and further tokens.
  *
  *     tcase_add_checked_fixture(tests, setup, teardown);
  *
@@ -12,8 +12,10 @@
  *
  * What goes wrong here fails the test. One thread.
  */
-#ifndef TESTS_BPE_FIXTURE_H
-#define TESTS_BPE_FIXTURE_H
+#ifndef TESTS_TOKENIZER_FIXTURE_H
+#define TESTS_TOKENIZER_FIXTURE_H
+
+#include <stdbool.h>
 
 #include <tenon/tokenizer.h>
 
@@ -47,6 +49,19 @@ void check_ids(struct tenon_tokenizer_object *tok, const char *text, uint32_t fl
         check_ids(tok, text, flags, want_, sizeof want_ / sizeof want_[0]);                     \
     } while (0)
 void check_round_trip(struct tenon_tokenizer_object *tok, const char *text, size_t size);
+
+/* $TENON_SHARED/data/tokenizers/NAME.gguf, its texts and their ids; NULL or nothing, and said so, when it is missing. */
+struct tenon_tokenizer_object *open_shared(const char *name);
+void check_published(const char *name, bool round_trips);
+
+/* A megabyte of one thing: no time that is quadratic. */
+void check_long_runs(struct tenon_tokenizer_object *tok, const char *name);
+
+/* More threads than the plugin keeps works for, all encoding one text by one tokenizer. */
+void check_threads(struct tenon_tokenizer_object *tok, const char *text, size_t size);
+
+/* Opening `meta` must fail with that status and a message that has `part` in it. */
+void refused(int32_t status, const char *part);
 
 /* The tiny vocabulary: first the bytes, then tokens of a GGUF type, then the metadata of all that. */
 void tiny_bytes(void);
