@@ -196,6 +196,11 @@ class Exits(Command):
             said = self.refuses(1, *args)
             self.assertTrue(said.startswith("tenon: "), said)
 
+    def test_more_threads_than_cores(self):
+        cores = len(os.sched_getaffinity(0))
+        said = self.refuses(1, "bench", os.path.join(self.root, "missing"), "--threads", "1024")
+        self.assertEqual("1024 threads on %d cores" % cores in said, cores < 1024, said)
+
     def test_stdout_full(self):
         for args in (("devices",), ("plugins",), ("plugins", "--json"), ("show", self.model), ("graph", self.model), ("--version",),
                      ("--help",), ("run", "--help")):
