@@ -9,6 +9,16 @@ set_source_files_properties(${cpu_dir}/plugin.c PROPERTIES COMPILE_DEFINITIONS T
 tenon_unit_test(cpu_tier0 ${cpu_machine} LIBS cpu_kernels_for_tests tenon_reference Threads::Threads m)
 tenon_unit_test(cpu_lowered ${cpu_machine} LIBS cpu_kernels_for_tests tenon_reference Threads::Threads m)
 
+# The table in the backend's README is what its code says.
+if(TENON_TESTS)
+  set(cpu_sources ${cpu_machine})
+  list(FILTER cpu_sources INCLUDE REGEX "backends/cpu/")
+  add_executable(cpu_table ${CMAKE_SOURCE_DIR}/tools/cpu_table.c ${cpu_sources})
+  target_include_directories(cpu_table PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(cpu_table PRIVATE cpu_kernels_for_tests tenon_reference tenon_sdk Threads::Threads m)
+  add_test(NAME cpu.table COMMAND cpu_table ${cpu_dir}/README.md)
+endif()
+
 # The same with the real command on a real model.
 if(TENON_TESTS)
   find_program(TENON_PYTHON3 python3 REQUIRED)

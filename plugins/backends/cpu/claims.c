@@ -21,7 +21,7 @@ static bool attention_fits(const struct tenon_graph *g, const struct tenon_node 
            tenon_op_find(tenon_graph_node(g, kv->producer)->op) == TENON_OPN_KV_STORE;
 }
 
-static bool has_kernel(const struct tenon_device *dev, uint32_t op)
+bool cpu_kernel_has(const struct tenon_device *dev, uint32_t op)
 {
     switch (op) {
     case TENON_OPN_GATHER: case TENON_OPN_MATMUL: case TENON_OPN_RMS_NORM: case TENON_OPN_ADD: case TENON_OPN_MUL:
@@ -46,7 +46,7 @@ int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, con
         const struct tenon_node *n = tenon_graph_node(graph, i);
         struct tenon_claim c = { .struct_size = sizeof c, .level = TENON_CLAIM_NATIVE, .cost = 1.0f };
         uint32_t op = tenon_op_find(n->op);
-        if (!has_kernel(dev, op) || (op == TENON_OPN_ATTENTION && !attention_fits(graph, n))) {
+        if (!cpu_kernel_has(dev, op) || (op == TENON_OPN_ATTENTION && !attention_fits(graph, n))) {
             c.level = cpu_generic_has(op) ? TENON_CLAIM_GENERIC : TENON_CLAIM_NO;
             c.cost = 0.0f;
             (void)snprintf(c.reason, sizeof c.reason, cpu_generic_has(op) ? "%s runs as scalar code" : "%s has no kernel in the CPU backend",

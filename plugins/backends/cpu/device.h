@@ -64,6 +64,8 @@ int32_t cpu_import_pages(struct tenon_device *dev, const struct tenon_state_desc
                          const void *buf, uint64_t buf_bytes, struct tenon_err *err);
 
 /* claims.c */
+/* Has this op (TENON_OPN_*) a kernel, where its operands suit it? */
+bool cpu_kernel_has(const struct tenon_device *dev, uint32_t op);
 int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, const struct tenon_weight_binding *weights,
                   uint32_t n_weights, uint32_t weight_stride, struct tenon_claim *claims, uint32_t claim_stride, struct tenon_err *err);
 /* packing.c */
