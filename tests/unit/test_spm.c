@@ -128,7 +128,7 @@ START_TEST(joins_as_the_obvious_algorithm)
             const char *right = texts[FIRST + next_random() % (n_tokens - FIRST)];
             if (strlen(left) + strlen(right) > 40)
                 continue;
-            snprintf(made[i], sizeof made[i], "%s%s", left, right);
+            (void)snprintf(made[i], sizeof made[i], "%.40s%.39s", left, right); /* at most 40 in all */
             if (find(made[i]) < 0)
                 add(made[i], 1, (float)(next_random() % 12) - 6); /* some alike: the leftmost wins */
         }
