@@ -4,12 +4,15 @@
 #include <sys/resource.h>
 
 #include "core/cli/commands.h"
+#include "core/cli/roofs.h"
 #include "core/cli/session.h"
 #include "core/engine/step.h"
 
 struct bench {
     struct cli_common common;
     uint32_t prompt, gen, depth, parallel, repeat;
+    const char *roofs_file;
+    struct cli_roofs roofs; /* of roofs_file */
 };
 
 static const struct cli_option table[] = {
@@ -20,6 +23,7 @@ static const struct cli_option table[] = {
     { "repeat", CLI_U32, offsetof(struct bench, repeat), "N", "runs of each (5)", 1, 1000 },
     { "json", CLI_FLAG, offsetof(struct bench, common.json), NULL, "one object", 0, 0 },
     { "profile", CLI_FLAG, offsetof(struct bench, common.profile), NULL, "times per node on stderr, of all that was run", 0, 0 },
+    { "roofs", CLI_TEXT, offsetof(struct bench, roofs_file), "FILE", "with --profile: how near each node is to the machine's roofs", 0, 0 },
     CLI_COMMON_OPTIONS(struct bench),
     { NULL, 0, 0, NULL, NULL, 0, 0 },
 };
@@ -170,8 +174,20 @@ static void print_result(const struct bench *o, const struct cli_session *s, str
                tn_runtime_threads(s->rt));
 }
 
+static void print_entry(const struct bench *o, const struct tenon_profile_entry *e, double total)
+{
+    const char *which;
+    fprintf(stderr, "%-28s %8u %10.2f %6.2f %8.2f %8.1f", e->name, e->count, e->seconds / e->count * 1e6, 100 * e->seconds / total,
+            e->bytes / e->seconds * 1e-9, e->operations / e->seconds * 1e-9);
+    if (o->roofs_file != NULL) {
+        double share = cli_roof_share(&o->roofs, e, &which);
+        fprintf(stderr, " %8.1f %s", 100 * share, which);
+    }
+    fputc('\n', stderr);
+}
+
 /* One line per node that took time. Rates are of bytes and operations that the formulas need. */
-static void print_profile(const struct tn_model_parts *parts)
+static void print_profile(const struct bench *o, const struct tn_model_parts *parts)
 {
     struct tenon_profile_entry e = { .struct_size = sizeof e };
     double total = 0;
@@ -181,11 +197,11 @@ static void print_profile(const struct tn_model_parts *parts)
     }
     for (uint32_t i = 0; parts->backend->profile(parts->executable, i, &e) == 0; i++)
         total += e.seconds;
-    fprintf(stderr, "%-28s %8s %10s %6s %8s %8s\n", "node", "runs", "us each", "%", "GB/s", "Gop/s");
+    fprintf(stderr, "%-28s %8s %10s %6s %8s %8s%s\n", "node", "runs", "us each", "%", "GB/s", "Gop/s",
+            o->roofs_file != NULL ? "   % roof" : "");
     for (uint32_t i = 0; parts->backend->profile(parts->executable, i, &e) == 0; i++)
         if (e.count > 0)
-            fprintf(stderr, "%-28s %8u %10.2f %6.2f %8.2f %8.1f\n", e.name, e.count, e.seconds / e.count * 1e6, 100 * e.seconds / total,
-                    e.bytes / e.seconds * 1e-9, e.operations / e.seconds * 1e-9);
+            print_entry(o, &e, total);
 }
 
 static int32_t run(const struct bench *o, const char *path, struct cli_session *s, struct tenon_err *err)
@@ -216,7 +232,7 @@ static int32_t run(const struct bench *o, const char *path, struct cli_session *
     if (status == 0)
         print_result(o, s, &res);
     if (status == 0 && o->common.profile)
-        print_profile(tn_model_parts(m));
+        print_profile(o, tn_model_parts(m));
     tn_stepper_destroy(r.st);
     free(r.ids);
     free(r.seqs);
@@ -236,15 +252,24 @@ int tn_cmd_bench(int argc, char **argv)
         return cli_misused(&err);
     if (args.help || args.n != 1) {
         fprintf(args.help ? stdout : stderr, "usage: tenon bench MODEL [options]\n\nHow fast MODEL runs here, in tokens per second.\n\n");
-        if (args.help)
+        if (args.help) {
             cli_print_options(table);
+            printf("\n--roofs takes the JSON that the program tools/peer/roofs.c prints. A node's share is the larger of bytes read and of\n"
+                   "operations, over what the machine can do: products over half of int8 (activations have 16 bits), attention over f32.\n");
+        }
         return args.help ? CLI_OK : CLI_USAGE;
+    }
+    if (o.roofs_file != NULL && !o.common.profile) {
+        (void)tenon_fail(&err, TENON_E_INVALID_ARGUMENT, "--roofs", "is a column of the profile: give --profile too");
+        return cli_misused(&err);
     }
     uint64_t need = (uint64_t)o.depth + (o.prompt > o.gen ? o.prompt : o.gen) + 1;
     if (o.common.context == 0)
         o.common.context = need < 1u << 30 ? (uint32_t)need : 1u << 30;
     o.common.parallel = o.parallel;
-    int32_t status = run(&o, args.items[0], &s, &err);
+    int32_t status = o.roofs_file != NULL ? cli_roofs_read(o.roofs_file, &o.roofs, &err) : 0;
+    if (status == 0)
+        status = run(&o, args.items[0], &s, &err);
     cli_session_close(&s);
     return status != 0 ? cli_failed(&err) : cli_finish_stdout();
 }

@@ -196,6 +196,12 @@ class Exits(Command):
             said = self.refuses(1, *args)
             self.assertTrue(said.startswith("tenon: "), said)
 
+    def test_roofs(self):
+        missing, empty = os.path.join(self.root, "missing"), self.write("roofs.json", b'{"read_bytes_s":1e10,"int8_ops":0}')
+        self.assertIn("--profile", self.refuses(2, "bench", missing, "--roofs", empty))
+        self.assertIn("int8_ops", self.refuses(1, "bench", missing, "--profile", "--roofs", empty))
+        self.assertIn("nowhere", self.refuses(1, "bench", missing, "--profile", "--roofs", os.path.join(self.root, "nowhere")))
+
     def test_more_threads_than_cores(self):
         cores = len(os.sched_getaffinity(0))
         said = self.refuses(1, "bench", os.path.join(self.root, "missing"), "--threads", "1024")
@@ -213,6 +219,19 @@ class Exits(Command):
 @unittest.skipUnless(os.environ.get("TENON_MODEL_SMOLLM2"), "TENON_MODEL_SMOLLM2 names no model")
 class Weights(Command):
     """With weights, too."""
+    def test_profile_beside_roofs(self):
+        roofs = self.write("roofs.json", b'{"read_bytes_s":1e15,"int8_ops":2e6,"f32_flops":1e15}')
+        args = "bench", os.environ["TENON_MODEL_SMOLLM2"], "--prompt", "8", "--gen", "2", "--repeat", "1", "--profile"
+        plain, beside = self.run_tenon(*args).stderr, self.run_tenon(*args, "--roofs", roofs).stderr
+        self.assertNotIn("roof", plain)
+        lines = [line.split() for line in beside.splitlines()]
+        self.assertEqual(lines[0][-2:], ["%", "roof"])
+        products = [line for line in lines if line[0] == "layer.attn_q" or line[0] == "layer.ffn"]
+        self.assertTrue(products, beside)
+        for line in products:  # Gop/s over 1e6 operations a second
+            self.assertEqual(line[-1], "compute")
+            self.assertAlmostEqual(float(line[-2]) / (float(line[5]) * 1e5), 1, delta=0.05)
+
     def test_eval_prints_all_or_nothing(self):
         model = os.environ["TENON_MODEL_SMOLLM2"]
         good, bad = self.write("good.json", b'{"a":[1,2,3],"b":[4]}'), self.write("bad.json", b'{"a":[1,2,3],"b":[4,99999999]}')
