@@ -25,6 +25,7 @@ HUGGING_FACE = {
     "gpt-2": (622833, "21b97d06c552fe7d7de2bb0310edf08451980306c91fe70dcf09f552c2a2db8d"),
     "starcoder": (466669, "4330d64d0252c6f51f6e4ecc3fd3ba256963c7beec8a9a4183b6da626bc9a4f0"),
     "deepseek-coder": (609688, "c98cfc1717ffb1688d12efcce21a710ac636ee34976d81e81f3583129bce2ebe"),
+    "bert-bge": (315843, "4c7be87119c543c5108f97e67325db78c83fe7a3f4de62101d701c12a9fe6bf4"),
     "gemma3": (352772, "d37434fd6aab3cc71d5241c4d9c17c5996db21fe2c804b1e0910806b636ecb60"),
     "smollm2": (563141, "a86c5c3754cbc90260cc86dc57e77bf11fb908401df13121661ed42c7a1a60a0"),
 }
@@ -76,7 +77,7 @@ def check_command(tenon, model):
 
 def main():
     tenon = sys.argv[1]
-    for name in "gpt-2", "starcoder", "deepseek-coder", "llama-spm", "phi-3":
+    for name in "gpt-2", "starcoder", "deepseek-coder", "llama-spm", "phi-3", "bert-bge":
         model = os.path.join(SHARED, "data", "tokenizers", name + ".gguf")
         if not os.path.exists(model):
             print("SKIPPED: %s is missing: set TENON_SHARED" % model)

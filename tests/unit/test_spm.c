@@ -88,6 +88,12 @@ static int32_t find(const char *text)
     return -1;
 }
 
+static void join(char *out, size_t capacity, const char *left, const char *right)
+{
+    ck_assert_uint_lt(strlen(left) + strlen(right), capacity);
+    strcpy(stpcpy(out, left), right);
+}
+
 /* Join the leftmost pair whose token has the highest score until no pair makes a token. */
 static size_t obvious_joins(int32_t *ids, size_t n)
 {
@@ -97,7 +103,7 @@ static size_t obvious_joins(int32_t *ids, size_t n)
         for (size_t i = 0; i + 1 < n; i++) {
             char joined[200];
             int32_t id;
-            snprintf(joined, sizeof joined, "%s%s", texts[ids[i]], texts[ids[i + 1]]);
+            join(joined, sizeof joined, texts[ids[i]], texts[ids[i + 1]]);
             id = find(joined);
             if (id >= 0 && (best_id < 0 || scores[id] > scores[best_id])) {
                 best = i;
@@ -128,7 +134,7 @@ START_TEST(joins_as_the_obvious_algorithm)
             const char *right = texts[FIRST + next_random() % (n_tokens - FIRST)];
             if (strlen(left) + strlen(right) > 40)
                 continue;
-            (void)snprintf(made[i], sizeof made[i], "%.40s%.39s", left, right); /* at most 40 in all */
+            join(made[i], sizeof made[i], left, right);
             if (find(made[i]) < 0)
                 add(made[i], 1, (float)(next_random() % 12) - 6); /* some alike: the leftmost wins */
         }
