@@ -95,6 +95,7 @@ static size_t merge_short(const struct rule *rule, int32_t *ids, size_t n)
 
 /* ---- long pieces -------------------------------------------------------------------------------------------- */
 
+#define MEMO 256u    /* power of two */
 #define CHILDREN 4u /* per node of the heap: fewer levels, fewer cache misses than 2 */
 
 static void sift_down(uint64_t *heap, size_t n, size_t at)
@@ -126,21 +127,69 @@ static void sift_up(uint64_t *heap, size_t at)
     heap[at] = item;
 }
 
+/* Take out the first of n items; n - 1 are left. The hole sinks to the bottom before the last item fills it: what comes
+ * from the bottom mostly belongs there. */
+static uint64_t pop(uint64_t *heap, size_t n)
+{
+    uint64_t top = heap[0], last = heap[--n];
+    size_t hole = 0, child;
+    while ((child = CHILDREN * hole + 1) + CHILDREN <= n) {
+        size_t a = child + (heap[child + 1] < heap[child]), b = child + 2 + (heap[child + 3] < heap[child + 2]);
+        size_t best = heap[b] < heap[a] ? b : a;
+        heap[hole] = heap[best];
+        hole = best;
+    }
+    heap[hole] = last;
+    if (child < n)
+        sift_down(heap, n, hole);
+    sift_up(heap, hole);
+    return top;
+}
+
 static uint64_t heap_item(const struct tok_merge_node *nodes, uint32_t at)
 {
     return (uint64_t)nodes[at].rank << 32 | at;
 }
 
+/* Pairs asked for lately: a long piece is mostly the same few. */
+struct memo {
+    const struct rule *rule;
+    struct {
+        int32_t left, right, merged;
+        uint32_t rank;
+    } pairs[MEMO];
+};
+
+static void start_memo(struct memo *m, const struct rule *rule)
+{
+    m->rule = rule;
+    for (size_t i = 0; i < MEMO; i++)
+        m->pairs[i].left = -1; /* no id */
+}
+
+static uint32_t remember(struct memo *m, int32_t left, int32_t right, int32_t *ret_merged)
+{
+    uint32_t at = ((uint32_t)left * 0x9e3779b1u ^ (uint32_t)right * 0x85ebca6bu) >> 16 & (MEMO - 1);
+    if (m->pairs[at].left != left || m->pairs[at].right != right) {
+        m->pairs[at].left = left;
+        m->pairs[at].right = right;
+        m->pairs[at].rank = look_up(m->rule, left, right, &m->pairs[at].merged);
+    }
+    if (m->pairs[at].rank != TOK_NEVER)
+        *ret_merged = m->pairs[at].merged;
+    return m->pairs[at].rank;
+}
+
 /* Look up the pair that begins at a node; true when it merges. */
-static bool update(struct tok_merge_node *nodes, const struct rule *rule, uint32_t at)
+static bool update(struct tok_merge_node *nodes, struct memo *memo, uint32_t at)
 {
     struct tok_merge_node *node = &nodes[at];
-    node->rank = node->next == END ? TOK_NEVER : look_up(rule, node->id, nodes[node->next].id, &node->merged);
+    node->rank = node->next == END ? TOK_NEVER : remember(memo, node->id, nodes[node->next].id, &node->merged);
     return node->rank != TOK_NEVER;
 }
 
 /* Chain ids [n] into nodes and queue their pairs; returns the heap's size. */
-static size_t start_long(struct tok_merge *m, const struct rule *rule, size_t n)
+static size_t start_long(struct tok_merge *m, struct memo *memo, size_t n)
 {
     size_t queued = 0;
     for (size_t i = 0; i < n; i++) {
@@ -149,7 +198,7 @@ static size_t start_long(struct tok_merge *m, const struct rule *rule, size_t n)
         m->nodes[i].next = i + 1 == n ? END : (uint32_t)(i + 1);
     }
     for (size_t i = 0; i < n; i++)
-        if (update(m->nodes, rule, (uint32_t)i))
+        if (update(m->nodes, memo, (uint32_t)i))
             m->heap[queued++] = heap_item(m->nodes, (uint32_t)i);
     for (size_t i = queued / CHILDREN + 1; i-- > 0 && queued > 0;)
         sift_down(m->heap, queued, i);
@@ -171,19 +220,20 @@ static void join(struct tok_merge_node *nodes, uint32_t at)
 static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
 {
     struct tok_merge_node *nodes = m->nodes;
-    size_t queued = start_long(m, rule, n), left = 0;
+    struct memo memo;
+    size_t queued, left = 0;
+    start_memo(&memo, rule);
+    queued = start_long(m, &memo, n);
     while (queued > 0) {
-        uint32_t rank = (uint32_t)(m->heap[0] >> 32), at = (uint32_t)m->heap[0], touched[2];
-        m->heap[0] = m->heap[--queued];
-        if (queued > 0)
-            sift_down(m->heap, queued, 0);
+        uint64_t item = pop(m->heap, queued--);
+        uint32_t rank = (uint32_t)(item >> 32), at = (uint32_t)item, touched[2];
         if (nodes[at].rank != rank)
             continue;
         join(nodes, at);
         touched[0] = nodes[at].previous;
         touched[1] = at;
         for (int i = 0; i < 2; i++)
-            if (touched[i] != END && update(nodes, rule, touched[i])) {
+            if (touched[i] != END && update(nodes, &memo, touched[i])) {
                 m->heap[queued] = heap_item(nodes, touched[i]);
                 sift_up(m->heap, queued++);
             }
