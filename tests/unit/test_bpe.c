@@ -351,7 +351,7 @@ END_TEST
 /* Tokens spelled as text: spaces are U+2581, and what is no token is bytes. */
 START_TEST(raw_text)
 {
-    static const char *const tokens[] = {"a", "b", "\xe2\x96\x81", "ab", "\xe2\x96\x81" "ab", "\n", "<0xC3>", "<0xA4>", "\n\n",
+    static const char *const tokens[] = {"a", "b", "\xe2\x96\x81", "ab", "\xe2\x96\x81\141b", "\n", "<0xC3>", "<0xA4>", "\n\n",
                                          "a\n", "<unk>"};
     static const char *const merges[] = {"a b", "\xe2\x96\x81 ab", "\n \n", "a \n"};
     static const int32_t types[] = {1, 1, 1, 1, 1, 1, 6, 6, 1, 1, 2};
