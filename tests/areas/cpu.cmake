@@ -1,21 +1,18 @@
-# The CPU backend from inside, without a registry: its sources once more, with an entry of their own.
+# The CPU backend from inside, without a registry: what the plugin is linked from, with an entry of its own name.
 set(cpu_dir ${CMAKE_SOURCE_DIR}/plugins/backends/cpu)
-set(cpu_machine ${CMAKE_CURRENT_SOURCE_DIR}/unit/cpu_machine.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/composite_test.c
+add_library(cpu_machine STATIC EXCLUDE_FROM_ALL ${cpu_dir}/plugin.c)
+target_compile_definitions(cpu_machine PRIVATE TENON_STATIC_PLUGIN=cpu_entry)
+target_link_libraries(cpu_machine PUBLIC tenon_cpu)
+set(machine_sources ${CMAKE_CURRENT_SOURCE_DIR}/unit/cpu_machine.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/composite_test.c
   ${CMAKE_CURRENT_SOURCE_DIR}/unit/graph_eval.c ${CMAKE_SOURCE_DIR}/plugins/quantizers/gguf.c)
-foreach(noun plugin buffer state claims fuse packing plan profile run products attend stream generic generic_ops generic_state)
-  list(APPEND cpu_machine ${cpu_dir}/${noun}.c)
-endforeach()
-set_source_files_properties(${cpu_dir}/plugin.c PROPERTIES COMPILE_DEFINITIONS TENON_STATIC_PLUGIN=cpu_entry)
-tenon_unit_test(cpu_tier0 ${cpu_machine} LIBS cpu_kernels_for_tests tenon_reference Threads::Threads m)
-tenon_unit_test(cpu_lowered ${cpu_machine} LIBS cpu_kernels_for_tests tenon_reference Threads::Threads m)
+tenon_unit_test(cpu_tier0 ${machine_sources} LIBS cpu_machine)
+tenon_unit_test(cpu_lowered ${machine_sources} LIBS cpu_machine)
 
 # The table in the backend's README is what its code says.
 if(TENON_TESTS)
-  set(cpu_sources ${cpu_machine})
-  list(FILTER cpu_sources INCLUDE REGEX "backends/cpu/")
-  add_executable(cpu_table ${CMAKE_SOURCE_DIR}/tools/cpu_table.c ${cpu_sources})
+  add_executable(cpu_table ${CMAKE_SOURCE_DIR}/tools/cpu_table.c)
   target_include_directories(cpu_table PRIVATE ${CMAKE_SOURCE_DIR})
-  target_link_libraries(cpu_table PRIVATE cpu_kernels_for_tests tenon_reference tenon_sdk Threads::Threads m)
+  target_link_libraries(cpu_table PRIVATE tenon_cpu)
   add_test(NAME cpu.table COMMAND cpu_table ${cpu_dir}/README.md)
 endif()
 
