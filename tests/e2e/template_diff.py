@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 """Renders every template of $TENON_SHARED/data/chat-templates (default: ../shared beside the source tree), and any
-given as arguments, with many inputs by Jinja2 and by `tenon template`, and compares byte for byte. Where one of them
+given as arguments, with many inputs by Jinja2 and by Tenon, and compares byte for byte. Where one of them
 refuses an input the other must too. Exit 1 on any difference.
 
-    template_diff.py [--renderer "DIR/tenon template"] [--every N] [FILE.jinja ...]
+    template_diff.py [--renderer DIR/tests/render_templates] [--every N] [FILE.jinja ...]
 """
 import argparse
 import glob
 import itertools
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -140,11 +139,27 @@ def show(name, want, got, why_want, why_got):
           file=sys.stderr)
 
 
-def run(renderer, template, path):
-    p = subprocess.run(renderer + [template, "--input", path], capture_output=True, check=False, timeout=60)
-    if p.returncode not in (0, 1) or (p.returncode == 1 and not p.stderr.startswith(b"tenon: template: ")):
-        raise SystemExit(f"{template}: the renderer ended with {p.returncode}: {p.stderr.decode(errors='replace')[:2000]}")
-    return (p.stdout.decode() if p.returncode == 0 else None), p.stderr.decode().strip()
+class Renderer:
+    """tests/tools/render_main.c, one process for all renderings; what it says on stderr (a sanitizer, say) is ours too."""
+
+    def __init__(self, command):
+        self.p = subprocess.Popen([command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def run(self, template, path):
+        """The rendering, or None and why not."""
+        self.p.stdin.write(f"{template}\t{path}\n".encode())
+        self.p.stdin.flush()
+        head = self.p.stdout.readline().split()
+        if len(head) != 2:
+            raise SystemExit(f"{template}: the renderer ended with {self.p.wait()}: see above")
+        data = self.p.stdout.read(int(head[1])).decode()
+        return (data, "") if head[0] == b"0" else (None, data)
+
+    def close(self):
+        """Leaks are told at the end."""
+        self.p.stdin.close()
+        if self.p.wait() != 0:
+            raise SystemExit(f"the renderer ended with {self.p.returncode}: see above")
 
 
 def compare(renderer, template, scratch, every, first):
@@ -156,7 +171,7 @@ def compare(renderer, template, scratch, every, first):
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
         want, why_want = template_jinja.render(source, json.loads(text))
-        got, why_got = run(renderer, template, path)
+        got, why_got = renderer.run(template, path)
         count += 1
         refused += want is None
         if want != got:
@@ -169,7 +184,7 @@ def compare(renderer, template, scratch, every, first):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--renderer", default=os.path.join(HERE, "../../build/tenon") + " template")
+    parser.add_argument("--renderer", default=os.path.join(HERE, "../../build/tests/render_templates"))
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth input (others per template)")
     parser.add_argument("files", nargs="*")
     args = parser.parse_args()
@@ -181,7 +196,9 @@ def main():
             print(f"SKIPPED: no templates under {shared}/data/chat-templates: set TENON_SHARED", file=sys.stderr)
             return 77
     with tempfile.TemporaryDirectory() as scratch:
-        bad = sum(compare(shlex.split(args.renderer), f, scratch, args.every, k) for k, f in enumerate(files))
+        renderer = Renderer(args.renderer)
+        bad = sum(compare(renderer, f, scratch, args.every, k) for k, f in enumerate(files))
+        renderer.close()
     return 1 if bad else 0
 
 

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Renders hundreds of small templates by Jinja2 and by `tenon template` and compares byte for byte; where Jinja2
+"""Renders hundreds of small templates by Jinja2 and by Tenon and compares byte for byte; where Jinja2
 refuses, tenon must too. Each checks one corner of the language. Exit 1 on any difference.
 
-    template_snippets.py [--renderer "DIR/tenon template"]
+    template_snippets.py [--renderer DIR/tests/render_templates]
 """
 import argparse
 import json
 import os
-import shlex
 import sys
 import tempfile
 
@@ -558,9 +557,9 @@ def snippets():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--renderer", default=os.path.join(template_diff.HERE, "../../build/tenon") + " template")
+    parser.add_argument("--renderer", default=os.path.join(template_diff.HERE, "../../build/tests/render_templates"))
     args = parser.parse_args()
-    renderer = shlex.split(args.renderer)
+    renderer = template_diff.Renderer(args.renderer)
     sources = ["{{ " + s + " }}" for s in dict.fromkeys(snippets())] + TEMPLATES.strip("\n").split("\n=====\n")
     bad = refused = known = 0
     with tempfile.TemporaryDirectory() as scratch:
@@ -571,13 +570,14 @@ def main():
             with open(template, "w", encoding="utf-8", newline="") as f:
                 f.write(source)
             want, why_want = template_jinja.render(source, VARIABLES)
-            got, why_got = template_diff.run(renderer, template, variables)
+            got, why_got = renderer.run(template, variables)
             refused += want is None
             if source in KNOWN or " at 0x" in (want or "") or "<class" in (want or ""):
                 known += want != got
             elif want != got:
                 bad += 1
                 template_diff.show(repr(source), want, got, why_want, why_got)
+    renderer.close()
     print(f"{len(sources) - bad - known} of {len(sources)} snippets equal ({refused} refused by Jinja2, {known} known "
           "differences)")
     return 1 if bad else 0
