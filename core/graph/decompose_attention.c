@@ -15,8 +15,8 @@ static uint32_t cache_mask(const struct tn_decompose *d, uint32_t position, uint
     return tenon_node1(d->b, "core.attn_mask/1", "mask", in, 3, a, 2);
 }
 
-/* Additive mask [T, T] among the tokens of this step: same sequence, not later (if causal), within the window. Positions are
- * compared as f32 where they are subtracted: exact below 2^24. */
+/* Additive mask [T, T] among the tokens of this step: same sequence, not later (if causal), within the window, which has two
+ * sides. Positions are compared as f32 where they are subtracted: exact below 2^24. */
 static uint32_t step_mask(const struct tn_decompose *d)
 {
     const struct tenon_dim t = tn_dim_sym(TENON_SYM_T), one = tn_dim_const(1), square[] = {t, t};
@@ -30,8 +30,12 @@ static uint32_t step_mask(const struct tn_decompose *d)
     if (tenon_node_i64(d->node, "causal", 1) != 0)
         mask = tn_d_select(d, "mask_causal", tn_d_compare(d, "not_later", "ge", rows, pos), mask, off);
     if (window > 0) {
-        rows = tenon_affine(d->b, "window_rows", rows, 1, -(double)window);
-        mask = tn_d_select(d, "mask_window", tn_d_compare(d, "in_window", "lt", rows, pos), mask, off);
+        uint32_t first = tenon_affine(d->b, "window_first", rows, 1, -(double)window);
+        mask = tn_d_select(d, "mask_window", tn_d_compare(d, "in_window", "lt", first, pos), mask, off);
+    }
+    if (window > 0 && tenon_node_i64(d->node, "causal", 1) == 0) {
+        uint32_t last = tenon_affine(d->b, "window_last", rows, 1, (double)window);
+        mask = tn_d_select(d, "mask_ahead", tn_d_compare(d, "not_ahead", "gt", last, pos), mask, off);
     }
     return mask;
 }
@@ -129,7 +133,7 @@ void tn_decompose_latent_attention(const struct tn_decompose *d)
     rows = tenon_reshape3(d->b, "rows", rows, t, c, tn_dim_const(width));
     latent = tn_d_transpose(d, "latent", tn_d_slice(d, "latent_rows", rows, -1, 0, rank), 3, swap); /* [T,rank,C] */
     q = tn_d_transpose(d, "q_by_head", tn_in(d, Q_NOPE), 3, heads_first);
-    w = tn_d_transpose(d, "wk_rows", tn_in(d, WK), 3, swap);
+    w = tenon_reshape(d->b, "wk_rows", tn_in(d, WK), d->types[WK].dims, 3); /* a weight as act */
     q = tenon_op2(d->b, "core.batch_matmul/1", "q_latent_by_head", q, w); /* [H,T,rank] */
     const uint32_t parts[] = {tn_d_transpose(d, "q_latent", q, 3, heads_first), tn_in(d, Q_ROPE)};
     q = tenon_node1(d->b, "core.concat/1", "q_rows", parts, 2, &axis, 1); /* [T,H,rank+Q] */
@@ -137,7 +141,7 @@ void tn_decompose_latent_attention(const struct tn_decompose *d)
     y = probabilities(d, y, cache_mask(d, tn_in(d, L_POSITION), tn_in(d, L_SEQ_OF_TOKEN), tn_in(d, L_CONTEXT_LEN)), c, TENON_NO_VALUE);
     y = tenon_op2(d->b, "core.batch_matmul/1", "mixed", y, latent); /* [T,H,rank] */
     y = tn_d_transpose(d, "mixed_by_head", y, 3, heads_first);
-    w = tenon_reshape(d->b, "wv_rows", tn_in(d, WV), d->types[WV].dims, 3); /* a weight as act */
+    w = tenon_reshape(d->b, "wv_rows", tn_in(d, WV), d->types[WV].dims, 3);
     y = tenon_op2(d->b, "core.batch_matmul/1", "y_by_head", y, w);          /* [H,T,v_dim] */
     d->outs[0] = tn_d_transpose(d, "y", y, 3, heads_first);
 }

@@ -26,7 +26,7 @@ void tn_decompose_gated_ffn(const struct tn_decompose *d)
 
 enum { M_X, ROUTER, ROUTER_BIAS, SELECT_BIAS, M_GATE, M_UP, M_DOWN, M_GATE_BIAS, M_UP_BIAS, M_DOWN_BIAS };
 
-/* Experts of groups that are not among the best become -inf. A group's score is the sum of its two best experts. */
+/* Experts of groups that are not among the best become -inf. A group's score is the sum of its best experts. */
 static uint32_t limit_groups(const struct tn_decompose *d, uint32_t scores, int64_t n, int64_t groups, int64_t used)
 {
     const struct tenon_dim t = tn_dim_sym(TENON_SYM_T), g = tn_dim_const(groups), each = tn_dim_const(n / groups);
@@ -34,7 +34,8 @@ static uint32_t limit_groups(const struct tn_decompose *d, uint32_t scores, int6
                            all[] = {t, tn_dim_const(n)};
     uint32_t index, best;
 
-    best = tn_d_top_k(d, "two_best", tenon_reshape3(d->b, "by_group", scores, t, g, each), 2, &index);
+    best = tenon_reshape3(d->b, "by_group", scores, t, g, each);
+    best = tn_d_top_k(d, "group_best", best, tenon_node_i64(d->node, "group_best", 2), &index);
     best = tenon_reshape2(d->b, "group_scores", tn_d_reduce(d, "group_sums", "sum", best), t, g);
     (void)tn_d_top_k(d, "best_groups", best, used, &index); /* only which, not how much */
     index = tn_d_broadcast(d, "best_rows", tenon_reshape3(d->b, "best_row", index, t, one, tn_dim_const(used)), 3, picked);

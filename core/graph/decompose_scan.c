@@ -13,11 +13,13 @@ static void outer_scan(const struct tn_decompose *d, uint32_t decay, uint32_t k,
 
 enum { X, DT, B, C, A, D, DT_BIAS, STATE, SLOT, SEQ_START };
 
-/* [T,G,N] -> [T,H,N]: head h takes group h / (H/G). */
-static uint32_t spread_groups(const struct tn_decompose *d, const char *const names[3], uint32_t x)
+/* [T,G,N] -> [T,H,N]: head h takes group h / (H/G). grouped is an operand of the first shape. */
+static uint32_t spread_groups(const struct tn_decompose *d, const char *const names[3], uint32_t x, uint32_t grouped, struct tenon_dim h)
 {
-    const struct tenon_dim t = tn_dim_sym(TENON_SYM_T), g = tn_dim_in(d, B, 1), n = tn_dim_in(d, B, 2), h = tn_dim_in(d, X, 1);
+    const struct tenon_dim t = tn_dim_sym(TENON_SYM_T), g = tn_dim_in(d, grouped, 1), n = tn_dim_in(d, grouped, 2);
     const struct tenon_dim dims[] = {t, g, tn_dim_const(h.b / g.b), n};
+    if (tn_dim_equal(&g, &h))
+        return x;
     x = tn_d_reshape4(d, names[0], x, t, g, tn_dim_const(1), n);
     return tenon_reshape3(d->b, names[2], tn_d_broadcast(d, names[1], x, 4, dims), t, h, n);
 }
@@ -36,9 +38,9 @@ void tn_decompose_ssm_scan(const struct tn_decompose *d)
     if (least > 0 || most > 0)
         s = tn_d_clamp(d, "s_clamped", s, least, most > 0 ? most : INFINITY);
     decay = tenon_unary(d->b, "decay", "exp", tenon_op2(d->b, "core.mul/1", "sa", s, tn_in(d, A)));
-    k = spread_groups(d, b_names, tn_in(d, B));
+    k = spread_groups(d, b_names, tn_in(d, B), B, h);
     k = tenon_op2(d->b, "core.mul/1", "sb", k, tenon_reshape3(d->b, "s_column", s, t, h, one));
-    outer_scan(d, decay, k, tn_in(d, X), spread_groups(d, c_names, tn_in(d, C)), TENON_NO_VALUE, state, d->outs);
+    outer_scan(d, decay, k, tn_in(d, X), spread_groups(d, c_names, tn_in(d, C), C, h), TENON_NO_VALUE, state, d->outs);
     if (tn_has(d, D)) {
         skip = tenon_op2(d->b, "core.mul/1", "skip", tn_in(d, X), tenon_reshape2(d->b, "d_column", tn_in(d, D), h, one));
         d->outs[0] = tenon_op2(d->b, "core.add/1", "y", d->outs[0], skip);
@@ -47,18 +49,30 @@ void tn_decompose_ssm_scan(const struct tn_decompose *d)
 
 enum { R_Q, R_K, R_V, R_G, R_BETA, R_STATE, R_SLOT, R_SEQ_START };
 
-static uint32_t l2_norm(const struct tn_decompose *d, const char *name, uint32_t x)
+/* Normalised as the node asks; times scale. sqrt(sum + eps) is rms_norm's root, with eps / D, times sqrt(D). */
+static uint32_t normalised(const struct tn_decompose *d, const char *const names[2], uint32_t x, double scale)
 {
-    struct tenon_attr a = tenon_attr_f("eps", tenon_node_f64(d->node, "eps", 1e-6));
-    return tenon_node1(d->b, "core.l2_norm/1", name, &x, 1, &a, 1);
+    double eps = tenon_node_f64(d->node, "eps", 1e-6), width = (double)tn_dim_in(d, R_K, 2).b;
+    int64_t normalise = tenon_node_i64(d->node, "normalise", 1);
+    struct tenon_attr a = tenon_attr_f("eps", eps);
+    if (normalise == 1)
+        x = tenon_node1(d->b, "core.l2_norm/1", names[0], &x, 1, &a, 1);
+    if (normalise == 2) {
+        x = tenon_rms_norm(d->b, names[0], x, TENON_NO_VALUE, eps / width);
+        scale /= sqrt(width);
+    }
+    return scale != 1 ? tenon_affine(d->b, names[1], x, scale, 0) : x;
 }
 
 void tn_decompose_delta_rule(const struct tn_decompose *d)
 {
+    static const char *const q_norm[] = {"q_normal", "q_scaled"}, *const k_norm[] = {"k_normal", "k_scaled"};
+    static const char *const q_names[] = {"q_split", "q_spread", "q"}, *const k_names[] = {"k_split", "k_spread", "k"};
     const uint32_t state[] = {tn_in(d, R_STATE), tn_in(d, R_SLOT), tn_in(d, R_SEQ_START)};
-    bool normalise = tenon_node_i64(d->node, "normalise", 1) != 0;
-    uint32_t q = normalise ? l2_norm(d, "q_normal", tn_in(d, R_Q)) : tn_in(d, R_Q);
-    uint32_t k = normalise ? l2_norm(d, "k_normal", tn_in(d, R_K)) : tn_in(d, R_K);
-    q = tenon_affine(d->b, "q_scaled", q, tenon_node_f64(d->node, "scale", 1), 0);
+    const struct tenon_dim h = tn_dim_in(d, R_V, 1);
+    uint32_t q = normalised(d, q_norm, tn_in(d, R_Q), tenon_node_f64(d->node, "scale", 1));
+    uint32_t k = normalised(d, k_norm, tn_in(d, R_K), 1);
+    q = spread_groups(d, q_names, q, R_Q, h);
+    k = spread_groups(d, k_names, k, R_K, h);
     outer_scan(d, tenon_unary(d->b, "decay", "exp", tn_in(d, R_G)), k, tn_in(d, R_V), q, tn_in(d, R_BETA), state, d->outs);
 }

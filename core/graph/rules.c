@@ -360,14 +360,23 @@ static void rule_moe_ffn(struct tn_op_use *use)
     if (groups == 0)
         return;
     check_multiple(use, "the number of experts", n, groups);
+    check_least(use, "group_best", 1);
     if (groups < 0 || tn_use_i64(use, "groups_used") < 1 || tn_use_i64(use, "groups_used") > groups ||
-        (groups > 0 && n->b / groups < 2))
-        tn_issue(use->issues, use->where, "groups need 1 <= groups_used <= groups and two experts each");
+        (groups > 0 && n->b / groups < tn_use_i64(use, "group_best")))
+        tn_issue(use->issues, use->where, "groups need 1 <= groups_used <= groups and group_best experts each");
 }
 
 static void rule_ssm_scan(struct tn_op_use *use)
 {
     check_multiple(use, "the number of heads", &operand(use, "x")->dims[1], operand(use, "b")->dims[1].b);
+}
+
+static void rule_delta_rule(struct tn_op_use *use)
+{
+    int64_t normalise = tn_use_i64(use, "normalise");
+    check_multiple(use, "the number of heads", &operand(use, "v")->dims[1], operand(use, "k")->dims[1].b);
+    if (normalise < 0 || normalise > 2)
+        tn_issue(use->issues, use->where, "normalise = %lld is none of 0, 1, 2", (long long)normalise);
 }
 
 static void rule_sample(struct tn_op_use *use)
@@ -395,7 +404,8 @@ static const struct { const char *op; void (*apply)(struct tn_op_use *use); } ru
     {"core.slice/1", rule_slice}, {"core.concat/1", rule_concat}, {"core.iota/1", give_shape}, {"core.fill/1", give_shape},
     {"core.slot_load/1", rule_slot_load}, {"core.all_gather/1", rule_all_gather},
     {"core.attention/1", rule_attention}, {"core.latent_attention/1", rule_latent}, {"core.gated_ffn/1", rule_gated_ffn},
-    {"core.moe_ffn/1", rule_moe_ffn}, {"core.ssm_scan/1", rule_ssm_scan}, {"core.sample/1", rule_sample},
+    {"core.moe_ffn/1", rule_moe_ffn}, {"core.ssm_scan/1", rule_ssm_scan}, {"core.delta_rule/1", rule_delta_rule},
+    {"core.sample/1", rule_sample},
 };
 
 void tn_rules_apply(struct tn_op_use *use)

@@ -63,7 +63,8 @@ void tenon_ref_attn_mask(int64_t window, int64_t causal, int64_t t, int64_t c, c
         for (int64_t j = 0; j < c; j++) {
             int written = j < context_len[seq_of_token[i]];
             int past = !causal || j <= position[i];
-            int near = window == 0 || j > position[i] - window;
+            int64_t away = position[i] > j ? position[i] - j : j - position[i];
+            int near = window == 0 || away < window;
             y[i * c + j] = written && past && near ? 0.0f : -INFINITY;
         }
 }

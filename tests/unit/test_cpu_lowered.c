@@ -136,7 +136,7 @@ START_TEST(latent_attention)
     fill_cache(&c, 1, 5, 0, 0, half);
     add_input(&f, "q_nope", DIMS(T_, N_(HEADS), N_(KDIM)));
     add_input(&f, "q_rope", DIMS(T_, N_(HEADS), N_(2)));
-    add_weight(&f, "wk", DIMS(N_(HEADS), N_(KDIM), N_(3)));
+    add_weight(&f, "wk", DIMS(N_(HEADS), N_(3), N_(KDIM)));
     add_weight(&f, "wv", DIMS(N_(HEADS), N_(4), N_(3)));
     machine_round_weights(&f);
     add_state(&f, "kv", &c.kv);

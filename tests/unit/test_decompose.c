@@ -29,7 +29,7 @@ static void naive_attention(const struct naive *a, int32_t pos, double scale, do
         double s[CACHE], m = a->sink != NULL ? (double)a->sink[h] : -INFINITY, sum = 0;
         for (int c = 0; c < CACHE; c++) {
             s[c] = -INFINITY;
-            if (a->k[c] == NULL || (a->c->causal && a->at[c] > pos) || (a->c->window > 0 && a->at[c] <= pos - a->c->window))
+            if (a->k[c] == NULL || (a->c->causal && a->at[c] > pos) || (a->c->window > 0 && labs((long)a->at[c] - pos) >= a->c->window))
                 continue;
             s[c] = 0;
             for (int d = 0; d < KDIM; d++)
@@ -64,6 +64,7 @@ static uint32_t attention_attrs(const struct attention_case *c, struct tenon_att
 
 static const struct attention_case attention_cases[] = {
     {0, 1, 0, false}, {2, 1, 0, false}, {0, 0, 0, false}, {3, 0, 0, true}, {0, 1, 0.5, false}, {0, 1, 0, true}, {1, 1, 0.25, true},
+    {2, 0, 0, false},
 };
 #define N_CASES ((int)(sizeof attention_cases / sizeof attention_cases[0]))
 
@@ -159,7 +160,7 @@ START_TEST(latent_attention)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         rows[i] = random_float();
     float *qn = add_input(&f, "q_nope", DIMS(T_, N_(H), N_(D))), *qr = add_input(&f, "q_rope", DIMS(T_, N_(H), N_(Q)));
-    float *wk = add_weight(&f, "wk", DIMS(N_(H), N_(D), N_(RANK))), *wv = add_weight(&f, "wv", DIMS(N_(H), N_(V), N_(RANK)));
+    float *wk = add_weight(&f, "wk", DIMS(N_(H), N_(RANK), N_(D))), *wv = add_weight(&f, "wv", DIMS(N_(H), N_(V), N_(RANK)));
     add_state(&f, "kv", &kv);
     add_step_inputs(&f);
     add_step(&f, "block_table.0", block_table, SEQS * PAGES);
@@ -175,7 +176,7 @@ START_TEST(latent_attention)
                 s[p] = 0;
                 for (int d = 0; d < D; d++) /* the key is made as the formula says, not absorbed into q */
                     for (int r = 0; r < RANK; r++)
-                        s[p] += 0.7 * (double)qn[(t * H + h) * D + d] * (double)wk[(h * D + d) * RANK + r] * (double)row[p][r];
+                        s[p] += 0.7 * (double)qn[(t * H + h) * D + d] * (double)wk[(h * RANK + r) * D + d] * (double)row[p][r];
                 for (int i = 0; i < Q; i++)
                     s[p] += 0.7 * (double)qr[(t * H + h) * Q + i] * (double)row[p][RANK + i];
                 sum += exp(s[p]);
@@ -264,13 +265,13 @@ END_TEST
 enum { EXPERTS = 8, USED = 3, MK = 5, MF = 4 };
 struct moe_case {
     const char *scoring;
-    int64_t normalise, groups, groups_used;
+    int64_t normalise, groups, groups_used, group_best;
     double limit, shift;
     bool select_bias, biases;
 };
 static const struct moe_case moe_cases[] = {
-    {"softmax", 1, 0, 0, 0, 0, false, false},   {"softmax", 0, 0, 0, 0, 0, false, true}, {"sigmoid", 1, 4, 2, 0, 0, true, false},
-    {"topk_softmax", 1, 0, 0, 0.2, 1, false, true}, {"sigmoid", 0, 2, 1, 0, 0, true, true},
+    {"softmax", 1, 0, 0, 2, 0, 0, false, false},   {"softmax", 0, 0, 0, 2, 0, 0, false, true}, {"sigmoid", 1, 4, 2, 2, 0, 0, true, false},
+    {"topk_softmax", 1, 0, 0, 2, 0.2, 1, false, true}, {"sigmoid", 0, 2, 1, 2, 0, 0, true, true}, {"softmax", 0, 4, 2, 1, 0, 0, false, false},
 };
 
 /* The `used` experts of the largest rank, by repeated search; within the best groups. */
@@ -290,7 +291,7 @@ static void choose(const struct moe_case *c, const double *rank, int *chosen)
                 else if (r[e] > b)
                     b = r[e];
             }
-            score[g] = a + b;
+            score[g] = c->group_best > 1 ? a + b : a;
         }
         for (int n = 0; n < c->groups_used; n++) {
             int best = 0;
@@ -317,7 +318,7 @@ START_TEST(moe_ffn)
     const struct tenon_attr attrs[] = {
         tenon_attr_i("used", USED), tenon_attr_s("scoring", c->scoring), tenon_attr_i("normalise", c->normalise), tenon_attr_f("scale", 1.5),
         tenon_attr_i("groups", c->groups), tenon_attr_i("groups_used", c->groups_used), tenon_attr_f("limit", c->limit),
-        tenon_attr_f("up_shift", c->shift)};
+        tenon_attr_f("up_shift", c->shift), tenon_attr_i("group_best", c->group_best)};
     float *sb = NULL, *bg = NULL, *bu = NULL, *bd = NULL;
     double want[TOKENS * MK];
     start();
@@ -334,7 +335,7 @@ START_TEST(moe_ffn)
         bu = add_weight(&f, "up_bias", DIMS(N_(EXPERTS), N_(MF)));
         bd = add_weight(&f, "down_bias", DIMS(N_(EXPERTS), N_(MK)));
     }
-    run(&f, "core.moe_ffn/1", attrs, 8, 1, 1);
+    run(&f, "core.moe_ffn/1", attrs, 9, 1, 1);
 
     for (int t = 0; t < TOKENS; t++) {
         const float *xt = x + t * MK;
@@ -420,29 +421,40 @@ START_TEST(ssm_scan)
 }
 END_TEST
 
+/* Divisor of a row of n by attribute normalise. */
+static double delta_size(const float *x, int n, int64_t normalise, double eps)
+{
+    double sum = dot(x, x, n);
+    return normalise == 0 ? 1 : sqrt(normalise == 2 ? sum + eps : fmax(sum, eps * eps));
+}
+
+/* _i: attribute normalise; keys are shared by two heads, or by none in the last run */
 START_TEST(delta_rule)
 {
+    int64_t normalise = _i % 3;
+    const int kg = _i < 3 ? SG : SH;
+    const double eps = 0.3;
     struct fixture f = {.dims = attention_dims(), .state = {.kind = TENON_STATE_RECURRENT}};
-    const struct tenon_attr scale = tenon_attr_f("scale", 0.5);
+    const struct tenon_attr attrs[] = {tenon_attr_f("scale", 0.5), tenon_attr_i("normalise", normalise), tenon_attr_f("eps", eps)};
     float state[SLOTS * SH * SN * SD];
     double m[SLOTS * SH * SN * SD], want[TOKENS * SH * SD];
     start();
     for (size_t i = 0; i < sizeof state / sizeof *state; i++)
         m[i] = (double)(state[i] = random_float());
-    float *q = add_input(&f, "q", DIMS(T_, N_(SH), N_(SN))), *k = add_input(&f, "k", DIMS(T_, N_(SH), N_(SN)));
+    float *q = add_input(&f, "q", DIMS(T_, N_(kg), N_(SN))), *k = add_input(&f, "k", DIMS(T_, N_(kg), N_(SN)));
     float *v = add_input(&f, "v", DIMS(T_, N_(SH), N_(SD))), *g = add_input(&f, "g", DIMS(T_, N_(SH))), *beta = add_input(&f, "beta", DIMS(T_, N_(SH)));
     add_state(&f, "delta", state);
     add_step(&f, "state_slot", slot, SEQS);
     add_step(&f, "seq_start", seq_start, SEQS + 1);
-    run(&f, "core.delta_rule/1", &scale, 1, 2, 1);
+    run(&f, "core.delta_rule/1", attrs, 3, 2, 1);
 
     for (int t = 0; t < TOKENS; t++) {
         for (int h = 0; h < SH; h++) {
             double *mh = m + (slot[seq_of_token[t]] * SH + h) * SN * SD, kn[SN], qn[SN];
-            const float *kt = k + (t * SH + h) * SN, *qt = q + (t * SH + h) * SN;
+            const float *kt = k + (t * kg + h * kg / SH) * SN, *qt = q + (t * kg + h * kg / SH) * SN;
             for (int n = 0; n < SN; n++) {
-                kn[n] = (double)kt[n] / sqrt(dot(kt, kt, SN));
-                qn[n] = 0.5 * (double)qt[n] / sqrt(dot(qt, qt, SN));
+                kn[n] = (double)kt[n] / delta_size(kt, SN, normalise, eps);
+                qn[n] = 0.5 * (double)qt[n] / delta_size(qt, SN, normalise, eps);
             }
             for (int i = 0; i < SD; i++) {
                 double seen = 0, y = 0;
@@ -475,7 +487,7 @@ int main(void)
     tcase_add_loop_test(c, gated_ffn, 0, 4);
     tcase_add_loop_test(c, moe_ffn, 0, (int)(sizeof moe_cases / sizeof moe_cases[0]));
     tcase_add_test(c, ssm_scan);
-    tcase_add_test(c, delta_rule);
+    tcase_add_loop_test(c, delta_rule, 0, 4);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -364,8 +364,10 @@ START_TEST(attn_mask)
     IS(y, 0, 0, no, no, no, 0, 0, no, 0, no, no, no);
     tenon_ref_attn_mask(0, 0, 3, 4, position, seq, context_len, y);
     IS(y, 0, 0, 0, no, 0, 0, 0, no, 0, no, no, no);
-    tenon_ref_attn_mask(1, 0, 3, 4, position, seq, context_len, y); /* a window is open towards the future */
-    IS(y, no, 0, 0, no, no, no, 0, no, 0, no, no, no);
+    tenon_ref_attn_mask(1, 0, 3, 4, position, seq, context_len, y); /* a window has two sides */
+    IS(y, no, 0, no, no, no, no, 0, no, 0, no, no, no);
+    tenon_ref_attn_mask(2, 0, 3, 4, position, seq, context_len, y);
+    IS(y, 0, 0, 0, no, no, 0, 0, no, 0, no, no, no);
 }
 END_TEST
 

@@ -113,7 +113,8 @@ struct tenon_moe {
     uint32_t router, router_bias, select_bias;        /* [N,K], [N] added to the scores, [N] added for the choice alone */
     uint32_t gate, up, down;                          /* [N,F,K], [N,F,K], [N,K,F] */
     uint32_t gate_bias, up_bias, down_bias;           /* [N,F], [N,F], [N,K] */
-    int64_t used, normalise, groups, groups_used;     /* experts of a token; groups 0: none */
+    int64_t used, normalise;                          /* experts of a token */
+    int64_t groups, groups_used, group_best;          /* groups 0: none */
     double scale, limit, up_shift;
     const char *kind, *scoring;                       /* scoring: softmax, sigmoid, topk_softmax */
 };
@@ -125,7 +126,7 @@ static inline struct tenon_moe tenon_moe_of(int64_t used)
     memset(&m, 0, sizeof m);
     m.router = m.router_bias = m.select_bias = TENON_NO_VALUE;
     m.gate = m.up = m.down = m.gate_bias = m.up_bias = m.down_bias = TENON_NO_VALUE;
-    m.used = used, m.normalise = 1, m.scale = 1.0;
+    m.used = used, m.normalise = 1, m.group_best = 2, m.scale = 1.0;
     m.kind = "silu", m.scoring = "softmax";
     return m;
 }
@@ -133,15 +134,16 @@ static inline struct tenon_moe tenon_moe_of(int64_t used)
 /* x [T,K] */
 static inline uint32_t tenon_moe_ffn(const struct tenon_builder *b, const char *name, uint32_t x, const struct tenon_moe *m)
 {
-    struct tenon_attr a[9];
+    struct tenon_attr a[10];
     uint32_t in[10];
     a[0] = tenon_attr_i("used", m->used), a[1] = tenon_attr_s("kind", m->kind), a[2] = tenon_attr_s("scoring", m->scoring);
     a[3] = tenon_attr_i("normalise", m->normalise), a[4] = tenon_attr_f("scale", m->scale);
     a[5] = tenon_attr_i("groups", m->groups), a[6] = tenon_attr_i("groups_used", m->groups_used);
     a[7] = tenon_attr_f("limit", m->limit), a[8] = tenon_attr_f("up_shift", m->up_shift);
+    a[9] = tenon_attr_i("group_best", m->group_best);
     in[0] = x, in[1] = m->router, in[2] = m->router_bias, in[3] = m->select_bias;
     in[4] = m->gate, in[5] = m->up, in[6] = m->down, in[7] = m->gate_bias, in[8] = m->up_bias, in[9] = m->down_bias;
-    return tenon_node1(b, "core.moe_ffn/1", name, in, 10, a, 9);
+    return tenon_node1(b, "core.moe_ffn/1", name, in, 10, a, 10);
 }
 
 /* ---- step inputs -------------------------------------------------------------------------------------------- */
@@ -273,19 +275,18 @@ static inline uint32_t tenon_ssm_scan(const struct tenon_builder *b, const char 
 /* Gated delta rule. q and k [T,G,D], v [T,H,E], H a multiple of G, g (log of the decay) and beta [T,H]; a slot is [H,D,E]. */
 struct tenon_delta {
     uint32_t state;
-    double scale, eps;      /* of q; of the norms of q and k */
-    int64_t normalise, add; /* 0: q and k as they are; 1: eps is added to the sum of squares */
+    double scale, eps; /* of q; of the norms of q and k */
+    int64_t normalise; /* 0: q and k as they are; 1: by sqrt(max(sum, eps^2)); 2: by sqrt(sum + eps) */
 };
 
 static inline uint32_t tenon_delta_rule(const struct tenon_builder *b, const char *name, uint32_t q, uint32_t k, uint32_t v, uint32_t g,
                                         uint32_t beta, const struct tenon_delta *p)
 {
-    struct tenon_attr a[4];
+    struct tenon_attr a[3];
     uint32_t in[8];
     a[0] = tenon_attr_f("scale", p->scale), a[1] = tenon_attr_i("normalise", p->normalise), a[2] = tenon_attr_f("eps", p->eps);
-    a[3] = tenon_attr_i("add", p->add);
     in[0] = q, in[1] = k, in[2] = v, in[3] = g, in[4] = beta, in[5] = p->state;
-    return tenon_scan_node(b, "core.delta_rule/1", name, in, 8, a, 4);
+    return tenon_scan_node(b, "core.delta_rule/1", name, in, 8, a, 3);
 }
 
 #ifdef __cplusplus

@@ -80,7 +80,7 @@ extern "C" {
       "original_context; rotated pair times attn_factor; elements from n_rot on are copied (RoFormer, arXiv:2104.09864; "  \
       "YaRN, arXiv:2309.00071)", "8u |pair|, angles in f64", "")                                                           \
     X(ATTN_MASK, "core.attn_mask/1", 0, "position:i32[T] seq_of_token:i32[T] context_len:i32[S] -> y:f32[T,C]",            \
-      "window:i=0 causal:i=1", "0 where c < context_len[seq] and (not causal or c <= position) and (window = 0 or c > position - " \
+      "window:i=0 causal:i=1", "0 where c < context_len[seq] and (not causal or c <= position) and (window = 0 or |position - c| < " \
       "window), else -inf", "0", "")                                                                                       \
     /* ---- data movement */                                                                                               \
     X(GATHER, "core.gather/1", 0, "table:any[N,...] index:i32[A] -> y:=table[A,...]", "scale:f=1",                         \
@@ -132,14 +132,14 @@ extern "C" {
       "context_len:i32[S] block_table:i32[S,P]? -> y:act[T,H,$v_dim]",                                                     \
       "kv_heads:i k_dim:i v_dim:i scale:f window:i=0 softcap:f=0 causal:i=1",                                              \
       "per token t of sequence s, head h, g = h / (H/kv_heads): score[c] = softcap(scale q . K[s,c,g]); y = softmax(score + mask; sink[h]) V; " \
-      "kv given: keys are the cache; else k, v of this step's own sequence. window w sees positions > p - w (0: all). K and V sizes may differ", \
+      "kv given: keys are the cache; else k, v of this step's own sequence. window w sees positions nearer than w, on both sides where not causal (0: all). K and V sizes may differ", \
       "(C+D+16) u max|v|, cache rounding apart",                                                                           \
       "q as [T,kv_heads,H/kv_heads,D]; kv_load, gather by seq_of_token, batch_matmul, affine scale, softcap, add attn_mask, " \
       "softmax(sink), batch_matmul; without kv: k and v transposed, the mask by compare and select")                       \
     X(LATENT_ATTENTION, "core.latent_attention/1", 1,                                                                      \
-      "q_nope:act[T,H,D] q_rope:act[T,H,Q] wk:weight[H,D,$rank] wv:weight[H,$v_dim,$rank] kv:state[] position:i32[T] seq_of_token:i32[T] seq_start:i32[S+1] " \
+      "q_nope:act[T,H,D] q_rope:act[T,H,Q] wk:weight[H,$rank,D] wv:weight[H,$v_dim,$rank] kv:state[] position:i32[T] seq_of_token:i32[T] seq_start:i32[S+1] " \
       "context_len:i32[S] block_table:i32[S,P] -> y:act[T,H,$v_dim]", "rank:i v_dim:i scale:f causal:i=1",                 \
-      "cache row c = (latent[rank], k_rope[Q]); k = (wk latent per head, k_rope), v = wv latent per head; attention as above " \
+      "cache row c = (latent[rank], k_rope[Q]); k = (wk^T latent per head, k_rope), v = wv latent per head; attention as above " \
       "(MLA, arXiv:2405.04434)", "(C+D+rank+16) u max|v|",                                                                 \
       "kv_load, gather by seq_of_token; batch_matmul of q_nope by wk, concat q_rope, batch_matmul with the rows, attn_mask, softmax, " \
       "batch_matmul with the latent parts, batch_matmul by wv")                                                            \
@@ -148,9 +148,9 @@ extern "C" {
       "matmul, matmul, unary, mul, matmul")                                                                                \
     X(MOE_FFN, "core.moe_ffn/1", 1,                                                                                        \
       "x:act[T,K] router:weight[N,K] router_bias:weight[N]? select_bias:weight[N]? gate:weight[N,F,K] up:weight[N,F,K] down:weight[N,K,F] gate_bias:weight[N,F]? up_bias:weight[N,F]? down_bias:weight[N,K]? -> y:act[T,K]", \
-      "used:i kind:s=silu scoring:s=softmax normalise:i=1 scale:f=1 groups:i=0 groups_used:i=0 limit:f=0 up_shift:f=0",    \
+      "used:i kind:s=silu scoring:s=softmax normalise:i=1 scale:f=1 groups:i=0 groups_used:i=0 group_best:i=2 limit:f=0 up_shift:f=0",    \
       "p = scoring(router x), scoring: softmax, sigmoid, or topk_softmax (softmax over the chosen); the `used` largest of p + select_bias, within the " \
-      "groups_used best groups by the sum of their two best; weights p (normalised to 1 if normalise) times scale; y = sum w_e ffn_e(x), " \
+      "groups_used best groups by the sum of their group_best best; weights p (normalised to 1 if normalise) times scale; y = sum w_e ffn_e(x), " \
       "ffn as core.gated_ffn; limit > 0: gate at most limit, up within +-limit; up_shift is added to up",                  \
       "sum of the matmuls'", "matmul, softmax or sigmoid, top_k, take, grouped_matmul x3, unary, mul, transpose, reduce")  \
     X(ADD_NORM, "core.add_norm/1", 1, "a:act[...,K] b:act[...,K] w:weight[K] -> sum:act[...,K] y:act[...,K]", "eps:f",     \
@@ -160,9 +160,10 @@ extern "C" {
       "dt_min:f=0 dt_max:f=0", "Mamba-2 (arXiv:2405.21060): s = softplus(dt+dt_bias) clamped; M = exp(s a) M + s b x^T; y = c^T M + d x; group of head h is h / (H/G)", \
       "T (N+4) u, f32 state", "unary softplus, mul, unary exp, broadcast, outer_scan, mul, add")                           \
     X(DELTA_RULE, "core.delta_rule/1", 1,                                                                                  \
-      "q:act[T,H,D] k:act[T,H,D] v:act[T,H,E] g:act[T,H] beta:act[T,H] state:state[] slot:i32[S] seq_start:i32[S+1] -> y:act[T,H,E] state_out:state[]", \
-      "scale:f normalise:i=1 eps:f=1e-6", "gated delta rule (arXiv:2412.06464): q, k l2-normalised (eps) if asked, then q scaled; decay = exp(g); outer_scan with beta", \
-      "T (D+8) u, f32 state", "l2_norm, affine, unary exp, outer_scan")                                                    \
+      "q:act[T,G,D] k:act[T,G,D] v:act[T,H,E] g:act[T,H] beta:act[T,H] state:state[] slot:i32[S] seq_start:i32[S+1] -> y:act[T,H,E] state_out:state[]", \
+      "scale:f normalise:i=1 eps:f=1e-6", "gated delta rule (arXiv:2412.06464): q, k l2-normalised: normalise 0 not, 1 as l2_norm, 2 by sqrt(sum x^2 + eps); then q scaled; group of head h is " \
+      "h / (H/G); decay = exp(g); outer_scan with beta", \
+      "T (D+8) u, f32 state", "l2_norm or rms_norm, affine, broadcast, unary exp, outer_scan")                                                    \
     X(SAMPLE, "core.sample/1", 1,                                                                                          \
       "logits:act[R,V] temperature:f32[R] top_k:i32[R] top_p:f32[R] min_p:f32[R] penalty:f32[R,3] history:i32[R,M]? bias:f32[R,V]? mask:u32[R,W]? seed:u32[R,2] index:u32[R] " \
       "-> token:i32[R] top_id:i32[R,$logprobs] top_logprob:f32[R,$logprobs]", "logprobs:i",                                \
