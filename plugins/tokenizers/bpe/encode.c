@@ -1,7 +1,7 @@
 /* encode.c - text to ids: what lies between special tokens is checked to be UTF-8 and split into pieces, and each piece is
  * merged, or remembered from before. A run of bytes that are not UTF-8 is a piece of its own,
  * as no pattern can say anything about it. A byte that has no token is left out before merging, as Hugging Face's
- * library does: there is no id that would bring it back. Contract: encode.h. */
+ * library does: there is no id that would bring it back. Pure functions but for preparing. Contract: encode.h. */
 #include "encode.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "../common/utf8.h"
 
 /* The token that a whole piece is, for splits that ask before merging; -1: none. Text never means a control token. */
-static int32_t whole_token(const struct tenon_tokenizer_object *tok, const char *piece, size_t size)
+static int32_t whole_token(const struct bpe_tokenizer *tok, const char *piece, size_t size)
 {
     const struct tok_vocab *v = &tok->vocab;
     char spelled[2 * 256];
@@ -20,7 +20,7 @@ static int32_t whole_token(const struct tenon_tokenizer_object *tok, const char 
     return id >= 0 && (v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN)) == 0 ? id : -1;
 }
 
-static size_t byte_ids(const struct tenon_tokenizer_object *tok, const char *piece, size_t size, int32_t *ids)
+static size_t byte_ids(const struct bpe_tokenizer *tok, const char *piece, size_t size, int32_t *ids)
 {
     size_t n = 0;
     for (size_t i = 0; i < size; i++)
@@ -30,9 +30,9 @@ static size_t byte_ids(const struct tenon_tokenizer_object *tok, const char *pie
 }
 
 /* Ids of a piece into the work's merge buffer. */
-static int32_t encode_piece(struct tok_run *r, const char *piece, size_t size, const int32_t **ret_ids, size_t *ret_n)
+int32_t bpe_piece(struct tok_run *r, const char *piece, size_t size, const int32_t **ret_ids, size_t *ret_n)
 {
-    const struct tenon_tokenizer_object *tok = r->tokenizer;
+    const struct bpe_tokenizer *tok = r->tokenizer;
     int32_t *ids = tok_merge_reserve(&r->work->merge, size);
     size_t n = 1;
     if (ids == NULL)
@@ -49,13 +49,13 @@ static int32_t encode_piece(struct tok_run *r, const char *piece, size_t size, c
 
 static int32_t take_piece(void *arg, const char *piece, size_t size)
 {
-    return tok_run_piece(arg, encode_piece, piece, size);
+    return tok_run_piece(arg, bpe_piece, piece, size);
 }
 
 /* Text without special tokens. */
-static int32_t encode_plain(struct tok_run *r, const char *text, size_t size)
+int32_t bpe_plain(struct tok_run *r, const char *text, size_t size)
 {
-    const struct tenon_tokenizer_object *tok = r->tokenizer;
+    const struct bpe_tokenizer *tok = r->tokenizer;
     int32_t status = 0;
     for (size_t at = 0; status == 0 && at < size;) {
         size_t length = tok_utf8_valid(text + at, size - at);
@@ -69,9 +69,57 @@ static int32_t encode_plain(struct tok_run *r, const char *text, size_t size)
     return status;
 }
 
-int32_t bpe_encode(struct tenon_tokenizer_object *tok, const char *text, uint64_t size, uint32_t flags, int32_t *ids,
-                   uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
+/* ---- preparing and decoding ---------------------------------------------------------------------------------- */
+
+static uint32_t longest_spelling(const struct tok_vocab *v)
 {
-    const struct tok_encoder e = {&tok->special, &tok->pool, encode_plain, tok, -1};
-    return tok_encode(&e, text, size, flags, ids, capacity, ret_n, err);
+    uint64_t longest = 0;
+    for (uint32_t id = 0; id < v->n; id++)
+        if (v->text[id].size > longest)
+            longest = v->text[id].size;
+    return longest < UINT32_MAX ? (uint32_t)longest : UINT32_MAX;
+}
+
+/* Single bytes. A token that only looks like a spelled byte but was added by hand ("\xc3\xb5" of type user-defined)
+ * stands for its own text and not for the byte. */
+static void find_bytes(struct bpe_tokenizer *tok)
+{
+    const struct tok_vocab *v = &tok->vocab;
+    const uint8_t added = TENON_TOKEN_CONTROL | TENON_TOKEN_USER_DEFINED | TENON_TOKEN_UNKNOWN;
+    bpe_bytes_init(&tok->bytes);
+    for (int i = 0; i < 256; i++) {
+        char byte = (char)i, spelled[2];
+        int32_t id = tok_vocab_find(v, spelled, bpe_bytes_spell(&tok->bytes, &byte, 1, spelled));
+        tok->byte_id[i] = id >= 0 && (v->attributes[id] & added) == 0 ? id : -1;
+    }
+}
+
+void bpe_tokenizer_prepare(struct bpe_tokenizer *tok, uint32_t flags)
+{
+    tok->is_raw = (flags & BPE_PRE_RAW) != 0;
+    tok->longest = flags & BPE_PRE_IGNORE_MERGES ? longest_spelling(&tok->vocab) : 0;
+    find_bytes(tok);
+    tok_chars_init(&tok->chars, &tok->vocab, (flags & BPE_PRE_SPACES) != 0);
+}
+
+void bpe_tokenizer_finish(struct bpe_tokenizer *tok)
+{
+    bpe_split_finish(&tok->split);
+    bpe_pairs_finish(&tok->pairs);
+    tok_vocab_finish(&tok->vocab);
+}
+
+size_t bpe_decode(const struct bpe_tokenizer *tok, int32_t id, char *buf, size_t capacity)
+{
+    const struct tok_vocab *v = &tok->vocab;
+    size_t n = 0;
+    if (tok->is_raw)
+        return tok_chars_decode(&tok->chars, v, id, false, buf, capacity);
+    if ((v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN | TENON_TOKEN_USER_DEFINED)) ||
+        !bpe_bytes_unspell(&tok->bytes, v->text[id].data, (size_t)v->text[id].size, buf, capacity, &n)) {
+        n = (size_t)v->text[id].size;
+        if (n > 0 && capacity > 0)
+            memcpy(buf, v->text[id].data, n < capacity ? n : capacity);
+    }
+    return n;
 }

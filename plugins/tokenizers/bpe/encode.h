@@ -1,8 +1,13 @@
-/* encode.h - an opened tokenizer, and text to ids by it.
+/* encode.h - byte-level BPE from an opened vocabulary: text between special tokens to ids, and a token to its bytes.
  *
- *     bpe_encode(tok, text, size, TENON_ENCODE_SPECIAL, ids, capacity, &n, err);
+ *     struct bpe_tokenizer b = {0};
+ *     ... vocab, pairs and split are filled in by whoever knows where they come from ...
+ *     bpe_tokenizer_prepare(&b, flags);
+ *     const struct tok_encoder e = {&special, &pool, bpe_plain, &b, -1};     // works own a struct bpe_matcher first
+ *     n = bpe_decode(&b, id, buf, capacity);
+ *     bpe_tokenizer_finish(&b);
  *
- * The tokenizer is immutable but for its pool, so [any-thread].
+ * Immutable once prepared, so [any-thread].
  */
 #ifndef BPE_ENCODE_H
 #define BPE_ENCODE_H
@@ -13,13 +18,10 @@
 #include "pairs.h"
 #include "split.h"
 
-/* The opened tokenizer of the ABI. */
-struct tenon_tokenizer_object {
+struct bpe_tokenizer {
     struct tok_vocab vocab;
     struct bpe_pairs pairs;
-    struct tok_special special;
     struct bpe_split split;
-    struct tok_pool pool;   /* whose works own a struct bpe_matcher */
     struct bpe_bytes bytes;
     int32_t byte_id[256];   /* token of a single byte, -1: none */
     struct tok_chars chars; /* instead of bytes, when is_raw */
@@ -27,8 +29,16 @@ struct tenon_tokenizer_object {
     uint32_t longest; /* bytes of the longest spelling, for ignore_merges; 0: merges are not ignored */
 };
 
-/* tenon_tokenizer.encode. Errors: RESOURCE_EXHAUSTED; OUT_OF_RANGE for texts of 4 GiB and more. */
-int32_t bpe_encode(struct tenon_tokenizer_object *tok, const char *text, uint64_t size, uint32_t flags, int32_t *ids,
-                   uint64_t capacity, uint64_t *ret_n, struct tenon_err *err);
+/* What follows from vocab, pairs and split; flags: BPE_PRE_*. */
+void bpe_tokenizer_prepare(struct bpe_tokenizer *tok, uint32_t flags);
+
+void bpe_tokenizer_finish(struct bpe_tokenizer *tok); /* zeroed is fine */
+
+/* For tok_encoder and tok_run_piece; the run's tokenizer is a struct bpe_tokenizer. */
+tok_plain_fn bpe_plain;
+tok_piece_fn bpe_piece;
+
+/* The bytes of a token: returns how many, the first `capacity` in buf. */
+size_t bpe_decode(const struct bpe_tokenizer *tok, int32_t id, char *buf, size_t capacity);
 
 #endif

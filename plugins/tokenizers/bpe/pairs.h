@@ -62,4 +62,26 @@ static inline uint32_t bpe_pairs_rank(const void *pairs, int32_t left, int32_t r
     return pair->rank;
 }
 
+/* ---- merges by name, for whoever reads them -------------------------------------------------------------------- */
+
+/*     struct bpe_merges m = {.vocab = &vocab, .last_id = -1};
+ *     status = bpe_pairs_create(&p, &vocab, n, err);
+ *     for (rank = 0; rank < n; rank++) status = bpe_merges_add(&m, &p, rank, left, right, err);
+ *     free(m.joined);
+ */
+struct bpe_merges {
+    const struct tok_vocab *vocab;
+    uint32_t prefix;   /* bytes that the right one loses in joining (of a continuing prefix "##") */
+    int32_t last_id;   /* of the last joined token; -1 to start with */
+    char *joined;      /* [capacity] what a merge makes. OWN: whoever made this */
+    size_t capacity;
+};
+
+/* Room for n merges. RESOURCE_EXHAUSTED. */
+int32_t bpe_pairs_create(struct bpe_pairs *p, const struct tok_vocab *vocab, uint32_t n, struct tenon_err *err);
+
+/* One more of the n. INVALID_ARGUMENT: of what is no token, or makes none. RESOURCE_EXHAUSTED. */
+int32_t bpe_merges_add(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, struct tenon_str left,
+                       struct tenon_str right, struct tenon_err *err);
+
 #endif

@@ -8,6 +8,12 @@
 #define MODEL "tokenizer.ggml.model"
 #define PRE "tokenizer.ggml.pre"
 
+struct tenon_tokenizer_object {
+    struct bpe_tokenizer bpe;
+    struct tok_special special;
+    struct tok_pool pool; /* whose works own a struct bpe_matcher */
+};
+
 static const char *const kinds[] = {"gpt2", "gemma4", NULL}; /* of MODEL */
 
 /* What init was given; the loader calls it once, before all else. */
@@ -56,34 +62,9 @@ static void close_tokenizer(void *self, struct tenon_tokenizer_object *tok)
     if (tok == NULL)
         return;
     tok_pool_finish(&tok->pool);
-    bpe_split_finish(&tok->split);
     tok_special_finish(&tok->special);
-    bpe_pairs_finish(&tok->pairs);
-    tok_vocab_finish(&tok->vocab);
+    bpe_tokenizer_finish(&tok->bpe);
     free(tok);
-}
-
-static uint32_t longest_spelling(const struct tok_vocab *v)
-{
-    uint64_t longest = 0;
-    for (uint32_t id = 0; id < v->n; id++)
-        if (v->text[id].size > longest)
-            longest = v->text[id].size;
-    return longest < UINT32_MAX ? (uint32_t)longest : UINT32_MAX;
-}
-
-/* Single bytes. A token that only looks like a spelled byte but was added by hand ("\xc3\xb5" of type user-defined)
- * stands for its own text and not for the byte. */
-static void find_bytes(struct tenon_tokenizer_object *tok)
-{
-    const struct tok_vocab *v = &tok->vocab;
-    const uint8_t added = TENON_TOKEN_CONTROL | TENON_TOKEN_USER_DEFINED | TENON_TOKEN_UNKNOWN;
-    bpe_bytes_init(&tok->bytes);
-    for (int i = 0; i < 256; i++) {
-        char byte = (char)i, spelled[2];
-        int32_t id = tok_vocab_find(v, spelled, bpe_bytes_spell(&tok->bytes, &byte, 1, spelled));
-        tok->byte_id[i] = id >= 0 && (v->attributes[id] & added) == 0 ? id : -1;
-    }
 }
 
 static void *create_matcher(void)
@@ -104,14 +85,12 @@ static void destroy_matcher(void *own)
 }
 
 /* What the split's name implies where the metadata is silent. */
-static void apply_flags(struct tenon_tokenizer_object *tok, uint32_t flags)
+static void apply_flags(struct tok_vocab *v, uint32_t flags)
 {
-    if (tok->vocab.add_bos < 0)
-        tok->vocab.add_bos = (flags & BPE_PRE_ADD_BOS) != 0;
-    if (tok->vocab.add_eos < 0)
-        tok->vocab.add_eos = (flags & BPE_PRE_ADD_EOS) != 0;
-    tok->is_raw = (flags & BPE_PRE_RAW) != 0;
-    tok->longest = flags & BPE_PRE_IGNORE_MERGES ? longest_spelling(&tok->vocab) : 0;
+    if (v->add_bos < 0)
+        v->add_bos = (flags & BPE_PRE_ADD_BOS) != 0;
+    if (v->add_eos < 0)
+        v->add_eos = (flags & BPE_PRE_ADD_EOS) != 0;
 }
 
 static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const struct tenon_files *files,
@@ -131,31 +110,36 @@ static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const s
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for a tokenizer");
     tok->pool.create_own = create_matcher;
     tok->pool.destroy_own = destroy_matcher;
-    if ((status = tok_vocab_init(&tok->vocab, meta, err)) != 0 ||
-        (status = bpe_pairs_init(&tok->pairs, &tok->vocab, meta, err)) != 0 ||
-        (status = tok_special_init(&tok->special, &tok->vocab, err)) != 0 ||
-        (status = bpe_split_init(&tok->split, pre, err)) != 0) {
+    if ((status = tok_vocab_init(&tok->bpe.vocab, meta, err)) != 0 ||
+        (status = bpe_pairs_init(&tok->bpe.pairs, &tok->bpe.vocab, meta, err)) != 0 ||
+        (status = tok_special_init(&tok->special, &tok->bpe.vocab, err)) != 0 ||
+        (status = bpe_split_init(&tok->bpe.split, pre, err)) != 0) {
         close_tokenizer(self, tok);
         return status;
     }
-    apply_flags(tok, pre->flags);
-    find_bytes(tok);
-    tok_chars_init(&tok->chars, &tok->vocab, (pre->flags & BPE_PRE_SPACES) != 0);
+    apply_flags(&tok->bpe.vocab, pre->flags);
+    bpe_tokenizer_prepare(&tok->bpe, pre->flags);
     *ret = tok;
     return 0;
 }
 
 static int32_t info(struct tenon_tokenizer_object *tok, struct tenon_tokenizer_info *ret_info)
 {
-    tok_vocab_info(&tok->vocab, ret_info);
+    tok_vocab_info(&tok->bpe.vocab, ret_info);
     return 0;
+}
+
+static int32_t encode(struct tenon_tokenizer_object *tok, const char *text, uint64_t size, uint32_t flags, int32_t *ids,
+                      uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
+{
+    const struct tok_encoder e = {&tok->special, &tok->pool, bpe_plain, &tok->bpe, -1};
+    return tok_encode(&e, text, size, flags, ids, capacity, ret_n, err);
 }
 
 static int32_t decode(struct tenon_tokenizer_object *tok, uint64_t *ctx, int32_t id, uint32_t flags, char *buf,
                       uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
 {
-    const struct tok_vocab *v = &tok->vocab;
-    size_t n = 0;
+    const struct tok_vocab *v = &tok->bpe.vocab;
     int32_t status = tok_vocab_check(v, id, err);
     (void)ctx; /* what a token stands for does not depend on what came before */
     if (status != 0)
@@ -164,24 +148,14 @@ static int32_t decode(struct tenon_tokenizer_object *tok, uint64_t *ctx, int32_t
         *ret_n = 0;
         return 0;
     }
-    if (tok->is_raw) {
-        *ret_n = tok_chars_decode(&tok->chars, v, id, false, buf, (size_t)capacity);
-        return 0;
-    }
-    if ((v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN | TENON_TOKEN_USER_DEFINED)) ||
-        !bpe_bytes_unspell(&tok->bytes, v->text[id].data, (size_t)v->text[id].size, buf, (size_t)capacity, &n)) {
-        n = (size_t)v->text[id].size;
-        if (n > 0 && capacity > 0)
-            memcpy(buf, v->text[id].data, n < capacity ? n : (size_t)capacity);
-    }
-    *ret_n = n;
+    *ret_n = bpe_decode(&tok->bpe, id, buf, (size_t)capacity);
     return 0;
 }
 
 static int32_t piece(struct tenon_tokenizer_object *tok, int32_t id, struct tenon_str *ret_piece,
                      uint32_t *ret_attributes)
 {
-    return tok_vocab_piece(&tok->vocab, id, ret_piece, ret_attributes);
+    return tok_vocab_piece(&tok->bpe.vocab, id, ret_piece, ret_attributes);
 }
 
 static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon_err *err)
@@ -194,7 +168,7 @@ static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon
 
 static const struct tenon_tokenizer tokenizer = {
     .struct_size = sizeof tokenizer, .match = match, .open = open_tokenizer, .close = close_tokenizer, .info = info,
-    .encode = bpe_encode, .decode = decode, .piece = piece,
+    .encode = encode, .decode = decode, .piece = piece,
 };
 static const struct tenon_item items[] = {
     TENON_ITEM(TENON_TOKENIZER_IFACE, "bpe", kinds, &tokenizer),
