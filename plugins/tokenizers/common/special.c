@@ -13,7 +13,7 @@ static int compare(const void *a, const void *b)
     const struct tenon_str *x = &((const struct tok_special_token *)a)->text;
     const struct tenon_str *y = &((const struct tok_special_token *)b)->text;
     int order = memcmp(x->data, y->data, x->size < y->size ? x->size : y->size);
-    return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
+    return order != 0 ? order : (x->size > y->size) - (x->size < y->size); /* none is there twice, or either will do */
 }
 
 static bool is_special(const struct tok_vocab *v, uint32_t id)
@@ -21,37 +21,51 @@ static bool is_special(const struct tok_vocab *v, uint32_t id)
     return (v->attributes[id] & SPECIAL) != 0 && v->text[id].size > 0;
 }
 
-static void add(struct tok_special *s, const struct tok_vocab *v, uint32_t id)
+static int32_t note(struct tok_special *s, const struct tok_special_token *token, struct tenon_err *err)
 {
-    uint32_t is_control = (v->attributes[id] & TENON_TOKEN_USER_DEFINED) == 0;
-    unsigned char first = (unsigned char)v->text[id].data[0];
-    s->tokens[s->n++] = (struct tok_special_token){v->text[id], (int32_t)id, is_control};
-    s->starts[1][first] = 1;
-    if (!is_control)
-        s->starts[0][first] = 1;
+    if (token->text.size > TOK_MAX_SPECIAL)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer",
+                          "special token %d has %llu bytes, more than the %u allowed", token->id,
+                          (unsigned long long)token->text.size, TOK_MAX_SPECIAL);
+    s->starts[1][(unsigned char)token->text.data[0]] = 1;
+    if (!token->is_control)
+        s->starts[0][(unsigned char)token->text.data[0]] = 1;
+    return 0;
+}
+
+int32_t tok_special_take(struct tok_special *s, struct tok_special_token *tokens, uint32_t n, struct tenon_err *err)
+{
+    int32_t status = 0;
+    memset(s, 0, sizeof *s);
+    s->tokens = tokens;
+    s->n = n;
+    for (uint32_t i = 0; status == 0 && i < n; i++)
+        status = note(s, &tokens[i], err);
+    if (status != 0)
+        tok_special_finish(s);
+    else if (n > 0)
+        qsort(s->tokens, s->n, sizeof *s->tokens, compare);
+    return status;
 }
 
 int32_t tok_special_init(struct tok_special *s, const struct tok_vocab *v, struct tenon_err *err)
 {
+    struct tok_special_token *tokens;
     uint32_t n = 0;
     memset(s, 0, sizeof *s);
-    for (uint32_t id = 0; id < v->n; id++) {
-        if (is_special(v, id) && v->text[id].size > TOK_MAX_SPECIAL)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer",
-                              "special token %u has %llu bytes, more than the %u allowed", id,
-                              (unsigned long long)v->text[id].size, TOK_MAX_SPECIAL);
+    for (uint32_t id = 0; id < v->n; id++)
         n += is_special(v, id);
-    }
     if (n == 0)
         return 0;
-    s->tokens = malloc(n * sizeof *s->tokens);
-    if (s->tokens == NULL)
+    tokens = malloc(n * sizeof *tokens);
+    if (tokens == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "tokenizer", "no memory for %u special tokens", n);
+    n = 0;
     for (uint32_t id = 0; id < v->n; id++)
         if (is_special(v, id))
-            add(s, v, id);
-    qsort(s->tokens, s->n, sizeof *s->tokens, compare);
-    return 0;
+            tokens[n++] = (struct tok_special_token){v->text[id], (int32_t)id,
+                                                     (v->attributes[id] & TENON_TOKEN_USER_DEFINED) == 0};
+    return tok_special_take(s, tokens, n, err);
 }
 
 void tok_special_finish(struct tok_special *s)

@@ -35,6 +35,9 @@ struct tok_special_match {
 /* Errors: INVALID_ARGUMENT (a token over TOK_MAX_SPECIAL bytes), RESOURCE_EXHAUSTED. On failure nothing is held. */
 int32_t tok_special_init(struct tok_special *s, const struct tok_vocab *vocab, struct tenon_err *err);
 
+/* The same from a list: tokens [n], which s owns afterwards (malloc; also on failure). */
+int32_t tok_special_take(struct tok_special *s, struct tok_special_token *tokens, uint32_t n, struct tenon_err *err);
+
 void tok_special_finish(struct tok_special *s); /* zeroed is fine */
 
 struct tok_special_match tok_special_find(const struct tok_special *s, const char *text, size_t size,

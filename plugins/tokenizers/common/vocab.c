@@ -148,32 +148,53 @@ int32_t tok_vocab_find(const struct tok_vocab *v, const char *text, size_t size)
     return size == 0 ? -1 : find_slot(v, text, size, &upper)->id; /* an empty token stands for nothing */
 }
 
+int32_t tok_vocab_index(struct tok_vocab *v, uint32_t id, struct tenon_err *err)
+{
+    const struct tenon_str *text = &v->text[id];
+    struct tok_vocab_slot *slot;
+    uint32_t upper;
+    if (text->size == 0)
+        return 0;
+    slot = find_slot(v, text->data, text->size, &upper);
+    if (slot->id >= 0) {
+        if (v->attributes[id] & TENON_TOKEN_UNUSED)
+            return 0; /* fillers of a padded vocabulary may all be spelled alike */
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", "token %u is spelled like token %d: \"%.*s\"", id,
+                          slot->id, (int)(text->size < 64 ? text->size : 64), text->data);
+    }
+    slot->hash = upper;
+    slot->id = (int32_t)id;
+    return 0;
+}
+
+int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err)
+{
+    uint32_t slots = 16;
+    memset(v, 0, sizeof *v);
+    v->bos = v->eos = v->unk = v->pad = v->add_bos = v->add_eos = -1;
+    if (getrandom(&v->seed, sizeof v->seed, GRND_NONBLOCK) != (ssize_t)sizeof v->seed)
+        v->seed = (uintptr_t)v; /* early boot: the address is better than nothing */
+    while (slots < 2 * n)
+        slots *= 2;
+    v->n = n;
+    v->mask = slots - 1;
+    v->text = calloc(n, sizeof *v->text);
+    v->attributes = calloc(n, sizeof *v->attributes);
+    v->slots = malloc(slots * sizeof *v->slots);
+    if (v->text == NULL || v->attributes == NULL || v->slots == NULL) {
+        tok_vocab_finish(v);
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "tokenizer", "no memory for %u tokens", n);
+    }
+    memset(v->slots, -1, slots * sizeof *v->slots);
+    return 0;
+}
+
 static int32_t build_index(struct tok_vocab *v, struct tenon_err *err)
 {
-    uint32_t slots = 16, upper;
-    while (slots < 2 * v->n)
-        slots *= 2;
-    v->mask = slots - 1;
-    v->slots = malloc(slots * sizeof *v->slots);
-    if (v->slots == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "tokenizer", "no memory to index %u tokens", v->n);
-    memset(v->slots, -1, slots * sizeof *v->slots);
-    for (uint32_t id = 0; id < v->n; id++) {
-        const struct tenon_str *text = &v->text[id];
-        struct tok_vocab_slot *slot;
-        if (text->size == 0)
-            continue;
-        slot = find_slot(v, text->data, text->size, &upper);
-        if (slot->id >= 0) {
-            if (v->attributes[id] & TENON_TOKEN_UNUSED)
-                continue; /* fillers of a padded vocabulary may all be spelled alike */
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", "token %u is spelled like token %d: \"%.*s\"", id,
-                              slot->id, (int)(text->size < 64 ? text->size : 64), text->data);
-        }
-        slot->hash = upper;
-        slot->id = (int32_t)id;
-    }
-    return 0;
+    int32_t status = 0;
+    for (uint32_t id = 0; status == 0 && id < v->n; id++)
+        status = tok_vocab_index(v, id, err);
+    return status;
 }
 
 /* ---- tokens ------------------------------------------------------------------------------------------------- */
@@ -186,11 +207,9 @@ static int32_t read_tokens(struct tok_vocab *v, const struct tenon_meta *meta, s
         return status;
     if (tokens.count == 0)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", KEY "tokens is empty: the file is damaged");
-    v->n = (uint32_t)tokens.count;
-    v->text = malloc(v->n * sizeof *v->text);
-    v->attributes = calloc(v->n, sizeof *v->attributes);
-    if (v->text == NULL || v->attributes == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "tokenizer", "no memory for %u tokens", v->n);
+    status = tok_vocab_create(v, (uint32_t)tokens.count, err);
+    if (status != 0)
+        return status;
     status = meta->strings(meta->ctx, &tokens, 0, v->n, v->text);
     return status == 0 ? 0 : tenon_fail(err, status, "tokenizer", KEY "tokens cannot be read: the file is damaged");
 }
@@ -226,6 +245,21 @@ static int32_t read_ids(struct tok_vocab *v, const struct tenon_meta *meta, stru
     return 0;
 }
 
+static int32_t find_token(const void *vocab, const char *text, size_t size)
+{
+    return tok_vocab_find(vocab, text, size);
+}
+
+void tok_vocab_mark_ends(struct tok_vocab *v, int32_t (*find_id)(const void *arg, const char *text, size_t size),
+                         const void *arg)
+{
+    for (size_t i = 0; i < sizeof end_names / sizeof end_names[0]; i++) {
+        int32_t id = find_id(arg, end_names[i], strlen(end_names[i]));
+        if (id >= 0 && (v->attributes[id] & TENON_TOKEN_CONTROL))
+            v->attributes[id] |= TENON_TOKEN_END;
+    }
+}
+
 static int32_t mark_ends(struct tok_vocab *v, const struct tenon_meta *meta, struct tenon_err *err)
 {
     int32_t ends[3] = {v->eos, -1, -1}, status;
@@ -235,11 +269,7 @@ static int32_t mark_ends(struct tok_vocab *v, const struct tenon_meta *meta, str
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (ends[i] >= 0)
             v->attributes[ends[i]] |= TENON_TOKEN_END;
-    for (size_t i = 0; i < sizeof end_names / sizeof end_names[0]; i++) {
-        int32_t id = tok_vocab_find(v, end_names[i], strlen(end_names[i]));
-        if (id >= 0 && (v->attributes[id] & TENON_TOKEN_CONTROL))
-            v->attributes[id] |= TENON_TOKEN_END;
-    }
+    tok_vocab_mark_ends(v, find_token, v);
     return 0;
 }
 
@@ -247,8 +277,6 @@ int32_t tok_vocab_init(struct tok_vocab *v, const struct tenon_meta *meta, struc
 {
     int32_t status;
     memset(v, 0, sizeof *v);
-    if (getrandom(&v->seed, sizeof v->seed, GRND_NONBLOCK) != (ssize_t)sizeof v->seed)
-        v->seed = (uintptr_t)v; /* early boot: the address is better than nothing */
     if ((status = read_tokens(v, meta, err)) != 0 || (status = read_types(v, meta, err)) != 0 ||
         (status = build_index(v, err)) != 0 || (status = read_ids(v, meta, err)) != 0 ||
         (status = mark_ends(v, meta, err)) != 0) {

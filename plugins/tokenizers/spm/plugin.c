@@ -94,27 +94,11 @@ static int32_t encode_piece(struct tok_run *r, const char *piece, size_t size, c
     return 0;
 }
 
-/* Bytes from the start of text, which follows byte `left` (-1: none), up to the first place that no token reaches
- * across; 0: right at the start. */
-static size_t piece_size(const struct spm_scores *s, int left, const char *text, size_t size)
-{
-    size_t at = 0;
-    while (at < size) {
-        bool is_space = size - at >= 3 && memcmp(text + at, TOK_SPACE, 3) == 0;
-        unsigned char right = is_space ? ' ' : (unsigned char)text[at];
-        if (left >= 0 && (right & 0xc0) != 0x80 && !spm_scores_joins(s, (unsigned char)left, right))
-            break;
-        left = right;
-        at += is_space ? 3 : 1;
-    }
-    return at;
-}
-
 /* The first piece of a text, with the space in front that the text lacks. */
 static int32_t encode_first(struct tok_run *r, const char *text, size_t size, size_t *ret_size)
 {
     const struct tenon_tokenizer_object *tok = r->tokenizer;
-    size_t n = piece_size(&tok->scores, ' ', text, size);
+    size_t n = tok_joins_piece(&tok->scores.joins, ' ', text, size);
     char *spaced = malloc(n + 1);
     int32_t status;
     if (spaced == NULL)
@@ -133,7 +117,7 @@ static int32_t encode_plain(struct tok_run *r, const char *text, size_t size)
     size_t at = 0;
     int32_t status = tok->adds_space ? encode_first(r, text, size, &at) : 0;
     while (status == 0 && at < size) {
-        size_t n = piece_size(&tok->scores, -1, text + at, size - at);
+        size_t n = tok_joins_piece(&tok->scores.joins, -1, text + at, size - at);
         status = tok_run_piece(r, encode_piece, text + at, n);
         at += n;
     }

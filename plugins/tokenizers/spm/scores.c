@@ -1,14 +1,11 @@
 /* scores.c - reads the scores and prepares joining by them. A float is mapped to an integer that orders the other way
  * around, so that ranks need no sorting; what two tokens become is asked of the vocabulary by their joined spelling.
- * Which bytes stand side by side inside any token is noted at open: everywhere else a text can be cut without changing
- * what it becomes, which in nearly all vocabularies is before every word. Contract: scores.h. */
+ * Contract: scores.h. */
 #include "scores.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "../common/chars.h"
 
 #define SCORES "tokenizer.ggml.scores"
 
@@ -29,19 +26,6 @@ static bool is_joinable(const struct tok_vocab *v, uint32_t id)
     return (v->attributes[id] & fixed) == 0 && v->text[id].size > 0;
 }
 
-static void note_joins(struct spm_scores *s, const struct tenon_str *text)
-{
-    const char *bytes = text->data;
-    unsigned char left = 0, right;
-    for (size_t at = 0; at < text->size; left = right) {
-        bool is_space = text->size - at >= 3 && memcmp(bytes + at, TOK_SPACE, 3) == 0;
-        right = is_space ? ' ' : (unsigned char)bytes[at];
-        if (at > 0 && (right & 0xc0) != 0x80)
-            s->joins[left][right >> 3] |= (uint8_t)(1u << (right & 7));
-        at += is_space ? 3 : 1;
-    }
-}
-
 static int32_t read_score(struct spm_scores *s, const struct tenon_meta_entry *scores, uint32_t id, struct tenon_err *err)
 {
     const struct tenon_str *text = &s->vocab->text[id];
@@ -57,7 +41,7 @@ static int32_t read_score(struct spm_scores *s, const struct tenon_meta_entry *s
     s->ranks[id] = rank_of((float)score);
     if (text->size > s->longest)
         s->longest = (uint32_t)text->size;
-    note_joins(s, text);
+    tok_joins_note(&s->joins, text->data, (size_t)text->size);
     return 0;
 }
 

@@ -3,7 +3,6 @@
  *     struct spm_scores s;
  *     if (spm_scores_init(&s, &vocab, meta, err) != 0) return ...;
  *     n = tok_merge_run(&merge, spm_scores_rank, &s, n);      // the pair whose joined token has the highest score first
- *     if (!spm_scores_joins(&s, 'a', ' ')) ...                 // no token has the two side by side: text may be cut there
  *     spm_scores_finish(&s);
  *
  * Immutable after init, so [any-thread].
@@ -11,6 +10,7 @@
 #ifndef SPM_SCORES_H
 #define SPM_SCORES_H
 
+#include "../common/joins.h"
 #include "../common/merge.h"
 #include "../common/vocab.h"
 
@@ -20,7 +20,7 @@ struct spm_scores {
     const struct tok_vocab *vocab;
     uint32_t *ranks;    /* [vocab->n] lower for a higher score; TOK_NEVER: not made by joining */
     uint32_t longest;   /* bytes of the longest token that has a rank */
-    uint8_t joins[256][32]; /* bit per byte: does a token have these two bytes side by side, at a character's start */
+    struct tok_joins joins; /* of the tokens that have a rank */
 };
 
 /* Errors: NOT_FOUND, INVALID_ARGUMENT (of the wrong type or length, a score that is no number), OUT_OF_RANGE (a token over
@@ -32,11 +32,5 @@ void spm_scores_finish(struct spm_scores *s); /* zeroed is fine */
 
 /* tok_pair_fn; `scores` is a struct spm_scores. */
 uint32_t spm_scores_rank(const void *scores, int32_t left, int32_t right, int32_t *ret_merged);
-
-/* Bytes beside each other, a space for U+2581. */
-static inline bool spm_scores_joins(const struct spm_scores *s, unsigned char left, unsigned char right)
-{
-    return (s->joins[left][right >> 3] >> (right & 7) & 1) != 0;
-}
 
 #endif

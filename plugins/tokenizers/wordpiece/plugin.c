@@ -1,23 +1,22 @@
-/* plugin.c - WordPiece from GGUF metadata as "tenon.tokenizer/1" (BERT, uncased). Words are made by words.c; each becomes the
- * longest token at its start, then the longest that continues it, and so on; a word that cannot be covered so is unknown
- * whole. Threads and ownership as tokenizer.h says. Contract: tokenizer.h. */
+/* plugin.c - WordPiece from GGUF metadata as "tenon.tokenizer/1" (BERT, uncased). Words are made by words.c, their
+ * tokens by match.c: those that start a word are stored with U+2581 before them, the others as they are. Threads and ownership as tokenizer.h says. Contract: tokenizer.h. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../common/chars.h"
 #include "../common/encode.h"
+#include "match.h"
 #include "words.h"
 
 #define MODEL "tokenizer.ggml.model"
 #define MOST_CHARACTERS 100u /* of a word: longer ones are unknown */
-#define MOST_BYTES (4 * MOST_CHARACTERS)
 #define SPACE_SIZE (sizeof TOK_SPACE - 1)
 
 struct tenon_tokenizer_object {
     struct tok_vocab vocab;
     struct tok_special special;
     struct tok_pool pool; /* whose works own a struct wp_words */
-    uint32_t longest;     /* bytes of the longest token */
+    struct wp_match match;
 };
 
 /* ---- opening ------------------------------------------------------------------------------------------------ */
@@ -65,15 +64,6 @@ static int32_t read_ends(struct tok_vocab *v, const struct tenon_meta *meta, str
     return 0;
 }
 
-static void find_longest(struct tenon_tokenizer_object *tok)
-{
-    uint64_t longest = 0;
-    for (uint32_t id = 0; id < tok->vocab.n; id++)
-        if (tok->vocab.text[id].size > longest)
-            longest = tok->vocab.text[id].size;
-    tok->longest = longest < MOST_BYTES + SPACE_SIZE ? (uint32_t)longest : (uint32_t)(MOST_BYTES + SPACE_SIZE);
-}
-
 static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const struct tenon_files *files,
                               struct tenon_tokenizer_object **ret, struct tenon_err *err)
 {
@@ -94,7 +84,8 @@ static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const s
         close_tokenizer(self, tok);
         return status;
     }
-    find_longest(tok);
+    wp_match_init(&tok->match, &tok->vocab, MOST_CHARACTERS);
+    tok->match.start = (struct tenon_str){TOK_SPACE, SPACE_SIZE};
     *ret = tok;
     return 0;
 }
@@ -107,55 +98,10 @@ static int32_t info(struct tenon_tokenizer_object *tok, struct tenon_tokenizer_i
 
 /* ---- encoding ----------------------------------------------------------------------------------------------- */
 
-/* The longest token at the start of text [size]; *ret_size is what it covers. -1: none. Control tokens are not text. */
-static int32_t longest_token(const struct tenon_tokenizer_object *tok, const char *text, size_t size, size_t *ret_size)
-{
-    const struct tok_vocab *v = &tok->vocab;
-    for (size_t n = size < tok->longest ? size : tok->longest; n > 0; n--) {
-        int32_t id;
-        if (n < size && ((unsigned char)text[n] & 0xc0) == 0x80)
-            continue; /* within a character */
-        id = tok_vocab_find(v, text, n);
-        if (id >= 0 && (v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN)) == 0) {
-            *ret_size = n;
-            return id;
-        }
-    }
-    return -1;
-}
-
-static bool is_too_long(const char *word, size_t size)
-{
-    size_t characters = 0;
-    for (size_t i = 0; i < size; i++)
-        characters += ((unsigned char)word[i] & 0xc0) != 0x80;
-    return characters > MOST_CHARACTERS;
-}
-
-/* A word is looked up with U+2581 before it, as tokens that start one are stored; the rest of it without. */
 static int32_t encode_word(struct tok_run *r, const char *word, size_t size, const int32_t **ret_ids, size_t *ret_n)
 {
     const struct tenon_tokenizer_object *tok = r->tokenizer;
-    int32_t *ids = tok_merge_reserve(&r->work->merge, MOST_CHARACTERS + 1);
-    char marked[SPACE_SIZE + MOST_BYTES] = TOK_SPACE;
-    size_t n = 0, covered = 0, end = SPACE_SIZE + size;
-    bool is_known = !is_too_long(word, size);
-    if (ids == NULL)
-        return TENON_E_RESOURCE_EXHAUSTED;
-    if (is_known)
-        memcpy(marked + SPACE_SIZE, word, size);
-    for (size_t at = 0; is_known && at < end; at += covered) {
-        ids[n] = longest_token(tok, marked + at, end - at, &covered);
-        /* U+2581 by itself covers nothing of the word. */
-        is_known = ids[n++] >= 0 && !(at == 0 && covered == SPACE_SIZE);
-    }
-    if (!is_known) {
-        n = tok->vocab.unk >= 0;
-        ids[0] = tok->vocab.unk;
-    }
-    *ret_ids = ids;
-    *ret_n = n;
-    return 0;
+    return wp_match_word(&tok->match, r->work, word, size, ret_ids, ret_n);
 }
 
 static int32_t take_word(void *arg, const char *word, size_t size)
