@@ -4,7 +4,7 @@ add_library(cpu_machine STATIC EXCLUDE_FROM_ALL ${cpu_dir}/plugin.c)
 target_compile_definitions(cpu_machine PRIVATE TENON_STATIC_PLUGIN=cpu_entry)
 target_link_libraries(cpu_machine PUBLIC tenon_cpu)
 set(machine_sources ${CMAKE_CURRENT_SOURCE_DIR}/unit/cpu_machine.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/composite_test.c
-  ${CMAKE_CURRENT_SOURCE_DIR}/unit/graph_eval.c ${CMAKE_SOURCE_DIR}/plugins/quantizers/gguf.c)
+  ${CMAKE_CURRENT_SOURCE_DIR}/unit/graph_eval.c ${TENON_GGUF_ENCODINGS})
 tenon_unit_test(cpu_tier0 ${machine_sources} LIBS cpu_machine)
 tenon_unit_test(cpu_lowered ${machine_sources} LIBS cpu_machine)
 

@@ -8,14 +8,14 @@ tenon_unit_test(gguf_shards ${gguf_sources})
 if(TARGET test_gguf) # its memory is counted
   target_link_options(test_gguf PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
 endif()
-tenon_unit_test(encoding ${CMAKE_SOURCE_DIR}/plugins/quantizers/gguf.c)
+tenon_unit_test(encoding ${TENON_GGUF_ENCODINGS})
 tenon_unit_test(files)
 tenon_fuzz_target(gguf ${gguf_sources})
 
 # The interpreter of encodings against the Python package gguf.
 if(TENON_TESTS)
   find_package(Python3 COMPONENTS Interpreter REQUIRED)
-  add_executable(decode_gguf ${CMAKE_CURRENT_SOURCE_DIR}/tools/decode_main.c ${CMAKE_SOURCE_DIR}/plugins/quantizers/gguf.c)
+  add_executable(decode_gguf ${CMAKE_CURRENT_SOURCE_DIR}/tools/decode_main.c ${TENON_GGUF_ENCODINGS})
   target_link_libraries(decode_gguf PRIVATE tenon_core tenon_reference)
   add_test(NAME e2e.encodings_gguf
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/encodings_gguf.py $<TARGET_FILE:decode_gguf>)

@@ -14,7 +14,7 @@
 
 #include "core/model/encoding.h"
 
-int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin); /* plugins/quantizers/gguf.c */
+int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin); /* plugins/quantizers/gguf */
 
 static const struct tenon_quantizer *gguf_quantizer(void)
 {

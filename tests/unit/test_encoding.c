@@ -1,6 +1,6 @@
 /* test_encoding.c - encodings as data: the verifier against good and bad programs, the interpreter against formulas
  * written out here, and both together on random programs: what is accepted may not read past its planes, which stand in
- * blocks of exactly their size for the address sanitizer to see. The encodings are those of plugins/quantizers/gguf.c,
+ * blocks of exactly their size for the address sanitizer to see. The encodings are those of plugins/quantizers/gguf,
  * linked in; tests/e2e/encodings_gguf.py compares them with another implementation. */
 #include <check.h>
 #include <math.h>
@@ -148,6 +148,49 @@ START_TEST(programs_equal_formulas)
     equals_formula("gguf.q5_0/1", q5_0_formula, 0, 0);
     equals_formula("gguf.q5_k/1", q5_k_formula, 0, 2);
     equals_formula("gguf.q6_k/1", q6_k_formula, 208, 208);
+}
+END_TEST
+
+/* Types that the Python package lacks, worked by hand: one block and what it holds. */
+static void equals_vector(const char *id, const uint8_t *block, const float *want)
+{
+    const struct tenon_encoding *e = encoding(id);
+    const void *planes[] = {block};
+    float y[128];
+    ck_assert_uint_le(e->tile_cols, 128);
+    ck_assert_int_eq(tenon_ref_decode_rows(e, planes, 1, e->tile_cols, 0, 1, y), TENON_OK);
+    for (uint32_t i = 0; i < e->tile_cols; i++)
+        ck_assert_msg(y[i] == want[i] && signbit(y[i]) == signbit(want[i]), "%s element %u: %a, not %a", id, i, (double)y[i],
+                      (double)want[i]);
+}
+
+START_TEST(q1_0_by_hand)
+{
+    uint8_t block[18] = {0x00, 0x3e, 0x05, 0x80, 0xff}; /* d 1.5; elements 0, 2, 15 and 16..23 positive */
+    float want[128];
+    for (int i = 0; i < 128; i++)
+        want[i] = i == 0 || i == 2 || i == 15 || (i >= 16 && i < 24) ? 1.5f : -1.5f;
+    equals_vector("gguf.q1_0/1", block, want);
+    block[1] = 0xbe; /* d -1.5 */
+    for (int i = 0; i < 128; i++)
+        want[i] = -want[i];
+    equals_vector("gguf.q1_0/1", block, want);
+    memset(block, 0, sizeof block); /* d 0, all bits 0: -0 */
+    for (int i = 0; i < 128; i++)
+        want[i] = -0.0f;
+    equals_vector("gguf.q1_0/1", block, want);
+}
+END_TEST
+
+START_TEST(q2_0_by_hand)
+{
+    uint8_t block[18] = {0x00, 0x34}; /* d 0.25 */
+    float want[64];
+    memset(block + 2, 0xe4, 16); /* 3, 2, 1, 0 from the top: elements of each byte are 0, 1, 2, 3 */
+    block[17] = 0x1b;            /* the last byte: 3, 2, 1, 0 */
+    for (int i = 0; i < 64; i++)
+        want[i] = 0.25f * (float)((i < 60 ? i % 4 : 3 - i % 4) - 1);
+    equals_vector("gguf.q2_0/1", block, want);
 }
 END_TEST
 
@@ -461,6 +504,8 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, all_are_well_formed_and_cheap_to_check);
     tcase_add_test(tc, programs_equal_formulas);
+    tcase_add_test(tc, q1_0_by_hand);
+    tcase_add_test(tc, q2_0_by_hand);
     tcase_add_test(tc, decodes_the_rows_asked_for);
     tcase_add_test(tc, tiles_of_rows_and_planes);
     tcase_add_test(tc, float_formats);
