@@ -2,10 +2,14 @@
 #include "core/cli/options.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <ini.h>
 #include <math.h>
 #include <stdlib.h>
+
+#include "core/base/file.h"
+#include "core/base/ini.h"
+#include "core/base/str.h"
+
+#define CONFIG_MAX_SIZE 65536u
 
 static int32_t bad(struct tenon_err *err, const char *source, const char *text, const char *what)
 {
@@ -16,10 +20,9 @@ static int32_t set_number(const struct cli_option *o, void *member, const char *
 {
     char *end;
     double lo = o->min, hi = o->max;
-    errno = 0;
     if (o->kind == CLI_U64) {
-        uint64_t v = strtoull(text, &end, 10);
-        if (end == text || *end != '\0' || errno != 0 || text[0] == '-')
+        uint64_t v;
+        if (!tn_str_u64(text, &v))
             return bad(err, source, text, "a whole number from 0 to 2^64-1");
         memcpy(member, &v, sizeof v);
         return 0;
@@ -29,8 +32,9 @@ static int32_t set_number(const struct cli_option *o, void *member, const char *
         lo = o->kind == CLI_U32 ? 0 : o->kind == CLI_I32 ? INT32_MIN : -1e30;
         hi = o->kind == CLI_U32 ? UINT32_MAX : o->kind == CLI_I32 ? INT32_MAX : 1e30;
     }
-    if (end == text || *end != '\0' || !(v >= lo && v <= hi) || (o->kind != CLI_F32 && v != floor(v)))
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, source, "'%s' is not a %snumber from %g to %g", text,
+    bool plain = text[strspn(text, "+-.0123456789eE")] == '\0'; /* strtod takes more: spaces before, 0x10, nan */
+    if (!plain || end == text || *end != '\0' || !(v >= lo && v <= hi) || (o->kind != CLI_F32 && v != floor(v)))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, source, "'%s' is not a %snumber from %.10g to %.10g", text,
                           o->kind == CLI_F32 ? "" : "whole ", lo, hi);
     if (o->kind == CLI_U32)
         *(uint32_t *)member = (uint32_t)v;
@@ -60,14 +64,8 @@ static int32_t set(const struct cli_option *o, void *target, const char *source,
         *(const char **)member = text;
         return 0;
     }
-    if (o->kind == CLI_FLAG) {
-        bool yes = strcmp(text, "yes") == 0 || strcmp(text, "true") == 0 || strcmp(text, "1") == 0 || strcmp(text, "on") == 0;
-        bool no = strcmp(text, "no") == 0 || strcmp(text, "false") == 0 || strcmp(text, "0") == 0 || strcmp(text, "off") == 0;
-        if (!yes && !no)
-            return bad(err, source, text, "yes or no");
-        *(bool *)member = yes;
-        return 0;
-    }
+    if (o->kind == CLI_FLAG)
+        return tn_str_bool(text, member) ? 0 : bad(err, source, text, "yes or no");
     if (o->kind == CLI_LIST) {
         struct cli_list *list = member;
         if (list->n == CLI_LIST_MAX)
@@ -83,8 +81,6 @@ static int32_t set(const struct cli_option *o, void *target, const char *source,
 struct config_walk {
     const struct cli_option *table;
     void *target;
-    struct tenon_err *err;
-    int32_t status;
 };
 
 static bool key_is(const char *key, const char *name)
@@ -95,38 +91,54 @@ static bool key_is(const char *key, const char *name)
     return *key == *name;
 }
 
-static int config_entry(void *arg, const char *section, const char *key, const char *value)
+/* One option's line. Texts are kept for the process's life, as argv is. */
+static int32_t set_from_config(const struct cli_option *o, void *target, const struct tn_ini *at, const char *key, const char *value)
 {
-    struct config_walk *w = arg;
-    (void)section;
-    for (const struct cli_option *o = w->table; o->name != NULL && w->status == 0; o++) {
-        if (!key_is(key, o->name))
-            continue;
-        char *kept = strdup(value); /* for the process's life, as argv is */
-        w->status = kept == NULL ? tenon_fail(w->err, TENON_E_RESOURCE_EXHAUSTED, key, "no memory for the config file")
-                                 : set(o, w->target, key, kept, w->err);
-        if (kept != NULL && o->kind != CLI_TEXT && o->kind != CLI_CHOICE && o->kind != CLI_LIST)
-            free(kept);
-    }
-    return 1;
+    struct tenon_err inner = TENON_ERR_INIT;
+    bool keeps = o->kind == CLI_TEXT || o->kind == CLI_CHOICE || o->kind == CLI_LIST;
+    char *kept = keeps ? strdup(value) : NULL;
+    if (keeps && kept == NULL)
+        return tenon_fail(at->err, TENON_E_RESOURCE_EXHAUSTED, key, "no memory for the config file");
+    if (set(o, target, key, keeps ? kept : value, &inner) != 0)
+        return tn_ini_fail(at, "%s: %s", key, inner.message);
+    return 0;
+}
+
+static int32_t config_entry(void *arg, const struct tn_ini *at, const char *key, const char *value)
+{
+    const struct config_walk *w = arg;
+    int32_t status = 0;
+    for (const struct cli_option *o = w->table; o->name != NULL && status == 0; o++)
+        if (key_is(key, o->name))
+            status = set_from_config(o, w->target, at, key, value);
+    return status;
+}
+
+/* OWN: caller frees. NULL: there is no home for it. */
+static char *config_path(void)
+{
+    const char *base = secure_getenv("XDG_CONFIG_HOME"), *home = secure_getenv("HOME");
+    if (base != NULL && base[0] == '/')
+        return tn_str_printf("%s/tenon/config", base);
+    return home != NULL && home[0] == '/' ? tn_str_printf("%s/.config/tenon/config", home) : NULL;
 }
 
 static int32_t read_config(const struct cli_option *table, void *target, struct tenon_err *err)
 {
-    char path[4096];
-    const char *base = secure_getenv("XDG_CONFIG_HOME"), *home = secure_getenv("HOME");
-    struct config_walk walk = { table, target, err, 0 };
-    int n = -1;
-    if (base != NULL && base[0] == '/')
-        n = snprintf(path, sizeof path, "%s/tenon/config", base);
-    else if (home != NULL && home[0] == '/')
-        n = snprintf(path, sizeof path, "%s/.config/tenon/config", home);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return 0;
-    int line = ini_parse(path, config_entry, &walk);
-    if (line > 0 && walk.status == 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, path, "line %d is not `key = value`", line);
-    return walk.status; /* no such file is no error */
+    struct config_walk walk = { table, target };
+    struct tenon_err inner = TENON_ERR_INIT;
+    char *text = NULL, *path = config_path();
+    uint64_t size = 0;
+    int32_t status = path != NULL ? tn_file_read(path, CONFIG_MAX_SIZE, &text, &size, &inner) : 0;
+    if (status == 0 && text != NULL)
+        status = tn_ini_read(text, size, path, config_entry, &walk, &inner);
+    if (status == TENON_E_NOT_FOUND || status == TENON_E_PERMISSION_DENIED)
+        status = 0; /* most users have none, and HOME may be another's */
+    if (status != 0)
+        *err = inner;
+    free(text);
+    free(path);
+    return status;
 }
 
 static int32_t read_environment(const struct cli_option *table, void *target, struct tenon_err *err)

@@ -5,7 +5,8 @@
  *     status = cli_parse(table, n, &run, argc, argv, &args, err);   // --max-tokens N, TENON_MAX_TOKENS, max_tokens = N
  *
  * The config file is $XDG_CONFIG_HOME/tenon/config (~/.config/tenon/config): `key = value` lines, keys with `_` for `-`; keys
- * that this subcommand does not have are other subcommands' and are passed over. One thread. */
+ * that this subcommand does not have are other subcommands' and are passed over. Lines are those of plugins.d: base/ini.h. One
+ * thread. */
 #ifndef TN_CLI_OPTIONS_H
 #define TN_CLI_OPTIONS_H
 

@@ -1,40 +1,23 @@
-/* manifest.c - checks the lines of a manifest, lets inih split them, and applies one key after the other. inih cuts
- * long lines, joins indented ones to the key before and strips " ;" comments, all without a word, so such lines are
- * refused before it sees them. Reads no file; merging is applying one text after the other. Contract: manifest.h. */
+/* manifest.c - applies the keys of a manifest one after the other; base/ini.c splits its lines. Reads no file; merging is
+ * applying one text after the other. Contract: manifest.h. */
 #include "core/plugin/manifest.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include <ini.h>
+#include "core/base/ini.h"
 
 #define WORD_SEPARATORS " \t,"
 
-/* One text on its way through inih. */
+/* One text being applied. */
 struct parse {
     struct tn_manifest *m;
-    const char *text;
-    uint64_t size;
-    uint64_t at;      /* of the next line */
-    uint32_t line;    /* number of the line inih works on, from 1 */
-    uint64_t seen;    /* bit i: keys[i] was set by this file */
+    const struct tn_ini *at; /* of the pair under work */
+    uint64_t seen;           /* bit i: keys[i] was set by this file */
     const char *path;
     const char *dir;
-    int32_t rc;       /* of the first error; *err is filled */
     struct tenon_err *err;
 };
-
-static int32_t fail_line(struct parse *p, const char *fmt, ...) TENON_PRINTF(2, 3);
-static int32_t fail_line(struct parse *p, const char *fmt, ...)
-{
-    char text[360];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args); /* cutting is fine */
-    va_end(args);
-    /* `where` is short and paths are long: the file goes into the message. */
-    return tenon_fail(p->err, TENON_E_INVALID_ARGUMENT, "", "%s:%u: %s", p->path, p->line, text);
-}
 
 static int32_t out_of_memory(struct parse *p)
 {
@@ -56,7 +39,7 @@ static int32_t set_text(struct parse *p, char **text, const char *value)
 static int32_t key_format(struct parse *p, const char *value)
 {
     if (strcmp(value, "1") != 0)
-        return fail_line(p, "format %s is unknown, this host reads format 1: update tenon, or write format = 1", value);
+        return tn_ini_fail(p->at, "format %s is unknown, this host reads format 1: update tenon, or write format = 1", value);
     return TENON_OK;
 }
 
@@ -71,7 +54,7 @@ static bool climbs(const char *path)
 static int32_t key_library(struct parse *p, const char *value)
 {
     if (*value == '\0' || *value == '/' || climbs(value))
-        return fail_line(p, "library = %s: give a path below the tenon directory, without a leading / and without ..",
+        return tn_ini_fail(p->at, "library = %s: give a path below the tenon directory, without a leading / and without ..",
                          value);
     if (set_text(p, &p->m->library, value) != TENON_OK)
         return TENON_E_RESOURCE_EXHAUSTED;
@@ -110,8 +93,8 @@ static int32_t add_words(struct parse *p, struct tn_strlist *list, const char *v
         return out_of_memory(p);
     for (uint32_t i = before; i < list->n; i++)
         if (!ok(list->items[i]))
-            return fail_line(p, "cannot read \"%s\": write %s", list->items[i], form);
-    return list->n > before ? TENON_OK : fail_line(p, "no value: write %s, or leave the line out", form);
+            return tn_ini_fail(p->at, "cannot read \"%s\": write %s", list->items[i], form);
+    return list->n > before ? TENON_OK : tn_ini_fail(p->at, "no value: write %s, or leave the line out", form);
 }
 
 static int32_t key_arch(struct parse *p, const char *value)
@@ -131,7 +114,7 @@ static int32_t key_needs(struct parse *p, const char *value)
 
 static int32_t set_bool(struct parse *p, bool *ret, const char *value)
 {
-    return tn_str_bool(value, ret) ? TENON_OK : fail_line(p, "cannot read \"%s\": write yes or no", value);
+    return tn_str_bool(value, ret) ? TENON_OK : tn_ini_fail(p->at, "cannot read \"%s\": write yes or no", value);
 }
 
 static int32_t key_critical(struct parse *p, const char *value)
@@ -148,7 +131,7 @@ static int32_t key_priority(struct parse *p, const char *value)
 {
     uint64_t n;
     if (!tn_str_u64(value, &n) || n > 1000)
-        return fail_line(p, "cannot read priority \"%s\": write a number from 0 to 1000", value);
+        return tn_ini_fail(p->at, "cannot read priority \"%s\": write a number from 0 to 1000", value);
     p->m->priority = (uint32_t)n;
     return TENON_OK;
 }
@@ -174,7 +157,7 @@ static int32_t apply_key(struct parse *p, uint32_t i, const char *value)
 {
     bool first = (p->seen & (1u << i)) == 0;
     if (keys[i].list == 0 && !first)
-        return fail_line(p, "key \"%s\" is there twice: keep one", keys[i].name);
+        return tn_ini_fail(p->at, "key \"%s\" is there twice: keep one", keys[i].name);
     if (keys[i].list != 0 && first) /* the file's first word on it replaces the lower layers' */
         tn_strlist_finish((struct tn_strlist *)((char *)p->m + keys[i].list));
     p->seen |= 1u << i;
@@ -184,7 +167,7 @@ static int32_t apply_key(struct parse *p, uint32_t i, const char *value)
 static int32_t apply_setting(struct parse *p, const char *key, const char *value)
 {
     if (!is_name(key, key + strlen(key)))
-        return fail_line(p, "cannot read the setting's name \"%s\": write set.KEY in a-z 0-9 _ . -", key);
+        return tn_ini_fail(p->at, "cannot read the setting's name \"%s\": write set.KEY in a-z 0-9 _ . -", key);
     char *copy = strdup(value);
     if (copy == NULL)
         return out_of_memory(p);
@@ -197,89 +180,16 @@ static int32_t apply_setting(struct parse *p, const char *key, const char *value
     return TENON_OK;
 }
 
-static int32_t apply_pair(struct parse *p, const char *name, const char *value)
+static int32_t apply_pair(void *arg, const struct tn_ini *at, const char *name, const char *value)
 {
+    struct parse *p = arg;
+    p->at = at;
     if (tn_str_starts(name, "set."))
         return apply_setting(p, name + 4, value);
     for (uint32_t i = 0; i < N_KEYS; i++)
         if (strcmp(name, keys[i].name) == 0)
             return apply_key(p, i, value);
-    return fail_line(p, "unknown key \"%s\": known keys are " KNOWN_KEYS, name);
-}
-
-/* ---- lines -------------------------------------------------------------------------------------------------- */
-
-static bool has_control(const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)text[i] < 0x20 && text[i] != '\t')
-            return true;
-    return false;
-}
-
-static bool has_inline_comment(const char *text, size_t n)
-{
-    for (size_t i = 1; i < n; i++)
-        if (text[i] == ';' && (text[i - 1] == ' ' || text[i - 1] == '\t'))
-            return true;
-    return false;
-}
-
-static int32_t check_line(struct parse *p, const char *text, size_t n)
-{
-    bool comment = n > 0 && (text[0] == '#' || text[0] == ';');
-    if (n > TN_MANIFEST_MAX_LINE)
-        return fail_line(p, "the line has %zu bytes, at most %d are read: repeat the key on a second line", n,
-                         TN_MANIFEST_MAX_LINE);
-    if (has_control(text, n))
-        return fail_line(p, "the line holds a control character: manifests are plain text");
-    if (n == 0 || comment)
-        return TENON_OK;
-    if (text[0] == ' ' || text[0] == '\t')
-        return fail_line(p, "the line is indented: start it in the first column");
-    if (text[0] == '[')
-        return fail_line(p, "there are no sections: leave the line out");
-    if (has_inline_comment(text, n))
-        return fail_line(p, "a comment after a value: give it a line of its own");
-    if (memchr(text, '=', n) == NULL)
-        return fail_line(p, "no \"=\": write KEY = VALUE");
-    return TENON_OK;
-}
-
-/* inih's reader: the next line, checked, into out[capacity]; NULL at the end or after an error. */
-static char *next_line(char *out, int capacity, void *stream)
-{
-    struct parse *p = stream;
-    if (p->rc != TENON_OK || p->at >= p->size)
-        return NULL;
-    const char *line = p->text + p->at;
-    const char *end = memchr(line, '\n', p->size - p->at);
-    size_t n = end != NULL ? (size_t)(end - line) : (size_t)(p->size - p->at);
-    p->at += n + (end != NULL);
-    p->line++;
-    if (n > 0 && line[n - 1] == '\r')
-        n--;
-    if (p->line == 1 && n >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
-        line += 3; /* a byte order mark */
-        n -= 3;
-    }
-    p->rc = check_line(p, line, n);
-    if (p->rc == TENON_OK && n + 2 > (size_t)capacity)
-        p->rc = fail_line(p, "the line is longer than the parser's buffer");
-    if (p->rc != TENON_OK)
-        return NULL;
-    memcpy(out, line, n);
-    memcpy(out + n, "\n", 2);
-    return out;
-}
-
-static int on_pair(void *user, const char *section, const char *name, const char *value)
-{
-    struct parse *p = user;
-    (void)section; /* section lines were refused */
-    if (p->rc == TENON_OK)
-        p->rc = apply_pair(p, name, value);
-    return p->rc == TENON_OK;
+    return tn_ini_fail(p->at, "unknown key \"%s\": known keys are " KNOWN_KEYS, name);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------------------- */
@@ -304,19 +214,16 @@ void tn_manifest_finish(struct tn_manifest *m)
 int32_t tn_manifest_apply(struct tn_manifest *m, const char *text, uint64_t size, const char *path, const char *dir,
                           struct tenon_err *err)
 {
-    struct parse p = {.m = m, .text = text, .size = size, .path = path, .dir = dir, .err = err};
+    struct parse p = {.m = m, .path = path, .dir = dir, .err = err};
     if (size > TN_MANIFEST_MAX_SIZE)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "", "%s: larger than %u bytes: this is no manifest", path,
                           TN_MANIFEST_MAX_SIZE);
     if (tn_strlist_add(&m->paths, path) != TENON_OK)
         return out_of_memory(&p);
-    int bad_line = ini_parse_stream(next_line, &p, on_pair, &p);
-    if (p.rc == TENON_OK && bad_line != 0) /* inih found what we did not */
-        p.rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "", "%s:%d: cannot read the line: write KEY = VALUE", path,
-                          bad_line);
-    if (p.rc == TENON_OK && (p.seen & 1u) == 0)
-        p.rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "", "%s: no format: add the line \"format = 1\"", path);
-    return p.rc;
+    int32_t rc = tn_ini_read(text, size, path, apply_pair, &p, err);
+    if (rc == TENON_OK && (p.seen & 1u) == 0)
+        rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "", "%s: no format: add the line \"format = 1\"", path);
+    return rc;
 }
 
 bool tn_manifest_provides(const struct tn_manifest *m, const char *kind, const char *name)

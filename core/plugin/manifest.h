@@ -19,8 +19,7 @@
 #include "core/base/map.h"
 #include "core/base/str.h"
 
-#define TN_MANIFEST_MAX_LINE 190     /* bytes, without the line's end: inih cuts lines over 197 */
-#define TN_MANIFEST_MAX_SIZE 65536u  /* bytes of a file */
+#define TN_MANIFEST_MAX_SIZE 65536u /* bytes of a file */
 #define TN_MANIFEST_SUFFIX ".plugin"
 
 struct tn_manifest {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/ini.h"
 #include "core/plugin/manifest.h"
 
 static struct tn_manifest m;
@@ -104,11 +105,11 @@ START_TEST(longest_line_passes)
     char text[300] = "format = 1\nset.x = ";
     size_t start_of_line = strlen("format = 1\n");
     size_t n = strlen(text);
-    while (n - start_of_line < TN_MANIFEST_MAX_LINE)
+    while (n - start_of_line < TN_INI_MAX_LINE)
         text[n++] = 'y';
     text[n] = '\0';
     ck_assert_int_eq(apply(text, "/d"), TENON_OK);
-    ck_assert_uint_eq(strlen(tn_map_get(&m.settings, "x", 1)), TN_MANIFEST_MAX_LINE - strlen("set.x = "));
+    ck_assert_uint_eq(strlen(tn_map_get(&m.settings, "x", 1)), TN_INI_MAX_LINE - strlen("set.x = "));
 }
 END_TEST
 
