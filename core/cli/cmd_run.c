@@ -1,10 +1,10 @@
 /* cmd_run.c - `tenon run MODEL [PROMPT]`: one answer, or without a prompt on a terminal a chat (chat.c). The main thread waits,
  * events come from the model's thread. */
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/str.h"
 #include "core/cli/answer.h"
 #include "core/cli/chat.h"
 #include "core/cli/commands.h"
@@ -82,6 +82,7 @@ static int32_t one_answer(struct cli_run *o, struct cli_session *s, struct tenon
         status = print_json(&a);
     else if (status == 0)
         putchar('\n');
+    (void)fflush(stdout); /* before what stderr says; cli_finish_stdout tells */
     if (status == 0 && o->stats)
         cli_print_stats(&a, s->load_s);
     cli_answer_finish(&a);
@@ -91,22 +92,25 @@ static int32_t one_answer(struct cli_run *o, struct cli_session *s, struct tenon
 
 static int32_t run(struct cli_run *o, const struct cli_args *args, struct cli_session *s, struct tenon_err *err)
 {
-    char *text = NULL;
-    uint64_t size = 0;
+    char *kept = NULL;
+    struct tenon_str prompt = { args->items[1], args->n == 2 ? strlen(args->items[1]) : 0 };
     int32_t status = 0;
     bool chat = args->n == 1 && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !o->common.json;
-    if (!chat && (args->n == 1 || strcmp(args->items[1], "-") == 0))
-        status = cli_read_all("-", &text, &size, err);
-    while (status == 0 && text != NULL && !o->raw && size > 0 && text[size - 1] == '\n')
-        size--; /* the line's end is not part of the question */
-    if (status == 0 && text != NULL && size == 0)
-        status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "stdin", "the prompt is empty: give one as an argument or on stdin");
+    if (chat)
+        cli_chat_locale();
+    if (!chat && (args->n == 1 || strcmp(args->items[1], "-") == 0)) {
+        status = cli_read_all("-", &kept, &prompt.size, err);
+        prompt.data = kept;
+        while (status == 0 && !o->raw && prompt.size > 0 && kept[prompt.size - 1] == '\n')
+            prompt.size--; /* the line's end is not part of the question */
+    }
+    if (status == 0 && !chat && prompt.size == 0)
+        status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "prompt", "is empty: give one as an argument or on stdin");
     if (status == 0)
         status = cli_session_open(s, &o->common, args->items[0], err);
     if (status == 0)
-        status = chat ? cli_chat(o, s, err)
-                      : one_answer(o, s, text != NULL ? prompt_of(text, size) : prompt_of(args->items[1], strlen(args->items[1])), err);
-    free(text);
+        status = chat ? cli_chat(o, s, err) : one_answer(o, s, prompt, err);
+    free(kept);
     return status;
 }
 
@@ -118,11 +122,8 @@ int tn_cmd_run(int argc, char **argv)
     struct tenon_err err = TENON_ERR_INIT;
     int32_t status = cli_parse(table, &o, argc, argv, &args, &err);
     if (status == 0 && o.seed != NULL) {
-        char *end;
-        errno = 0;
-        o.sampling.seed = strtoull(o.seed, &end, 10);
         o.sampling.has_seed = 1;
-        if (end == o.seed || *end != '\0' || errno != 0 || o.seed[0] == '-')
+        if (!tn_str_u64(o.seed, &o.sampling.seed))
             status = tenon_fail(&err, TENON_E_INVALID_ARGUMENT, "--seed", "'%s' is not a whole number from 0 to 2^64-1", o.seed);
     }
     if (status != 0)
