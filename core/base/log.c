@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/str.h"
+
 #define LEVEL_UNSET (-1)
 
 static _Atomic int32_t level_ = LEVEL_UNSET;
@@ -57,8 +59,7 @@ bool tn_log_on(int32_t level)
 static void write_line(int32_t level, char *line, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+        line[i] = tn_str_printable(line[i]);
     if (sink_ != NULL) {
         line[n] = '\0';
         sink_(sink_arg_, level, line);

@@ -21,6 +21,11 @@ bool tn_str_ends(const char *text, const char *suffix)
     return n >= m && memcmp(text + n - m, suffix, m) == 0;
 }
 
+char tn_str_printable(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f ? '?' : c;
+}
+
 char *tn_str_printf(const char *fmt, ...)
 {
     char *text;

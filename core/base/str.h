@@ -18,6 +18,9 @@
 bool tn_str_starts(const char *text, const char *prefix);
 bool tn_str_ends(const char *text, const char *suffix);
 
+/* c, or ? for a control character, which a terminal may obey. */
+char tn_str_printable(char c);
+
 /* OWN: caller frees. NULL: out of memory. */
 char *tn_str_printf(const char *fmt, ...) TENON_PRINTF(1, 2);
 

@@ -1,7 +1,6 @@
 /* cmd_bench.c - `tenon bench MODEL`: load, first token, prefill and decode rates, by the same steps that serve requests. Tokens
  * are drawn at random: no model's speed depends on them. One thread drives, the pool computes. */
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "core/cli/commands.h"
 #include "core/cli/roofs.h"
@@ -155,17 +154,30 @@ static void print_rate(const char *name, double *rates, uint32_t n, bool json)
            median(rates, n), rates[0], rates[n - 1]);
 }
 
+/* The most memory this program had at once. Not getrusage's ru_maxrss: that begins with the parent's, over fork and exec.
+ * 0: no /proc. */
+static uint64_t peak_rss_bytes(void)
+{
+    char line[256];
+    unsigned long long kib = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "VmHWM: %llu kB", &kib) == 1)
+            break;
+    if (f != NULL)
+        (void)fclose(f); /* it was only read */
+    return kib * 1024;
+}
+
 static void print_result(const struct bench *o, const struct cli_session *s, struct result *res)
 {
     struct tenon_loaded_info info = { .struct_size = sizeof info };
-    struct rusage usage = { 0 };
-    (void)getrusage(RUSAGE_SELF, &usage); /* cannot fail with these arguments */
     (void)s->engine->model_info(s->engine->ctx, s->loaded, &info); /* the model is loaded */
     printf(o->common.json ? "{\"load_s\":%.6f,\"first_token_s\":%.6f," : "load             %.3f s\nfirst token      %.3f s\n", s->load_s,
            res->first_token_s);
     print_rate("prefill_tok_s", res->prefill, res->n_prefill, o->common.json);
     print_rate("decode_tok_s", res->decode, res->n_decode, o->common.json);
-    uint64_t rss = (uint64_t)usage.ru_maxrss * 1024;
+    uint64_t rss = peak_rss_bytes();
     if (o->common.json)
         printf("\"peak_rss_bytes\":%llu,\"device\":\"%s\",\"level\":\"%s\",\"threads\":%u}\n", (unsigned long long)rss, info.device,
                info.device_level, tn_runtime_threads(s->rt));

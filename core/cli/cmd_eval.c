@@ -7,6 +7,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "core/base/map.h"
 #include "core/cli/commands.h"
 #include "core/cli/json.h"
 #include "core/cli/session.h"
@@ -218,6 +219,24 @@ static int32_t eval_all(const struct eval *o, struct cli_session *s, const cJSON
     return status;
 }
 
+/* An object whose members have a name each. */
+static int32_t check_names(const cJSON *texts, const char *path, struct tenon_err *err)
+{
+    struct tn_map names = { 0 };
+    const cJSON *list;
+    int32_t status = 0;
+    if (!cJSON_IsObject(texts))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, path, "not an object: {\"name\":[token ids...]} is expected");
+    cJSON_ArrayForEach(list, texts) {
+        if (status == 0 && tn_map_find(&names, list->string, strlen(list->string)) != NULL)
+            status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, path, "the name \"%s\" is there twice: give each text its own", list->string);
+        if (status == 0 && tn_map_put(&names, list->string, strlen(list->string), NULL) != 0)
+            status = tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, path, "no memory for the names");
+    }
+    tn_map_finish(&names, NULL);
+    return status;
+}
+
 static int32_t run(struct eval *o, const char *path, struct cli_session *s, struct tenon_err *err)
 {
     char *text = NULL;
@@ -226,10 +245,10 @@ static int32_t run(struct eval *o, const char *path, struct cli_session *s, stru
     uint32_t longest = 1;
     const cJSON *list;
     int32_t status = cli_read_all(o->ids, &text, &size, err);
-    if (status == 0 && (texts = cJSON_ParseWithLength(text, size)) == NULL)
+    if (status == 0 && (texts = cJSON_ParseWithLengthOpts(text, size + 1, NULL, /* to the NUL: */ 1)) == NULL)
         status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, o->ids, "not JSON: {\"name\":[token ids...]} is expected");
-    if (status == 0 && !cJSON_IsObject(texts))
-        status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, o->ids, "not an object: {\"name\":[token ids...]} is expected");
+    if (status == 0)
+        status = check_names(texts, o->ids, err);
     cJSON_ArrayForEach(list, texts)
         if ((uint32_t)cJSON_GetArraySize(list) > longest)
             longest = (uint32_t)cJSON_GetArraySize(list);

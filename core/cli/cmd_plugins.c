@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 
 #include "core/base/log.h"
+#include "core/base/str.h"
 #include "core/base/threads.h"
 #include "core/cli/commands.h"
 #include "core/cli/json.h"
@@ -148,11 +149,10 @@ static int print_json(cJSON *json, bool ok)
 
 /* ---- text --------------------------------------------------------------------------------------------------- */
 
-/* A terminal may obey control characters. */
 static void print_text(const char *text)
 {
     for (; *text != '\0'; text++)
-        putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+        putchar(tn_str_printable(*text));
 }
 
 static void print_words(const char *label, const struct tn_strlist *list)

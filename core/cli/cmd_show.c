@@ -1,6 +1,7 @@
 /* cmd_show.c - `tenon show MODEL`: what a model is, from its headers alone: no weight is read, no device is opened. One thread. */
 #include <stdlib.h>
 
+#include "core/base/str.h"
 #include "core/cli/commands.h"
 #include "core/cli/json.h"
 #include "core/cli/session.h"
@@ -132,15 +133,27 @@ static int32_t put_json(const struct facts *f, struct tn_buf *out)
     return s == 0 ? tn_buf_str(out, "}\n") : s;
 }
 
+/* A line of a text that came from outside. */
+static int32_t put_line(struct tn_buf *out, const char *label, const char *text)
+{
+    int32_t s = tn_buf_printf(out, "%-13s ", label);
+    for (; *text != '\0' && s == 0; text++)
+        s = tn_buf_char(out, tn_str_printable(*text));
+    return s == 0 ? tn_buf_char(out, '\n') : s;
+}
+
 static int32_t put_text(const struct facts *f, struct tn_buf *out)
 {
     const struct tenon_model_info *m = &f->arch.info;
     double mib = 1048576;
-    int32_t s = tn_buf_printf(out, "file          %s (%s)\n", tn_container_path(f->src), tn_container_format(f->src));
+    int32_t s = put_line(out, "file", tn_container_path(f->src));
+    s = s == 0 ? put_line(out, "format", tn_container_format(f->src)) : s;
     if (f->has_arch && s == 0)
-        s = tn_buf_printf(out, "model         %s, architecture %s\nsize          %.1f M parameters, %u layers, embedding %llu, %u heads (%u KV)\n"
+        s = put_line(out, "model", m->name[0] != '\0' ? m->name : "(no name)");
+    if (f->has_arch && s == 0)
+        s = tn_buf_printf(out, "architecture  %s\nsize          %.1f M parameters, %u layers, embedding %llu, %u heads (%u KV)\n"
                                "context       %llu tokens, %.1f MiB of f16 cache per 1k\nvocabulary    %llu\n",
-                          m->name[0] != '\0' ? m->name : "(no name)", m->architecture, (double)tn_container_params(f->src) / 1e6, m->n_layers,
+                          m->architecture, (double)tn_container_params(f->src) / 1e6, m->n_layers,
                           (unsigned long long)m->embedding_length, m->n_heads, m->n_kv_heads, (unsigned long long)m->context_length,
                           (double)f->state_token_bytes * 1024 / mib, (unsigned long long)m->vocab_size);
     if (s == 0)
@@ -151,8 +164,8 @@ static int32_t put_text(const struct facts *f, struct tn_buf *out)
         s = tn_buf_printf(out, "  %-14s %4llu tensors %9.1f MiB\n", f->kinds[i].encoding, (unsigned long long)f->kinds[i].tensors,
                           (double)f->kinds[i].bytes / mib);
     for (uint32_t i = 0; f->has_weights && i < f->weights.unused.n && s == 0; i++)
-        s = tn_buf_printf(out, "unused        %s\n", f->weights.unused.items[i]);
-    return s == 0 && f->problem[0] != '\0' ? tn_buf_printf(out, "problem       %s\n", f->problem) : s;
+        s = put_line(out, "unused", f->weights.unused.items[i]);
+    return s == 0 && f->problem[0] != '\0' ? put_line(out, "problem", f->problem) : s;
 }
 
 int tn_cmd_show(int argc, char **argv)

@@ -72,12 +72,13 @@ static int32_t put_ids(const struct tn_vocab *v, const struct tokenize *o, const
     return status;
 }
 
-static int32_t put_text(const struct tn_vocab *v, const struct tokenize *o, const char *ids, struct tn_buf *out, struct tenon_err *err)
+static int32_t put_text(const struct tn_vocab *v, const struct tokenize *o, const char *ids, uint64_t size, struct tn_buf *out,
+                        struct tenon_err *err)
 {
     static const char separators[] = " ,\t\r\n[]";
     uint64_t state = 0;
     int32_t status = 0;
-    for (const char *at = ids + strspn(ids, separators); status == 0 && *at != '\0'; at += strspn(at, separators)) {
+    for (const char *at = ids + strspn(ids, separators); status == 0 && at < ids + size; at += strspn(at, separators)) {
         char *end;
         errno = 0;
         long id = strtol(at, &end, 10);
@@ -100,7 +101,7 @@ static int32_t run(struct tn_registry *reg, const struct tokenize *o, const char
     if (status == 0)
         status = tn_vocab_open(reg, src, &v, err);
     if (status == 0)
-        status = o->decode ? put_text(v, o, text, out, err) : put_ids(v, o, text, size, out, err);
+        status = o->decode ? put_text(v, o, text, size, out, err) : put_ids(v, o, text, size, out, err);
     tn_vocab_close(v);
     tn_container_close(src);
     return status;

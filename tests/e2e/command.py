@@ -65,18 +65,18 @@ class Command(unittest.TestCase):
             f.truncate(len(data) + hole)
         return path
 
-    def run_tenon(self, *args, stdout=subprocess.PIPE):
+    def run_tenon(self, *args, stdout=subprocess.PIPE, env={}):
         return subprocess.run([TENON, *args], stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True,
-                              timeout=300, env=self.env)
+                              timeout=300, env={**self.env, **env})
 
     def says(self, *args):
         done = self.run_tenon(*args)
         self.assertEqual((done.returncode, done.stderr), (0, ""), args)
         return done.stdout
 
-    def refuses(self, code, *args):
+    def refuses(self, code, *args, env={}):
         """It exits with that code, says nothing on stdout, and why on stderr, which is returned."""
-        done = self.run_tenon(*args)
+        done = self.run_tenon(*args, env=env)
         self.assertEqual((done.returncode, done.stdout), (code, ""), args)
         self.assertTrue(done.stderr.strip(), args)
         return done.stderr
@@ -142,6 +142,8 @@ class Json(Command):
         said = self.says("show", path, "--json")
         self.assertEqual(json.loads(said)["name"], name)
         self.assertFalse(set(said[:-1]) & {chr(c) for c in (*range(32), *range(127, 160))})
+        lines = self.says("show", path).splitlines()
+        self.assertIn('model         a "quoted"??[2J\u009b name', lines)
 
 
 class Graph(Command):
@@ -175,8 +177,30 @@ class Exits(Command):
         for args in (("show", "a", "b"), ("devices", "x"), ("plugins", "explode"), ("plugins", "show"), ("tokenize", "m", "a", "b"),
                      ("tokenize", "m", "--json", "--decode", "1"), ("graph", "m", "--plan"), ("eval", "m", "--ids", "f", "--top", "0"),
                      ("bench", "m", "--repeat", "x"), ("bench", "m", "--kv", "q9"), ("eval", "m", "--ids", "f", "--kv=f1"),
-                     ("run", "m", "p", "--temperature", "warm"), ("template", "f", "--input")):
+                     ("run", "m", "p", "--temperature", "warm"), ("template", "f", "--input"), ("run", "m", "p", "--seed", " -5"),
+                     ("run", "m", "p", "--max-tokens", " -1"), ("run", "m", "p", "--threads", "0x2"),
+                     ("run", "m", "p", "--top-k", " 3"), ("run", "m", "p", "--temperature", "nan")):
             self.refuses(2, *args)
+        self.assertIn("from 1 to 1073741824", self.refuses(2, "run", "m", "p", "--context", "0"))
+
+    def test_config(self):
+        """What inih would take amiss without a word is refused, with file and line."""
+        folder = os.path.join(self.root, "settings", "tenon")
+        os.makedirs(folder)
+        config, env = os.path.join(folder, "config"), {"XDG_CONFIG_HOME": os.path.dirname(folder)}
+        for text, why in (("json = no\n  yes\n", ":2: the line is indented"), ("json = no ; yes\n", ":1: a comment"),
+                          ("\nsystem = " + "be nice " * 30, ":2: the line has 249 bytes"), ("[run]\n", ":1: there are no sections"),
+                          ("nonsense\n", ":1: no \"=\""), ("json = maybe\n", ":1: json: 'maybe' is not yes or no")):
+            with open(config, "w") as f:
+                f.write(text)
+            self.assertIn(config + why, self.refuses(2, "devices", env=env))
+        with open(config, "w") as f:
+            f.write("# mine\njson = yes\nother_command = 3\n")
+        json.loads(self.run_tenon("devices", env=env).stdout)
+        os.remove(config)
+        os.mkfifo(config)
+        self.assertIn("regular file", self.refuses(2, "devices", env=env))
+        self.assertEqual(self.run_tenon("devices", env={"XDG_CONFIG_HOME": os.path.join(config, "none")}).returncode, 0)
 
     def test_help(self):
         self.assertTrue(all(command in self.says("--help") for command in COMMANDS))
@@ -192,9 +216,17 @@ class Exits(Command):
                      ("eval", missing, "--ids", ids), ("template", missing, "--input", ids), ("plugins", "show", "missing"),
                      ("run", text, "x"), ("show", text), ("tokenize", text, "x"), ("graph", text), ("show", self.root),
                      ("bench", text), ("eval", text, "--ids", ids), ("eval", self.model, "--ids", text),
-                     ("run", self.model, "x"), ("template", text, "--input", text)):
+                     ("run", self.model, "x"), ("run", missing), ("run", missing, ""), ("template", text, "--input", text)):
             said = self.refuses(1, *args)
             self.assertTrue(said.startswith("tenon: "), said)
+
+    def test_empty_prompt(self):
+        missing = os.path.join(self.root, "missing")
+        self.assertEqual(self.refuses(1, "run", missing, ""), self.refuses(1, "run", missing))
+
+    def test_bad_ids(self):
+        for text, why in (b'{"a":[1],"b":[2],"a":[3]}', '"a" is there twice'), (b'{"a":[1]} x', "not JSON"), (b"[1]", "not an object"):
+            self.assertIn(why, self.refuses(1, "eval", self.model, "--ids", self.write("bad-ids.json", text)))
 
     def test_roofs(self):
         missing, empty = os.path.join(self.root, "missing"), self.write("roofs.json", b'{"read_bytes_s":1e10,"int8_ops":0}')
@@ -231,6 +263,24 @@ class Weights(Command):
         for line in products:  # Gop/s over 1e6 operations a second
             self.assertEqual(line[-1], "compute")
             self.assertAlmostEqual(float(line[-2]) / (float(line[5]) * 1e5), 1, delta=0.05)
+
+    def test_stats_come_after_the_answer(self):
+        args = [TENON, "run", os.environ["TENON_MODEL_SMOLLM2"], "hi", "--max-tokens", "3", "--temperature", "0", "--stats"]
+        said = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, env=self.env).stdout
+        self.assertRegex(said, r"\A[^\n]+\nload [^\n]+\n\Z")
+
+    def test_decode_reads_to_the_end(self):
+        args = [TENON, "tokenize", os.environ["TENON_MODEL_SMOLLM2"], "--decode", "-"]
+        for ids, code in (b"504 345\n", 0), (b"504\0 345", 1):
+            self.assertEqual(subprocess.run(args, input=ids, capture_output=True, timeout=300, env=self.env).returncode, code)
+
+    def test_peak_memory_is_its_own(self):
+        """Not that of the program which started it, which getrusage tells."""
+        code = ("import subprocess, sys\nkept = bytearray(b'x') * (1300 << 20)\n"
+                "sys.exit(subprocess.run(sys.argv[1:]).returncode)")
+        args = "bench", os.environ["TENON_MODEL_SMOLLM2"], "--prompt", "4", "--gen", "0", "--repeat", "1", "--json"
+        done = subprocess.run([sys.executable, "-c", code, TENON, *args], stdout=subprocess.PIPE, text=True, timeout=300, env=self.env)
+        self.assertLess(json.loads(done.stdout)["peak_rss_bytes"], 1100 << 20)
 
     def test_eval_prints_all_or_nothing(self):
         model = os.environ["TENON_MODEL_SMOLLM2"]
