@@ -128,7 +128,7 @@ struct tenon_state_layout {
     uint32_t struct_size;
     uint32_t page_tokens; /* tokens in a page; 0 for slots */
     uint64_t page_bytes;  /* bytes of a page, or of a slot */
-    uint64_t canonical_token_bytes; /* of one token as export_pages writes it, K and V together */
+    uint64_t canonical_token_bytes; /* of one token among what export_pages writes, K and V together */
     uint32_t align;       /* of the buffer */
     uint32_t reserved;
 };
@@ -254,8 +254,9 @@ struct tenon_backend {
     int32_t (*copy_pages)(struct tenon_device *dev, const struct tenon_state_desc *desc, const struct tenon_state_layout *layout,
                           const struct tenon_state_binding *state, const uint64_t *from, const uint64_t *to, uint64_t n,
                           struct tenon_err *err);
-    /* Canonical order, in the cache's own encoding: per layer instance, per token: K [heads, dim] then V [heads, dim]; slots
-     * as they are. buf holds n pages of page_tokens tokens of canonical_token_bytes (slots: page_bytes) per layer. */
+    /* Canonical order, in the cache's own encoding: per layer instance, per page: K [page_tokens, heads, k_dim] then
+     * V [page_tokens, heads, v_dim]; slots as they are. buf holds n pages of page_tokens tokens of canonical_token_bytes (slots:
+     * page_bytes) per layer. */
     int32_t (*export_pages)(struct tenon_device *dev, const struct tenon_state_desc *desc, const struct tenon_state_layout *layout,
                             int32_t kv_encoding, const struct tenon_state_binding *state, const uint64_t *pages, uint64_t n, void *buf,
                             uint64_t buf_bytes, struct tenon_err *err);
