@@ -1,5 +1,6 @@
 # With TENON_STATIC_PLUGINS, tenon_plugin() lists each plugin's entry function and library in global properties. When the
-# top level is through, the table of them is written and the libraries are linked to whoever links the host.
+# top level is through, the table of them is written and the libraries are linked to whoever links the host, and
+# into libtenon.
 function(tenon_write_static_table table)
   get_property(entries GLOBAL PROPERTY TENON_STATIC_ENTRIES)
   get_property(libs GLOBAL PROPERTY TENON_STATIC_LIBS)
@@ -10,6 +11,7 @@ function(tenon_write_static_table table)
     string(APPEND declarations "extern tenon_plugin_entry_fn ${entry};\n")
     string(APPEND rows "    {\"${name}\", ${entry}},\n")
     target_link_libraries(tenon_core INTERFACE ${lib})
+    target_link_libraries(tenon_library PRIVATE ${lib})
   endforeach()
   file(CONFIGURE OUTPUT ${table} CONTENT
 "/* Written by CMake: the plugins linked into this build. */
