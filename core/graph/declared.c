@@ -123,13 +123,14 @@ static const struct tenon_state_desc *state_at(void *ctx, uint32_t index)
     return index < d->n_states ? &d->states[index] : NULL;
 }
 
-static uint32_t weight_layers(void *ctx, uint32_t index)
+static bool weight_has_layer(void *ctx, uint32_t index, uint32_t layer)
 {
     const struct tn_declared *d = ctx;
-    return index < d->n_weights ? d->weights[index].n_layers : 0;
+    const struct tenon_weight_desc *w = index < d->n_weights ? &d->weights[index] : NULL;
+    return w != NULL && layer < w->n_layers && (w->has_layer == NULL || w->has_layer[layer] != 0);
 }
 
 struct tn_build_env tn_declared_env(struct tn_declared *decl)
 {
-    return (struct tn_build_env){decl, find_weight, find_state, state_at, weight_layers};
+    return (struct tn_build_env){decl, find_weight, find_state, state_at, weight_has_layer};
 }

@@ -28,8 +28,8 @@ struct tn_build_env {
     int32_t (*find_state)(void *ctx, const char *name, uint32_t *ret_index, struct tenon_err *err);
     /* NULL past the last. OWN: env. */
     const struct tenon_state_desc *(*state_at)(void *ctx, uint32_t index);
-    /* Layers a layered weight has; 0: no such declaration. */
-    uint32_t (*weight_layers)(void *ctx, uint32_t index);
+    /* Has a layered weight this layer? */
+    bool (*weight_has_layer)(void *ctx, uint32_t index, uint32_t layer);
 };
 
 /* Composite ops of plugins by id. */

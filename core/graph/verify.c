@@ -320,18 +320,17 @@ static void check_passing(const struct verifier *v, uint32_t at)
     }
 }
 
-/* Layers a weight or state has; UINT32_MAX: not known. */
-static uint32_t layers_of(const struct verifier *v, const struct tenon_value *value, int32_t layer, bool *ret_there)
+/* Has a weight or state this layer? True where that is not known. */
+static bool has_layer(const struct verifier *v, const struct tenon_value *value, uint32_t layer)
 {
-    *ret_there = true;
     if (v->env == NULL)
-        return UINT32_MAX;
+        return true;
     if (value->kind == TENON_VALUE_WEIGHT)
-        return v->env->weight_layers != NULL ? v->env->weight_layers(v->env->ctx, value->index) : UINT32_MAX;
+        return v->env->weight_has_layer == NULL || v->env->weight_has_layer(v->env->ctx, value->index, layer);
     const struct tenon_state_desc *s = v->env->state_at != NULL ? v->env->state_at(v->env->ctx, value->index) : NULL;
-    if (s != NULL && s->layer_map != NULL && layer >= 0) /* the map's length is the model's: layers are checked by weights */
-        *ret_there = s->layer_map[layer] >= 0 && (uint32_t)s->layer_map[layer] < s->n_layers;
-    return s == NULL ? UINT32_MAX : s->layer_map != NULL ? UINT32_MAX : s->n_layers;
+    if (s != NULL && s->layer_map != NULL) /* the map's length is the model's: layers are checked by weights */
+        return s->layer_map[layer] >= 0 && (uint32_t)s->layer_map[layer] < s->n_layers;
+    return s == NULL || layer < s->n_layers;
 }
 
 static void check_layers(const struct verifier *v, uint32_t at)
@@ -342,7 +341,6 @@ static void check_layers(const struct verifier *v, uint32_t at)
         const struct tenon_node *n = tenon_graph_node(v->g, b->first_node + i);
         for (uint32_t k = 0; k < n->n_in; k++) {
             const struct tenon_value *value = n->in[k] != TENON_NO_VALUE ? tenon_graph_value(v->g, n->in[k]) : NULL;
-            bool there;
             char where[224];
             if (value == NULL || value->layered == 0)
                 continue;
@@ -351,8 +349,7 @@ static void check_layers(const struct verifier *v, uint32_t at)
                 tn_issue(v->issues, where, "'%s' is layered, but the block runs without a layer", value->name);
                 continue;
             }
-            uint32_t layers = layers_of(v, value, instance->layer, &there);
-            if ((uint32_t)instance->layer >= layers || !there)
+            if (!has_layer(v, value, (uint32_t)instance->layer))
                 tn_issue(v->issues, where, "'%s' has no layer %d", value->name, instance->layer);
         }
     }

@@ -125,18 +125,21 @@ static int32_t resolve_desc(struct work *w, uint32_t weight, struct tenon_err *e
 {
     const struct tenon_weight_desc *d = w->r->descs[weight];
     bool layered = (d->flags & TENON_WEIGHT_LAYERED) != 0, found = false;
-    uint32_t n_found = 0, n = layered ? d->n_layers : 1;
+    uint32_t n_found = 0, n_wanted = 0, n = layered ? d->n_layers : 1;
     int32_t rc = TENON_OK;
     if (n > TN_WEIGHTS_MAX)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src), "%s: %u layers are too many", d->name, n);
     for (uint32_t i = 0; rc == TENON_OK && i < n; i++) {
+        if (layered && d->has_layer != NULL && d->has_layer[i] == 0)
+            continue;
         rc = resolve_one(w, weight, layered ? (int32_t)i : -1, &found, err);
         n_found += found;
+        n_wanted++;
     }
-    if (rc == TENON_OK && n_found != 0 && n_found != n && w->missing.n == 0)
+    if (rc == TENON_OK && n_found != 0 && n_found != n_wanted && w->missing.n == 0)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src),
-                          "%s: %u of %u layers have it: all or none must", d->name, n_found, n);
-    w->r->present[weight] = n_found == n && n > 0;
+                          "%s: %u of %u layers have it: all or none must", d->name, n_found, n_wanted);
+    w->r->present[weight] = n_found == n_wanted && n_wanted > 0;
     return rc;
 }
 

@@ -237,6 +237,22 @@ START_TEST(all_errors_are_told)
 }
 END_TEST
 
+START_TEST(a_layer_may_lack_a_weight)
+{
+    static const uint8_t first_only[] = {1, 0};
+    declared.weights[1].has_layer = first_only;
+    build_sound(2);
+    expect_failure("layer.w: 'layers.{i}.w' has no layer 1");
+    tn_builder_destroy(builder);
+    ck_assert_int_eq(tn_builder_create("step", &env, NULL, &builder, NULL), 0);
+    b = tn_builder_table(builder);
+    struct tn_graph *graph = NULL;
+    build_sound(1); /* which never asks for it */
+    ck_assert_int_eq(tn_builder_finish(builder, &graph, NULL), 0);
+    tn_graph_free(graph);
+}
+END_TEST
+
 /* ---- verifier ----------------------------------------------------------------------------------------------- */
 
 /* A sound graph whose arrays may be changed. */
@@ -375,6 +391,7 @@ int main(void)
     tcase_add_test(c, first_error_sticks);
     tcase_add_loop_test(c, builder_errors, 0, (int)(sizeof mistakes / sizeof mistakes[0]));
     tcase_add_test(c, all_errors_are_told);
+    tcase_add_test(c, a_layer_may_lack_a_weight);
     tcase_add_loop_test(c, verifier, 0, (int)(sizeof changes / sizeof changes[0]));
     tcase_add_loop_test(c, reading_across_blocks, 0, 2);
     tcase_add_test(c, declarations);

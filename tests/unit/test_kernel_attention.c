@@ -134,7 +134,7 @@ static void end(struct scene *s)
 
 static bool sees(const struct scene *s, int32_t t, int32_t c)
 {
-    return (!s->a.causal || c <= s->position[t]) && (s->a.window == 0 || c > s->position[t] - s->a.window);
+    return (!s->a.causal || c <= s->position[t]) && (s->a.window == 0 || labs((long)c - s->position[t]) < s->a.window);
 }
 
 static double score(const struct scene *s, int32_t t, int32_t h, int32_t c)
@@ -269,7 +269,7 @@ static void vary(struct scene *s, int i)
     switch (i / SHAPES / CPU_KV_TYPE_COUNT) {
     case 1: s->a.window = 17; break;
     case 2: s->a.softcap = 1.5f; s->a.sink = s->sink; break;
-    case 3: s->a.causal = false; break;
+    case 3: s->a.causal = false; s->a.window = i % 2 * 17; break;
     case 4: s->a.window = 1; s->a.sink = s->sink; break;
     case 5: s->a.window = 64; s->a.scale = 3.0f; s->a.softcap = 30.0f; break;
     default: break;

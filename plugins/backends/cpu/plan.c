@@ -77,11 +77,64 @@ static int32_t bind_weight(struct tenon_executable *exe, const struct tenon_weig
     return b->rank == 1 ? bind_vector(exe, w, err) : 0;
 }
 
+#define MOST_LAYERS 65536u
+
+/* Room for one more WEIGHT value's layers 0 .. at. */
+static int32_t weight_room(struct tenon_executable *exe, const struct tenon_weight_binding *b, uint32_t base, uint32_t at,
+                           struct tenon_err *err)
+{
+    struct cpu_weight *all;
+    if (at >= MOST_LAYERS)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "layer %d is out of range", (int)b->layer);
+    if (base + at < exe->n_weights)
+        return 0;
+    all = realloc(exe->weights, ((size_t)base + at + 1) * sizeof *all);
+    if (all == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, b->name, "no memory for the plan");
+    memset(&all[exe->n_weights], 0, (base + at + 1 - exe->n_weights) * sizeof *all);
+    exe->weights = all;
+    exe->n_weights = base + at + 1;
+    return 0;
+}
+
+static bool block_reads(const struct tenon_graph *g, uint32_t block, uint32_t value)
+{
+    const struct tenon_block *b = tenon_graph_block(g, block);
+    for (uint32_t i = 0; i < b->n_nodes; i++) {
+        const struct tenon_node *n = tenon_graph_node(g, b->first_node + i);
+        for (uint32_t j = 0; j < n->n_in; j++)
+            if (n->in[j] == value)
+                return true;
+    }
+    return false;
+}
+
+/* Layers that run must have the weight. The others get what stands for it wherever only its shape matters. */
+static int32_t fill_gaps(struct tenon_executable *exe, uint32_t value, uint32_t base, struct tenon_err *err)
+{
+    const struct tenon_value *v = tenon_graph_value(exe->graph, value);
+    struct cpu_weight *layers = &exe->weights[base];
+    uint32_t n = exe->n_weights - base, first = 0;
+    for (uint32_t i = 0; v->layered && i < exe->graph->n_order; i++) {
+        const struct tenon_instance *o = &exe->graph->order[i];
+        if (o->layer >= 0 && ((uint32_t)o->layer >= n || layers[o->layer].name == NULL) && block_reads(exe->graph, o->block, value))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, v->name, "the weight is not bound for layer %d", (int)o->layer);
+    }
+    while (layers[first].name == NULL)
+        first++;
+    for (uint32_t i = 0; i < n; i++)
+        if (layers[i].name == NULL) {
+            layers[i] = layers[first];
+            layers[i].owned = NULL;
+        }
+    return 0;
+}
+
 /* Bindings of one WEIGHT value, its layers one after the other. */
 static int32_t bind_value(struct tenon_executable *exe, const struct tenon_compile_args *args, uint32_t value, struct tenon_err *err)
 {
     const struct tenon_value *v = tenon_graph_value(exe->graph, value);
-    uint32_t base = exe->n_weights, found = 0;
+    uint32_t base = exe->n_weights;
     exe->weight_base[value] = base;
     for (uint32_t i = 0; i < args->n_weights; i++) {
         struct tenon_weight_binding b;
@@ -89,19 +142,17 @@ static int32_t bind_value(struct tenon_executable *exe, const struct tenon_compi
         if (b.weight != v->index)
             continue;
         uint32_t at = v->layered && b.layer > 0 ? (uint32_t)b.layer : 0;
-        if (base + at >= args->n_weights + exe->graph->n_values)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b.name, "layer %d is out of range", (int)b.layer);
-        int32_t status = bind_weight(exe, &b, &exe->weights[base + at], err);
+        int32_t status = weight_room(exe, &b, base, at, err);
+        if (status == 0)
+            status = bind_weight(exe, &b, &exe->weights[base + at], err);
         if (status != 0)
             return status;
-        found++;
-        if (base + at + 1 > exe->n_weights)
-            exe->n_weights = base + at + 1;
     }
-    if (found == 0 || found != exe->n_weights - base)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, v->name, "bound for %u of %u layers", found, exe->n_weights - base);
-    return 0;
+    if (exe->n_weights == base)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, v->name, "the weight is not bound");
+    return fill_gaps(exe, value, base, err);
 }
+
 
 /* ---- homes ---- */
 
@@ -407,13 +458,12 @@ static int32_t allocate(struct tenon_executable *exe, const struct tenon_compile
     exe->block_first = calloc(g->n_blocks, sizeof *exe->block_first);
     exe->block_steps = calloc(g->n_blocks, sizeof *exe->block_steps);
     exe->homes = calloc(g->n_values, sizeof *exe->homes);
-    exe->weights = calloc((size_t)args->n_weights + g->n_values, sizeof *exe->weights);
     exe->weight_base = calloc(g->n_values, sizeof *exe->weight_base);
     exe->ropes = calloc(g->n_nodes + 1, sizeof *exe->ropes);
     exe->states = calloc(args->n_states + 1, sizeof *exe->states);
     exe->layouts = calloc(args->n_states + 1, sizeof *exe->layouts);
     exe->kvs = calloc(args->n_states + 1, sizeof *exe->kvs);
-    if (exe->steps == NULL || exe->block_first == NULL || exe->block_steps == NULL || exe->homes == NULL || exe->weights == NULL ||
+    if (exe->steps == NULL || exe->block_first == NULL || exe->block_steps == NULL || exe->homes == NULL ||
         exe->weight_base == NULL || exe->ropes == NULL || exe->states == NULL || exe->layouts == NULL || exe->kvs == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for the plan");
     return 0;

@@ -59,6 +59,8 @@ struct tenon_weight_desc {
     const struct tenon_weight_source *sources; /* [n_sources], stride source_stride */
     uint32_t source_stride;
     uint32_t n_layers;                /* layered: how many */
+    const uint8_t *has_layer;         /* [n_layers] 1: this layer has the weight, 0: it is of another kind; NULL: all have it.
+                                       * OWN: config */
 };
 
 /* Kinds of states. */

@@ -160,7 +160,7 @@ struct cpu_attn {
     int32_t n_heads;             /* a multiple of kv->kv_heads */
     float scale;
     float softcap;  /* 0: none */
-    int32_t window; /* 0: all; else keys > position - window */
+    int32_t window; /* 0: all; else keys nearer than it, on both sides where not causal */
     bool causal;
 };
 

@@ -18,6 +18,8 @@ static inline struct cpu_visible cpu_visible(const struct cpu_attn *a, int64_t t
         see.end = p + 1;
     if (a->window > 0 && p - a->window + 1 > 0)
         see.first = p - a->window + 1;
+    if (a->window > 0 && p + a->window < see.end) /* not causal: a window has two sides */
+        see.end = p + a->window;
     return see;
 }
 
