@@ -1,21 +1,41 @@
-/* The llama family: pre-norm decoder with rotary positions (interleaved pairs, as GGUF permutes q and k for it), grouped-query
- * attention and a SiLU-gated feed-forward net; some of its models have biases. Reads `llama.*` keys. All it does is in
- * <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; Touvron et al., arXiv:2307.09288. */
+/* The llama family: pre-norm decoder with rotary positions (interleaved pairs in GGUF, which permutes q and k for it), grouped-query
+ * attention and a SiLU-gated feed-forward net; some of its models have biases, the first Mistral a window. Reads `llama.*` keys.
+ * What it does is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; Touvron et al., arXiv:2307.09288. */
 #include <tenon/decoder.h>
+
+#define ARCH "llama"
 
 struct tenon_model_config {
     struct tenon_decoder d;
+    int64_t window; /* 0: all positions */
 };
 
 static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS,
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("attn_output", "attn_output", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
     TENON_DECODER_ROPE_FACTORS,
 };
 
+static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const int64_t all = 0;
+    int32_t s = tenon_key_must_be(m, ARCH, "mlp_bias", 0, err);
+    return s == 0 ? tenon_key_i64(m, ARCH, "attention.sliding_window", 0, 1 << 30, &all, &c->window, err) : s;
+}
+
+static uint32_t layer(const struct tenon_model_config *c, const struct tenon_builder *b, int32_t kind, uint32_t h)
+{
+    struct tenon_layer_attention a = tenon_layer_attention_of(&c->d);
+    (void)kind; /* there is one */
+    a.window = c->window;
+    return tenon_decoder_layer(&c->d, b, h, &a, tenon_decoder_act(&c->d));
+}
+
+static const char *const hf_types[] = {ARCH, "mistral", NULL};
+
 static const struct tenon_decoder_family family = {
-    .arch = "llama", .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config),
+    .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .layer = layer, .hf_types = hf_types,
 };
-TENON_DECODER_PLUGIN(family, "llama", "the llama family of models")
+TENON_DECODER_PLUGIN(family, ARCH, "the llama family of models", "mistral")

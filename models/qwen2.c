@@ -1,5 +1,5 @@
-/* Qwen2 and Qwen2.5: the llama layer with biases on q, k and v, and half-split rotary pairs. Reads `qwen2.*` keys. All it does
- * is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2407.10671. */
+/* Qwen2 and Qwen2.5: the llama layer with biases on q, k and v, and half-split rotary pairs. Reads `qwen2.*` keys. What it
+ * does is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2407.10671. */
 #include <tenon/decoder.h>
 
 struct tenon_model_config {
@@ -11,8 +11,15 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_QKV_BIAS(0),
 };
 
+/* config.json always names a window, which nobody uses. */
+static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
+{
+    (void)c;
+    return tenon_key_must_be(m, "qwen2", "use_sliding_window", 0, err);
+}
+
 static const struct tenon_decoder_family family = {
     .arch = "qwen2", .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config),
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
 };
 TENON_DECODER_PLUGIN(family, "qwen2", "the Qwen2 family of models")

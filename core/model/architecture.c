@@ -5,44 +5,86 @@
 
 #include "core/model/model.h"
 
-#define KEY "general.architecture"
+/* The name of a model's architecture, where formats keep it; a later key is of a part of the model. */
+static const char *const keys[] = { "general.architecture", "config.model_type", "config.text_config.model_type" };
 
-/* The plugin that is surest of this metadata, for formats that name no architecture. */
-static int32_t by_match(struct tn_registry *reg, const struct tn_container *src, const struct tn_item **ret,
-                        struct tenon_err *err)
+/* An item with the name among its keys that says the model is its own. */
+static const struct tn_item *by_name(struct tn_registry *reg, const struct tn_container *src, const struct tenon_str *name)
 {
     const struct tn_item *item;
-    int32_t best = 0, rc = tn_registry_find(reg, TENON_MODEL_IFACE, NULL, 0, &item, err);
-    if (rc != TENON_OK)
-        return rc;
+    struct tenon_model m;
+    char key[64];
+    if (name->size == 0 || name->size >= sizeof key)
+        return NULL;
+    memcpy(key, name->data, name->size);
+    key[name->size] = '\0';
+    if (tn_registry_by_key(reg, TENON_MODEL_IFACE, key, &item, NULL) != TENON_OK)
+        return NULL;
+    TENON_COPY_IN(&m, item->impl);
+    return m.match(item->self, tn_container_meta(src)) > 0 ? item : NULL;
+}
+
+/* The plugin that is surest of this metadata, of those that do not list its architecture. NULL: none. */
+static const struct tn_item *by_match(struct tn_registry *reg, const struct tn_container *src)
+{
+    const struct tn_item *item, *best = NULL;
+    int32_t surest = 0;
     for (uint32_t i = 0; tn_registry_find(reg, TENON_MODEL_IFACE, NULL, i, &item, NULL) == TENON_OK; i++) {
         struct tenon_model m;
         int32_t sure;
         TENON_COPY_IN(&m, item->impl);
         sure = m.match(item->self, tn_container_meta(src));
-        if (sure > best) {
-            best = sure;
-            *ret = item;
+        if (sure > surest) {
+            surest = sure;
+            best = item;
         }
     }
-    if (best == 0)
-        return tenon_fail(err, TENON_E_NOT_FOUND, tn_container_path(src),
-                          "no model plugin knows this architecture: install one that does (`tenon plugins list` shows "
-                          "what is there)");
-    return TENON_OK;
+    return best;
+}
+
+/* The architectures that plugins list, in `list`; more than fit are left out. */
+static void list_known(struct tn_registry *reg, char *list, size_t size)
+{
+    const struct tn_item *item;
+    size_t n = 0;
+    list[0] = '\0';
+    for (uint32_t i = 0; tn_registry_find(reg, TENON_MODEL_IFACE, NULL, i, &item, NULL) == TENON_OK; i++)
+        for (const char *const *key = item->keys; key != NULL && *key != NULL; key++) {
+            int wrote = snprintf(list + n, size - n, "%s%s", n != 0 ? " " : "", *key);
+            if (wrote < 0 || (size_t)wrote >= size - n) {
+                list[n] = '\0';
+                return;
+            }
+            n += (size_t)wrote;
+        }
+}
+
+static int32_t fail_unknown(struct tn_registry *reg, const struct tn_container *src, const struct tenon_str *name, struct tenon_err *err)
+{
+    const struct tn_item *any;
+    char known[250];
+    int32_t rc = tn_registry_find(reg, TENON_MODEL_IFACE, NULL, 0, &any, err);
+    if (rc != TENON_OK)
+        return rc; /* there is no model plugin at all, or why it cannot be used */
+    list_known(reg, known, sizeof known);
+    return tenon_fail(err, TENON_E_NOT_FOUND, tn_container_path(src),
+                      "no model plugin knows architecture \"%.*s\"; known are %s. A plugin adds one: see models/README.md", (int)(name->size < 40 ? name->size : 40),
+                      name->data != NULL ? name->data : "", known);
 }
 
 static int32_t choose(struct tn_registry *reg, const struct tn_container *src, const struct tn_item **ret, struct tenon_err *err)
 {
-    struct tenon_str name;
-    char key[64];
-    if (tn_container_string(src, KEY, &name) != TENON_OK)
-        return by_match(reg, src, ret, err);
-    if (name.size == 0 || name.size >= sizeof key)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(src), KEY " is empty or too long");
-    memcpy(key, name.data, name.size);
-    key[name.size] = '\0';
-    return tn_registry_by_key(reg, TENON_MODEL_IFACE, key, ret, err);
+    struct tenon_str name = { NULL, 0 }, first = { NULL, 0 };
+    *ret = NULL;
+    for (size_t i = 0; *ret == NULL && i < sizeof keys / sizeof keys[0]; i++) {
+        if (tn_container_string(src, keys[i], &name) != TENON_OK)
+            continue;
+        first = first.data == NULL ? name : first;
+        *ret = by_name(reg, src, &name);
+    }
+    if (*ret == NULL)
+        *ret = by_match(reg, src);
+    return *ret != NULL ? TENON_OK : fail_unknown(reg, src, &first, err);
 }
 
 int32_t tn_architecture_open(struct tn_registry *reg, const struct tn_container *src, struct tn_architecture *ret,

@@ -10,6 +10,7 @@
 #include "core/base/num.h"
 
 #define PAGE 4096u
+#define MADE_ALIGN 64u
 
 static int32_t no_memory(const struct tn_container *c, struct tenon_err *err)
 {
@@ -58,23 +59,23 @@ struct extent {
     uint64_t start, end; /* start > end: no tensor */
 };
 
-static uint32_t count_files(const struct tn_resolved *r)
+static uint32_t count_files(const struct tn_bindings *b)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < r->n; i++)
-        for (uint32_t p = 0; p < r->items[i].tensor->t.n_planes; p++)
-            if (r->items[i].tensor->t.planes[p].file >= n)
-                n = r->items[i].tensor->t.planes[p].file + 1;
+    for (uint32_t i = 0; i < b->n; i++)
+        for (uint32_t p = 0; !b->places[i].made && p < b->places[i].n_planes; p++)
+            if (b->places[i].planes[p].file >= n)
+                n = b->places[i].planes[p].file + 1;
     return n;
 }
 
-static void measure_files(const struct tn_resolved *r, struct extent *extents, uint32_t n)
+static void measure_files(const struct tn_bindings *b, struct extent *extents)
 {
-    for (uint32_t f = 0; f < n; f++)
+    for (uint32_t f = 0; f < b->n_files; f++)
         extents[f] = (struct extent){ UINT64_MAX, 0 };
-    for (uint32_t i = 0; i < r->n; i++)
-        for (uint32_t p = 0; p < r->items[i].tensor->t.n_planes; p++) {
-            const struct tenon_range *range = &r->items[i].tensor->t.planes[p];
+    for (uint32_t i = 0; i < b->n; i++)
+        for (uint32_t p = 0; !b->places[i].made && p < b->places[i].n_planes; p++) {
+            const struct tenon_range *range = &b->places[i].planes[p];
             struct extent *e = &extents[range->file];
             e->start = range->offset < e->start ? range->offset : e->start;
             e->end = range->offset + range->size > e->end ? range->offset + range->size : e->end; /* within the file */
@@ -103,12 +104,11 @@ static int32_t import_file(struct tn_bindings *b, const struct tn_container *c, 
     return rc == TENON_OK ? b->backend->upload(whole, data, err) : rc;
 }
 
-static int32_t import_files(struct tn_bindings *b, const struct tn_container *c, const struct tn_resolved *resolved,
-                            const struct tn_device *device, struct tenon_err *err)
+static int32_t import_files(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, struct tenon_err *err)
 {
     struct extent *extents;
     int32_t rc = TENON_OK;
-    b->n_files = count_files(resolved);
+    b->n_files = count_files(b);
     extents = calloc((size_t)b->n_files + 1, sizeof *extents);
     b->files = calloc((size_t)b->n_files + 1, sizeof *b->files);
     b->file_start = calloc((size_t)b->n_files + 1, sizeof *b->file_start);
@@ -117,7 +117,7 @@ static int32_t import_files(struct tn_bindings *b, const struct tn_container *c,
         free(extents);
         return no_memory(c, err);
     }
-    measure_files(resolved, extents, b->n_files);
+    measure_files(b, extents);
     for (uint32_t f = 0; rc == TENON_OK && f < b->n_files; f++)
         if (extents[f].start < extents[f].end)
             rc = import_file(b, c, device, f, &extents[f], err);
@@ -127,44 +127,129 @@ static int32_t import_files(struct tn_bindings *b, const struct tn_container *c,
 
 /* ---- bindings -------------------------------------------------------------------------------------------------- */
 
-static void bind_one(struct tn_bindings *b, const struct tn_resolved *r, uint32_t i, uint32_t uses)
+/* Where weight i is or will be; *made_at: end of those that are made. */
+static int32_t place_one(struct tn_bindings *b, struct tn_container *c, uint32_t i, uint64_t *made_at, struct tenon_err *err)
 {
-    const struct tn_resolved_weight *w = &r->items[i];
+    const struct tn_resolved_weight *w = b->from[i];
+    const struct tenon_encoding *f32 = NULL;
+    struct tn_place *place = &b->places[i];
+    int32_t rc = TENON_OK;
+    if (w->tensor == NULL || (w->transform.xform & (TENON_XFORM_ADD_ONE | TENON_XFORM_NEG_EXP)) != 0)
+        rc = tn_container_encoding(c, "f32/1", &f32, err);
+    if (rc != TENON_OK)
+        return rc;
+    if (w->tensor == NULL)
+        *place = (struct tn_place){ .encoding = f32, .made = true, .n_planes = 1, .planes = { { .size = w->values_bytes } } };
+    else
+        rc = tn_transform_place(&w->transform, w->tensor, f32, place, err);
+    for (uint32_t p = 0; rc == TENON_OK && place->made && p < place->n_planes; p++) {
+        uint64_t *at = &place->planes[p].offset;
+        if (!tn_align_u64(*made_at, MADE_ALIGN, at) || !tn_add_u64(*at, place->planes[p].size, made_at))
+            rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, w->name, "more bytes than can be counted");
+    }
+    return rc;
+}
+
+static int32_t place_all(struct tn_bindings *b, struct tn_container *c, const struct tn_resolved *r, const uint32_t *uses,
+                         const struct tn_device *device, struct tenon_err *err)
+{
+    uint64_t made = 0;
+    int32_t rc = TENON_OK;
+    for (uint32_t i = 0; rc == TENON_OK && i < r->n; i++) {
+        if (uses[r->items[i].weight] == 0)
+            continue;
+        b->from[b->n] = &r->items[i];
+        rc = place_one(b, c, b->n++, &made, err);
+    }
+    if (rc == TENON_OK)
+        rc = import_files(b, c, device, err);
+    return rc == TENON_OK ? tn_membuf_create(&b->made, b->backend, device->device, made, err) : rc;
+}
+
+static void bind_one(struct tn_bindings *b, const struct tn_resolved *r, uint32_t i, const uint32_t *uses)
+{
+    const struct tn_resolved_weight *w = b->from[i];
     const struct tenon_weight_desc *d = r->descs[w->weight];
-    struct tenon_weight_binding *item = &b->items[b->n++];
+    const struct tn_place *place = &b->places[i];
+    struct tenon_weight_binding *item = &b->items[i];
     *item = (struct tenon_weight_binding){ .struct_size = sizeof *item, .weight = w->weight, .layer = w->layer,
-                                           .role = d->role, .uses = uses, .rank = d->rank,
-                                           .encoding = w->tensor->encoding, .n_planes = w->tensor->t.n_planes,
+                                           .role = d->role, .uses = uses[w->weight], .rank = d->rank,
+                                           .encoding = place->encoding, .n_planes = place->n_planes,
                                            .name = w->name };
     memcpy(item->dims, d->dims, sizeof item->dims);
     for (uint32_t p = 0; p < item->n_planes; p++) {
-        const struct tenon_range *range = &w->tensor->t.planes[p];
-        item->planes[p] = (struct tenon_span){ b->files[range->file], range->offset - b->file_start[range->file], range->size };
+        const struct tenon_range *range = &place->planes[p];
+        item->planes[p] = place->made ? (struct tenon_span){ b->made.buffer, range->offset, range->size }
+                                      : (struct tenon_span){ b->files[range->file], range->offset - b->file_start[range->file], range->size };
     }
 }
 
-int32_t tn_bindings_make(struct tn_bindings *ret, const struct tn_container *c, const struct tn_resolved *resolved,
+int32_t tn_bindings_make(struct tn_bindings *ret, struct tn_container *c, const struct tn_resolved *resolved,
                          const struct tenon_graph *graph, const struct tn_device *device, struct tenon_err *err)
 {
     struct tn_bindings b = { .backend = &device->backend };
     uint32_t *uses = calloc((size_t)resolved->n_descs + 1, sizeof *uses);
-    int32_t rc;
+    int32_t rc = TENON_OK;
     b.items = calloc((size_t)resolved->n + 1, sizeof *b.items);
-    if (uses == NULL || b.items == NULL)
+    b.places = calloc((size_t)resolved->n + 1, sizeof *b.places);
+    b.from = calloc((size_t)resolved->n + 1, sizeof *b.from);
+    if (uses == NULL || b.items == NULL || b.places == NULL || b.from == NULL)
         rc = no_memory(c, err);
-    else
-        rc = import_files(&b, c, resolved, device, err);
     if (rc == TENON_OK) {
         collect_uses(resolved, graph, uses);
-        for (uint32_t i = 0; i < resolved->n; i++)
-            if (uses[resolved->items[i].weight] != 0)
-                bind_one(&b, resolved, i, uses[resolved->items[i].weight]);
+        rc = place_all(&b, c, resolved, uses, device, err);
+    }
+    if (rc == TENON_OK) {
+        for (uint32_t i = 0; i < b.n; i++)
+            bind_one(&b, resolved, i, uses);
         *ret = b;
     } else {
         tn_bindings_finish(&b);
     }
     free(uses);
     return rc;
+}
+
+/* ---- making ----------------------------------------------------------------------------------------------------- */
+
+/* The data of a tensor's planes. */
+static int32_t view_planes(const struct tn_container *c, const struct tn_tensor *t, const void *ret[TENON_TENSOR_PLANES],
+                           struct tenon_err *err)
+{
+    int32_t rc = TENON_OK;
+    for (uint32_t p = 0; rc == TENON_OK && p < t->t.n_planes; p++)
+        rc = tn_files_view(tn_container_files(c), t->t.planes[p].file, t->t.planes[p].offset, t->t.planes[p].size, &ret[p], err);
+    return rc;
+}
+
+static int32_t make_one(struct tn_bindings *b, const struct tn_container *c, uint32_t i, struct tenon_err *err)
+{
+    const struct tn_resolved_weight *w = b->from[i];
+    const struct tn_place *place = &b->places[i];
+    const uint64_t n = w->experts != NULL ? w->transform.batch : 1;
+    const void *(*sources)[TENON_TENSOR_PLANES] = calloc((size_t)n, sizeof *sources);
+    void *planes[TENON_TENSOR_PLANES] = { NULL };
+    int32_t rc = sources != NULL ? TENON_OK : no_memory(c, err);
+    for (uint32_t p = 0; p < place->n_planes; p++)
+        planes[p] = (char *)b->made.host + place->planes[p].offset;
+    for (uint64_t k = 0; rc == TENON_OK && w->tensor != NULL && k < n; k++)
+        rc = view_planes(c, w->experts != NULL ? w->experts[k] : w->tensor, sources[k], err);
+    if (rc == TENON_OK && w->tensor == NULL)
+        memcpy(planes[0], w->values, (size_t)w->values_bytes);
+    else if (rc == TENON_OK)
+        tn_transform_fill(&w->transform, place, w->tensor->encoding, (const void *const (*)[TENON_TENSOR_PLANES])sources, planes);
+    free(sources);
+    return rc;
+}
+
+/* On a device with memory of its own all at once, else each before it is packed, so that they are never all there twice. */
+static int32_t make_all(struct tn_bindings *b, const struct tn_container *c, struct tenon_err *err)
+{
+    int32_t rc = TENON_OK;
+    for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++)
+        if (b->places[i].made)
+            rc = make_one(b, c, i, err);
+    return rc == TENON_OK ? tn_membuf_push(&b->made, b->made.size, err) : rc;
 }
 
 /* ---- packing --------------------------------------------------------------------------------------------------- */
@@ -193,33 +278,49 @@ static int32_t plan_packing(struct tn_bindings *b, const struct tn_device *devic
     return TENON_OK;
 }
 
-/* The file's pages that hold only this weight are needed no more: they stay in the system's cache, not in this process. */
+/* The pages that hold only this weight are needed no more: a file's stay in the system's cache, not in this process. */
 static void let_go(const struct tn_bindings *b, const struct tenon_weight_binding *w)
 {
     for (uint32_t p = 0; p < w->n_planes; p++) {
         const struct tenon_span *plane = &w->planes[p];
         uint64_t first = (plane->offset + PAGE - 1) / PAGE * PAGE, end = (plane->offset + plane->size) / PAGE * PAGE;
+        if (plane->buffer == b->made.buffer && b->made.host != NULL && end > first)
+            (void)madvise((char *)b->made.host + first, end - first, MADV_DONTNEED); /* advice */
         for (uint32_t f = 0; f < b->n_files; f++)
             if (b->files[f] == plane->buffer && b->file_data[f] != NULL && end > first)
                 (void)madvise((void *)(uintptr_t)(b->file_data[f] + first), end - first, MADV_DONTNEED); /* advice */
     }
 }
 
-int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, struct tenon_err *err)
+/* Make and pack what is to be; bytes [n] as plan_packing has them. */
+static int32_t pack_all(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, const uint64_t *bytes,
+                        struct tenon_err *err)
 {
-    uint64_t *bytes = calloc((size_t)b->n + 1, sizeof *bytes);
-    int32_t rc = bytes != NULL ? plan_packing(b, device, bytes, err) : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "model", "out of memory");
-    if (rc == TENON_OK && b->packed_bytes != 0)
-        rc = b->backend->buffer_alloc(device->device, b->packed_bytes, TENON_BUFFER_DEVICE_LOCAL, &b->packed, err);
+    int32_t rc = b->made.needs_copy ? make_all(b, c, err) : TENON_OK;
     for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++) {
         struct tenon_weight_binding *w = &b->items[i];
-        if (bytes[i] == 0)
+        if (b->places[i].made && !b->made.needs_copy)
+            rc = make_one(b, c, i, err);
+        for (uint32_t p = 0; b->places[i].made && bytes[i] == 0 && p < w->n_planes; p++)
+            b->made_bytes += w->planes[p].size;
+        if (rc != TENON_OK || bytes[i] == 0)
             continue;
         w->packed.buffer = b->packed;
         rc = b->backend->pack(device->device, w, err);
         if (rc == TENON_OK)
             let_go(b, w);
     }
+    return rc;
+}
+
+int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, struct tenon_err *err)
+{
+    uint64_t *bytes = calloc((size_t)b->n + 1, sizeof *bytes);
+    int32_t rc = bytes != NULL ? plan_packing(b, device, bytes, err) : no_memory(c, err);
+    if (rc == TENON_OK && b->packed_bytes != 0)
+        rc = b->backend->buffer_alloc(device->device, b->packed_bytes, TENON_BUFFER_DEVICE_LOCAL, &b->packed, err);
+    if (rc == TENON_OK)
+        rc = pack_all(b, c, device, bytes, err);
     free(bytes);
     return rc;
 }
@@ -230,7 +331,10 @@ void tn_bindings_finish(struct tn_bindings *b)
         b->backend->buffer_free(b->packed);
     for (uint32_t f = 0; b->files != NULL && f < b->n_files; f++)
         b->backend->buffer_free(b->files[f]);
+    tn_membuf_finish(&b->made);
     free(b->items);
+    free(b->places);
+    free(b->from);
     free(b->files);
     free(b->file_start);
     free(b->file_data);

@@ -1,5 +1,5 @@
-/* binding.h - the weights of one program as a backend takes them: buffers over the mapped file, and packed copies where the
- * backend asks for them.
+/* binding.h - the weights of one program as a backend takes them: buffers over the mapped file, memory for those that had to be made
+ * of it (transform.h), and packed copies where the backend asks for them.
  *
  *     struct tn_bindings b = {0};
  *     rc = tn_bindings_make(&b, container, &resolved, graph, &device, err);
@@ -27,16 +27,21 @@ struct tn_bindings {
     uint64_t *file_start;                /* [n_files] offset in the file that the buffer begins at */
     uint32_t n_files;
     const uint8_t **file_data;           /* [n_files] our mapping that the buffer is, NULL: the device has a copy */
+    struct tn_place *places;             /* [n] where items[i] is */
+    const struct tn_resolved_weight **from; /* [n] what it is made of. OWN: resolved, needed until packed */
+    struct tn_membuf made;               /* of weights that are not in the file as they are */
+    uint64_t made_bytes;                 /* of those, what stays after packing */
     struct tenon_buffer *packed;         /* all packed weights, NULL: there are none */
     uint64_t packed_bytes;
 };
 
 /* Bind what the graph uses: a weight without a use in it is left out. The device outlives *ret. UNIMPLEMENTED: the device
  * cannot read an encoding. On failure *ret stays empty. */
-int32_t tn_bindings_make(struct tn_bindings *ret, const struct tn_container *c, const struct tn_resolved *resolved,
+int32_t tn_bindings_make(struct tn_bindings *ret, struct tn_container *c, const struct tn_resolved *resolved,
                          const struct tenon_graph *graph, const struct tn_device *device, struct tenon_err *err);
-/* Ask the device for the rung of each weight and pack where it wants that; the file's pages of packed weights are let go. */
-int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, struct tenon_err *err);
+/* Make what is to be made, ask the device for the rung of each weight and pack where it wants that; what packed weights were packed
+ * from is let go. */
+int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, struct tenon_err *err);
 void tn_bindings_finish(struct tn_bindings *b); /* fine on a zeroed one */
 
 #endif

@@ -28,6 +28,7 @@ struct tn_container {
     struct tn_tensor *tensors; /* [n_tensors] */
     uint64_t n_tensors;
     struct tn_map by_name;     /* to struct tn_tensor */
+    struct tn_map encodings;   /* id to struct tenon_encoding, of those that were looked up */
 };
 
 /* ---- the plugin ---------------------------------------------------------------------------------------------- */
@@ -118,12 +119,10 @@ static const struct tenon_encoding *encoding_in(const struct tn_item *item, cons
     return NULL;
 }
 
-/* Found encodings are remembered in `known`, so each is checked once per load. */
-static int32_t find_encoding(struct tn_container *src, struct tn_map *known, const char *id, const struct tenon_encoding **ret,
-                             struct tenon_err *err)
+int32_t tn_container_encoding(struct tn_container *src, const char *id, const struct tenon_encoding **ret, struct tenon_err *err)
 {
     const struct tn_item *item;
-    const struct tenon_encoding *e = tn_map_get(known, id, strlen(id));
+    const struct tenon_encoding *e = tn_map_get(&src->encodings, id, strlen(id));
     int32_t rc = TENON_OK;
     for (uint32_t i = 0; e == NULL; i++) {
         if (tn_registry_find(src->registry, TENON_QUANTIZER_IFACE, NULL, i, &item, i == 0 ? err : NULL) != TENON_OK)
@@ -137,7 +136,7 @@ static int32_t find_encoding(struct tn_container *src, struct tn_map *known, con
         rc = tn_encoding_check(e, err);
         if (rc != TENON_OK)
             return rc;
-        if (tn_map_put(known, id, strlen(id), (void *)e) != TENON_OK)
+        if (tn_map_put(&src->encodings, id, strlen(id), (void *)e) != TENON_OK)
             return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, src->path, "out of memory");
     }
     *ret = e;
@@ -175,15 +174,13 @@ static int32_t check_planes(struct tn_container *src, struct tn_tensor *t, struc
 
 int32_t tn_container_encode(struct tn_container *src, struct tenon_err *err)
 {
-    struct tn_map known = { 0 };
     int32_t rc = TENON_OK;
     for (uint64_t i = 0; rc == TENON_OK && i < src->n_tensors; i++) {
         struct tn_tensor *t = &src->tensors[i];
-        rc = find_encoding(src, &known, t->t.encoding, &t->encoding, err);
+        rc = tn_container_encoding(src, t->t.encoding, &t->encoding, err);
         if (rc == TENON_OK)
             rc = check_planes(src, t, err);
     }
-    tn_map_finish(&known, NULL);
     return rc;
 }
 
@@ -225,6 +222,7 @@ void tn_container_close(struct tn_container *src)
     if (src == NULL)
         return;
     tn_map_finish(&src->by_name, NULL);
+    tn_map_finish(&src->encodings, NULL);
     free(src->tensors);
     if (src->model != NULL)
         src->weights.close(src->self, src->model);

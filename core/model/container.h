@@ -35,6 +35,9 @@ void tn_container_close(struct tn_container *src); /* NULL is allowed */
 /* Look up and check the encoding of every tensor, once. NOT_FOUND names the encoding no plugin has. [init] */
 int32_t tn_container_encode(struct tn_container *src, struct tenon_err *err);
 
+/* The encoding of that id, checked. NOT_FOUND: no plugin has it. OWN: plugin. [init] */
+int32_t tn_container_encoding(struct tn_container *src, const char *id, const struct tenon_encoding **ret, struct tenon_err *err);
+
 const struct tenon_meta *tn_container_meta(const struct tn_container *src);
 const struct tn_files *tn_container_files(const struct tn_container *src);
 const char *tn_container_path(const struct tn_container *src);   /* as the user gave it */

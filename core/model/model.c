@@ -200,7 +200,7 @@ static int32_t place(struct tn_model *m, const struct tn_model_args *args, struc
     if (rc == TENON_OK)
         rc = tell(args, 0.3, "packing", err);
     if (rc == TENON_OK)
-        rc = tn_bindings_pack(&m->bindings, &m->device, err);
+        rc = tn_bindings_pack(&m->bindings, m->container, &m->device, err);
     if (rc == TENON_OK)
         rc = tn_states_lay_out(&m->states, &m->program.declared, &m->device, kv, err);
     if (rc == TENON_OK)
@@ -301,5 +301,5 @@ uint64_t tn_model_state_bytes(const struct tn_model *m)
 
 uint64_t tn_model_packed_bytes(const struct tn_model *m)
 {
-    return m->bindings.packed_bytes;
+    return m->bindings.packed_bytes + m->bindings.made_bytes;
 }

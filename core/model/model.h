@@ -6,7 +6,7 @@
  *     ... core/engine/step.h runs it ...
  *     tn_model_unload(m);
  *
- * Weights are used where the file is mapped. A missing plugin is named in the error, with what to do about it.
+ * Weights are used where the file is mapped, unless the device packs them or a transform makes them. A missing plugin is named in the error, with what to do about it.
  * Immutable once loaded but for the states' memory, which belongs to who runs steps: [serial:model].
  */
 #ifndef TN_MODEL_MODEL_H
@@ -79,7 +79,7 @@ const struct tenon_model_info *tn_model_info(const struct tn_model *m);
 const struct tenon_device_desc *tn_model_device(const struct tn_model *m);
 const struct tn_strlist *tn_model_unused(const struct tn_model *m); /* tensors of the file that nothing uses */
 uint64_t tn_model_state_bytes(const struct tn_model *m);            /* reserved; touched as positions fill */
-uint64_t tn_model_packed_bytes(const struct tn_model *m);
+uint64_t tn_model_packed_bytes(const struct tn_model *m);            /* copies of weights: packed, or made by a transform */
 
 /* The architecture plugin for a container and its config: what `show` and `graph` need, without a device. */
 struct tn_architecture {

@@ -1,4 +1,4 @@
-/* resolve.c - see resolve.h. Names come from the model plugin's tables; the host only substitutes `{i}` and compares
+/* resolve.c - see resolve.h. Names come from the model plugin's tables; the host only substitutes `{i}` and `{e}` and compares
  * shapes. Nothing of a tensor's content is touched.
  */
 #include "core/model/resolve.h"
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/base/map.h"
+#include "core/base/num.h"
 
 /* One run: what is being made, and what is missing so far. */
 struct work {
@@ -16,7 +17,6 @@ struct work {
     struct tn_resolved *r;
     uint32_t capacity;      /* of r->items */
     struct tn_map used;     /* tensor names taken */
-    struct tn_strlist missing;
 };
 
 bool tn_layer_name(char *buf, size_t size, const char *pattern, int32_t layer)
@@ -35,50 +35,102 @@ static const struct tenon_weight_source *source_at(const struct tenon_weight_des
     return (const struct tenon_weight_source *)(const void *)((const char *)d->sources + (uint64_t)i * d->source_stride);
 }
 
-/* The first source of this format whose tensor is there. *ret_name gets the first name sought, for messages. */
-static const struct tn_tensor *seek(const struct work *w, const struct tenon_weight_desc *d, int32_t layer,
-                                    char ret_name[128], int32_t *ret_xform)
+/* A weight's tensors, as they are sought. */
+struct find {
+    const struct tenon_weight_source *source;
+    const struct tn_tensor *tensor;   /* the first, NULL: not there */
+    const struct tn_tensor **experts; /* [n_experts] all of them; NULL: not stacked */
+    uint32_t n_experts;
+    char name[TN_TENSOR_NAME];        /* the first name sought, or the one found; for messages */
+};
+
+/* Fill in layer and expert. */
+static bool source_name(char name[TN_TENSOR_NAME], const struct tenon_weight_source *s, int32_t layer, uint32_t expert)
 {
-    const char *format = tn_container_meta(w->src)->format;
-    ret_name[0] = '\0';
-    for (uint32_t i = 0; i < d->n_sources; i++) {
-        const struct tenon_weight_source *s = source_at(d, i);
-        const struct tn_tensor *t;
-        char name[128];
-        if (strcmp(s->format, format) != 0 || !tn_layer_name(name, sizeof name, s->name, layer))
-            continue;
-        if (ret_name[0] == '\0')
-            memcpy(ret_name, name, sizeof name);
-        t = tn_container_find(w->src, name);
-        if (t != NULL) {
-            memcpy(ret_name, name, sizeof name);
-            *ret_xform = s->xform;
-            return t;
-        }
-    }
-    return NULL;
+    char pattern[TN_TENSOR_NAME];
+    const char *at;
+    int n;
+    if (!tn_layer_name(pattern, sizeof pattern, s->name, layer))
+        return false;
+    at = (s->xform & TENON_XFORM_STACK_EXPERTS) != 0 ? strstr(pattern, "{e}") : NULL;
+    n = at != NULL ? snprintf(name, TN_TENSOR_NAME, "%.*s%u%s", (int)(at - pattern), pattern, expert, at + 3)
+                   : snprintf(name, TN_TENSOR_NAME, "%s", pattern);
+    return n >= 0 && n < (int)TN_TENSOR_NAME;
 }
 
-static int32_t check_shape(const struct work *w, const struct tenon_weight_desc *d, const char *name,
-                           const struct tn_tensor *t, struct tenon_err *err)
+/* The first source of this format whose tensor, that of expert 0, is there. */
+static void seek(const struct work *w, const struct tenon_weight_desc *d, int32_t layer, struct find *ret)
+{
+    const char *format = tn_container_meta(w->src)->format;
+    for (uint32_t i = 0; i < d->n_sources && ret->tensor == NULL; i++) {
+        const struct tenon_weight_source *s = source_at(d, i);
+        char name[TN_TENSOR_NAME];
+        if (strcmp(s->format, format) != 0 || !source_name(name, s, layer, 0))
+            continue;
+        ret->tensor = tn_container_find(w->src, name);
+        if (ret->name[0] == '\0' || ret->tensor != NULL)
+            memcpy(ret->name, name, sizeof name);
+        ret->source = s;
+    }
+}
+
+/* The other experts' tensors. Those that are missing go on the list. */
+static int32_t seek_experts(struct work *w, const struct tenon_weight_desc *d, int32_t layer, struct find *f, struct tenon_err *err)
+{
+    uint64_t n = d->rank > 0 ? d->dims[0] : 0;
+    if (n == 0 || n > TN_EXPERTS_MAX)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src), "%s: %" PRIu64 " experts, but there must be 1 to %u",
+                          d->name, n, TN_EXPERTS_MAX);
+    f->experts = calloc((size_t)n, sizeof *f->experts);
+    if (f->experts == NULL)
+        return TENON_E_RESOURCE_EXHAUSTED;
+    for (; f->n_experts < n; f->n_experts++) {
+        char name[TN_TENSOR_NAME] = "";
+        const struct tn_tensor *t = source_name(name, f->source, layer, f->n_experts) ? tn_container_find(w->src, name) : NULL;
+        if (t == NULL && tn_strlist_add(&w->r->missing, name) != TENON_OK)
+            return TENON_E_RESOURCE_EXHAUSTED;
+        if (t != NULL && tn_map_put(&w->used, t->t.name.data, t->t.name.size, (void *)t) != TENON_OK)
+            return TENON_E_RESOURCE_EXHAUSTED;
+        if (t != NULL && strcmp(t->t.encoding, f->tensor->t.encoding) != 0)
+            return tenon_fail(err, TENON_E_UNIMPLEMENTED, tn_container_path(w->src),
+                              "tensor %s is in encoding %s, other experts in %s: they cannot be stacked", name, t->t.encoding,
+                              f->tensor->t.encoding);
+        f->experts[f->n_experts] = t;
+    }
+    return TENON_OK;
+}
+
+static int32_t fail_shape(const struct work *w, const struct tenon_weight_desc *d, const struct tn_tensor *t, int32_t xform,
+                          struct tenon_err *err)
 {
     char want[128] = "", have[128] = "";
     size_t nw = 0, nh = 0;
-    if (t->t.n_dims == d->rank && memcmp(t->t.dims, d->dims, d->rank * sizeof d->dims[0]) == 0)
-        return TENON_OK;
     for (uint32_t i = 0; i < d->rank && nw < sizeof want; i++)
         nw += (size_t)snprintf(want + nw, sizeof want - nw, "%s%" PRIu64, i ? "," : "", d->dims[i]);
     for (uint32_t i = 0; i < t->t.n_dims && nh < sizeof have; i++)
         nh += (size_t)snprintf(have + nh, sizeof have - nh, "%s%" PRIu64, i ? "," : "", t->t.dims[i]);
     return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src),
-                      "tensor %s has shape [%s], its metadata calls for [%s]: the file is damaged or wrongly converted", name,
-                      have, want);
+                      "tensor %.*s has shape [%s], its metadata calls for %s[%s]: the file is damaged or wrongly converted",
+                      (int)t->t.name.size, t->t.name.data, have, xform != TENON_XFORM_NONE ? "one that makes " : "", want);
 }
 
-static int32_t add_item(struct work *w, uint32_t weight, int32_t layer, const struct tn_tensor *t)
+static int32_t fit(const struct work *w, const struct tenon_weight_desc *d, const struct find *f, struct tn_transform *ret,
+                   struct tenon_err *err)
+{
+    int32_t xform = f->source != NULL ? f->source->xform : TENON_XFORM_NONE;
+    if (!tn_transform_fit(ret, d, f->source, f->tensor->t.n_dims, f->tensor->t.dims))
+        return fail_shape(w, d, f->tensor, xform, err);
+    for (uint32_t e = 0; e < f->n_experts; e++) {
+        struct tn_transform same;
+        if (f->experts[e] != NULL && !tn_transform_fit(&same, d, f->source, f->experts[e]->t.n_dims, f->experts[e]->t.dims))
+            return fail_shape(w, d, f->experts[e], xform, err);
+    }
+    return TENON_OK;
+}
+
+static int32_t add_item(struct work *w, const struct tn_resolved_weight *item)
 {
     struct tn_resolved *r = w->r;
-    struct tn_resolved_weight *item;
     if (r->n == w->capacity) {
         uint32_t capacity = w->capacity == 0 ? 256 : 2 * w->capacity;
         struct tn_resolved_weight *items = r->n < TN_WEIGHTS_MAX ? realloc(r->items, capacity * sizeof *items) : NULL;
@@ -87,10 +139,12 @@ static int32_t add_item(struct work *w, uint32_t weight, int32_t layer, const st
         r->items = items;
         w->capacity = capacity;
     }
-    item = &r->items[r->n++];
-    *item = (struct tn_resolved_weight){ .weight = weight, .layer = layer, .tensor = t };
-    (void)tn_layer_name(item->name, sizeof item->name, r->descs[weight]->name, layer); /* cutting is fine */
-    return tn_map_put(&w->used, t->t.name.data, t->t.name.size, (void *)t);
+    r->items[r->n] = *item;
+    (void)tn_layer_name(r->items[r->n].name, sizeof item->name, r->descs[item->weight]->name, item->layer); /* cutting is fine */
+    r->n++;
+    if (item->tensor == NULL)
+        return TENON_OK;
+    return tn_map_put(&w->used, item->tensor->t.name.data, item->tensor->t.name.size, (void *)item->tensor);
 }
 
 /* The graph uses the other weight instead, which is missed by itself when it is missing too. */
@@ -102,23 +156,50 @@ static bool is_tied(const struct work *w, const struct tenon_weight_desc *d)
     return false;
 }
 
+static int32_t take_found(struct work *w, uint32_t weight, int32_t layer, struct find *f, struct tenon_err *err)
+{
+    const struct tenon_weight_desc *d = w->r->descs[weight];
+    struct tn_resolved_weight item = { .weight = weight, .layer = layer, .tensor = f->tensor, .experts = f->experts };
+    uint32_t n = w->r->n;
+    int32_t rc = fit(w, d, f, &item.transform, err);
+    if (rc == TENON_OK)
+        rc = add_item(w, &item);
+    if (w->r->n > n)
+        f->experts = NULL; /* the item's now */
+    return rc;
+}
+
+static int32_t take_values(struct work *w, uint32_t weight, int32_t layer, struct tenon_err *err)
+{
+    const struct tenon_weight_desc *d = w->r->descs[weight];
+    uint64_t bytes = sizeof(float);
+    for (uint32_t i = 0; i < d->rank; i++)
+        if (!tn_mul_u64(bytes, d->dims[i], &bytes) || bytes > TN_VALUES_MAX)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src), "%s: more values than a model plugin may compute",
+                              d->name);
+    return add_item(w, &(struct tn_resolved_weight){ .weight = weight, .layer = layer, .values = d->values, .values_bytes = bytes });
+}
+
 /* *ret_found: whether there is a tensor. A missing one that must be there goes on the list. */
 static int32_t resolve_one(struct work *w, uint32_t weight, int32_t layer, bool *ret_found, struct tenon_err *err)
 {
     const struct tenon_weight_desc *d = w->r->descs[weight];
-    char name[128];
-    int32_t xform = TENON_XFORM_NONE, rc;
-    const struct tn_tensor *t = seek(w, d, layer, name, &xform);
-    *ret_found = t != NULL;
-    if (t == NULL && ((d->flags & TENON_WEIGHT_OPTIONAL) != 0 || is_tied(w, d)))
+    struct find f = { 0 };
+    int32_t rc = TENON_OK;
+    seek(w, d, layer, &f);
+    *ret_found = f.tensor != NULL || d->values != NULL;
+    if (f.tensor == NULL && d->values != NULL)
+        return take_values(w, weight, layer, err);
+    if (f.tensor == NULL && ((d->flags & TENON_WEIGHT_OPTIONAL) != 0 || is_tied(w, d)))
         return TENON_OK;
-    if (t == NULL)
-        return tn_strlist_add(&w->missing, name[0] != '\0' ? name : d->name);
-    if (xform != TENON_XFORM_NONE)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, tn_container_path(w->src),
-                          "tensor %s needs transform %d (model.h), which this version cannot do at load", name, (int)xform);
-    rc = check_shape(w, d, name, t, err);
-    return rc == TENON_OK ? add_item(w, weight, layer, t) : rc;
+    if (f.tensor == NULL)
+        return tn_strlist_add(&w->r->missing, f.name[0] != '\0' ? f.name : d->name);
+    if ((f.source->xform & TENON_XFORM_STACK_EXPERTS) != 0)
+        rc = seek_experts(w, d, layer, &f, err);
+    if (rc == TENON_OK)
+        rc = take_found(w, weight, layer, &f, err);
+    free(f.experts);
+    return rc;
 }
 
 static int32_t resolve_desc(struct work *w, uint32_t weight, struct tenon_err *err)
@@ -136,7 +217,7 @@ static int32_t resolve_desc(struct work *w, uint32_t weight, struct tenon_err *e
         n_found += found;
         n_wanted++;
     }
-    if (rc == TENON_OK && n_found != 0 && n_found != n_wanted && w->missing.n == 0)
+    if (rc == TENON_OK && n_found != 0 && n_found != n_wanted && w->r->missing.n == 0)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src),
                           "%s: %u of %u layers have it: all or none must", d->name, n_found, n_wanted);
     w->r->present[weight] = n_found == n_wanted && n_wanted > 0;
@@ -163,18 +244,19 @@ static int32_t take_descs(struct work *w, const struct tenon_model *model, struc
 
 static int32_t report_missing(const struct work *w, struct tenon_err *err)
 {
+    const struct tn_strlist *missing = &w->r->missing;
     char list[300] = "";
     size_t n = 0;
     uint32_t i;
-    for (i = 0; i < w->missing.n; i++) {
-        size_t need = strlen(w->missing.items[i]) + 2;
+    for (i = 0; i < missing->n; i++) {
+        size_t need = strlen(missing->items[i]) + 2;
         if (n + need + 16 > sizeof list)
             break;
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", w->missing.items[i]);
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", missing->items[i]);
     }
-    if (i < w->missing.n)
-        (void)snprintf(list + n, sizeof list - n, " and %u more", w->missing.n - i);
-    return tenon_fail(err, TENON_E_NOT_FOUND, tn_container_path(w->src), "%u tensors missing: %s", w->missing.n, list);
+    if (i < missing->n)
+        (void)snprintf(list + n, sizeof list - n, " and %u more", missing->n - i);
+    return tenon_fail(err, TENON_E_NOT_FOUND, tn_container_path(w->src), "%u tensors missing: %s", missing->n, list);
 }
 
 static int32_t list_unused(struct work *w)
@@ -196,25 +278,25 @@ int32_t tn_resolve(const struct tn_container *src, const struct tenon_model *mod
     int32_t rc = take_descs(&w, model, config);
     for (uint32_t i = 0; rc == TENON_OK && i < ret->n_descs; i++)
         rc = resolve_desc(&w, i, &why);
-    if (rc == TENON_OK && w.missing.n > 0)
-        rc = report_missing(&w, &why);
     if (rc == TENON_OK)
         rc = list_unused(&w);
-    if (rc != TENON_OK) {
+    if (rc == TENON_OK && ret->missing.n > 0)
+        rc = report_missing(&w, &why);
+    if (rc != TENON_OK)
         (void)tenon_fail(err, rc, why.code != 0 ? why.where : tn_container_path(src), "%s",
                          why.code != 0 ? why.message : "out of memory");
-        tn_resolved_finish(ret);
-    }
     tn_map_finish(&w.used, NULL);
-    tn_strlist_finish(&w.missing);
     return rc;
 }
 
 void tn_resolved_finish(struct tn_resolved *r)
 {
+    for (uint32_t i = 0; i < r->n; i++)
+        free(r->items[i].experts);
     free(r->descs);
     free(r->items);
     free(r->present);
+    tn_strlist_finish(&r->missing);
     tn_strlist_finish(&r->unused);
     memset(r, 0, sizeof *r);
 }

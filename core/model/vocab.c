@@ -10,7 +10,10 @@
 
 #include "core/text/template.h"
 
-#define TEMPLATE_KEY "tokenizer.chat_template"
+/* Where formats keep the chat template, and what kind of vocabulary it is. */
+static const char *const template_keys[] = { "tokenizer.chat_template", "tokenizer_config.chat_template" };
+static const char *const kind_keys[] = { "tokenizer.ggml.model", "tokenizer_config.tokenizer_class" };
+
 #define IDS_START 256u
 
 struct tn_vocab {
@@ -24,6 +27,12 @@ struct tn_vocab {
     pthread_mutex_t lock;           /* guards `compiled` */
     struct tn_template *compiled;   /* NULL until first used */
 };
+
+/* The first of two keys that is there. */
+static int32_t string_of(const struct tn_container *src, const char *const keys[2], struct tenon_str *ret)
+{
+    return tn_container_string(src, keys[0], ret) == TENON_OK ? TENON_OK : tn_container_string(src, keys[1], ret);
+}
 
 /* ---- opening -------------------------------------------------------------------------------------------------- */
 
@@ -49,7 +58,7 @@ static int32_t choose_plugin(struct tn_registry *reg, struct tn_vocab *v, struct
     }
     if (best > 0)
         return TENON_OK;
-    (void)tn_container_string(v->source, "tokenizer.ggml.model", &kind); /* only for the message */
+    (void)string_of(v->source, kind_keys, &kind); /* only for the message */
     return tenon_fail(err, TENON_E_NOT_FOUND, tn_container_path(v->source),
                       "no tokenizer plugin for this vocabulary (kind \"%.*s\"): install one that provides it "
                       "(`tenon plugins list` shows what is there)", (int)kind.size, kind.data);
@@ -73,7 +82,7 @@ int32_t tn_vocab_open(struct tn_registry *reg, const struct tn_container *src, s
         tn_vocab_close(v);
         return rc;
     }
-    if (tn_container_string(src, TEMPLATE_KEY, &v->template_text) != TENON_OK)
+    if (string_of(src, template_keys, &v->template_text) != TENON_OK)
         v->template_text = (struct tenon_str){ NULL, 0 };
     *ret = v;
     return TENON_OK;

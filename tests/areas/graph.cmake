@@ -1,5 +1,6 @@
 # The graph room and the model families.
 tenon_unit_test(graph)
+tenon_unit_test(keys LIBS m)
 tenon_unit_test(signature)
 tenon_unit_test(memplan)
 set(composite_test ${CMAKE_CURRENT_SOURCE_DIR}/unit/composite_test.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/graph_eval.c)

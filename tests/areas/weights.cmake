@@ -9,6 +9,7 @@ if(TARGET test_gguf) # its memory is counted
   target_link_options(test_gguf PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
 endif()
 tenon_unit_test(encoding ${TENON_GGUF_ENCODINGS})
+tenon_unit_test(transform ${TENON_GGUF_ENCODINGS} LIBS tenon_reference m)
 tenon_unit_test(files)
 tenon_fuzz_target(gguf ${gguf_sources})
 

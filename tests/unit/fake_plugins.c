@@ -241,7 +241,7 @@ struct tenon_model_config {
 };
 static struct tenon_model_config the_config;
 
-static const struct tenon_weight_source emb_source = { sizeof emb_source, TENON_XFORM_NONE, "fake", "emb.weight", 0, 0 };
+static const struct tenon_weight_source emb_source = { .struct_size = sizeof emb_source, .format = "fake", .name = "emb.weight" };
 static const struct tenon_weight_desc emb_desc = {
     .struct_size = sizeof emb_desc, .role = TENON_ROLE_EMBED, .name = "emb", .rank = 2, .dims = { FAKE_VOCAB, 1 }, .shard_axis = -1,
     .n_sources = 1, .sources = &emb_source, .source_stride = sizeof emb_source,

@@ -1,7 +1,7 @@
 /* graph_meta.h - metadata made of a table, for tests of model plugins.
  *
  *     struct meta_key keys[] = {{"llama.block_count", TENON_META_U32, .i = 30}, {NULL}};
- *     struct tenon_meta meta = meta_of(keys);
+ *     struct tenon_meta meta = meta_of(keys);                      of Hugging Face where the first key is "config.*"
  */
 #ifndef TEST_GRAPH_META_H
 #define TEST_GRAPH_META_H
@@ -59,7 +59,8 @@ static inline int32_t meta_strings(void *ctx, const struct tenon_meta_entry *e, 
 
 static inline struct tenon_meta meta_of(struct meta_key *keys)
 {
-    struct tenon_meta m = {.struct_size = sizeof m, .ctx = keys, .format = "gguf", .find = meta_find, .strings = meta_strings};
+    struct tenon_meta m = {.struct_size = sizeof m, .ctx = keys, .find = meta_find, .strings = meta_strings};
+    m.format = keys[0].name != NULL && strncmp(keys[0].name, "config.", 7) == 0 ? "huggingface" : "gguf";
     while (keys[m.count].name != NULL)
         m.count++;
     return m;

@@ -15,10 +15,10 @@
 
 #define LAYERED TENON_WEIGHT_LAYERED
 static const struct tenon_weight_row rows[] = {
-    {"embed", "e", TENON_ROLE_EMBED, 0, 2, {0, 1}, 0, NULL},
-    {"layers.{i}.w", "w", TENON_ROLE_MATMUL, LAYERED, 2, {1, 1}, 0, NULL},
-    {"head", "h", TENON_ROLE_MATMUL, TENON_WEIGHT_OPTIONAL, 2, {0, 1}, 0, "embed"},
-    {"bias", "b", TENON_ROLE_BIAS, TENON_WEIGHT_OPTIONAL, 1, {1}, 0, NULL},
+    {.name = "embed", .gguf = "e", .role = TENON_ROLE_EMBED, .rank = 2, .dims = {0, 1}},
+    {.name = "layers.{i}.w", .gguf = "w", .role = TENON_ROLE_MATMUL, .flags = LAYERED, .rank = 2, .dims = {1, 1}},
+    {.name = "head", .gguf = "h", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_OPTIONAL, .rank = 2, .dims = {0, 1}, .tied_to = "embed"},
+    {.name = "bias", .gguf = "b", .role = TENON_ROLE_BIAS, .flags = TENON_WEIGHT_OPTIONAL, .rank = 1, .dims = {1}},
 };
 #define N_ROWS 4u
 static const struct tenon_state_desc states[] = {
@@ -27,7 +27,8 @@ static const struct tenon_state_desc states[] = {
     {.struct_size = sizeof states[0], .kind = TENON_STATE_RECURRENT, .name = "slots", .n_layers = 2},
 };
 static struct tenon_weight_desc weights[N_ROWS];
-static struct tenon_weight_source sources[N_ROWS];
+static struct tenon_weight_source sources[N_ROWS * TENON_ROW_SOURCES];
+static char hf_names[N_ROWS * TENON_HF_NAMES][TENON_HF_NAME_SIZE];
 
 static int32_t weight_at(struct tenon_model_config *c, uint32_t i, const struct tenon_weight_desc **ret)
 {
@@ -57,7 +58,8 @@ static const struct tenon_builder *b;
 static void setup(void)
 {
     static const int64_t sizes[] = {100, 8};
-    tenon_declare_weights(rows, N_ROWS, sizes, 2, weights, sources);
+    static const struct tenon_weight_room room = {weights, sources, hf_names};
+    tenon_declare_weights(rows, N_ROWS, sizes, 2, &room);
     ck_assert_int_eq(tn_declared_init(&declared, &model, NULL, not_optional, NULL, NULL), 0);
     env = tn_declared_env(&declared);
     ck_assert_int_eq(tn_builder_create("step", &env, NULL, &builder, NULL), 0);

@@ -1,6 +1,9 @@
-/* build.h - small helpers for model plugins: read metadata keys with their checks, and write nodes in one line each.
+/* build.h - small helpers for model plugins: declare weights by a table, and write nodes in one line each. Metadata keys are
+ * read by keys.h.
  *
- *     status = tenon_key_i64(meta, "llama", "block_count", 1, 4096, NULL, &n_layers, err);      names the key when it is bad
+ *     static const struct tenon_weight_row rows[] = {{.name = "layers.{i}.attn_q", .gguf = "blk.{i}.attn_q.weight",
+ *                                                     .hf = "model.layers.{i}.self_attn.q_proj.weight", .role = TENON_ROLE_MATMUL,
+ *                                                     .flags = TENON_WEIGHT_LAYERED, .rank = 2, .dims = {OUT, IN}}};
  *     q = tenon_matmul(b, "attn_q", x, b->weight(b->ctx, "layers.{i}.attn_q"), TENON_NO_VALUE);
  *     q = tenon_reshape3(b, "q_heads", q, tenon_dim_of(TENON_SYM_T), tenon_dim_n(9), tenon_dim_n(64));
  *
@@ -12,136 +15,120 @@
 #include <math.h>
 
 #include <tenon/graph.h>
+#include <tenon/keys.h>
 #include <tenon/model.h>
-#include <tenon/weights.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* ---- metadata keys ------------------------------------------------------------------------------------------ */
-
-/* "llama" + "block_count" -> "llama.block_count"; prefix NULL or "": the key as it is. Cut when too long. */
-static inline const char *tenon_key_name(const char *prefix, const char *key, char buf[128])
-{
-    (void)snprintf(buf, 128, "%s%s%s", prefix != NULL ? prefix : "", prefix != NULL && prefix[0] != '\0' ? "." : "", key);
-    return buf;
-}
-
-/* Is the key there? Its full name goes to name, for messages. */
-static inline int tenon_key_find(const struct tenon_meta *meta, const char *prefix, const char *key, char name[128],
-                                 struct tenon_meta_entry *ret)
-{
-    memset(ret, 0, sizeof *ret);
-    ret->struct_size = (uint32_t)sizeof *ret;
-    return meta->find(meta->ctx, tenon_key_name(prefix, key, name), ret) == TENON_E_OK;
-}
-
-static inline int32_t tenon_key_missing(const char *name, struct tenon_err *err)
-{
-    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is missing: the file's metadata is incomplete", name);
-}
-
-/* An integer within [least, most]. absent: value when the key is missing, NULL: it must be there. */
-static inline int32_t tenon_key_i64(const struct tenon_meta *meta, const char *prefix, const char *key, int64_t least, int64_t most,
-                                    const int64_t *absent, int64_t *ret, struct tenon_err *err)
-{
-    struct tenon_meta_entry e;
-    char name[128];
-    int64_t v;
-    if (!tenon_key_find(meta, prefix, key, name, &e)) {
-        if (absent == NULL)
-            return tenon_key_missing(name, err);
-        *ret = *absent;
-        return TENON_E_OK;
-    }
-    if (e.is_array != 0 || tenon_meta_i64(&e, 0, &v) != TENON_E_OK)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be one integer%s", name,
-                          e.is_array != 0 ? ", but is an array (a value per layer is not supported)" : "");
-    if (v < least || v > most)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %lld, but must be within %lld .. %lld", name, (long long)v,
-                          (long long)least, (long long)most);
-    *ret = v;
-    return TENON_E_OK;
-}
-
-/* A finite float within [least, most]. */
-static inline int32_t tenon_key_f64(const struct tenon_meta *meta, const char *prefix, const char *key, double least, double most,
-                                    const double *absent, double *ret, struct tenon_err *err)
-{
-    struct tenon_meta_entry e;
-    char name[128];
-    double v;
-    if (!tenon_key_find(meta, prefix, key, name, &e)) {
-        if (absent == NULL)
-            return tenon_key_missing(name, err);
-        *ret = *absent;
-        return TENON_E_OK;
-    }
-    if (e.is_array != 0 || tenon_meta_f64(&e, 0, &v) != TENON_E_OK)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be one number", name);
-    if (!(v >= least && v <= most)) /* a NaN is refused too */
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %g, but must be within %g .. %g", name, v, least, most);
-    *ret = v;
-    return TENON_E_OK;
-}
-
-/* A string, cut to `size` with its NUL; `absent` when the key is missing. OWN: caller's buf. */
-static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *prefix, const char *key, const char *absent, char *buf,
-                                    uint64_t size, struct tenon_err *err)
-{
-    struct tenon_meta_entry e;
-    struct tenon_str s;
-    char name[128];
-    uint64_t n;
-    s.data = NULL;
-    s.size = 0;
-    if (!tenon_key_find(meta, prefix, key, name, &e)) {
-        (void)snprintf(buf, (size_t)size, "%s", absent);
-        return TENON_E_OK;
-    }
-    if (e.is_array != 0 || e.type != TENON_META_STRING || meta->strings(meta->ctx, &e, 0, 1, &s) != TENON_E_OK)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be one string", name);
-    n = s.size < size - 1 ? s.size : size - 1;
-    if (n > 0)
-        memcpy(buf, s.data, (size_t)n);
-    buf[n] = '\0';
-    return TENON_E_OK;
-}
-
-/* Elements of an array; 0 when the key is missing or no array. */
-static inline uint64_t tenon_key_count(const struct tenon_meta *meta, const char *key)
-{
-    struct tenon_meta_entry e;
-    char name[128];
-    return tenon_key_find(meta, NULL, key, name, &e) && e.is_array != 0 ? e.count : 0;
-}
-
 /* ---- weights ------------------------------------------------------------------------------------------------ */
 
-/* A weight as a row of a family's table; dims are places in an array of sizes that the config fills. */
+/* A weight as a row of a family's table; dims and hf_groups are places in an array of sizes that the config fills.
+ *
+ * A row with TENON_XFORM_SPLIT and hf_parts 0 is the piece behind those that rows above it take from the same tensor: the rows
+ * of q, k and v in that order cut one "qkv" in three of their own sizes. With hf_groups the tensor is that many such rows of
+ * pieces in turn, as where each head has its q, k and v beside each other. */
 struct tenon_weight_row {
-    const char *name, *gguf; /* logical, and in GGUF; `{i}` is the layer */
-    int32_t role;            /* TENON_ROLE_* */
-    uint32_t flags, rank;    /* TENON_WEIGHT_* */
-    uint32_t dims[3];        /* [rank] */
-    int32_t shard_axis;      /* -1: replicated */
-    const char *tied_to;     /* or NULL */
+    const char *name, *gguf;    /* logical, and in GGUF; `{i}` is the layer. gguf NULL: it has none */
+    int32_t role;               /* TENON_ROLE_* */
+    uint32_t flags, rank;       /* TENON_WEIGHT_* */
+    uint32_t dims[3];           /* [rank] */
+    int32_t shard_axis;         /* -1: replicated */
+    const char *tied_to;        /* or NULL */
+    const char *hf;             /* in a Hugging Face directory; `{e}`: the expert; NULL: it has none */
+    int32_t gguf_xform, hf_xform; /* TENON_XFORM_* */
+    uint32_t hf_part, hf_parts; /* SPLIT into equal pieces: pieces from hf_part on, of hf_parts; or 0, 0, see above */
+    uint32_t hf_groups;         /* SPLIT, PERMUTE_ROPE: size that counts the groups or heads, 0: one */
 };
 
-/* The declarations of rows [n] into weights [n] and sources [n], which must stay where they are. */
+#define TENON_HF_NAMES 4u  /* most spellings of one row's hf */
+#define TENON_ROW_SOURCES (1u + TENON_HF_NAMES)
+#define TENON_HF_NAME_SIZE 112u
+
+/* Where rows are declared to. Zeroed, and then staying where it is as long as the declarations are used. */
+struct tenon_weight_room {
+    struct tenon_weight_desc *weights;     /* [n] */
+    struct tenon_weight_source *sources;   /* [n * TENON_ROW_SOURCES] */
+    char (*names)[TENON_HF_NAME_SIZE];     /* [n * TENON_HF_NAMES] */
+};
+
+/* "model.x" also stands as "model.language_model.x" or "language_model.model.x" in models that see or hear, and as "x" where
+ * only the base model was saved; "lm_head.x" as "language_model.lm_head.x". */
+static inline uint32_t tenon_hf_spellings(const char *name, char (*ret)[TENON_HF_NAME_SIZE])
+{
+    const int is_model = strncmp(name, "model.", 6) == 0;
+    (void)snprintf(ret[0], TENON_HF_NAME_SIZE, "%s", name);
+    (void)snprintf(ret[1], TENON_HF_NAME_SIZE, "language_model.%s", name);
+    if (!is_model)
+        return 2;
+    (void)snprintf(ret[2], TENON_HF_NAME_SIZE, "model.language_model.%s", name + 6);
+    (void)snprintf(ret[3], TENON_HF_NAME_SIZE, "%s", name + 6);
+    return 4;
+}
+
+/* Rows of the tensor that come before row i's piece, and in *ret_all those of all its pieces. */
+static inline uint64_t tenon_split_before(const struct tenon_weight_row *rows, uint32_t n, uint32_t i, const int64_t *sizes, int is_hf,
+                                          uint64_t *ret_all)
+{
+    uint64_t before = 0;
+    uint32_t k;
+    *ret_all = 0;
+    for (k = 0; k < n; k++) {
+        const char *mine = is_hf ? rows[i].hf : rows[i].gguf, *other = is_hf ? rows[k].hf : rows[k].gguf;
+        const uint32_t axis = rows[k].rank > 2 ? rows[k].rank - 2 : 0;
+        if (other == NULL || strcmp(mine, other) != 0)
+            continue;
+        if (k == i)
+            before = *ret_all;
+        *ret_all += (uint64_t)sizes[rows[k].dims[axis]];
+    }
+    return before;
+}
+
+/* Pieces are counted in rows of a tensor. */
+static inline void tenon_declare_split(const struct tenon_weight_row *rows, uint32_t n, uint32_t i, const int64_t *sizes, int is_hf,
+                                       struct tenon_weight_source *ret)
+{
+    uint64_t before, all;
+    ret->part = is_hf ? rows[i].hf_part : 0;
+    ret->parts = is_hf ? rows[i].hf_parts : 0;
+    ret->groups = is_hf && rows[i].hf_groups != 0 ? (uint32_t)sizes[rows[i].hf_groups] : 1;
+    if ((ret->xform & TENON_XFORM_SPLIT) == 0 || ret->parts != 0)
+        return;
+    before = tenon_split_before(rows, n, i, sizes, is_hf, &all);
+    ret->part = (uint32_t)(before / ret->groups);
+    ret->parts = (uint32_t)(all / ret->groups);
+}
+
+static inline void tenon_declare_sources(const struct tenon_weight_row *rows, uint32_t n, uint32_t i, const int64_t *sizes,
+                                         const struct tenon_weight_room *room)
+{
+    struct tenon_weight_desc *w = &room->weights[i];
+    struct tenon_weight_source *s = &room->sources[i * TENON_ROW_SOURCES];
+    char (*names)[TENON_HF_NAME_SIZE] = &room->names[i * TENON_HF_NAMES];
+    const uint32_t n_hf = rows[i].hf != NULL ? tenon_hf_spellings(rows[i].hf, names) : 0, has_gguf = rows[i].gguf != NULL;
+    uint32_t k;
+    w->sources = s;
+    w->source_stride = (uint32_t)sizeof *s;
+    w->n_sources = has_gguf + n_hf;
+    for (k = 0; k < w->n_sources; k++, s++) {
+        const int is_hf = k >= has_gguf;
+        s->struct_size = (uint32_t)sizeof *s;
+        s->format = is_hf ? "huggingface" : "gguf";
+        s->name = is_hf ? names[k - has_gguf] : rows[i].gguf;
+        s->xform = is_hf ? rows[i].hf_xform : rows[i].gguf_xform;
+        tenon_declare_split(rows, n, i, sizes, is_hf, s);
+    }
+}
+
+/* The declarations of rows [n]. */
 static inline void tenon_declare_weights(const struct tenon_weight_row *rows, uint32_t n, const int64_t *sizes, int64_t n_layers,
-                                         struct tenon_weight_desc *weights, struct tenon_weight_source *sources)
+                                         const struct tenon_weight_room *room)
 {
     uint32_t i, d;
-    memset(weights, 0, n * sizeof *weights);
-    memset(sources, 0, n * sizeof *sources);
     for (i = 0; i < n; i++) {
-        struct tenon_weight_desc *w = &weights[i];
-        sources[i].struct_size = (uint32_t)sizeof sources[i];
-        sources[i].format = "gguf";
-        sources[i].name = rows[i].gguf;
-        sources[i].parts = 1;
+        struct tenon_weight_desc *w = &room->weights[i];
         w->struct_size = (uint32_t)sizeof *w;
         w->role = rows[i].role;
         w->name = rows[i].name;
@@ -150,11 +137,9 @@ static inline void tenon_declare_weights(const struct tenon_weight_row *rows, ui
         for (d = 0; d < w->rank; d++)
             w->dims[d] = (uint64_t)sizes[rows[i].dims[d]];
         w->shard_axis = rows[i].shard_axis;
-        w->n_sources = 1;
         w->tied_to = rows[i].tied_to;
-        w->sources = &sources[i];
-        w->source_stride = (uint32_t)sizeof sources[i];
         w->n_layers = (w->flags & TENON_WEIGHT_LAYERED) != 0 ? (uint32_t)n_layers : 0;
+        tenon_declare_sources(rows, n, i, sizes, room);
     }
 }
 
@@ -303,46 +288,106 @@ struct tenon_rope_params {
     int64_t n_rot, original_context; /* elements of a head that turn; YaRN: trained context before stretching */
     double base, scale;              /* positions are multiplied by scale */
     double ext_factor, attn_factor;  /* YaRN: 1 when on; factor on the turned pairs */
+    double beta_fast, beta_slow;     /* YaRN; 0: the op's own */
     const char *layout;              /* "interleaved" or "half" */
 };
 
-/* Read PREFIX.rope.freq_base and PREFIX.rope.scaling.*: none, linear, yarn; llama3's factors come as a weight. n_rot and
- * layout are the caller's. */
+/* YaRN's factor on turned pairs. GGUF has one more on top of eq. 22 of arXiv:2309.00071; config.json may give the whole, or two
+ * coefficients whose quotient it is. */
+static inline int32_t tenon_key_yarn_factor(const struct tenon_meta *meta, const char *prefix, double factor, double *ret,
+                                            struct tenon_err *err)
+{
+    const double none = 0.0, one = 1.0, grown = factor > 1.0 ? 0.1 * log(factor) : 0.0;
+    double attn = 1.0, given = 0.0, mscale = 0.0, all = 0.0;
+    int32_t s;
+    if ((s = tenon_key_f64(meta, prefix, "rope.scaling.attn_factor", 1e-3, 1e3, &one, &attn, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.scaling.attention_factor", 0, 1e3, &none, &given, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.scaling.mscale", 0, 1e3, &none, &mscale, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.scaling.mscale_all_dim", 0, 1e3, &none, &all, err)) != TENON_E_OK)
+        return s;
+    *ret = given > 0.0               ? given
+           : mscale > 0 && all > 0.0 ? (1.0 + mscale * grown) / (1.0 + all * grown)
+           : tenon_meta_is_huggingface(meta) ? 1.0 + grown
+                                             : attn * (1.0 + 0.1 * log(factor));
+    return TENON_E_OK;
+}
+
+static inline int32_t tenon_key_yarn(const struct tenon_meta *meta, const char *prefix, double factor, struct tenon_rope_params *ret,
+                                     struct tenon_err *err)
+{
+    const double own = 0.0;
+    int64_t trained = 0, *absent = NULL;
+    int32_t s;
+    if (tenon_meta_is_huggingface(meta)) { /* config.json may leave it out */
+        if ((s = tenon_key_i64(meta, prefix, "context_length", 1, 1 << 30, NULL, &trained, err)) != TENON_E_OK)
+            return s;
+        absent = &trained;
+    }
+    ret->ext_factor = 1.0;
+    if ((s = tenon_key_yarn_factor(meta, prefix, factor, &ret->attn_factor, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.scaling.yarn_beta_fast", 0, 1e6, &own, &ret->beta_fast, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.scaling.yarn_beta_slow", 0, 1e6, &own, &ret->beta_slow, err)) != TENON_E_OK)
+        return s;
+    return tenon_key_i64(meta, prefix, "rope.scaling.original_context_length", 1, 1 << 30, absent, &ret->original_context, err);
+}
+
+/* Read rope.freq_base and rope.scaling.*: none, linear, yarn; llama3 is a weight of factors, see tenon_key_rope_factors. n_rot
+ * and layout are the caller's. transformers' "dynamic" changes nothing within the trained context. */
 static inline int32_t tenon_key_rope(const struct tenon_meta *meta, const char *prefix, struct tenon_rope_params *ret,
                                      struct tenon_err *err)
 {
-    const double base = 10000.0, one = 1.0;
+    const double base = 10000.0;
     char type[32], name[128];
-    double factor = 1.0, attn = 1.0;
+    double factor = 1.0;
     int32_t s;
 
     ret->scale = ret->attn_factor = 1.0;
-    ret->ext_factor = 0.0;
+    ret->ext_factor = ret->beta_fast = ret->beta_slow = 0.0;
     ret->original_context = 0;
     if ((s = tenon_key_f64(meta, prefix, "rope.freq_base", 1e-3, 1e12, &base, &ret->base, err)) != TENON_E_OK ||
         (s = tenon_key_str(meta, prefix, "rope.scaling.type", "none", type, sizeof type, err)) != TENON_E_OK ||
-        strcmp(type, "none") == 0 || strcmp(type, "llama3") == 0)
+        strcmp(type, "none") == 0 || strcmp(type, "default") == 0 || strcmp(type, "dynamic") == 0 || strcmp(type, "llama3") == 0)
         return s;
-    tenon_key_name(prefix, "rope.scaling.type", name);
+    tenon_key_name(meta, prefix, "rope.scaling.type", name);
     if (strcmp(type, "linear") != 0 && strcmp(type, "yarn") != 0)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s', known are none, linear, yarn and llama3", name, type);
-    if ((s = tenon_key_f64(meta, prefix, "rope.scaling.factor", 1e-3, 1e6, NULL, &factor, err)) != TENON_E_OK ||
-        (s = tenon_key_f64(meta, prefix, "rope.scaling.attn_factor", 1e-3, 1e3, &one, &attn, err)) != TENON_E_OK)
+    if ((s = tenon_key_f64(meta, prefix, "rope.scaling.factor", 1e-3, 1e6, NULL, &factor, err)) != TENON_E_OK)
         return s;
     ret->scale = 1.0 / factor;
-    if (strcmp(type, "linear") == 0)
-        return TENON_E_OK;
-    ret->ext_factor = 1.0;
-    ret->attn_factor = attn * (1.0 + 0.1 * log(factor)); /* eq. 22 of arXiv:2309.00071, on q and k alike */
-    return tenon_key_i64(meta, prefix, "rope.scaling.original_context_length", 1, 1 << 30, NULL, &ret->original_context, err);
+    return strcmp(type, "linear") == 0 ? TENON_E_OK : tenon_key_yarn(meta, prefix, factor, ret, err);
+}
+
+/* Llama 3's divisors of the frequencies, where the file has their formula instead of a tensor: pairs that turn slowly are
+ * stretched by `factor`, fast ones kept, those between blended. values [n_rot/2]; *ret 0: the file has no such formula. */
+static inline int32_t tenon_key_rope_factors(const struct tenon_meta *meta, const char *prefix, const struct tenon_rope_params *p,
+                                             float *values, int *ret, struct tenon_err *err)
+{
+    char type[32];
+    double factor = 1.0, low = 1.0, high = 1.0, trained = 1.0;
+    int64_t j;
+    int32_t s = tenon_key_str(meta, prefix, "rope.scaling.type", "none", type, sizeof type, err);
+    *ret = s == TENON_E_OK && strcmp(type, "llama3") == 0 && tenon_meta_is_huggingface(meta);
+    if (*ret == 0)
+        return s;
+    if ((s = tenon_key_f64(meta, prefix, "rope.scaling.factor", 1e-3, 1e6, NULL, &factor, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.scaling.low_freq_factor", 1e-3, 1e6, NULL, &low, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.scaling.high_freq_factor", 1e-3, 1e6, NULL, &high, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.scaling.original_context_length", 1, 1e9, NULL, &trained, err)) != TENON_E_OK)
+        return s;
+    for (j = 0; j < p->n_rot / 2; j++) {
+        const double turns = trained * pow(p->base, -2.0 * (double)j / (double)p->n_rot) / (2.0 * 3.14159265358979323846);
+        const double kept = turns > high || high <= low ? 1.0 : (turns - low) / (high - low);
+        values[j] = (float)(turns < low ? factor : 1.0 / ((1.0 - kept) / factor + kept));
+    }
+    return TENON_E_OK;
 }
 
 /* x [T,H,D]; factors may be TENON_NO_VALUE. */
 static inline uint32_t tenon_rope(const struct tenon_builder *b, const char *name, uint32_t x, uint32_t factors,
                                   const struct tenon_rope_params *p)
 {
-    struct tenon_attr a[7];
-    uint32_t in[3];
+    struct tenon_attr a[9];
+    uint32_t in[3], n = 7;
     a[0] = tenon_attr_i("n_rot", p->n_rot);
     a[1] = tenon_attr_f("base", p->base);
     a[2] = tenon_attr_s("layout", p->layout);
@@ -350,8 +395,12 @@ static inline uint32_t tenon_rope(const struct tenon_builder *b, const char *nam
     a[4] = tenon_attr_f("ext_factor", p->ext_factor);
     a[5] = tenon_attr_f("attn_factor", p->attn_factor);
     a[6] = tenon_attr_i("original_context", p->original_context);
+    if (p->beta_fast > 0.0)
+        a[n++] = tenon_attr_f("beta_fast", p->beta_fast);
+    if (p->beta_slow > 0.0)
+        a[n++] = tenon_attr_f("beta_slow", p->beta_slow);
     in[0] = x, in[1] = tenon_input(b, "position"), in[2] = factors;
-    return tenon_node1(b, "core.rope/1", name, in, 3, a, 7);
+    return tenon_node1(b, "core.rope/1", name, in, 3, a, n);
 }
 
 /* All inputs of a decoder with one state group, in the order of the table in graph.h. Asked for first, they have the same

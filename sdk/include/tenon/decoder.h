@@ -7,6 +7,19 @@
  *     };
  *     TENON_DECODER_PLUGIN(family, "qwen2", "the Qwen2 family of models")
  *
+ * One table serves every format: a row has GGUF's name of a tensor and Hugging Face's, and what must be done to each at load
+ * (TENON_XFORM_* of model.h). Keys are asked for by GGUF's names (keys.h). For directories of Hugging Face a family may add:
+ *
+ *     .hf_types = types,         {"phi3", "phi3small", NULL}; each also goes into TENON_DECODER_PLUGIN and the manifest's provides
+ *     .hf_keys = keys,           {{"attention.layer_norm_rms_epsilon", "norm_epsilon", 1, 1e-5}}: what only this family spells so,
+ *                                and defaults that transformers has for it
+ *     .hf_rope_layout, .tied, .act
+ *
+ * Own sizes for dims of rows are TENON_SIZE_OWN and up; `read` sets them. q, k and v in one tensor:
+ *
+ *     {.name = "layers.{i}.attn_q", .gguf = "blk.{i}.attn_qkv.weight", .gguf_xform = TENON_XFORM_SPLIT,
+ *      .hf = "model.layers.{i}.self_attn.qkv_proj.weight", .hf_xform = TENON_XFORM_SPLIT, ...}, and so attn_k and attn_v
+ *
  * The table says what a layer has: a bias or a norm that it lacks is left out of the graph. `layer` writes another layer than
  * the usual one (norm, attention, add, norm, gated net, add), `read` reads further keys, `kinds` and `kind_of` mix layers of
  * several kinds. Models that fit none of this take single functions from here, or build.h alone.
@@ -29,52 +42,73 @@ extern "C" {
 /* Sizes that weights have, for the dims of tenon_weight_row. */
 enum tenon_decoder_size {
     TENON_SIZE_EMBED, TENON_SIZE_VOCAB, TENON_SIZE_Q, TENON_SIZE_K, TENON_SIZE_V, TENON_SIZE_ATTN, TENON_SIZE_FFN, TENON_SIZE_K_DIM,
-    TENON_SIZE_HALF_ROT, TENON_DECODER_SIZES
+    TENON_SIZE_HALF_ROT, TENON_SIZE_HEADS, TENON_SIZE_KV_HEADS,
+    TENON_SIZE_OWN, /* and 7 more are the family's */
+    TENON_DECODER_SIZES = TENON_SIZE_OWN + 8
 };
 #define TENON_DECODER_WEIGHTS 48 /* most rows of a table */
 #define TENON_DECODER_KINDS 4    /* most kinds of layers */
+#define TENON_DECODER_HEAD 4096  /* most elements of a head */
+#define TENON_DECODER_PAIRS (TENON_DECODER_HEAD / 2)
 
-/* Rows of a layer's weights; logical names and GGUF's without their ends. axis: along which a matrix is sharded. */
-#define TENON_LAYER_MATRIX(name, gguf, out, in, axis) \
-    {"layers.{i}." name, "blk.{i}." gguf ".weight", TENON_ROLE_MATMUL, TENON_WEIGHT_LAYERED, 2, {out, in, 0}, axis, NULL}
-#define TENON_LAYER_NORM(name, gguf, size) \
-    {"layers.{i}." name, "blk.{i}." gguf ".weight", TENON_ROLE_NORM, TENON_WEIGHT_LAYERED, 1, {size, 0, 0}, -1, NULL}
-#define TENON_LAYER_BIAS(name, gguf, size, axis, flags) \
-    {"layers.{i}." name "_bias", "blk.{i}." gguf ".bias", TENON_ROLE_BIAS, TENON_WEIGHT_LAYERED | (flags), 1, {size, 0, 0}, axis, \
-     NULL}
+/* Rows of a layer's weights; logical names, GGUF's and Hugging Face's without their ends. axis: along which a matrix is sharded. */
+#define TENON_LAYER_MATRIX(name_, gguf_, hf_, out_, in_, axis_)                                                              \
+    {.name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_ ".weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_LAYERED, \
+     .rank = 2, .dims = {out_, in_, 0}, .shard_axis = axis_, .hf = "model.layers.{i}." hf_ ".weight"}
+#define TENON_LAYER_NORM_BY(name_, gguf_, hf_, size_, xform_)                                                                \
+    {.name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_ ".weight", .role = TENON_ROLE_NORM, .flags = TENON_WEIGHT_LAYERED, \
+     .rank = 1, .dims = {size_, 0, 0}, .shard_axis = -1, .hf = "model.layers.{i}." hf_ ".weight", .hf_xform = xform_}
+#define TENON_LAYER_NORM(name_, gguf_, hf_, size_) TENON_LAYER_NORM_BY(name_, gguf_, hf_, size_, TENON_XFORM_NONE)
+#define TENON_LAYER_BIAS(name_, gguf_, hf_, size_, axis_, flags_)                                                            \
+    {.name = "layers.{i}." name_ "_bias", .gguf = "blk.{i}." gguf_ ".bias", .role = TENON_ROLE_BIAS,                         \
+     .flags = TENON_WEIGHT_LAYERED | (flags_), .rank = 1, .dims = {size_, 0, 0}, .shard_axis = axis_,                        \
+     .hf = "model.layers.{i}." hf_ ".bias"}
 
 /* What nearly every decoder has: embedding, attention, gated net, a norm before each and at the end; the output may be the
- * embedding. */
+ * embedding. By parts for those that have some of it. xform: of the norms, in Hugging Face directories. */
+#define TENON_DECODER_EMBED_ROW                                                                                              \
+    {.name = "token_embd", .gguf = "token_embd.weight", .role = TENON_ROLE_EMBED, .rank = 2,                                 \
+     .dims = {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, .hf = "model.embed_tokens.weight"}
+#define TENON_DECODER_ATTENTION_ROWS                                                                                         \
+    TENON_LAYER_MATRIX("attn_q", "attn_q", "self_attn.q_proj", TENON_SIZE_Q, TENON_SIZE_EMBED, 0),                           \
+    TENON_LAYER_MATRIX("attn_k", "attn_k", "self_attn.k_proj", TENON_SIZE_K, TENON_SIZE_EMBED, 0),                           \
+    TENON_LAYER_MATRIX("attn_v", "attn_v", "self_attn.v_proj", TENON_SIZE_V, TENON_SIZE_EMBED, 0),                           \
+    TENON_LAYER_MATRIX("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, TENON_SIZE_ATTN, 1)
+#define TENON_DECODER_FFN_ROWS                                                                                               \
+    TENON_LAYER_MATRIX("ffn_gate", "ffn_gate", "mlp.gate_proj", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                        \
+    TENON_LAYER_MATRIX("ffn_up", "ffn_up", "mlp.up_proj", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                              \
+    TENON_LAYER_MATRIX("ffn_down", "ffn_down", "mlp.down_proj", TENON_SIZE_EMBED, TENON_SIZE_FFN, 1)
+#define TENON_DECODER_OUTPUT_ROWS(xform_)                                                                                    \
+    {.name = "output_norm", .gguf = "output_norm.weight", .role = TENON_ROLE_NORM, .rank = 1, .dims = {TENON_SIZE_EMBED, 0, 0}, \
+     .shard_axis = -1, .hf = "model.norm.weight", .hf_xform = xform_},                                                       \
+    {.name = "output", .gguf = "output.weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_OPTIONAL, .rank = 2,        \
+     .dims = {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, .tied_to = "token_embd", .hf = "lm_head.weight"}
 #define TENON_DECODER_ROWS                                                                                                   \
-    {"token_embd", "token_embd.weight", TENON_ROLE_EMBED, 0, 2, {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, 0, NULL},           \
-    TENON_LAYER_NORM("attn_norm", "attn_norm", TENON_SIZE_EMBED),                                                            \
-    TENON_LAYER_MATRIX("attn_q", "attn_q", TENON_SIZE_Q, TENON_SIZE_EMBED, 0),                                               \
-    TENON_LAYER_MATRIX("attn_k", "attn_k", TENON_SIZE_K, TENON_SIZE_EMBED, 0),                                               \
-    TENON_LAYER_MATRIX("attn_v", "attn_v", TENON_SIZE_V, TENON_SIZE_EMBED, 0),                                               \
-    TENON_LAYER_MATRIX("attn_output", "attn_output", TENON_SIZE_EMBED, TENON_SIZE_ATTN, 1),                                  \
-    TENON_LAYER_NORM("ffn_norm", "ffn_norm", TENON_SIZE_EMBED),                                                              \
-    TENON_LAYER_MATRIX("ffn_gate", "ffn_gate", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                                         \
-    TENON_LAYER_MATRIX("ffn_up", "ffn_up", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                                             \
-    TENON_LAYER_MATRIX("ffn_down", "ffn_down", TENON_SIZE_EMBED, TENON_SIZE_FFN, 1),                                         \
-    {"output_norm", "output_norm.weight", TENON_ROLE_NORM, 0, 1, {TENON_SIZE_EMBED, 0, 0}, -1, NULL},                        \
-    {"output", "output.weight", TENON_ROLE_MATMUL, TENON_WEIGHT_OPTIONAL, 2, {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, 0, \
-     "token_embd"}
+    TENON_DECODER_EMBED_ROW,                                                                                                 \
+    TENON_LAYER_NORM("attn_norm", "attn_norm", "input_layernorm", TENON_SIZE_EMBED),                                         \
+    TENON_DECODER_ATTENTION_ROWS,                                                                                            \
+    TENON_LAYER_NORM("ffn_norm", "ffn_norm", "post_attention_layernorm", TENON_SIZE_EMBED),                                  \
+    TENON_DECODER_FFN_ROWS,                                                                                                  \
+    TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_NONE)
 /* flags: TENON_WEIGHT_OPTIONAL where only some models of the family have them. */
-#define TENON_DECODER_QKV_BIAS(flags)                              \
-    TENON_LAYER_BIAS("attn_q", "attn_q", TENON_SIZE_Q, 0, flags),  \
-    TENON_LAYER_BIAS("attn_k", "attn_k", TENON_SIZE_K, 0, flags),  \
-    TENON_LAYER_BIAS("attn_v", "attn_v", TENON_SIZE_V, 0, flags)
+#define TENON_DECODER_QKV_BIAS(flags)                                                  \
+    TENON_LAYER_BIAS("attn_q", "attn_q", "self_attn.q_proj", TENON_SIZE_Q, 0, flags),  \
+    TENON_LAYER_BIAS("attn_k", "attn_k", "self_attn.k_proj", TENON_SIZE_K, 0, flags),  \
+    TENON_LAYER_BIAS("attn_v", "attn_v", "self_attn.v_proj", TENON_SIZE_V, 0, flags)
 /* RMS norms of each head of q and k, before they are turned. */
-#define TENON_DECODER_QK_NORM                                      \
-    TENON_LAYER_NORM("attn_q_norm", "attn_q_norm", TENON_SIZE_K_DIM), \
-    TENON_LAYER_NORM("attn_k_norm", "attn_k_norm", TENON_SIZE_K_DIM)
-/* Llama 3's scaling: a divisor for each pair's frequency. */
-#define TENON_DECODER_ROPE_FACTORS \
-    {"rope_factors", "rope_freqs.weight", TENON_ROLE_OTHER, TENON_WEIGHT_OPTIONAL, 1, {TENON_SIZE_HALF_ROT, 0, 0}, -1, NULL}
+#define TENON_DECODER_QK_NORM_BY(xform)                                                             \
+    TENON_LAYER_NORM_BY("attn_q_norm", "attn_q_norm", "self_attn.q_norm", TENON_SIZE_K_DIM, xform), \
+    TENON_LAYER_NORM_BY("attn_k_norm", "attn_k_norm", "self_attn.k_norm", TENON_SIZE_K_DIM, xform)
+#define TENON_DECODER_QK_NORM TENON_DECODER_QK_NORM_BY(TENON_XFORM_NONE)
+/* Llama 3's scaling: a divisor for each pair's frequency. In a Hugging Face directory there is a formula instead. */
+#define TENON_ROPE_FACTORS "rope_factors"
+#define TENON_DECODER_ROPE_FACTORS                                                                                           \
+    {.name = TENON_ROPE_FACTORS, .gguf = "rope_freqs.weight", .role = TENON_ROLE_OTHER, .flags = TENON_WEIGHT_OPTIONAL, .rank = 1, \
+     .dims = {TENON_SIZE_HALF_ROT, 0, 0}, .shard_axis = -1}
 
 struct tenon_decoder_family {
     const char *arch;        /* value of general.architecture, and prefix of the keys */
-    const char *rope_layout; /* of struct tenon_rope_params */
+    const char *rope_layout; /* of struct tenon_rope_params, in GGUF */
     const struct tenon_weight_row *rows; /* [n_rows] */
     uint32_t n_rows;
     uint64_t config_bytes;   /* sizeof(struct tenon_model_config), whose first member is a struct tenon_decoder */
@@ -82,8 +116,15 @@ struct tenon_decoder_family {
     int32_t (*read)(struct tenon_model_config *config, const struct tenon_meta *meta, struct tenon_err *err);
     const char *const *kinds; /* names of the kinds of layers, NULL-ended; NULL: one kind, "layer" */
     int32_t (*kind_of)(const struct tenon_model_config *config, int64_t layer); /* with `kinds`: index into them */
-    /* NULL: tenon_decoder_layer with SiLU. A layer of a kind: what becomes of h [T,embed]. */
+    /* NULL: tenon_decoder_layer. A layer of a kind: what becomes of h [T,embed]. */
     uint32_t (*layer)(const struct tenon_model_config *config, const struct tenon_builder *b, int32_t kind, uint32_t h);
+    const char *act;         /* kind of core.unary/1 in the gated net, which config.json must name; NULL: "silu" */
+    /* Hugging Face directories. */
+    const char *const *hf_types;         /* values of model_type in config.json, NULL-ended; NULL: `arch` is the only one */
+    const char *hf_rope_layout;          /* NULL: "half", which nearly all models have there */
+    const struct tenon_key_row *hf_keys; /* [n_hf_keys] spellings and defaults of this family alone; may be NULL */
+    uint32_t n_hf_keys;
+    int32_t tied;                        /* 1: output and embedding are one when config.json does not say (gemma) */
 };
 
 /* A decoder's config. */
@@ -95,8 +136,13 @@ struct tenon_decoder {
     double embed_scale; /* embeddings are multiplied by it; 1 unless `read` says else */
     struct tenon_rope_params rope;
     struct tenon_state_desc kv;
-    struct tenon_weight_desc weights[TENON_DECODER_WEIGHTS];     /* [family->n_rows] */
-    struct tenon_weight_source sources[TENON_DECODER_WEIGHTS];   /* [family->n_rows] */
+    const struct tenon_meta *meta; /* where keys are read from */
+    struct tenon_key_view keys;
+    int has_rope_factors;          /* computed ones, below */
+    float rope_factors[TENON_DECODER_PAIRS]; /* [n_rot/2] */
+    struct tenon_weight_desc weights[TENON_DECODER_WEIGHTS];                           /* [family->n_rows] */
+    struct tenon_weight_source sources[TENON_DECODER_WEIGHTS * TENON_ROW_SOURCES];     /* [family->n_rows * TENON_ROW_SOURCES] */
+    char hf_names[TENON_DECODER_WEIGHTS * TENON_HF_NAMES][TENON_HF_NAME_SIZE];         /* [family->n_rows * TENON_HF_NAMES] */
 };
 
 static inline struct tenon_decoder *tenon_decoder_of(struct tenon_model_config *c)
@@ -118,23 +164,28 @@ static inline int32_t tenon_decoder_bad_key(const struct tenon_decoder *d, const
                                             struct tenon_err *err)
 {
     char name[128];
-    tenon_key_name(d->family->arch, key, name);
+    tenon_key_name(d->meta, d->family->arch, key, name);
     return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %lld, %s", name, (long long)value, what);
 }
 
 static inline int32_t tenon_decoder_read_heads(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
+    const double all = 1.0;
+    double factor;
     int32_t s;
-    int64_t per_head;
+    int64_t per_head, n_rot;
     if ((s = tenon_decoder_key(d, m, "attention.head_count", 4096, NULL, &d->n_heads, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "attention.head_count_kv", 4096, &d->n_heads, &d->n_kv_heads, err)) != 0)
         return s;
     if (d->n_heads % d->n_kv_heads != 0)
         return tenon_decoder_bad_key(d, "attention.head_count_kv", d->n_kv_heads, "which does not divide head_count", err);
     per_head = d->size[TENON_SIZE_EMBED] % d->n_heads == 0 ? d->size[TENON_SIZE_EMBED] / d->n_heads : 0;
-    if ((s = tenon_decoder_key(d, m, "attention.key_length", 4096, per_head > 0 ? &per_head : NULL, &d->k_dim, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "attention.value_length", 4096, &d->k_dim, &d->v_dim, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "rope.dimension_count", d->k_dim, &d->k_dim, &d->rope.n_rot, err)) != 0)
+    if ((s = tenon_decoder_key(d, m, "attention.key_length", TENON_DECODER_HEAD, per_head > 0 ? &per_head : NULL, &d->k_dim, err)) != 0 ||
+        (s = tenon_decoder_key(d, m, "attention.value_length", TENON_DECODER_HEAD, &d->k_dim, &d->v_dim, err)) != 0 ||
+        (s = tenon_key_f64(m, d->family->arch, "partial_rotary_factor", 1e-3, 1, &all, &factor, err)) != 0)
+        return s;
+    n_rot = (int64_t)((double)d->k_dim * factor);
+    if ((s = tenon_decoder_key(d, m, "rope.dimension_count", d->k_dim, n_rot > 0 ? &n_rot : NULL, &d->rope.n_rot, err)) != 0)
         return s;
     if (d->rope.n_rot % 2 != 0)
         return tenon_decoder_bad_key(d, "rope.dimension_count", d->rope.n_rot, "but must be even", err);
@@ -150,6 +201,11 @@ static inline int32_t tenon_decoder_read_vocab(struct tenon_decoder *d, const st
     return s;
 }
 
+static inline const char *tenon_decoder_act(const struct tenon_decoder *d)
+{
+    return d->family->act != NULL ? d->family->act : "silu";
+}
+
 static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
     const int64_t none = 0;
@@ -161,8 +217,10 @@ static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct t
         (s = tenon_decoder_key(d, m, "context_length", 1 << 30, NULL, &d->context, err)) != 0 ||
         (s = tenon_key_f64(m, d->family->arch, "attention.layer_norm_rms_epsilon", 0, 1, NULL, &d->eps, err)) != 0 ||
         (s = tenon_key_i64(m, d->family->arch, "expert_count", 0, 0, &none, &experts, err)) != 0 ||
+        (s = tenon_key_activation(m, d->family->arch, tenon_decoder_act(d), err)) != 0 ||
         (s = tenon_decoder_read_heads(d, m, err)) != 0 || (s = tenon_decoder_read_vocab(d, m, err)) != 0 ||
-        (s = tenon_key_rope(m, d->family->arch, &d->rope, err)) != 0)
+        (s = tenon_key_rope(m, d->family->arch, &d->rope, err)) != 0 ||
+        (s = tenon_key_rope_factors(m, d->family->arch, &d->rope, d->rope_factors, &d->has_rope_factors, err)) != 0)
         return s;
     size[TENON_SIZE_Q] = d->n_heads * d->k_dim;
     size[TENON_SIZE_K] = d->n_kv_heads * d->k_dim;
@@ -170,23 +228,79 @@ static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct t
     size[TENON_SIZE_ATTN] = d->n_heads * d->v_dim;
     size[TENON_SIZE_K_DIM] = d->k_dim;
     size[TENON_SIZE_HALF_ROT] = d->rope.n_rot / 2;
-    d->rope.layout = d->family->rope_layout;
+    size[TENON_SIZE_HEADS] = d->n_heads;
+    size[TENON_SIZE_KV_HEADS] = d->n_kv_heads;
+    d->rope.layout = !tenon_meta_is_huggingface(m)       ? d->family->rope_layout
+                     : d->family->hf_rope_layout != NULL ? d->family->hf_rope_layout
+                                                         : "half";
     d->embed_scale = 1.0;
     return TENON_E_OK;
 }
 
 /* ---- the model interface ------------------------------------------------------------------------------------ */
 
-static inline int32_t tenon_decoder_match(const struct tenon_decoder_family *family, const struct tenon_meta *meta)
+/* Is the string `key` the architecture, or in a Hugging Face directory one of the model types? */
+static inline int tenon_decoder_is(const struct tenon_decoder_family *family, const struct tenon_meta *meta, const char *key)
 {
-    char arch[64];
-    int32_t s = tenon_key_str(meta, NULL, "general.architecture", "", arch, sizeof arch, NULL);
-    return s == 0 && strcmp(arch, family->arch) == 0 ? 100 : 0;
+    const char *const arch[] = {family->arch, NULL};
+    const char *const *names = tenon_meta_is_huggingface(meta) && family->hf_types != NULL ? family->hf_types : arch;
+    char value[64];
+    if (tenon_key_str(meta, NULL, key, "", value, sizeof value, NULL) != TENON_E_OK)
+        return 0;
+    while (*names != NULL && strcmp(*names, value) != 0)
+        names++;
+    return *names != NULL;
 }
 
-static inline void tenon_decoder_declare(struct tenon_decoder *d)
+static inline int32_t tenon_decoder_match(const struct tenon_decoder_family *family, const struct tenon_meta *meta)
 {
-    tenon_declare_weights(d->family->rows, d->family->n_rows, d->size, d->n_layers, d->weights, d->sources);
+    if (!tenon_meta_is_huggingface(meta))
+        return tenon_decoder_is(family, meta, "general.architecture") ? 100 : 0;
+    if (tenon_decoder_is(family, meta, "config.model_type"))
+        return 100;
+    return tenon_decoder_is(family, meta, "config.text_config.model_type") ? 90 : 0; /* the part of it that reads and writes */
+}
+
+static inline struct tenon_weight_desc *tenon_decoder_desc(struct tenon_decoder *d, const char *name)
+{
+    uint32_t i;
+    for (i = 0; i < d->family->n_rows; i++)
+        if (strcmp(d->family->rows[i].name, name) == 0)
+            return &d->weights[i];
+    return NULL;
+}
+
+/* config.json says whether output and embedding are one tensor; that a file has an output of its own then counts for nothing. */
+static inline int32_t tenon_decoder_tie(struct tenon_decoder *d, struct tenon_err *err)
+{
+    struct tenon_weight_desc *output = tenon_decoder_desc(d, "output");
+    const int64_t unsaid = 2;
+    int64_t tied = unsaid;
+    int32_t s = tenon_key_i64(d->meta, d->family->arch, "tie_word_embeddings", 0, 1, &unsaid, &tied, err);
+    if (s != 0 || output == NULL || output->tied_to == NULL || !tenon_meta_is_huggingface(d->meta))
+        return s;
+    if (tied == 1 || (tied == unsaid && d->family->tied != 0))
+        output->n_sources = 0;
+    else if (tied == 0) {
+        output->flags &= ~TENON_WEIGHT_OPTIONAL;
+        output->tied_to = NULL;
+    }
+    return s;
+}
+
+static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct tenon_err *err)
+{
+    struct tenon_weight_room room;
+    struct tenon_weight_desc *factors;
+    room.weights = d->weights, room.sources = d->sources, room.names = d->hf_names;
+    if (d->family->n_rows > TENON_DECODER_WEIGHTS)
+        return tenon_fail(err, TENON_E_INTERNAL, d->family->arch, "a table of more than %d weights", TENON_DECODER_WEIGHTS);
+    tenon_declare_weights(d->family->rows, d->family->n_rows, d->size, d->n_layers, &room);
+    factors = tenon_decoder_desc(d, TENON_ROPE_FACTORS);
+    if (d->has_rope_factors && factors == NULL)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, d->family->arch, "this plugin knows no models with llama3's scaling of positions");
+    if (d->has_rope_factors)
+        factors->values = d->rope_factors;
     d->kv.struct_size = (uint32_t)sizeof d->kv;
     d->kv.kind = TENON_STATE_KV_PAGED;
     d->kv.name = "kv";
@@ -194,6 +308,7 @@ static inline void tenon_decoder_declare(struct tenon_decoder *d)
     d->kv.k_heads = d->kv.v_heads = (uint32_t)d->n_kv_heads;
     d->kv.k_dim = (uint32_t)d->k_dim;
     d->kv.v_dim = (uint32_t)d->v_dim;
+    return tenon_decoder_tie(d, err);
 }
 
 static inline void tenon_decoder_info(const struct tenon_decoder *d, struct tenon_model_info *info)
@@ -214,23 +329,27 @@ static inline int32_t tenon_decoder_config(const struct tenon_decoder_family *fa
 {
     struct tenon_model_info info;
     struct tenon_model_config *c = (struct tenon_model_config *)calloc(1, (size_t)family->config_bytes);
+    struct tenon_decoder *d;
     int32_t status;
     memset(&info, 0, sizeof info);
     info.struct_size = (uint32_t)sizeof info;
     if (c == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, family->arch, "out of memory for a model config");
-    tenon_decoder_of(c)->family = family;
-    status = tenon_decoder_read(tenon_decoder_of(c), meta, err);
+    d = tenon_decoder_of(c);
+    d->family = family;
+    d->meta = tenon_key_view_init(&d->keys, meta, family->arch, family->hf_keys, family->n_hf_keys);
+    status = tenon_decoder_read(d, d->meta, err);
     if (status == 0 && family->read != NULL)
-        status = family->read(c, meta, err);
+        status = family->read(c, d->meta, err);
     if (status == 0)
         status = tenon_key_str(meta, NULL, "general.name", "", info.name, sizeof info.name, err);
+    if (status == 0)
+        status = tenon_decoder_declare(d, err);
     if (status != 0) {
         free(c);
         return status;
     }
-    tenon_decoder_declare(tenon_decoder_of(c));
-    tenon_decoder_info(tenon_decoder_of(c), &info);
+    tenon_decoder_info(d, &info);
     *ret_info = info;
     *ret = c;
     return TENON_E_OK;
@@ -309,7 +428,7 @@ static inline uint32_t tenon_layer_attend(const struct tenon_decoder *d, const s
 {
     struct tenon_attention_params p;
     const struct tenon_dim t = tenon_dim_of(TENON_SYM_T), heads = tenon_dim_n(d->n_heads), kv_heads = tenon_dim_n(d->n_kv_heads);
-    const uint32_t factors = tenon_decoder_weight(d, b, "", "rope_factors", "");
+    const uint32_t factors = tenon_decoder_weight(d, b, "", TENON_ROPE_FACTORS, "");
     uint32_t q = tenon_layer_linear(d, b, "attn_q", x), k = tenon_layer_linear(d, b, "attn_k", x);
     uint32_t v = tenon_layer_linear(d, b, "attn_v", x), kv, y;
     q = tenon_reshape3(b, "q_heads", q, t, heads, tenon_dim_n(d->k_dim));
@@ -381,7 +500,7 @@ static inline int32_t tenon_decoder_block(const struct tenon_model_config *c, co
     if (i == d->n_layers)
         return -1;
     (void)b->block_begin(b->ctx, name, &like, 1, &arg);
-    *ret_h = d->family->layer != NULL ? d->family->layer(c, b, kind, arg) : tenon_decoder_layer(d, b, arg, &a, "silu");
+    *ret_h = d->family->layer != NULL ? d->family->layer(c, b, kind, arg) : tenon_decoder_layer(d, b, arg, &a, tenon_decoder_act(d));
     return tenon_decoder_end_block(b, *ret_h);
 }
 
@@ -423,8 +542,10 @@ static inline int32_t tenon_decoder_build(struct tenon_model_config *c, const ch
     return b->status(b->ctx, err);
 }
 
-/* The plugin of one family. family_ has static storage, arch_ is a string literal, the family's own. */
-#define TENON_DECODER_PLUGIN(family_, arch_, description_)                                                                     \
+/* The plugin of one family. family_ has static storage, arch_ is a string literal, the family's own. Further arguments: values
+ * of hf_types that are not `arch_`, by which the plugin is found. */
+#define TENON_DECODER_PLUGIN(family_, arch_, ...) TENON_DECODER_PLUGIN_(family_, arch_, __VA_ARGS__, NULL)
+#define TENON_DECODER_PLUGIN_(family_, arch_, description_, ...)                                                                     \
     static int32_t decoder_match(void *self, const struct tenon_meta *meta)                                                    \
     {                                                                                                                          \
         (void)self; /* no state, here and below */                                                                             \
@@ -447,7 +568,7 @@ static inline int32_t tenon_decoder_build(struct tenon_model_config *c, const ch
         .config_free = decoder_config_free, .weight_at = tenon_decoder_weight_at, .state_at = tenon_decoder_state_at,          \
         .build = tenon_decoder_build,                                                                                          \
     };                                                                                                                         \
-    static const char *const decoder_keys[] = {arch_, NULL};                                                                   \
+    static const char *const decoder_keys[] = {arch_, __VA_ARGS__};                                                                \
     static const struct tenon_item decoder_items[] = {TENON_ITEM(TENON_MODEL_IFACE, arch_, decoder_keys, &decoder_model)};     \
     static const struct tenon_plugin decoder_plugin = {                                                                        \
         .struct_size = sizeof decoder_plugin, .abi = TENON_ABI, .api_level = TENON_API_LEVEL,                                  \

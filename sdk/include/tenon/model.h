@@ -26,13 +26,17 @@ extern "C" {
 #define TENON_ROLE_CONV 6
 #define TENON_ROLE_OTHER 7
 
-/* Transforms from a source format's tensor to ours. */
+/* What the host does at load to make a weight of a source's tensor, in this order; several may be combined with |. NONE and
+ * SPLIT without groups use the file where it is mapped. A matrix's rows are its last dim but one, a vector's its elements.
+ * Dims of 1 may be left out or added freely. */
 #define TENON_XFORM_NONE 0
-#define TENON_XFORM_TRANSPOSE 1
-#define TENON_XFORM_SPLIT 2         /* part `part` of `parts` along dim 0 */
-#define TENON_XFORM_STACK_EXPERTS 3 /* one tensor per expert, `{e}` in the name, stacked along a new dim 0 */
-#define TENON_XFORM_PERMUTE_ROPE 4  /* half-split to interleaved rows, per head (`parts` heads) */
-#define TENON_XFORM_ADD_ONE 5       /* w + 1 */
+#define TENON_XFORM_TRANSPOSE 1     /* the last two dims change places; unquantised numbers only */
+#define TENON_XFORM_SPLIT 2         /* pieces from `part` on, of `parts` that the rows are cut into, as many as the weight has rows;
+                                     * so from each of `groups` that the rows are cut into first */
+#define TENON_XFORM_PERMUTE_ROPE 4  /* half-split to interleaved rows, per head (`groups` heads) */
+#define TENON_XFORM_STACK_EXPERTS 8 /* one tensor per expert, `{e}` in the name, stacked along a new dim 0 */
+#define TENON_XFORM_ADD_ONE 16      /* w + 1, as f32 */
+#define TENON_XFORM_NEG_EXP 32      /* -exp(w), as f32 */
 
 #define TENON_WEIGHT_OPTIONAL 1u /* may be missing */
 #define TENON_WEIGHT_LAYERED 2u  /* one per layer, `{i}` in the names */
@@ -44,6 +48,8 @@ struct tenon_weight_source {
     const char *format; /* "gguf", "huggingface" */
     const char *name;   /* "blk.{i}.attn_q.weight" */
     uint32_t part, parts;
+    uint32_t groups;    /* 0: 1 */
+    uint32_t reserved;
 };
 
 struct tenon_weight_desc {
@@ -61,6 +67,8 @@ struct tenon_weight_desc {
     uint32_t n_layers;                /* layered: how many */
     const uint8_t *has_layer;         /* [n_layers] 1: this layer has the weight, 0: it is of another kind; NULL: all have it.
                                        * OWN: config */
+    const float *values;              /* [product of dims] the weight itself when no source's tensor is there; NULL: none.
+                                       * OWN: config. Not of layered ones */
 };
 
 /* Kinds of states. */
