@@ -14,7 +14,6 @@ if(TENON_TESTS AND NOT TENON_STATIC_PLUGINS)
     string(TOLOWER ${way} name)
     add_library(bad_${name} MODULE ${CMAKE_CURRENT_SOURCE_DIR}/plugins_bad/plugin.c)
     target_compile_definitions(bad_${name} PRIVATE TEST_${way})
-    target_compile_options(bad_${name} PRIVATE -Wno-unused-const-variable -Wno-unused-variable)
     target_link_libraries(bad_${name} PRIVATE tenon_sdk)
     set_target_properties(bad_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${bad_dir}
       SKIP_BUILD_RPATH ON)

@@ -7,6 +7,10 @@
 #include <tenon/plugin.h>
 #include <tenon/weights.h>
 
+#if defined(TEST_INCOMPLETE)
+static const struct tenon_weights weights = {.struct_size = sizeof weights};
+static const struct tenon_item items[] = {TENON_ITEM(TENON_WEIGHTS_IFACE, "good", NULL, &weights)};
+#else
 struct table {
     uint32_t struct_size;
     uint32_t reserved;
@@ -21,10 +25,6 @@ static int32_t answer(void *self)
 static const struct table table = {.struct_size = sizeof table, .answer = answer};
 static const char *const keys[] = {"alpha", "beta", NULL};
 
-#if defined(TEST_INCOMPLETE)
-static const struct tenon_weights weights = {.struct_size = sizeof weights};
-static const struct tenon_item items[] = {TENON_ITEM(TENON_WEIGHTS_IFACE, "good", NULL, &weights)};
-#else
 static const struct tenon_item items[] = {TENON_ITEM("tenon.test/1", "good", keys, &table)};
 #endif
 
