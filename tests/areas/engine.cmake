@@ -3,11 +3,14 @@ tenon_unit_test(threads)
 tenon_unit_test(sampler)
 tenon_unit_test(stream)
 tenon_unit_test(kvpages)
-tenon_unit_test(engine ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_plugins.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_backend.c)
+if(NOT TENON_STATIC_PLUGINS) # its plugins are made up and would meet the real ones
+  tenon_unit_test(engine ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_plugins.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_backend.c)
+endif()
 # An embedding program: nothing of core, only the shared library.
 if(TENON_TESTS)
   add_executable(test_libtenon ${CMAKE_CURRENT_SOURCE_DIR}/unit/test_libtenon.c)
   target_link_libraries(test_libtenon PRIVATE tenon_library tenon_sdk PkgConfig::CHECK)
-  target_compile_definitions(test_libtenon PRIVATE TENON_BUILD_DIR="${CMAKE_BINARY_DIR}")
+  target_compile_definitions(test_libtenon PRIVATE TENON_BUILD_DIR="${CMAKE_BINARY_DIR}"
+    $<$<BOOL:${TENON_STATIC_PLUGINS}>:TEST_STATIC>)
   add_test(NAME unit.libtenon COMMAND test_libtenon)
 endif()

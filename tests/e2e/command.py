@@ -107,6 +107,8 @@ class Json(Command):
 
     def test_odd_names(self):
         """A manifest's name is any bytes: JSON stays UTF-8, a terminal gets no control characters."""
+        if json.loads(self.says("plugins", "--json"))[0]["static"]:
+            self.skipTest("this build reads no manifests")
         folder = os.path.join(self.root, "odd", "plugins.d")
         os.makedirs(folder, mode=0o755)
         with open(os.path.join(folder.encode(), b"60-\x1b[2J\xff\n.plugin"), "wb") as f:

@@ -39,13 +39,15 @@ END_TEST
 
 START_TEST(bad_options_are_refused)
 {
-    struct tenon_runtime_options o = { .struct_size = sizeof o, .plugin_path = "relative/folder" };
+    struct tenon_runtime_options o = { .struct_size = sizeof o, .threads = 1u << 20 };
     struct tenon_runtime *rt = NULL;
     struct tenon_err err = TENON_ERR_INIT;
     ck_assert_int_eq(tenon_runtime_create(&o, &rt, &err), TENON_E_INVALID_ARGUMENT);
     ck_assert_ptr_null(rt);
-    o = (struct tenon_runtime_options){ .struct_size = sizeof o, .threads = 1u << 20 };
+#ifndef TEST_STATIC /* it looks into no folder */
+    o = (struct tenon_runtime_options){ .struct_size = sizeof o, .plugin_path = "relative/folder" };
     ck_assert_int_eq(tenon_runtime_create(&o, &rt, &err), TENON_E_INVALID_ARGUMENT);
+#endif
     ck_assert_int_gt((int)strlen(tenon_version()), 0);
 }
 END_TEST
