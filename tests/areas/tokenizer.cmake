@@ -21,6 +21,12 @@ tenon_unit_test(bpe_split LIBS bpe_for_tests)
 tenon_unit_test(spm ${tokenizer_fixture} LIBS spm_for_tests m)
 tenon_unit_test(wordpiece ${tokenizer_fixture} LIBS wordpiece_for_tests)
 
+# Speed, on request: cmake --build DIR --target tokenizer_bench
+add_executable(tokenizer_bench EXCLUDE_FROM_ALL ${CMAKE_CURRENT_SOURCE_DIR}/tools/tokenizer_bench.c
+  ${CMAKE_SOURCE_DIR}/core/cli/session.c)
+target_link_libraries(tokenizer_bench PRIVATE tenon_core)
+set_target_properties(tokenizer_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+
 if(TARGET tenon)
   find_package(Python3 COMPONENTS Interpreter REQUIRED)
   add_test(NAME e2e.tokenizer_ids
