@@ -1,30 +1,84 @@
 /* encode.c - the way from a text down to pieces that all tokenizers share. Contract: encode.h. */
 #include "encode.h"
 
+/* A piece that no set of the cache has. */
+static int32_t encode_other(struct tok_run *r, tok_piece_fn *encode, const char *piece, size_t size)
+{
+    size_t n;
+    const int32_t *ids = tok_cache_find_long(&r->work->cache, piece, size, &n);
+    int32_t status = 0;
+    if (ids == NULL) {
+        status = encode(r, piece, size, &ids, &n);
+        if (status == 0)
+            tok_cache_put(&r->work->cache, piece, size, ids, n);
+    }
+    if (status == 0)
+        tok_run_emit(r, ids, n);
+    return status;
+}
+
 int32_t tok_run_piece(struct tok_run *r, tok_piece_fn *encode, const char *piece, size_t size)
 {
-    struct tok_cached *slot = NULL;
     uint64_t key[2];
-    const int32_t *ids;
-    size_t n;
-    int32_t status;
-    if (size <= TOK_CACHE_KEY) {
-        slot = tok_cache_slot(r->work, piece, size, key);
-        if (slot->key[0] == key[0] && slot->key[1] == key[1]) {
-            tok_run_emit(r, slot->ids, slot->n);
-            return 0;
-        }
+    const struct tok_cached *found = NULL;
+    if (size <= TOK_CACHE_SHORT) {
+        tok_cache_key(piece, size, key);
+        found = tok_cache_find(tok_cache_set(&r->work->cache, key), key);
     }
-    status = encode(r, piece, size, &ids, &n);
-    if (status != 0)
-        return status;
-    tok_run_emit(r, ids, n);
-    if (slot != NULL && n <= TOK_CACHE_IDS) {
-        memcpy(slot->key, key, sizeof key);
-        memcpy(slot->ids, ids, n * sizeof *ids);
-        slot->n = (uint32_t)n;
-    }
+    if (found == NULL)
+        return encode_other(r, encode, piece, size);
+    tok_run_emit(r, found->ids, found->n);
     return 0;
+}
+
+/* The ids of a remembered piece; all of them are written, also those it has not, where there is room. */
+static inline void emit_cached(struct tok_run *r, const struct tok_cached *found)
+{
+    if (r->fused >= 0 || r->n + TOK_CACHE_IDS > r->capacity) {
+        tok_run_emit(r, found->ids, found->n);
+        return;
+    }
+    memcpy(r->ids + r->n, found->ids, sizeof found->ids);
+    r->n += found->n;
+}
+
+struct batch {
+    uint64_t keys[TOK_PIECES][2];          /* [n] */
+    struct tok_cache_set *sets[TOK_PIECES]; /* [n] NULL: the piece is too long for a set */
+};
+
+/* Where each piece would be remembered, on its way into the processor's cache. */
+static void look_ahead(const struct tok_cache *c, struct batch *b, const char *text, const uint32_t *ends, size_t n)
+{
+    uint32_t start = 0;
+    for (size_t i = 0; i < n; start = ends[i++]) {
+        size_t size = ends[i] - start;
+        b->sets[i] = NULL;
+        if (size > TOK_CACHE_SHORT)
+            continue;
+        if (ends[n - 1] - start >= sizeof b->keys[i])
+            tok_cache_wide_key(text + start, size, b->keys[i]);
+        else
+            tok_cache_key(text + start, size, b->keys[i]);
+        b->sets[i] = tok_cache_set(c, b->keys[i]);
+        __builtin_prefetch(b->sets[i]);
+    }
+}
+
+int32_t tok_run_pieces(struct tok_run *r, tok_piece_fn *encode, const char *text, const uint32_t *ends, size_t n)
+{
+    struct batch b;
+    int32_t status = 0;
+    uint32_t start = 0;
+    look_ahead(&r->work->cache, &b, text, ends, n);
+    for (size_t i = 0; status == 0 && i < n; start = ends[i++]) {
+        const struct tok_cached *found = b.sets[i] != NULL ? tok_cache_find(b.sets[i], b.keys[i]) : NULL;
+        if (found != NULL)
+            emit_cached(r, found);
+        else
+            status = encode_other(r, encode, text + start, ends[i] - start);
+    }
+    return status;
 }
 
 static int32_t run(const struct tok_encoder *e, struct tok_run *r, const char *text, size_t size, bool with_control)

@@ -13,6 +13,8 @@
 #include "special.h"
 #include "work.h"
 
+#define TOK_PIECES 64u /* most pieces at once */
+
 struct tok_run {
     const void *tokenizer;
     struct tok_work *work;
@@ -59,5 +61,9 @@ static inline void tok_run_emit(struct tok_run *r, const int32_t *ids, size_t n)
 /* The ids of a piece, size > 0, to the output: remembered from before, or asked of `encode`. What a piece becomes must
  * depend on its bytes only. */
 int32_t tok_run_piece(struct tok_run *r, tok_piece_fn *encode, const char *piece, size_t size);
+
+/* The same for n pieces in a row: the first begins at text, piece i ends before text + ends[i], where the next begins.
+ * None is empty, n <= TOK_PIECES. */
+int32_t tok_run_pieces(struct tok_run *r, tok_piece_fn *encode, const char *text, const uint32_t *ends, size_t n);
 
 #endif

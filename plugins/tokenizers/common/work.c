@@ -14,17 +14,18 @@ static void destroy(const struct tok_pool *pool, struct tok_work *work)
     if (pool->destroy_own != NULL)
         pool->destroy_own(work->own);
     tok_merge_finish(&work->merge);
+    tok_cache_finish(&work->cache);
     free(work);
 }
 
 static struct tok_work *create(const struct tok_pool *pool)
 {
     struct tok_work *work = calloc(1, sizeof *work);
-    if (work == NULL || pool->create_own == NULL)
-        return work;
-    work->own = pool->create_own();
-    if (work->own != NULL)
-        return work;
+    if (work != NULL && tok_cache_init(&work->cache) == 0) {
+        if (pool->create_own == NULL || (work->own = pool->create_own()) != NULL)
+            return work;
+        tok_cache_finish(&work->cache);
+    }
     free(work);
     return NULL;
 }

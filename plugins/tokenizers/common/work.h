@@ -12,26 +12,14 @@
 
 #include <stdatomic.h>
 
-#include <string.h>
-
+#include "cache.h"
 #include "merge.h"
 
 #define TOK_POOL 8u           /* works kept at rest: more threads at once just allocate */
-#define TOK_CACHE_SLOTS 8192u /* power of two */
-#define TOK_CACHE_KEY 15u     /* bytes of the longest piece cached */
-#define TOK_CACHE_IDS 7u      /* most ids of a piece cached */
-
-/* One remembered piece. A free slot's key is of size 0, which no piece has. */
-struct tok_cached {
-    uint64_t key[2]; /* the bytes, zero-filled, and the size in the last */
-    uint32_t n;
-    int32_t ids[TOK_CACHE_IDS]; /* [n] */
-};
-
 struct tok_work {
     struct tok_merge merge;
     void *own; /* what the plugin adds; NULL: nothing */
-    struct tok_cached cache[TOK_CACHE_SLOTS];
+    struct tok_cache cache;
 };
 
 /* All zero is an empty pool. */
@@ -47,17 +35,5 @@ void tok_work_give(struct tok_pool *pool, struct tok_work *work); /* NULL is all
 
 /* Frees what is at rest; nothing may be taken. */
 void tok_pool_finish(struct tok_pool *pool);
-
-/* The slot where a piece of 1 to TOK_CACHE_KEY bytes belongs; key [2] is what it must have to be that piece. */
-static inline struct tok_cached *tok_cache_slot(struct tok_work *work, const char *piece, size_t size, uint64_t key[2])
-{
-    uint64_t h;
-    key[0] = 0;
-    key[1] = 0;
-    memcpy(key, piece, size);
-    ((unsigned char *)key)[TOK_CACHE_KEY] = (unsigned char)size;
-    h = (key[0] ^ key[1] * 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
-    return &work->cache[(h >> 40) & (TOK_CACHE_SLOTS - 1)];
-}
 
 #endif
