@@ -47,9 +47,9 @@ int32_t bpe_piece(struct tok_run *r, const char *piece, size_t size, const int32
     return 0;
 }
 
-static int32_t take_piece(void *arg, const char *piece, size_t size)
+static int32_t take_pieces(void *arg, const char *text, const uint32_t *ends, size_t n)
 {
-    return tok_run_piece(arg, bpe_piece, piece, size);
+    return tok_run_pieces(arg, bpe_piece, text, ends, n);
 }
 
 /* Text without special tokens. */
@@ -59,11 +59,11 @@ int32_t bpe_plain(struct tok_run *r, const char *text, size_t size)
     int32_t status = 0;
     for (size_t at = 0; status == 0 && at < size;) {
         size_t length = tok_utf8_valid(text + at, size - at);
-        status = bpe_split_run(&tok->split, r->work->own, text + at, length, take_piece, r);
+        status = bpe_split_run(&tok->split, r->work->own, text + at, length, take_pieces, r);
         at += length;
         length = tok_utf8_invalid(text + at, size - at);
         if (status == 0 && length > 0)
-            status = take_piece(r, text + at, length);
+            status = tok_run_piece(r, bpe_piece, text + at, length);
         at += length;
     }
     return status;

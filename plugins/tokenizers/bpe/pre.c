@@ -7,16 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define APOSTROPHES "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define WORD_START "[^\\r\\n\\p{L}\\p{N}]?"
-#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define PUNCTUATION "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
-#define TAIL "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"
-#define GPT4O                                                                                           \
-    WORD_START UPPER "*" LOWER "+" APOSTROPHES "?|" WORD_START UPPER "+" LOWER "*" APOSTROPHES "?"      \
-    "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" TAIL
+#include "patterns.h"
+
 #define CJK "[\\x{4e00}-\\x{9fa5}\\x{800}-\\x{4e00}\\x{ac00}-\\x{d7ff}]+"
 #define BLOOM " ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"
 
@@ -28,33 +20,32 @@ static const struct bpe_pre splits[] = {
       "[0-9][0-9][0-9]"}},
     {"gpt-2 phi-2 jina-es jina-de jina-v2-es jina-v2-de gigachat a.x-4.0 mellum modern-bert mpt olmo "
      "jais trillion granite-docling exaone4", 0,
-     {GPT2 "|\\s+"}},
+     {GPT2_WHOLE}},
     {"roberta-bpe jina-v1-en jina-v2-code", BPE_PRE_ADD_EOS,
-     {GPT2 "|\\s+"}},
+     {GPT2_WHOLE}},
     {"starcoder refact command-r smollm codeshell exaone minerva-7b mellum2", 0,
      {"\\p{N}",
-      GPT2 "|\\s+"}},
+      GPT2_WHOLE}},
     {"falcon", 0,
      {"[\\p{P}\\$\\+<=>\\^~\\|`]+",
-      GPT2 "|\\s+",
+      GPT2_WHOLE,
       "[0-9][0-9][0-9]"}},
     {"llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
      BPE_PRE_IGNORE_MERGES | BPE_PRE_ADD_BOS,
-     {APOSTROPHES "|" WORD_START "\\p{L}+|\\p{N}{1,3}" PUNCTUATION TAIL}},
+     {LLAMA3}},
     {"dbrx smaug-bpe chatglm-bpe", 0,
-     {APOSTROPHES "|" WORD_START "\\p{L}+|\\p{N}{1,3}" PUNCTUATION TAIL}},
+     {LLAMA3}},
     {"glm4 glm5", BPE_PRE_IGNORE_MERGES,
-     {APOSTROPHES "|" WORD_START "\\p{L}+|\\p{N}{1,3}" PUNCTUATION TAIL}},
+     {LLAMA3}},
     {"qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez kormo f2llmv2 solar-open grok-2", 0,
-     {APOSTROPHES "|" WORD_START "\\p{L}+|\\p{N}" PUNCTUATION TAIL}},
+     {QWEN2}},
     {"qwen35", 0,
-     {APOSTROPHES "|" WORD_START "[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" TAIL}},
+     {QWEN35}},
     {"minicpm5", BPE_PRE_IGNORE_MERGES,
      {"\\p{N}{1,3}",
-      APOSTROPHES "|" WORD_START "\\p{L}+|\\p{N}+" PUNCTUATION TAIL}},
+      MINICPM5}},
     {"tekken", BPE_PRE_IGNORE_MERGES | BPE_PRE_ADD_BOS,
-     {WORD_START UPPER "*" LOWER "+|" WORD_START UPPER "+" LOWER "*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*"
-      TAIL}},
+     {TEKKEN}},
     {"gpt-4o llama4 kanana2 talkie minimax-m2", 0,
      {GPT4O}},
     {"tiny_aya cohere2moe", 0,
@@ -100,10 +91,9 @@ static const struct bpe_pre splits[] = {
      {BLOOM,
       "\\p{N}"}},
     {"bailingmoe bailingmoe2 llada-moe", 0,
-     {"'(?i:[sdmt]|ll|ve|re)|" WORD_START
-      "+\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"}},
+     {BAILING}},
     {"seed-coder", 0,
-     {APOSTROPHES "|" WORD_START "\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+" TAIL}},
+     {SEED_CODER}},
     {"exaone-moe", 0,
      {/* possessive here, where giving back could never help: else a long word costs a stack as long */
       APOSTROPHES "|" WORD_START
@@ -120,7 +110,7 @@ static const struct bpe_pre splits[] = {
      {"\\S+"}},
     {"laguna", 0,
      {"[^\\n]+|[\\n]+",
-      APOSTROPHES "|" WORD_START "\\p{L}+|\\p{N}" PUNCTUATION TAIL}},
+      QWEN2}},
 };
 
 #define N_SPLITS (sizeof splits / sizeof splits[0])
