@@ -1,5 +1,6 @@
 # common.sh - what quickstart, test and peers share: packages, the build, models. Sourced, never run. All talk goes to stderr.
 set -euo pipefail
+umask 022 # plugins that others can write are not loaded
 SOURCE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE_DIR=${TENON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tenon}
 SMOLLM2=$CACHE_DIR/models/SmolLM2-135M-Instruct.Q4_1.gguf
@@ -34,8 +35,11 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libcjson-dev libinih-
 # generator.
 BUILD_TARGETS=(all)
 build() {
-  local dir=$1 generator=(-G Ninja)
+  local dir=$1 generator=(-G Ninja) open
   shift
+  open=$(find "$SOURCE_DIR" -maxdepth 0 -perm /022; find "$dir" ! -type l -perm /022 -print -quit 2>/dev/null || true)
+  [ -z "$open" ] || die "${open%%$'\n'*} can be written by others (made with a umask of 002?), so the plugins in it would not be loaded:" \
+    "chmod -R go-w '$SOURCE_DIR' '$dir' and run this again"
   [ ! -f "$dir/CMakeCache.txt" ] || generator=()
   if [ ! -f "$dir/build.ninja" ] && [ ! -f "$dir/Makefile" ]; then
     cmake -S "$SOURCE_DIR" -B "$dir" "${generator[@]}" "$@" >&2 || die "could not configure the build in $dir: see CMake's message above"
