@@ -15,10 +15,12 @@ endfunction()
 
 tokenizer_for_tests(bpe LIBS PkgConfig::PCRE2)
 tokenizer_for_tests(spm)
+tokenizer_for_tests(unigram)
 tokenizer_for_tests(wordpiece LIBS PkgConfig::UTF8PROC)
 tenon_unit_test(bpe ${tokenizer_fixture} LIBS bpe_for_tests)
 tenon_unit_test(bpe_split LIBS bpe_for_tests)
 tenon_unit_test(spm ${tokenizer_fixture} LIBS spm_for_tests m)
+tenon_unit_test(unigram ${tokenizer_fixture} LIBS unigram_for_tests m)
 tenon_unit_test(wordpiece ${tokenizer_fixture} LIBS wordpiece_for_tests)
 
 # Speed, on request: cmake --build DIR --target tokenizer_bench
