@@ -1,13 +1,13 @@
 /* pairs.c - reads the list of merges, "left right" per rank, into one flat table keyed by the two ids. The names of
- * three tokens are looked up per merge, which is most of what opening costs: the joined one is usually the token after
- * the last merge's, so that is tried first. Built by one thread, then constant. Contract: pairs.h. */
+ * three tokens are looked up per merge, which is most of what opening costs: those of the sides in batches, and the joined
+ * one is usually the token after the last merge's. The table has four bytes a slot, which point to the pairs by rank, so that
+ * what merging asks most stays in the processor's cache. Built by one thread, then constant. Contract: pairs.h. */
 #include "pairs.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define MERGES "tokenizer.ggml.merges"
-#define BATCH 256u /* merges asked of the metadata at once */
 
 static int32_t refuse(uint32_t rank, struct tenon_str left, struct tenon_str right, const char *why,
                       struct tenon_err *err)
@@ -17,61 +17,98 @@ static int32_t refuse(uint32_t rank, struct tenon_str left, struct tenon_str rig
                       right.data, why);
 }
 
-static int32_t find_joined(struct bpe_merges *r, const char *text, size_t size)
+/* Is the token what left and right make? */
+static bool is_joined(const struct tok_vocab *v, uint32_t id, struct tenon_str left, struct tenon_str right)
 {
-    uint32_t guess = (uint32_t)r->last_id + 1;
-    if (guess < r->vocab->n && r->vocab->text[guess].size == size &&
-        memcmp(r->vocab->text[guess].data, text, size) == 0)
-        return (int32_t)guess;
-    return tok_vocab_find(r->vocab, text, size);
+    const struct tenon_str *text = id < v->n ? &v->text[id] : NULL;
+    return text != NULL && text->size == left.size + right.size && text->size > 0 &&
+           memcmp(text->data, left.data, left.size) == 0 && memcmp(text->data + left.size, right.data, right.size) == 0;
 }
 
-static int32_t reserve(struct bpe_merges *r, size_t size, struct tenon_err *err)
+static int32_t reserve(struct bpe_merges *m, size_t size, struct tenon_err *err)
 {
     char *grown;
-    if (size <= r->capacity)
+    if (size <= m->capacity)
         return 0;
-    grown = realloc(r->joined, size);
+    grown = realloc(m->joined, size);
     if (grown == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for a merge of %zu bytes", size);
-    r->joined = grown;
-    r->capacity = size;
+    m->joined = grown;
+    m->capacity = size;
     return 0;
 }
 
-int32_t bpe_merges_add(struct bpe_merges *r, struct bpe_pairs *p, uint32_t rank, struct tenon_str left,
-                       struct tenon_str right, struct tenon_err *err)
+/* What left and right make; -1: no token. Mostly it is the token after the last one made, or that again. */
+static int32_t find_joined(struct bpe_merges *m, struct tenon_str left, struct tenon_str right, int32_t *ret_id,
+                           struct tenon_err *err)
 {
-    size_t left_size = (size_t)left.size, right_size = (size_t)right.size - r->prefix;
-    int32_t left_id = tok_vocab_find(r->vocab, left.data, left_size), id, status;
-    int32_t right_id = tok_vocab_find(r->vocab, right.data, (size_t)right.size);
-    uint64_t key = bpe_pair_key(left_id, right_id);
-    if (left_id < 0 || right_id < 0 || right.size < r->prefix)
-        return refuse(rank, left, right, left_id < 0 ? "begins with what is no token" : "ends with what is no token", err);
-    status = reserve(r, left_size + right_size, err);
+    int32_t status = 0;
+    *ret_id = m->last_id + 1;
+    if (is_joined(m->vocab, (uint32_t)m->last_id + 1, left, right))
+        return 0;
+    *ret_id = m->last_id;
+    if (is_joined(m->vocab, (uint32_t)m->last_id, left, right))
+        return 0;
+    status = reserve(m, (size_t)(left.size + right.size), err);
     if (status != 0)
         return status;
-    memcpy(r->joined, left.data, left_size);
-    memcpy(r->joined + left_size, right.data + r->prefix, right_size);
-    id = find_joined(r, r->joined, left_size + right_size);
-    if (id < 0)
-        return refuse(rank, left, right, "makes what is no token", err);
-    r->last_id = id;
-    *bpe_pairs_slot(p, key) = (struct bpe_pair){key, rank, id}; /* of a pair listed twice the last counts, as elsewhere */
+    memcpy(m->joined, left.data, (size_t)left.size);
+    memcpy(m->joined + left.size, right.data, (size_t)right.size);
+    *ret_id = tok_vocab_find(m->vocab, m->joined, (size_t)(left.size + right.size));
     return 0;
+}
+
+/* A merge whose sides are known by their ids. */
+static int32_t add(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, const struct tenon_str *sides, const int32_t *ids,
+                   struct tenon_err *err)
+{
+    struct tenon_str left = sides[0], right = sides[1];
+    uint32_t tag, *slot;
+    int32_t id, status;
+    if (ids[0] < 0 || ids[1] < 0 || right.size < m->prefix)
+        return refuse(rank, left, right, ids[0] < 0 ? "begins with what is no token" : "ends with what is no token", err);
+    right.data += m->prefix;
+    right.size -= m->prefix;
+    status = find_joined(m, left, right, &id, err);
+    if (status != 0)
+        return status;
+    if (id < 0)
+        return refuse(rank, left, sides[1], "makes what is no token", err);
+    m->last_id = id;
+    p->pairs[rank] = (struct bpe_pair){ids[0], ids[1], id};
+    slot = bpe_pairs_slot(p, ids[0], ids[1], &tag);
+    *slot = tag | rank; /* of a pair listed twice the last counts, as elsewhere */
+    return 0;
+}
+
+int32_t bpe_merges_add_batch(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, const struct tenon_str *sides,
+                             uint32_t count, struct tenon_err *err)
+{
+    int32_t ids[2 * BPE_MERGES_BATCH], status = 0;
+    tok_vocab_find_all(m->vocab, sides, 2 * count, ids);
+    for (uint32_t i = 0; status == 0 && i < count; i++)
+        status = add(m, p, rank + i, &sides[2 * i], &ids[2 * i], err);
+    return status;
+}
+
+int32_t bpe_merges_add(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, struct tenon_str left,
+                       struct tenon_str right, struct tenon_err *err)
+{
+    const struct tenon_str sides[2] = {left, right};
+    return bpe_merges_add_batch(m, p, rank, sides, 1, err);
 }
 
 /* "left right", as GGUF has them. */
-static int32_t add_spaced(struct bpe_merges *r, struct bpe_pairs *p, uint32_t rank, const struct tenon_str *merge,
-                          struct tenon_err *err)
+static int32_t cut_merge(uint32_t rank, const struct tenon_str *merge, struct tenon_str *ret_sides, struct tenon_err *err)
 {
     size_t size = (size_t)merge->size, left;
     const char *space = size > 2 ? memchr(merge->data + 1, ' ', size - 2) : NULL;
     if (space == NULL)
         return refuse(rank, *merge, (struct tenon_str){"", 0}, "is not two tokens with a space between them", err);
     left = (size_t)(space - merge->data);
-    return bpe_merges_add(r, p, rank, (struct tenon_str){merge->data, left},
-                          (struct tenon_str){space + 1, size - left - 1}, err);
+    ret_sides[0] = (struct tenon_str){merge->data, left};
+    ret_sides[1] = (struct tenon_str){space + 1, size - left - 1};
+    return 0;
 }
 
 int32_t bpe_pairs_create(struct bpe_pairs *p, const struct tok_vocab *vocab, uint32_t n, struct tenon_err *err)
@@ -80,30 +117,40 @@ int32_t bpe_pairs_create(struct bpe_pairs *p, const struct tok_vocab *vocab, uin
     while (slots < n + n / 2)
         slots *= 2;
     p->seed = (vocab->seed ^ 0x9e3779b97f4a7c15u) | 1;
+    p->n = n;
     p->mask = slots - 1;
-    p->slots = malloc(slots * sizeof *p->slots);
-    if (p->slots == NULL)
+    p->slots = calloc(slots, sizeof *p->slots);
+    p->pairs = malloc(((size_t)n + 1) * sizeof *p->pairs);
+    if (p->slots == NULL || p->pairs == NULL) {
+        bpe_pairs_finish(p);
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for %u merges", n);
-    memset(p->slots, 0xff, slots * sizeof *p->slots);
+    }
     return 0;
 }
 
-static int32_t fill_table(struct bpe_pairs *p, struct bpe_merges *r, const struct tenon_meta *meta,
+static int32_t add_spaced(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, const struct tenon_str *merges,
+                          uint32_t count, struct tenon_err *err)
+{
+    struct tenon_str sides[2 * BPE_MERGES_BATCH];
+    int32_t status = 0;
+    for (uint32_t i = 0; status == 0 && i < count; i++)
+        status = cut_merge(rank + i, &merges[i], &sides[2 * i], err);
+    return status == 0 ? bpe_merges_add_batch(m, p, rank, sides, count, err) : status;
+}
+
+static int32_t fill_table(struct bpe_pairs *p, struct bpe_merges *m, const struct tenon_meta *meta,
                           const struct tenon_meta_entry *merges, struct tenon_err *err)
 {
-    struct tenon_str batch[BATCH];
-    uint32_t n = (uint32_t)merges->count;
-    for (uint32_t rank = 0; rank < n; rank++) {
-        int32_t status = 0;
-        if (rank % BATCH == 0)
-            status = meta->strings(meta->ctx, merges, rank, n - rank < BATCH ? n - rank : BATCH, batch);
+    struct tenon_str batch[BPE_MERGES_BATCH];
+    int32_t status = 0;
+    for (uint32_t rank = 0, count; status == 0 && rank < p->n; rank += count) {
+        count = p->n - rank < BPE_MERGES_BATCH ? p->n - rank : BPE_MERGES_BATCH;
+        status = meta->strings(meta->ctx, merges, rank, count, batch);
         if (status != 0)
             return tenon_fail(err, status, "bpe", MERGES " cannot be read: the file is damaged");
-        status = add_spaced(r, p, rank, &batch[rank % BATCH], err);
-        if (status != 0)
-            return status;
+        status = add_spaced(m, p, rank, batch, count, err);
     }
-    return 0;
+    return status;
 }
 
 int32_t bpe_pairs_init(struct bpe_pairs *p, const struct tok_vocab *vocab, const struct tenon_meta *meta,
@@ -126,5 +173,6 @@ int32_t bpe_pairs_init(struct bpe_pairs *p, const struct tok_vocab *vocab, const
 void bpe_pairs_finish(struct bpe_pairs *p)
 {
     free(p->slots);
+    free(p->pairs);
     memset(p, 0, sizeof *p);
 }

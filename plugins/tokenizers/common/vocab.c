@@ -112,59 +112,108 @@ static inline uint64_t mix(uint64_t h)
     return h ^ (h >> 29);
 }
 
+/* Up to eight bytes as one number that only the same bytes of the same size have. */
+static inline uint64_t few_bytes(const char *text, size_t size)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    uint32_t low, high;
+    if (size < 4)
+        return size == 0 ? 0 : (uint64_t)bytes[0] | (uint64_t)bytes[size / 2] << 8 | (uint64_t)bytes[size - 1] << 16;
+    memcpy(&low, text, sizeof low);
+    memcpy(&high, text + size - sizeof high, sizeof high);
+    return (uint64_t)high << 32 | low;
+}
+
+static inline uint64_t eight_bytes(const char *text)
+{
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
 static uint64_t hash(uint64_t seed, const char *text, size_t size)
 {
-    uint64_t h = seed ^ size, word;
-    while (size >= sizeof word) {
-        memcpy(&word, text, sizeof word);
-        h = mix(h ^ word);
-        text += sizeof word;
-        size -= sizeof word;
-    }
-    word = 0;
-    memcpy(&word, text, size);
-    return mix(mix(h ^ word));
+    uint64_t h = seed ^ size;
+    const char *last;
+    if (size <= 8)
+        return mix(mix(h ^ few_bytes(text, size)));
+    last = text + size - 8;
+    for (; text < last; text += 8)
+        h = mix(h ^ eight_bytes(text));
+    return mix(mix(h ^ eight_bytes(last)));
 }
 
-static bool same(const struct tenon_str *a, const char *text, size_t size)
+static inline bool same(const struct tenon_str *a, const char *text, size_t size)
 {
-    return a->size == size && memcmp(a->data, text, size) == 0;
+    if (a->size != size)
+        return false;
+    if (size <= 8)
+        return few_bytes(a->data, size) == few_bytes(text, size);
+    return memcmp(a->data, text, size) == 0;
 }
 
-/* The slot that holds the spelling, or the free one where it belongs. There is always a free slot. */
-static struct tok_vocab_slot *find_slot(const struct tok_vocab *v, const char *text, size_t size, uint32_t *ret_hash)
+/* From slot `at` on, the one that holds the spelling, or the free one where it belongs. There is always a free slot. */
+static inline struct tok_vocab_slot *probe(const struct tok_vocab *v, uint64_t h, const char *text, size_t size)
 {
-    uint64_t h = hash(v->seed, text, size);
     uint32_t at = (uint32_t)h & v->mask, upper = (uint32_t)(h >> 32);
     while (v->slots[at].id >= 0 && !(v->slots[at].hash == upper && same(&v->text[v->slots[at].id], text, size)))
         at = (at + 1) & v->mask;
-    *ret_hash = upper;
     return &v->slots[at];
 }
 
 int32_t tok_vocab_find(const struct tok_vocab *v, const char *text, size_t size)
 {
-    uint32_t upper;
-    return size == 0 ? -1 : find_slot(v, text, size, &upper)->id; /* an empty token stands for nothing */
+    return size == 0 ? -1 : probe(v, hash(v->seed, text, size), text, size)->id; /* an empty token stands for nothing */
 }
 
-int32_t tok_vocab_index(struct tok_vocab *v, uint32_t id, struct tenon_err *err)
+#define AHEAD 64u /* look-ups whose memory is asked for at once */
+
+static void find_some(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, int32_t *ids)
+{
+    uint64_t hashes[AHEAD];
+    for (size_t i = 0; i < n; i++) {
+        hashes[i] = hash(v->seed, texts[i].data, (size_t)texts[i].size);
+        __builtin_prefetch(&v->slots[hashes[i] & v->mask]);
+    }
+    for (size_t i = 0; i < n; i++) /* a guess: not always is the first slot the one */
+        if ((ids[i] = v->slots[hashes[i] & v->mask].id) >= 0)
+            __builtin_prefetch(&v->text[ids[i]]);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] >= 0)
+            __builtin_prefetch(v->text[ids[i]].data);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = texts[i].size == 0 ? -1 : probe(v, hashes[i], texts[i].data, (size_t)texts[i].size)->id;
+}
+
+void tok_vocab_find_all(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, int32_t *ids)
+{
+    for (size_t at = 0, some; at < n; at += some) {
+        some = n - at < AHEAD ? n - at : AHEAD;
+        find_some(v, texts + at, some, ids + at);
+    }
+}
+
+static int32_t index_by(struct tok_vocab *v, uint32_t id, uint64_t h, struct tenon_err *err)
 {
     const struct tenon_str *text = &v->text[id];
     struct tok_vocab_slot *slot;
-    uint32_t upper;
     if (text->size == 0)
         return 0;
-    slot = find_slot(v, text->data, text->size, &upper);
+    slot = probe(v, h, text->data, (size_t)text->size);
     if (slot->id >= 0) {
         if (v->attributes[id] & TENON_TOKEN_UNUSED)
             return 0; /* fillers of a padded vocabulary may all be spelled alike */
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", "token %u is spelled like token %d: \"%.*s\"", id,
                           slot->id, (int)(text->size < 64 ? text->size : 64), text->data);
     }
-    slot->hash = upper;
+    slot->hash = (uint32_t)(h >> 32);
     slot->id = (int32_t)id;
     return 0;
+}
+
+int32_t tok_vocab_index(struct tok_vocab *v, uint32_t id, struct tenon_err *err)
+{
+    return index_by(v, id, hash(v->seed, v->text[id].data, (size_t)v->text[id].size), err);
 }
 
 int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err)
@@ -191,9 +240,17 @@ int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err)
 
 static int32_t build_index(struct tok_vocab *v, struct tenon_err *err)
 {
+    uint64_t hashes[AHEAD];
     int32_t status = 0;
-    for (uint32_t id = 0; status == 0 && id < v->n; id++)
-        status = tok_vocab_index(v, id, err);
+    for (uint32_t first = 0, n; status == 0 && first < v->n; first += n) {
+        n = v->n - first < AHEAD ? v->n - first : AHEAD;
+        for (uint32_t i = 0; i < n; i++) {
+            hashes[i] = hash(v->seed, v->text[first + i].data, (size_t)v->text[first + i].size);
+            __builtin_prefetch(&v->slots[hashes[i] & v->mask], 1);
+        }
+        for (uint32_t i = 0; status == 0 && i < n; i++)
+            status = index_by(v, first + i, hashes[i], err);
+    }
     return status;
 }
 

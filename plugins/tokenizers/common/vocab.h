@@ -53,6 +53,9 @@ void tok_vocab_finish(struct tok_vocab *v); /* zeroed is fine */
 /* Id of a spelling, -1 if there is none. */
 int32_t tok_vocab_find(const struct tok_vocab *v, const char *text, size_t size);
 
+/* The same for n spellings, many at once: ids [n]. */
+void tok_vocab_find_all(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, int32_t *ids);
+
 /* tenon_tokenizer.info and .piece. */
 void tok_vocab_info(const struct tok_vocab *v, struct tenon_tokenizer_info *ret_info);
 int32_t tok_vocab_piece(const struct tok_vocab *v, int32_t id, struct tenon_str *ret_piece, uint32_t *ret_attributes);
