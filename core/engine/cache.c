@@ -44,7 +44,7 @@ int32_t tn_cache_take(struct tn_cache *c, const int32_t *prompt, uint32_t n, str
     uint32_t best = 0, best_len = 0;
     for (uint32_t i = 0; i < c->n; i++) {
         uint32_t len = shared(&c->entries[i], prompt, n);
-        if (len > best_len)
+        if (len > best_len && tn_kv_can_rewind(c->kv, c->entries[i].seq, len))
             best = i, best_len = len;
     }
     if (best_len > 0 && tn_kv_rewind(c->kv, c->entries[best].seq, best_len)) {

@@ -166,6 +166,13 @@ static int32_t engine_render(void *ctx, struct tenon_loaded *model, const char *
     return rc;
 }
 
+static int32_t engine_embed(void *ctx, struct tenon_loaded *model, const struct tenon_embed_args *args, float *y, uint64_t capacity,
+                            uint64_t *ret_n, struct tenon_err *err)
+{
+    (void)ctx;
+    return tn_loaded_embed(model, args, y, capacity, ret_n, err);
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------------------ */
 
 int32_t tn_engine_create(struct tn_registry *reg, struct tn_engine **ret, struct tenon_err *err)
@@ -178,7 +185,7 @@ int32_t tn_engine_create(struct tn_registry *reg, struct tn_engine **ret, struct
     e->table = (struct tenon_engine){
         .struct_size = sizeof e->table, .ctx = e, .load = engine_load, .unload = engine_unload, .model_at = engine_model_at,
         .model_info = engine_model_info, .submit = engine_submit, .cancel = engine_cancel, .tokenize = engine_tokenize,
-        .detokenize = engine_detokenize, .render = engine_render, .embed = NULL, .stats = engine_stats,
+        .detokenize = engine_detokenize, .render = engine_render, .embed = engine_embed, .stats = engine_stats,
     };
     *ret = e;
     return TENON_OK;

@@ -22,6 +22,7 @@ struct tn_kv {
     struct group *groups; /* [n_groups] */
     uint32_t n_groups;
     struct stack slots;
+    bool recurrent;
 };
 
 static int32_t stack_init(struct stack *s, uint64_t size)
@@ -37,12 +38,13 @@ static int32_t stack_init(struct stack *s, uint64_t size)
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
-int32_t tn_kv_create(const struct tn_kv_group_desc *groups, uint32_t n_groups, uint32_t n_slots, struct tn_kv **ret,
+int32_t tn_kv_create(const struct tn_kv_group_desc *groups, uint32_t n_groups, uint32_t n_slots, bool recurrent, struct tn_kv **ret,
                      struct tenon_err *err)
 {
     struct tn_kv *kv = calloc(1, sizeof *kv);
     if (kv == NULL)
         goto no_memory;
+    kv->recurrent = recurrent;
     kv->groups = calloc((size_t)n_groups + 1, sizeof *kv->groups);
     if (kv->groups == NULL || stack_init(&kv->slots, n_slots) != TENON_OK)
         goto no_memory;
@@ -143,14 +145,16 @@ int32_t tn_kv_reserve(struct tn_kv *kv, struct tn_seq *seq, uint32_t n, struct t
     return TENON_OK;
 }
 
-/* The next token, at position len, sees positions > len - window. */
+/* The first page that the token at position len sees something of: positions > len - window. */
+static uint32_t keep_from(const struct group *g, uint32_t len)
+{
+    return g->desc.window == 0 || len < g->desc.window ? 0 : (len - g->desc.window + 1) / g->desc.page_tokens;
+}
+
 static void drop_outside_window(struct group *g, struct tn_kv_table *t, uint32_t len)
 {
-    uint32_t keep_from;
-    if (g->desc.window == 0 || len < g->desc.window)
-        return;
-    keep_from = (len - g->desc.window + 1) / g->desc.page_tokens;
-    for (; t->dropped < keep_from && t->dropped < t->n; t->dropped++) {
+    uint32_t first = keep_from(g, len);
+    for (; t->dropped < first && t->dropped < t->n; t->dropped++) {
         g->free.items[g->free.n++] = t->pages[t->dropped];
         t->pages[t->dropped] = -1;
     }
@@ -163,13 +167,23 @@ void tn_kv_advance(struct tn_kv *kv, struct tn_seq *seq, uint32_t n)
         drop_outside_window(&kv->groups[g], &seq->tables[g], seq->len);
 }
 
+bool tn_kv_can_rewind(const struct tn_kv *kv, const struct tn_seq *seq, uint32_t len)
+{
+    bool can = len == 0 || !seq->spoiled; /* the very start is always there */
+    if (kv->recurrent && len != seq->len)
+        can = len == 0;
+    for (uint32_t g = 0; g < kv->n_groups; g++)
+        can = can && (len == 0 || seq->tables[g].dropped <= keep_from(&kv->groups[g], len));
+    return can;
+}
+
 bool tn_kv_rewind(struct tn_kv *kv, struct tn_seq *seq, uint32_t len)
 {
-    for (uint32_t g = 0; g < kv->n_groups; g++) /* a page still needed may be gone: only the very start is always there */
-        if (len > 0 && seq->tables[g].dropped > 0)
-            return false;
+    if (!tn_kv_can_rewind(kv, seq, len))
+        return false;
     for (uint32_t g = 0; g < kv->n_groups; g++)
         cut_table(&kv->groups[g], &seq->tables[g], pages_for(&kv->groups[g], len));
+    seq->spoiled = false;
     seq->len = len;
     return true;
 }

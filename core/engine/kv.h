@@ -1,7 +1,7 @@
 /* kv.h - which pages of the cache belong to which sequence. Numbers only: the memory is the model's (core/model).
  *
  *     struct tn_kv_group_desc g = { .page_tokens = 16, .n_pages = 512 };
- *     rc = tn_kv_create(&g, 1, n_slots, &kv, err);
+ *     rc = tn_kv_create(&g, 1, n_slots, false, &kv, err);
  *     rc = tn_kv_open(kv, &seq, err);                  // a sequence takes a slot
  *     rc = tn_kv_reserve(kv, seq, n, err);             // pages for n more tokens
  *     slot = tn_kv_slot(kv, seq, 0, position);         // page * page_tokens + offset
@@ -38,11 +38,12 @@ struct tn_kv_table {
 struct tn_seq {
     uint32_t len;  /* tokens in the cache */
     int32_t slot;  /* in recurrent and convolution states */
+    bool spoiled;  /* its slot holds something else than what len tokens make: it can only begin anew */
     struct tn_kv_table *tables; /* [n_groups] */
 };
 
-/* n_slots: most sequences at a time. OWN: *ret until tn_kv_destroy. INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
-int32_t tn_kv_create(const struct tn_kv_group_desc *groups, uint32_t n_groups, uint32_t n_slots, struct tn_kv **ret,
+/* n_slots: most sequences at a time. recurrent: their slots hold states, which no one can take tokens out of again. OWN: *ret until tn_kv_destroy. INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+int32_t tn_kv_create(const struct tn_kv_group_desc *groups, uint32_t n_groups, uint32_t n_slots, bool recurrent, struct tn_kv **ret,
                      struct tenon_err *err);
 void tn_kv_destroy(struct tn_kv *kv); /* NULL is allowed; all sequences are closed before */
 
@@ -54,7 +55,9 @@ void tn_kv_close(struct tn_kv *kv, struct tn_seq *seq); /* NULL is allowed */
 int32_t tn_kv_reserve(struct tn_kv *kv, struct tn_seq *seq, uint32_t n, struct tenon_err *err);
 void tn_kv_advance(struct tn_kv *kv, struct tn_seq *seq, uint32_t n);
 
-/* Forget all tokens from `len` on. False, and nothing has changed: what is needed to go on from there is gone. */
+/* Can all tokens from `len` on be forgotten? Not where what is needed to go on from there is gone. */
+bool tn_kv_can_rewind(const struct tn_kv *kv, const struct tn_seq *seq, uint32_t len);
+/* Forget them. False, and nothing has changed: it cannot be done. */
 bool tn_kv_rewind(struct tn_kv *kv, struct tn_seq *seq, uint32_t len);
 
 /* Slot number of a reserved position. */

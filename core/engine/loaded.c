@@ -5,7 +5,8 @@
  * arrival. Ended requests leave before the next step; their sequences stay in the cache for prompts that begin alike.
  *
  * Lock: `lock` guards the waiting queue, the running list as seen by cancel and stats, and `stopping`. Only the model's
- * thread changes the running list; it holds no lock while it steps or calls back. Contract: loaded.h, engine.h.
+ * thread changes the running list; it holds no lock while it steps or calls back. A model that embeds has no thread: steps run
+ * in the callers', under `embedding`. Contract: loaded.h, engine.h.
  */
 #include "core/engine/loaded.h"
 
@@ -16,6 +17,7 @@
 
 #include "core/base/log.h"
 #include "core/engine/cache.h"
+#include "core/engine/embed.h"
 #include "core/engine/request.h"
 #include "core/engine/step.h"
 
@@ -25,7 +27,8 @@ struct tenon_loaded {
     struct tn_cache cache;
     char name[128];
     pthread_t thread;
-    bool has_thread;
+    bool has_thread;                    /* a model that embeds has none */
+    pthread_mutex_t embedding;          /* guards the stepper of such a model */
     pthread_mutex_t lock;
     pthread_cond_t wake;                /* something waits, or the end has come */
     struct tn_request *first, **tail;   /* waiting, oldest first */
@@ -198,6 +201,8 @@ int32_t tn_loaded_submit(struct tenon_loaded *l, const struct tenon_request *req
     const struct tn_vocab *vocab;
     struct tn_request *r;
     int32_t rc = tn_model_vocab(l->model, &vocab, err);
+    if (parts->embeds)
+        return tenon_fail(err, TENON_E_FAILED_PRECONDITION, l->name, "it makes vectors of texts and generates none: use tenon embed");
     if (rc == TENON_OK)
         rc = tn_request_create(vocab, parts->vocab_size, parts->context, request, id, &r, err);
     if (rc != TENON_OK)
@@ -236,6 +241,24 @@ int32_t tn_loaded_cancel(struct tenon_loaded *l, uint64_t id)
             rc = TENON_OK;
         }
     pthread_mutex_unlock(&l->lock);
+    return rc;
+}
+
+int32_t tn_loaded_embed(struct tenon_loaded *l, const struct tenon_embed_args *args, float *y, uint64_t capacity, uint64_t *ret_n,
+                        struct tenon_err *err)
+{
+    const struct tn_model_parts *parts = tn_model_parts(l->model);
+    struct tenon_embed_args a;
+    int32_t rc;
+    TENON_COPY_IN(&a, args);
+    if (!parts->embeds)
+        return tenon_fail(err, TENON_E_FAILED_PRECONDITION, l->name, "it was loaded to generate text, not to embed");
+    *ret_n = a.n_texts * parts->row_size;
+    if (capacity < *ret_n)
+        return TENON_OK;
+    pthread_mutex_lock(&l->embedding);
+    rc = tn_embed(l->stepper, l->model, &a, y, err);
+    pthread_mutex_unlock(&l->embedding);
     return rc;
 }
 
@@ -308,6 +331,7 @@ static int32_t load_model(struct tn_registry *reg, const struct tenon_load_args 
         .path = args->path, .device = args->device, .context = args->context, .max_sequences = args->max_sequences,
         .max_step_tokens = args->max_tokens_per_step, .kv_encoding = args->kv_encoding, .progress = args->progress,
         .progress_arg = args->progress_arg, .profile = (args->flags & TENON_LOAD_PROFILE) != 0,
+        .embed = (args->flags & TENON_LOAD_EMBED) != 0,
     };
     const char *slash = strrchr(args->path, '/');
     int32_t rc = tn_model_load(reg, &m, &l->model, err);
@@ -337,12 +361,13 @@ int32_t tn_loaded_create(struct tn_registry *reg, const struct tenon_load_args *
     if (l == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, args->path, "out of memory");
     TENON_COPY_IN(&a, args);
-    (void)pthread_mutex_init(&l->lock, NULL); /* neither fails with default attributes */
+    (void)pthread_mutex_init(&l->lock, NULL); /* none of them fails with default attributes */
+    (void)pthread_mutex_init(&l->embedding, NULL);
     (void)pthread_cond_init(&l->wake, NULL);
     l->tail = &l->first;
     rc = a.path != NULL ? load_model(reg, &a, l, err)
                         : tenon_fail(err, TENON_E_INVALID_ARGUMENT, "load", "no path of a model was given");
-    if (rc == TENON_OK)
+    if (rc == TENON_OK && !tn_model_parts(l->model)->embeds)
         rc = start_thread(l, err);
     if (rc != TENON_OK) {
         tn_loaded_destroy(l);
@@ -372,5 +397,6 @@ void tn_loaded_destroy(struct tenon_loaded *l)
     free(l->stepped);
     (void)pthread_cond_destroy(&l->wake);
     (void)pthread_mutex_destroy(&l->lock);
+    (void)pthread_mutex_destroy(&l->embedding);
     free(l);
 }

@@ -30,6 +30,10 @@ int32_t tn_loaded_submit(struct tenon_loaded *l, const struct tenon_request *req
                          struct tenon_err *err);
 int32_t tn_loaded_cancel(struct tenon_loaded *l, uint64_t id); /* NOT_FOUND: none of its requests */
 
+/* As `embed` of the engine's table; one call at a time runs, others wait. */
+int32_t tn_loaded_embed(struct tenon_loaded *l, const struct tenon_embed_args *args, float *y, uint64_t capacity, uint64_t *ret_n,
+                        struct tenon_err *err);
+
 const struct tn_model *tn_loaded_model(const struct tenon_loaded *l);
 void tn_loaded_info(const struct tenon_loaded *l, struct tenon_loaded_info *ret);
 void tn_loaded_stats(struct tenon_loaded *l, struct tenon_engine_stats *ret);

@@ -34,11 +34,17 @@ struct tn_stepper {
     struct input *inputs;     /* [n_inputs] in the graph's order */
     struct tenon_span *spans; /* [n_inputs] */
     struct tenon_state_binding *states; /* [n_states] */
-    struct tn_membuf logits;  /* [max_rows, vocab] of the backend's act format */
+    bool recurrent;           /* some states have slots */
+    struct tn_membuf logits;  /* [max_rows, row_size] of the backend's act format */
     struct tn_membuf scratch;
-    float *converted;         /* [max_rows, vocab] when act is not f32 */
+    float *converted;         /* [max_rows, row_size] when act is not f32 */
     uint64_t n_steps;
 };
+
+static bool is_paged(const struct tn_model_state *s)
+{
+    return s->desc->kind == TENON_STATE_KV_PAGED || s->desc->kind == TENON_STATE_KV_LATENT;
+}
 
 /* ---- filling --------------------------------------------------------------------------------------------------- */
 
@@ -166,6 +172,23 @@ static int32_t reserve_all(struct tn_stepper *st, struct step *s, struct tenon_e
     return TENON_OK;
 }
 
+/* Sequences that begin get slots of zeros. */
+static int32_t begin_slots(struct tn_stepper *st, const struct step *s, struct tenon_err *err)
+{
+    const struct tn_model_parts *m = st->parts;
+    int32_t rc = TENON_OK;
+    for (uint32_t i = 0; st->recurrent && i < s->n; i++) {
+        const struct tn_seq *seq = s->parts[i].seq;
+        for (uint32_t k = 0; rc == TENON_OK && seq->len == 0 && k < m->n_states; k++) {
+            const struct tn_model_state *state = &m->states[k];
+            const uint64_t zero = state->n_pages - 1, slot = (uint64_t)seq->slot;
+            if (!is_paged(state))
+                rc = m->backend->copy_pages(m->device, state->desc, &state->layout, &st->states[k], &zero, &slot, 1, err);
+        }
+    }
+    return rc;
+}
+
 static uint64_t act_bytes(int32_t act)
 {
     return act == TENON_DTYPE_F32 ? 4 : 2;
@@ -174,7 +197,7 @@ static uint64_t act_bytes(int32_t act)
 static int32_t execute(struct tn_stepper *st, const struct step *s, struct tenon_err *err)
 {
     const struct tn_model_parts *m = st->parts;
-    uint64_t out_bytes = (uint64_t)s->dims.sym[TENON_SYM_R] * m->vocab_size * act_bytes(m->act);
+    uint64_t out_bytes = (uint64_t)s->dims.sym[TENON_SYM_R] * m->row_size * act_bytes(m->act);
     struct tenon_span output = tn_membuf_span(&st->logits, out_bytes);
     struct tenon_event *event = NULL;
     struct tenon_enqueue_args args = {
@@ -223,20 +246,27 @@ int32_t tn_stepper_run(struct tn_stepper *st, const struct tn_step_part *parts, 
 {
     struct step s = { parts, n_parts, { .struct_size = sizeof s.dims } };
     int32_t rc = reserve_all(st, &s, err);
+    bool ran = false;
+    if (rc == TENON_OK)
+        rc = begin_slots(st, &s, err);
     if (rc == TENON_OK)
         rc = fill(st, &s, err);
-    if (rc == TENON_OK)
+    if (rc == TENON_OK) {
         rc = execute(st, &s, err);
+        ran = true;
+    }
     for (uint32_t i = 0; i < n_parts; i++) {
-        if (rc == TENON_OK)
+        if (rc == TENON_OK) {
             tn_kv_advance(st->kv, parts[i].seq, parts[i].n);
-        else
-            (void)tn_kv_rewind(st->kv, parts[i].seq, parts[i].seq->len); /* pages reserved in vain; may keep them */
+            continue;
+        }
+        (void)tn_kv_rewind(st->kv, parts[i].seq, parts[i].seq->len); /* pages reserved in vain; may keep them */
+        parts[i].seq->spoiled = st->recurrent && ran;
     }
     if (rc != TENON_OK)
         return rc;
     st->n_steps++;
-    *ret_logits = logits_as_f32(st, (uint64_t)s.dims.sym[TENON_SYM_R] * st->parts->vocab_size);
+    *ret_logits = logits_as_f32(st, (uint64_t)s.dims.sym[TENON_SYM_R] * st->parts->row_size);
     return TENON_OK;
 }
 
@@ -245,11 +275,6 @@ int32_t tn_stepper_run(struct tn_stepper *st, const struct tn_step_part *parts, 
 static int32_t no_memory(struct tenon_err *err)
 {
     return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "step", "out of memory");
-}
-
-static bool is_paged(const struct tn_model_state *s)
-{
-    return s->desc->kind == TENON_STATE_KV_PAGED || s->desc->kind == TENON_STATE_KV_LATENT;
 }
 
 static uint32_t group_index(const struct tn_stepper *st, uint32_t id)
@@ -272,6 +297,7 @@ static int32_t make_kv(struct tn_stepper *st, struct tenon_err *err)
     for (uint32_t i = 0; rc == TENON_OK && i < m->n_states; i++) {
         const struct tn_model_state *s = &m->states[i];
         uint32_t g = group_index(st, s->desc->group);
+        st->recurrent |= !is_paged(s);
         if (!is_paged(s))
             continue;
         if (g == st->n_groups) {
@@ -282,7 +308,7 @@ static int32_t make_kv(struct tn_stepper *st, struct tenon_err *err)
         }
     }
     if (rc == TENON_OK)
-        rc = tn_kv_create(groups, st->n_groups, m->max_sequences, &st->kv, err);
+        rc = tn_kv_create(groups, st->n_groups, m->max_sequences, st->recurrent, &st->kv, err);
     free(groups);
     return rc;
 }
@@ -337,14 +363,39 @@ static int32_t bind_states(struct tn_stepper *st, struct tenon_err *err)
     return TENON_OK;
 }
 
+/* Zeros into the last slot of a state, which is never given to a sequence. */
+static int32_t zero_last_slot(struct tn_stepper *st, uint32_t index, struct tenon_err *err)
+{
+    const struct tn_model_parts *m = st->parts;
+    const struct tn_model_state *s = &m->states[index];
+    const uint64_t last = s->n_pages - 1;
+    uint64_t bytes;
+    void *zeros;
+    int32_t rc;
+    if (!tn_mul_u64(s->layout.page_bytes, s->desc->n_layers, &bytes) || (zeros = calloc(1, bytes + 1)) == NULL)
+        return no_memory(err);
+    rc = m->backend->import_pages(m->device, s->desc, &s->layout, 0, &st->states[index], &last, 1, zeros, bytes, err);
+    free(zeros);
+    return rc;
+}
+
+static int32_t zero_slots(struct tn_stepper *st, struct tenon_err *err)
+{
+    int32_t rc = TENON_OK;
+    for (uint32_t i = 0; rc == TENON_OK && i < st->parts->n_states; i++)
+        if (!is_paged(&st->parts->states[i]))
+            rc = zero_last_slot(st, i, err);
+    return rc;
+}
+
 static int32_t make_outputs(struct tn_stepper *st, struct tenon_err *err)
 {
     const struct tn_model_parts *m = st->parts;
     uint64_t n;
     int32_t rc;
-    if (!tn_mul_u64(m->max_rows, m->vocab_size, &n) || n > UINT64_MAX / 4)
+    if (!tn_mul_u64(m->max_rows, m->row_size, &n) || n > UINT64_MAX / 4)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "step", "a vocabulary of %llu is too large",
-                          (unsigned long long)m->vocab_size);
+                          (unsigned long long)m->row_size);
     rc = tn_membuf_create(&st->logits, m->backend, m->device, n * act_bytes(m->act), err);
     if (rc == TENON_OK)
         rc = tn_membuf_create_device(&st->scratch, m->backend, m->device, m->scratch_bytes, err);
@@ -374,6 +425,8 @@ int32_t tn_stepper_create(const struct tn_model *model, struct tn_stepper **ret,
         rc = make_inputs(st, &max, err);
     if (rc == TENON_OK)
         rc = bind_states(st, err);
+    if (rc == TENON_OK)
+        rc = zero_slots(st, err);
     if (rc == TENON_OK)
         rc = make_outputs(st, err);
     if (rc != TENON_OK) {

@@ -15,8 +15,6 @@
 #include "core/model/program.h"
 #include "core/model/states.h"
 
-#define PROGRAM "step"
-
 struct tn_model {
     struct tn_registry *registry;
     struct tn_container *container;
@@ -74,18 +72,35 @@ static int32_t lower(struct tn_model *m, struct tenon_err *err)
     return rc;
 }
 
-static int32_t build(struct tn_model *m, struct tenon_err *err)
+/* The program "step", or "embed" where that is asked for or all there is. */
+static int32_t build_program(struct tn_model *m, bool embed, struct tenon_err *err)
 {
     const struct tn_program_env *p = &m->program;
+    struct tenon_err why = TENON_ERR_INIT, why_embed = TENON_ERR_INIT;
+    int32_t rc = TENON_E_UNIMPLEMENTED;
+    m->parts.embeds = embed;
+    if (!embed)
+        rc = tn_build_program(&m->arch.table, m->arch.config, "step", &p->env, &p->lookup, &m->graph, &why);
+    if (rc == TENON_E_UNIMPLEMENTED) {
+        rc = tn_build_program(&m->arch.table, m->arch.config, "embed", &p->env, &p->lookup, &m->graph, &why_embed);
+        m->parts.embeds = true;
+        if (embed || rc != TENON_E_UNIMPLEMENTED)
+            why = why_embed;
+    }
+    return rc != TENON_OK ? tenon_fail(err, rc, why.where, "%s", why.message) : rc;
+}
+
+static int32_t build(struct tn_model *m, bool embed, struct tenon_err *err)
+{
     int32_t rc = tn_program_env_init(&m->program, m->registry, &m->arch, &m->resolved, err);
     if (rc == TENON_OK)
-        rc = tn_build_program(&m->arch.table, m->arch.config, PROGRAM, &p->env, &p->lookup, &m->graph, err);
+        rc = build_program(m, embed, err);
     if (rc == TENON_OK)
         rc = tn_bindings_make(&m->bindings, m->container, &m->resolved, &m->graph->graph, &m->device, err);
     return rc == TENON_OK ? lower(m, err) : rc;
 }
 
-/* The program's only output must be logits [R, vocabulary]. */
+/* The program's only output must be logits [R, vocabulary], or rows to pool. */
 static int32_t check_output(struct tn_model *m, struct tenon_err *err)
 {
     const struct tenon_graph *g = &m->graph->graph;
@@ -93,25 +108,32 @@ static int32_t check_output(struct tn_model *m, struct tenon_err *err)
     const struct tenon_value *v = last != NULL && last->n_rets == 1 ? tenon_graph_value(g, last->rets[0]) : NULL;
     if (v == NULL || v->rank != 2 || v->dims[0].sym != TENON_SYM_R || v->dims[1].sym != TENON_SYM_NONE || v->dims[1].b <= 0)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, m->arch.info.architecture,
-                          "its step program must have the one output logits [R, vocabulary]");
-    m->parts.vocab_size = (uint64_t)v->dims[1].b;
+                          "its program must have one output: logits [R, vocabulary], or rows [R, width] to pool");
+    m->parts.row_size = (uint64_t)v->dims[1].b;
+    m->parts.vocab_size = m->parts.embeds ? m->arch.info.vocab_size : m->parts.row_size;
+    if (m->parts.embeds && m->program.declared.n_states > 0)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, m->arch.info.architecture, "a model with states cannot embed in this version");
     return TENON_OK;
 }
 
 /* ---- sizes and the executable ------------------------------------------------------------------------------------ */
+
+#define EMBED_SEQUENCES 32u
 
 static int32_t choose_sizes(struct tn_model *m, const struct tn_model_args *args, struct tenon_err *err)
 {
     struct tn_model_parts *p = &m->parts;
     uint64_t tokens, page = m->states.page_tokens != 0 ? m->states.page_tokens : 1;
     int64_t *sym = m->max.sym;
-    p->max_sequences = args->max_sequences != 0 ? args->max_sequences : 1;
+    p->max_sequences = args->max_sequences != 0 ? args->max_sequences : p->embeds ? EMBED_SEQUENCES : 1;
     p->context = tn_states_context(&m->states, args->context, m->arch.info.context_length, p->max_sequences,
                                    m->device.desc.memory_free);
     if (!tn_mul_u64(p->context, p->max_sequences, &tokens) || p->context > INT32_MAX || tokens > INT32_MAX)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "model", "%u sequences of %u tokens: over 2^31 positions",
                           p->max_sequences, p->context);
     p->max_tokens = args->max_step_tokens != 0 ? args->max_step_tokens : TN_STEP_TOKENS_DEFAULT;
+    if (p->embeds && p->max_tokens < p->context)
+        p->max_tokens = p->context;
     if (p->max_tokens > tokens)
         p->max_tokens = (uint32_t)tokens;
     if (p->max_tokens < p->max_sequences)
@@ -119,6 +141,8 @@ static int32_t choose_sizes(struct tn_model *m, const struct tn_model_args *args
     p->max_rows = args->max_rows != 0 ? args->max_rows : args->max_step_tokens != 0 ? p->max_tokens : TN_STEP_ROWS;
     if (p->max_rows < p->max_sequences)
         p->max_rows = p->max_sequences;
+    if (p->embeds)
+        p->max_rows = p->max_tokens;
     p->page_tokens = m->states.page_tokens;
     m->max.struct_size = sizeof m->max;
     sym[TENON_SYM_T] = p->max_tokens;
@@ -126,7 +150,7 @@ static int32_t choose_sizes(struct tn_model *m, const struct tn_model_args *args
     sym[TENON_SYM_R] = p->max_rows;
     sym[TENON_SYM_P] = (int64_t)((p->context + page - 1) / page);
     sym[TENON_SYM_C] = sym[TENON_SYM_P] * (int64_t)page;
-    return tn_states_allocate(&m->states, &m->device, p->context, p->max_sequences, err);
+    return tn_states_allocate(&m->states, &m->device, p->context, p->max_sequences, p->max_tokens, err);
 }
 
 #define ACT_BYTES_MOST 4u /* the act format is known only after compile: plan for the widest */
@@ -194,7 +218,7 @@ static int32_t open_parts(struct tn_model *m, const struct tn_model_args *args, 
 static int32_t place(struct tn_model *m, const struct tn_model_args *args, struct tenon_err *err)
 {
     int32_t kv = args->kv_encoding != 0 ? args->kv_encoding : TENON_KV_F16;
-    int32_t rc = build(m, err);
+    int32_t rc = build(m, args->embed, err);
     if (rc == TENON_OK)
         rc = check_output(m, err);
     if (rc == TENON_OK)

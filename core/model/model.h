@@ -36,6 +36,7 @@ struct tn_model_args {
     uint32_t max_rows;        /* with logits in one step; 0: TN_STEP_ROWS, or max_step_tokens where that is given */
     int32_t kv_encoding;      /* 0: TENON_KV_F16 */
     bool profile;             /* TENON_COMPILE_PROFILE */
+    bool embed;               /* the program "embed"; else "step", or "embed" where the model has no other */
     int32_t (*progress)(void *arg, double fraction, const char *what); /* may be NULL; not 0: stop */
     void *progress_arg;
 };
@@ -61,7 +62,9 @@ struct tn_model_parts {
     uint32_t page_tokens;            /* of every paged state; 0: there is none */
     uint32_t max_tokens, max_sequences, max_rows, context;
     uint64_t vocab_size;
-    int32_t act;                     /* TENON_DTYPE_*: of the logits */
+    uint64_t row_size;               /* elements of a row of output: logits, or with `embeds` what is pooled */
+    bool embeds;                     /* the program is "embed": each text is whole in one step */
+    int32_t act;                     /* TENON_DTYPE_*: of the output */
     uint64_t scratch_bytes;
 };
 

@@ -12,7 +12,7 @@ static struct tn_kv *make(uint32_t page_tokens, uint32_t window, uint64_t n_page
     struct tn_kv_group_desc g = { page_tokens, window, n_pages };
     struct tn_kv *kv = NULL;
     struct tenon_err err = TENON_ERR_INIT;
-    ck_assert_msg(tn_kv_create(&g, 1, slots, &kv, &err) == 0, "%s", err.message);
+    ck_assert_msg(tn_kv_create(&g, 1, slots, false, &kv, &err) == 0, "%s", err.message);
     return kv;
 }
 
@@ -41,7 +41,7 @@ START_TEST(failure_changes_nothing)
     struct tn_kv_group_desc groups[2] = { { 16, 0, 100 }, { 16, 0, 3 } };
     struct tn_kv *kv = NULL;
     struct tn_seq *seq, *other = NULL;
-    ck_assert_int_eq(tn_kv_create(groups, 2, 1, &kv, NULL), 0);
+    ck_assert_int_eq(tn_kv_create(groups, 2, 1, false, &kv, NULL), 0);
     ck_assert_int_eq(tn_kv_open(kv, &seq, NULL), 0);
     ck_assert_int_eq(tn_kv_open(kv, &other, NULL), TENON_E_RESOURCE_EXHAUSTED);
     ck_assert_ptr_null(other);
@@ -54,7 +54,7 @@ START_TEST(failure_changes_nothing)
     tn_kv_close(kv, seq);
     tn_kv_destroy(kv);
     groups[0].n_pages = 1u << 30; /* over 2^31 positions */
-    ck_assert_int_eq(tn_kv_create(groups, 2, 1, &kv, NULL), TENON_E_INVALID_ARGUMENT);
+    ck_assert_int_eq(tn_kv_create(groups, 2, 1, false, &kv, NULL), TENON_E_INVALID_ARGUMENT);
 }
 END_TEST
 
@@ -73,9 +73,47 @@ START_TEST(windows_give_pages_back)
     }
     ck_assert(!tn_kv_rewind(kv, seq, 100)); /* what it would need is gone */
     ck_assert_uint_eq(seq->len, 200);
+    ck_assert(tn_kv_rewind(kv, seq, 200)); /* nothing is forgotten */
+    ck_assert(!tn_kv_rewind(kv, seq, 196)); /* positions 187 ..: page 46, which is gone */
+    ck_assert_int_eq(tn_kv_reserve(kv, seq, 3, NULL), 0);
+    tn_kv_advance(kv, seq, 1); /* 201: pages from 48 on; position 192 is its first */
+    ck_assert(tn_kv_rewind(kv, seq, 201));
     ck_assert(tn_kv_rewind(kv, seq, 0));
     ck_assert_uint_eq(tn_kv_pages_used(kv), 0);
     tn_kv_close(kv, seq);
+    tn_kv_destroy(kv);
+}
+END_TEST
+
+START_TEST(recurrent_sequences_go_on_or_begin_anew)
+{
+    static const int32_t a[] = { 1, 2, 3, 4, 5 };
+    struct tn_kv *kv = NULL;
+    struct tn_cache cache;
+    struct tn_seq *seq, *again;
+    int32_t *tokens = malloc(3 * sizeof *tokens);
+    ck_assert_int_eq(tn_kv_create(NULL, 0, 2, true, &kv, NULL), 0); /* no pages at all: slots alone */
+    ck_assert_int_eq(tn_cache_init(&cache, kv, 2), 0);
+    ck_assert_int_eq(tn_cache_take(&cache, a, 3, &seq, NULL), 0);
+    ck_assert_int_eq(tn_kv_reserve(kv, seq, 3, NULL), 0);
+    tn_kv_advance(kv, seq, 3);
+    ck_assert(!tn_kv_can_rewind(kv, seq, 2));
+    ck_assert(tn_kv_can_rewind(kv, seq, 3));
+    memcpy(tokens, a, 3 * sizeof *tokens);
+    tn_cache_give(&cache, seq, tokens);
+    ck_assert_int_eq(tn_cache_take(&cache, a, 3, &again, NULL), 0); /* its last token must be computed: that needs the state before */
+    ck_assert_ptr_ne(again, seq);
+    ck_assert_uint_eq(again->len, 0);
+    tn_kv_close(kv, again);
+    ck_assert_int_eq(tn_cache_take(&cache, a, 5, &again, NULL), 0);
+    ck_assert_ptr_eq(again, seq);
+    ck_assert_uint_eq(again->len, 3);
+    again->spoiled = true; /* a step failed */
+    ck_assert(!tn_kv_rewind(kv, again, 3));
+    ck_assert(tn_kv_rewind(kv, again, 0));
+    ck_assert(!again->spoiled);
+    tn_kv_close(kv, again);
+    tn_cache_finish(&cache);
     tn_kv_destroy(kv);
 }
 END_TEST
@@ -170,6 +208,7 @@ int main(void)
     tcase_add_test(tc, slots_follow_pages);
     tcase_add_test(tc, failure_changes_nothing);
     tcase_add_test(tc, windows_give_pages_back);
+    tcase_add_test(tc, recurrent_sequences_go_on_or_begin_anew);
     tcase_add_loop_test(tc, no_page_has_two_owners, 0, 6);
     tcase_add_test(tc, prompts_that_begin_alike_find_their_sequence);
     suite_add_tcase(suite, tc);

@@ -119,6 +119,14 @@ static int64_t group_pages(const struct tenon_executable *exe, const struct cpu_
     return n == INT64_MAX ? 0 : n;
 }
 
+static bool has_pages(const struct tenon_executable *exe)
+{
+    for (uint32_t i = 0; i < exe->n_states; i++)
+        if (exe->layouts[i].page_tokens != 0)
+            return true;
+    return false;
+}
+
 static int32_t check_input(const struct tenon_executable *exe, const struct cpu_run *run, const char *name, const int32_t *a, int64_t n,
                            struct tenon_err *err)
 {
@@ -132,7 +140,7 @@ static int32_t check_input(const struct tenon_executable *exe, const struct cpu_
     if (strcmp(name, "seq_start") == 0)
         return check_starts(name, a, n, sym[TENON_SYM_T], err);
     if (strcmp(name, "context_len") == 0)
-        return check_range(name, a, n, 0, sym[TENON_SYM_P] * CPU_PAGE_TOKENS, err);
+        return check_range(name, a, n, 0, has_pages(exe) ? sym[TENON_SYM_P] * CPU_PAGE_TOKENS : INT32_MAX, err);
     if (strncmp(name, "block_table.", 12) == 0)
         return check_range(name, a, n, -1, group_pages(exe, run, group) - 1, err);
     if (strncmp(name, "slot_of_token.", 14) == 0)

@@ -25,6 +25,7 @@ extern "C" {
 struct tenon_loaded; /* a loaded model; opaque. Each load makes one of its own, which unload ends */
 
 #define TENON_LOAD_PROFILE 1u /* have the backend record times per node; costs some clock readings */
+#define TENON_LOAD_EMBED 2u   /* for embed() and no requests; models that can do nothing else are loaded so anyway */
 
 /* How to load. Zero means: the default, chosen from model and machine. */
 struct tenon_load_args {
@@ -131,6 +132,17 @@ struct tenon_request {
     void *arg;
 };
 
+#define TENON_EMBED_RAW 1u /* not divided by its length */
+
+/* Texts to make vectors of. Each gets the special tokens the model wants around it, and is cut to the context. */
+struct tenon_embed_args {
+    uint32_t struct_size;
+    int32_t pooling;               /* TENON_POOL_*; 0: the model's, or the mean */
+    uint32_t flags;                /* TENON_EMBED_* */
+    uint32_t n_texts;
+    const struct tenon_str *texts; /* [n_texts] UTF-8. OWN: borrowed for the call */
+};
+
 struct tenon_engine_stats {
     uint32_t struct_size;
     uint32_t running, waiting;
@@ -161,8 +173,9 @@ struct tenon_engine {
     /* Render the model's chat template: vars is a JSON object with `messages`. buf [capacity], *ret_n as above. */
     int32_t (*render)(void *ctx, struct tenon_loaded *model, const char *vars, uint64_t size, char *buf, uint64_t capacity,
                       uint64_t *ret_n, struct tenon_err *err);
-    /* Optional (NULL until an embedding model can be served). y [embedding length] of one text. */
-    int32_t (*embed)(void *ctx, struct tenon_loaded *model, const char *text, uint64_t size, float *y, uint64_t capacity,
+    /* y [n_texts, width], of `capacity` floats; *ret_n is how many there are, and with less capacity nothing is computed. What
+     * else is embedded changes no bit of a vector. Waits. FAILED_PRECONDITION: the model generates, see TENON_LOAD_EMBED. */
+    int32_t (*embed)(void *ctx, struct tenon_loaded *model, const struct tenon_embed_args *args, float *y, uint64_t capacity,
                      uint64_t *ret_n, struct tenon_err *err);
     int32_t (*stats)(void *ctx, struct tenon_loaded *model, struct tenon_engine_stats *ret);
 };

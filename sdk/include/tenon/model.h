@@ -101,7 +101,7 @@ struct tenon_model_info {
     uint64_t embedding_length;
     uint32_t n_heads, n_kv_heads;
     uint32_t flags; /* reserved, 0 */
-    uint32_t reserved;
+    uint32_t pooling; /* TENON_POOL_* that its program "embed" was trained for; 0: the file does not say */
 };
 
 struct tenon_model_config; /* opaque, the plugin's */
@@ -120,7 +120,9 @@ struct tenon_model {
     /* Mandatory. The i-th declaration, OUT_OF_RANGE past the last. OWN: config. */
     int32_t (*weight_at)(struct tenon_model_config *config, uint32_t i, const struct tenon_weight_desc **ret);
     int32_t (*state_at)(struct tenon_model_config *config, uint32_t i, const struct tenon_state_desc **ret);
-    /* Mandatory. Build a program: "step" by every generating model, "embed" by embedding models. UNIMPLEMENTED for others. */
+    /* Mandatory. Build a program: "step" by every generating model, "embed" by embedding models. UNIMPLEMENTED for others.
+     * The one output of "step" is logits [R, vocabulary], that of "embed" the rows [R, width] that are pooled; every text is
+     * whole in one step there, and the states are empty. */
     int32_t (*build)(struct tenon_model_config *config, const char *program, const struct tenon_builder *b, struct tenon_err *err);
 };
 

@@ -163,6 +163,11 @@ struct tenon_str {
     uint64_t size;    /* bytes */
 };
 
+/* How one vector is made of a text's rows: what models were made for, and what requests may ask. */
+#define TENON_POOL_MEAN 1  /* of all its tokens */
+#define TENON_POOL_FIRST 2 /* the first token's ([CLS]) */
+#define TENON_POOL_LAST 3  /* the last token's */
+
 /* ---- entry -------------------------------------------------------------------------------------------------- */
 
 struct tenon_host;
