@@ -7,7 +7,8 @@
 #include <tenon/reference.h>
 
 #include <math.h>
-#include <stdbool.h>
+
+#include "program.h"
 
 /* ---- numbers ------------------------------------------------------------------------------------------------ */
 
@@ -86,13 +87,12 @@ static const struct {
     [TENON_OP_SEL] = {"SEL", USE_A | USE_B | USE_C},
 };
 
-static bool is_load(const struct tenon_insn *p)
+bool tn_ref_is_load(const struct tenon_insn *p)
 {
     return p->op == TENON_OP_LDBITS || p->op == TENON_OP_LDF;
 }
 
-/* Bytes of a TENON_F_* format, 0 for a number that is none. */
-static uint32_t float_bytes(uint32_t format)
+uint32_t tn_ref_float_bytes(uint32_t format)
 {
     static const uint8_t bytes[] = {
         [TENON_F_F16] = 2, [TENON_F_BF16] = 2, [TENON_F_F32] = 4, [TENON_F_E4M3] = 1, [TENON_F_E8M0] = 1};
@@ -110,7 +110,7 @@ static uint32_t load_bits(const uint8_t *tile, uint32_t at, uint32_t width)
     return (uint32_t)(word >> at % 8 & ((UINT64_C(1) << width) - 1));
 }
 
-static uint32_t load_float(const uint8_t *tile, uint32_t at, uint32_t format)
+uint32_t tn_ref_load_float(const uint8_t *tile, uint32_t at, uint32_t format)
 {
     const uint8_t *p = tile + at;
     switch (format) {
@@ -124,7 +124,7 @@ static uint32_t load_float(const uint8_t *tile, uint32_t at, uint32_t format)
 
 static uint32_t load(const struct tenon_insn *p, const uint8_t *tile, uint32_t at)
 {
-    return p->op == TENON_OP_LDBITS ? load_bits(tile, at, p->width) : load_float(tile, at, p->width);
+    return p->op == TENON_OP_LDBITS ? load_bits(tile, at, p->width) : tn_ref_load_float(tile, at, p->width);
 }
 
 static uint32_t sign_extend(uint32_t a, uint32_t width)
@@ -138,8 +138,7 @@ static uint32_t table_entry(const struct tenon_table *table, uint32_t index)
     return table->values[index & ((1u << table->log2_size) - 1)];
 }
 
-/* Value of an instruction that is no load, from registers r [TENON_PROGRAM_REGS]. */
-static uint32_t compute(const struct tenon_encoding *e, const struct tenon_insn *p, const uint32_t *r)
+uint32_t tn_ref_value(const struct tenon_encoding *e, const struct tenon_insn *p, const uint32_t *r)
 {
     uint32_t a = r[p->a], b = r[p->b], c = r[p->c];
     switch (p->op) {
@@ -169,7 +168,7 @@ static float decode_element(const struct tenon_encoding *e, const uint8_t *const
 {
     uint32_t r[TENON_PROGRAM_REGS] = {i};
     for (const struct tenon_insn *p = e->program; p < e->program + e->n_insns; p++)
-        r[p->dst] = is_load(p) ? load(p, tiles[p->plane], r[p->a] + p->imm) : compute(e, p, r);
+        r[p->dst] = tn_ref_is_load(p) ? load(p, tiles[p->plane], r[p->a] + p->imm) : tn_ref_value(e, p, r);
     return float_of(r[e->result]);
 }
 
@@ -263,11 +262,11 @@ static int32_t verify_members(const struct tenon_encoding *e, uint32_t k, struct
     if (p->dst >= TENON_PROGRAM_REGS || p->a >= TENON_PROGRAM_REGS || p->b >= TENON_PROGRAM_REGS ||
         p->c >= TENON_PROGRAM_REGS)
         return BAD_INSN(k, "registers are r0 to r%u", (unsigned)TENON_PROGRAM_REGS - 1);
-    if (is_load(p) && p->plane >= e->n_planes)
+    if (tn_ref_is_load(p) && p->plane >= e->n_planes)
         return BAD_INSN(k, "plane %u does not exist", p->plane);
     if (p->op == TENON_OP_TBL && p->plane >= e->n_tables)
         return BAD_INSN(k, "table %u does not exist", p->plane);
-    if (p->op == TENON_OP_LDF && float_bytes(p->width) == 0)
+    if (p->op == TENON_OP_LDF && tn_ref_float_bytes(p->width) == 0)
         return BAD_INSN(k, "float format %u does not exist", p->width);
     if (p->op != TENON_OP_LDF && (uses & USE_WIDTH) && (p->width < 1 || p->width > 32))
         return BAD_INSN(k, "width %u: must be 1 to 32", p->width);
@@ -280,8 +279,7 @@ struct flow {
     uint32_t loaded; /* depends on bytes of a plane */
 };
 
-/* Registers instruction p reads, one bit each. */
-static uint32_t reads(const struct tenon_insn *p)
+uint32_t tn_ref_reads(const struct tenon_insn *p)
 {
     uint32_t uses = ops[p->op].uses;
     return (uses & USE_A ? 1u << p->a : 0) | (uses & USE_B ? 1u << p->b : 0) | (uses & USE_C ? 1u << p->c : 0);
@@ -289,7 +287,7 @@ static uint32_t reads(const struct tenon_insn *p)
 
 static void step(struct flow *f, const struct tenon_insn *p)
 {
-    bool loaded = is_load(p) || (reads(p) & f->loaded) != 0;
+    bool loaded = tn_ref_is_load(p) || (tn_ref_reads(p) & f->loaded) != 0;
     f->written |= 1u << p->dst;
     f->loaded = (f->loaded & ~(1u << p->dst)) | (loaded ? 1u << p->dst : 0);
 }
@@ -303,9 +301,9 @@ static int32_t verify_flow(const struct tenon_encoding *e, struct tenon_err *err
         int32_t rc = verify_members(e, k, err);
         if (rc != TENON_OK)
             return rc;
-        if (reads(p) & ~f.written)
-            return BAD_INSN(k, "reads r%d before it is written", __builtin_ctz(reads(p) & ~f.written));
-        if (is_load(p) && (f.loaded >> p->a & 1))
+        if (tn_ref_reads(p) & ~f.written)
+            return BAD_INSN(k, "reads r%d before it is written", __builtin_ctz(tn_ref_reads(p) & ~f.written));
+        if (tn_ref_is_load(p) && (f.loaded >> p->a & 1))
             return BAD_INSN(k, "offset register r%u depends on loaded data", p->a);
         step(&f, p);
     }
@@ -320,7 +318,7 @@ static bool load_fits(const struct tenon_encoding *e, const struct tenon_insn *p
     uint64_t bytes = e->planes[p->plane].tile_bytes;
     if (p->op == TENON_OP_LDBITS)
         return (uint64_t)at + p->width <= bytes * 8;
-    return (uint64_t)at + float_bytes(p->width) <= bytes;
+    return (uint64_t)at + tn_ref_float_bytes(p->width) <= bytes;
 }
 
 /* Run element i without its data: what depends on loads is skipped, for no offset does. */
@@ -330,11 +328,11 @@ static int32_t prove_element(const struct tenon_encoding *e, uint32_t i, struct 
     struct flow f = {.written = 1};
     for (uint32_t k = 0; k < e->n_insns; k++) {
         const struct tenon_insn *p = &e->program[k];
-        if (is_load(p) && !load_fits(e, p, r[p->a] + p->imm))
+        if (tn_ref_is_load(p) && !load_fits(e, p, r[p->a] + p->imm))
             return BAD_INSN(k, "element %u: offset %u leaves plane %u of %u bytes per tile", (unsigned)i,
                             (unsigned)(r[p->a] + p->imm), p->plane, (unsigned)e->planes[p->plane].tile_bytes);
-        if (!is_load(p) && (reads(p) & f.loaded) == 0)
-            r[p->dst] = compute(e, p, r);
+        if (!tn_ref_is_load(p) && (tn_ref_reads(p) & f.loaded) == 0)
+            r[p->dst] = tn_ref_value(e, p, r);
         step(&f, p);
     }
     return TENON_OK;

@@ -1,0 +1,196 @@
+/* decoder_lanes.c - runs the steps of a decoder over LANES elements: one plain loop per step, which the compiler turns into
+ * vectors. Compiled once per instruction level under the name LANES_RUN; all levels give the same bits. No state, no
+ * memory but the stack: any thread. Contract: decoder.h. */
+#include "decoder.h"
+
+#include <math.h>
+
+#ifndef LANES_RUN
+#define LANES_RUN tn_ref_lanes_plain
+#endif
+
+/* dst may be one of the operands: lane j depends on lanes j only. */
+#ifdef __clang__
+#define NO_OVERLAP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define NO_OVERLAP _Pragma("GCC ivdep")
+#endif
+#define EACH(expression)                  \
+    do {                                  \
+        NO_OVERLAP                        \
+        for (uint32_t j = 0; j < n; j++)  \
+            dst[j] = (expression);        \
+    } while (0)
+
+static inline float float_of(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static inline uint32_t bits_of(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+/* Without a branch: as a float whose exponent is 112 too small, denormal or not. */
+static inline uint32_t from_f16(uint32_t h)
+{
+    uint32_t magnitude = bits_of(float_of((h & 0x7fffu) << 13) * 0x1p112f);
+    uint32_t special = (h & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0;
+    return (h & 0x8000u) << 16 | magnitude | special;
+}
+
+static inline uint32_t from_e8m0(uint32_t e)
+{
+    return e == 255 ? 0x7fc00000u : e == 0 ? 0x00400000u : e << 23;
+}
+
+static inline uint32_t load16(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+}
+
+static inline uint32_t load32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline uint32_t mask_of(uint32_t width)
+{
+    return 0xffffffffu >> (32 - width);
+}
+
+/* ---- loads: p is the first tile of the plane ---------------------------------------------------------------- */
+
+static void load_bytes(const uint8_t *p, const uint32_t *offset, const uint32_t *shift, uint32_t width, uint32_t n, uint32_t *dst)
+{
+    uint32_t mask = mask_of(width), k = 0;
+    for (; (k + 1) * RUN <= n; k++)
+        for (uint32_t j = 0; j < RUN; j++)
+            dst[k * RUN + j] = (uint32_t)p[offset[k] + j] >> shift[k] & mask;
+    for (uint32_t j = 0; k * RUN + j < n; j++)
+        dst[k * RUN + j] = (uint32_t)p[offset[k] + j] >> shift[k] & mask;
+}
+
+static void load_window(const uint8_t *p, const uint32_t *offset, const uint32_t *shift, uint32_t width, uint32_t n, uint32_t *dst)
+{
+    uint32_t mask = mask_of(width);
+    for (uint32_t j = 0; j < n; j++)
+        dst[j] = load32(p + offset[j]) >> shift[j] & mask;
+}
+
+static void load_slow(const uint8_t *p, const uint32_t *offset, const uint32_t *shift, uint32_t width, uint32_t n, uint32_t *dst)
+{
+    for (uint32_t j = 0; j < n; j++) {
+        uint64_t word = 0;
+        for (uint32_t k = 0; 8 * k < shift[j] + width; k++)
+            word |= (uint64_t)p[offset[j] + k] << 8 * k;
+        dst[j] = (uint32_t)(word >> shift[j]) & mask_of(width);
+    }
+}
+
+static void load_float_run(const struct tenon_ref_decoder *d, uint32_t format, const uint8_t *p, uint32_t n, uint32_t *dst)
+{
+    switch (format) {
+    case TENON_F_F16: EACH(from_f16(load16(p + 2 * j))); break;
+    case TENON_F_BF16: EACH(load16(p + 2 * j) << 16); break;
+    case TENON_F_F32: EACH(load32(p + 4 * j)); break;
+    case TENON_F_E4M3: EACH(d->float8[p[j]]); break;
+    default: EACH(from_e8m0(p[j])); break;
+    }
+}
+
+static void load_floats(const struct tenon_ref_decoder *d, const struct step *s, const uint8_t *p, const uint32_t *offset, uint32_t n,
+                        uint32_t *dst)
+{
+    for (uint32_t k = 0; k * RUN < n; k++)
+        load_float_run(d, s->width, p + offset[k], n - k * RUN < RUN ? n - k * RUN : RUN, dst + k * RUN);
+}
+
+static void load_float(const struct tenon_ref_decoder *d, const struct step *s, const uint8_t *p, const uint32_t *offset, uint32_t n,
+                       uint32_t *dst)
+{
+    switch (s->width) {
+    case TENON_F_F16:
+        EACH(load16(p + offset[j]));
+        EACH(from_f16(dst[j]));
+        break;
+    case TENON_F_BF16: EACH(load16(p + offset[j]) << 16); break;
+    case TENON_F_F32: EACH(load32(p + offset[j])); break;
+    case TENON_F_E4M3: EACH(d->float8[p[offset[j]]]); break;
+    default: EACH(from_e8m0(p[offset[j]])); break;
+    }
+}
+
+/* ---- the rest ----------------------------------------------------------------------------------------------- */
+
+static void spread(const uint32_t *a, uint32_t shift, uint32_t n, uint32_t *dst)
+{
+    uint32_t each = 1u << shift, whole = shift < 4 ? 0 : n >> shift << shift;
+    for (uint32_t j = 0; j < whole; j += RUN) {
+        uint32_t v = a[j >> shift];
+        for (uint32_t k = 0; k < RUN; k++)
+            dst[j + k] = v;
+    }
+    for (uint32_t j = whole; j < n; j += each) {
+        uint32_t v = a[j >> shift], end = n - j < each ? n - j : each;
+        for (uint32_t k = 0; k < end; k++)
+            dst[j + k] = v;
+    }
+}
+
+static void compute(const struct step *s, const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t n, uint32_t *dst)
+{
+    uint32_t top = s->width > 0 ? 1u << (s->width - 1) : 0, mask = top | (top - 1);
+    switch (s->op) {
+    case TENON_OP_AND: EACH(a[j] & b[j]); break;
+    case TENON_OP_OR: EACH(a[j] | b[j]); break;
+    case TENON_OP_XOR: EACH(a[j] ^ b[j]); break;
+    case TENON_OP_SHL: EACH(a[j] << (b[j] & 31)); break;
+    case TENON_OP_SHR: EACH(a[j] >> (b[j] & 31)); break;
+    case TENON_OP_ADD: EACH(a[j] + b[j]); break;
+    case TENON_OP_MUL: EACH(a[j] * b[j]); break;
+    case TENON_OP_SEXT: EACH(((a[j] & mask) ^ top) - top); break;
+    case TENON_OP_I2F: EACH(bits_of((float)(int32_t)a[j])); break;
+    case TENON_OP_F16F: EACH(from_f16(a[j])); break;
+    case TENON_OP_FMUL: EACH(bits_of(float_of(a[j]) * float_of(b[j]))); break;
+    case TENON_OP_FADD: EACH(bits_of(float_of(a[j]) + float_of(b[j]))); break;
+    case TENON_OP_FMA: EACH(bits_of(fmaf(float_of(a[j]), float_of(b[j]), float_of(c[j])))); break;
+    case TENON_OP_TBL: EACH(s->table[a[j] & s->mask]); break;
+    case TENON_OP_SEL: EACH(a[j] != 0 ? b[j] : c[j]); break;
+    default: break; /* CONST depends on i only */
+    }
+}
+
+static const uint32_t *source(const struct lanes *l, uint32_t phase, uint32_t (*buffers)[LANES])
+{
+    return l->fixed != NULL ? l->fixed + (uint64_t)phase * l->stride : buffers[l->buffer];
+}
+
+void LANES_RUN(const struct tenon_ref_decoder *d, const uint8_t *const *tiles, uint32_t phase, uint32_t n, float *y)
+{
+    uint32_t buffers[BUFFERS][LANES] __attribute__((aligned(64)));
+    for (const struct step *s = d->steps; s < d->steps + d->n_steps; s++) {
+        uint32_t lanes = (n + (1u << s->log2) - 1) >> s->log2, *dst = buffers[s->dst];
+        const uint32_t *a = source(&s->a, phase, buffers), *b = source(&s->b, phase, buffers);
+        switch (s->op) {
+        case STEP_SPREAD: spread(a, s->width, lanes, dst); break;
+        case STEP_BYTES: load_bytes(tiles[s->plane], a, b, s->width, lanes, dst); break;
+        case STEP_WINDOW: load_window(tiles[s->plane], a, b, s->width, lanes, dst); break;
+        case STEP_SLOW: load_slow(tiles[s->plane], a, b, s->width, lanes, dst); break;
+        case STEP_FLOATS: load_floats(d, s, tiles[s->plane], a, lanes, dst); break;
+        case STEP_FLOAT: load_float(d, s, tiles[s->plane], a, lanes, dst); break;
+        default: compute(s, a, b, source(&s->c, phase, buffers), lanes, dst); break;
+        }
+    }
+    const uint32_t *result = source(&d->result, phase, buffers);
+    if (d->result_log2 != 0) {
+        spread(result, d->result_log2, n, buffers[BUFFERS - 1]);
+        result = buffers[BUFFERS - 1];
+    }
+    memcpy(y, result, n * sizeof *y);
+}
