@@ -33,6 +33,7 @@ static void print_encodings(FILE *out, uint32_t op)
     case TENON_OPN_MATMUL: case TENON_OPN_GATHER: case TENON_OPN_GROUPED_MATMUL: case TENON_OPN_GATED_FFN:
         for (int i = 0; i < CPU_FORMAT_COUNT; i++)
             fprintf(out, "%s%s", i > 0 ? ", " : "", cpu_encoding_at((enum cpu_format)i)->id);
+        fprintf(out, "; any other by its program");
         break;
     case TENON_OPN_ATTENTION: case TENON_OPN_KV_STORE: case TENON_OPN_KV_LOAD:
         fprintf(out, "cache of f16, f32, bf16, q8");

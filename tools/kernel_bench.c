@@ -67,7 +67,7 @@ static void bench_products(const struct cpu_kernels *k, enum cpu_format format, 
     uint8_t *data = memory(row * N * count), *scratch = memory(CPU_MATMUL_SCRATCH);
     float *y = memory(TOKENS * N * 4);
     struct cpu_act a = activations(k, TOKENS, K);
-    struct cpu_matrix w = { data, N, K, row, format, false };
+    struct cpu_matrix w = { .data = data, .rows = N, .cols = K, .row_bytes = row, .format = format };
     static const int tokens[] = { 1, 2, 4, 8, 32, TOKENS };
     double v[REPEATS];
     fill(data, row * N * count);

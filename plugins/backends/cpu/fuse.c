@@ -72,10 +72,17 @@ static struct cpu_step *new_step(struct fuser *f, enum cpu_step_kind kind, uint3
     return s;
 }
 
+/* In any layer: encodings may differ between them. */
 static bool is_quantised(const struct fuser *f, uint32_t w)
 {
-    uint32_t base = f->exe->weight_base[w];
-    return base != CPU_NO_STEP && cpu_encoding_at(f->exe->weights[base].m.format)->quantised;
+    uint32_t base = f->exe->weight_base[w], end = f->exe->n_weights;
+    for (uint32_t v = 0; v < f->g->n_values; v++)
+        if (f->exe->weight_base[v] != CPU_NO_STEP && f->exe->weight_base[v] > base && f->exe->weight_base[v] < end)
+            end = f->exe->weight_base[v];
+    for (uint32_t i = base; base != CPU_NO_STEP && i < end; i++)
+        if (cpu_encoding_at(f->exe->weights[i].m.format)->quantised)
+            return true;
+    return false;
 }
 
 /* ---- what the kernels take ---- */

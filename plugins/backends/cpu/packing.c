@@ -26,7 +26,8 @@ static bool matrix_of(const struct tenon_weight_binding *w, struct cpu_matrix *r
     if (e == NULL || data == NULL || need == UINT64_MAX || need > w->planes[0].size || w->dims[0] == 0 || w->dims[1] == 0 ||
         w->dims[0] > INT32_MAX || w->dims[1] > INT32_MAX)
         return false;
-    *ret = (struct cpu_matrix){ data, (int64_t)w->dims[0], (int64_t)w->dims[1], (int64_t)(need / w->dims[0]), e->format, false };
+    *ret = (struct cpu_matrix){ .data = data, .rows = (int64_t)w->dims[0], .cols = (int64_t)w->dims[1],
+                                .row_bytes = (int64_t)(need / w->dims[0]), .format = e->format };
     return true;
 }
 
@@ -49,11 +50,9 @@ int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_bin
 {
     const struct cpu_encoding *e = cpu_encoding_find(weight->encoding->digest);
     struct cpu_matrix m;
-    if (e == NULL)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, weight->name,
-                          "the CPU backend has no kernel for encoding %s (digest %.12s)", weight->encoding->id, weight->encoding->digest);
-    *ret_rung = TENON_RUNG_NATIVE;
-    *ret_pack_bytes = worth_packing(dev, weight, e) && matrix_of(weight, &m) ? (uint64_t)cpu_packed_bytes(&m) : 0;
+    (void)err;
+    *ret_rung = e != NULL ? TENON_RUNG_NATIVE : TENON_RUNG_COMPILED; /* programs.c runs any */
+    *ret_pack_bytes = e != NULL && worth_packing(dev, weight, e) && matrix_of(weight, &m) ? (uint64_t)cpu_packed_bytes(&m) : 0;
     return 0;
 }
 

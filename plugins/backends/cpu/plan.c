@@ -37,7 +37,7 @@ static uint64_t align_up(uint64_t n)
 /* A vector as floats: where it is, or decoded into memory of the plan. */
 static int32_t bind_vector(struct tenon_executable *exe, struct cpu_weight *w, struct tenon_err *err)
 {
-    if (w->m.format == CPU_F32 && (uintptr_t)w->m.data % sizeof(float) == 0) {
+    if (w->m.format == CPU_F32 && w->program == NULL && (uintptr_t)w->m.data % sizeof(float) == 0) {
         w->f32 = (const float *)(const void *)w->m.data;
         return 0;
     }
@@ -55,10 +55,8 @@ static int32_t bind_weight(struct tenon_executable *exe, const struct tenon_weig
     const struct cpu_encoding *e = cpu_encoding_find(b->encoding->digest);
     uint64_t rows = 1;
     const uint8_t *data = cpu_span_data(&b->planes[0]);
-    if (e == NULL)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, b->name, "no kernel for encoding %s", b->encoding->id);
-    if (b->rank == 0 || b->rank > TENON_TENSOR_DIMS || b->n_planes != 1 || data == NULL)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "not one plane of a tensor");
+    if (b->rank == 0 || b->rank > TENON_TENSOR_DIMS || b->n_planes != b->encoding->n_planes || data == NULL)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "not the planes of a tensor");
     for (uint32_t i = 0; i + 1 < b->rank; i++)
         if (__builtin_mul_overflow(rows, b->dims[i], &rows))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "its dims overflow");
@@ -66,14 +64,19 @@ static int32_t bind_weight(struct tenon_executable *exe, const struct tenon_weig
     if (need == UINT64_MAX || need > b->planes[0].size || rows == 0 || cols == 0 || rows > INT32_MAX || cols > INT32_MAX)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "%llu x %llu in %s does not fit %llu bytes", (unsigned long long)rows,
                           (unsigned long long)cols, b->encoding->id, (unsigned long long)b->planes[0].size);
-    w->m = (struct cpu_matrix){ data, (int64_t)rows, (int64_t)cols, (int64_t)(need / rows), e->format, false };
+    w->name = b->name;
+    if (e == NULL) {
+        int32_t status = cpu_program_bind(exe, b, rows, cols, w, err);
+        return status == 0 && b->rank == 1 ? bind_vector(exe, w, err) : status;
+    }
+    w->m = (struct cpu_matrix){ .data = data, .rows = (int64_t)rows, .cols = (int64_t)cols, .row_bytes = (int64_t)(need / rows),
+                                .format = e->format };
     if (b->packed.buffer != NULL) {
         w->m.data = cpu_span_data(&b->packed);
         w->m.packed = true;
         if (w->m.data == NULL || (uint64_t)cpu_packed_bytes(&w->m) > b->packed.size)
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "its packed form does not fit %llu bytes", (unsigned long long)b->packed.size);
     }
-    w->name = b->name;
     return b->rank == 1 ? bind_vector(exe, w, err) : 0;
 }
 
@@ -126,6 +129,7 @@ static int32_t fill_gaps(struct tenon_executable *exe, uint32_t value, uint32_t 
         if (layers[i].name == NULL) {
             layers[i] = layers[first];
             layers[i].owned = NULL;
+            layers[i].program = NULL;
         }
     return 0;
 }
@@ -423,9 +427,9 @@ static uint64_t layout_activations(struct tenon_executable *exe, uint64_t end)
     exe->shared_act_offset = align_up(end + exe->parts_bytes);
     end = align_up(exe->shared_act_offset + exe->act_x_bytes + q_bytes);
     exe->thread_offset = end;
-    uint64_t k = (exe->max_k + 31) / 32 * 32;
+    uint64_t k = (exe->max_k + 31) / 32 * 32, kernels = CPU_MATMUL_SCRATCH + align_up(attn), programs = align_up(cpu_program_scratch(exe));
     exe->thread_act_bytes = align_up(CPU_SMALL_ROWS * k * sizeof(float)) + align_up((uint64_t)cpu_act_bytes(CPU_SMALL_ROWS, (int64_t)k));
-    exe->thread_bytes = exe->thread_act_bytes + CPU_MATMUL_SCRATCH + align_up(attn);
+    exe->thread_bytes = exe->thread_act_bytes + (kernels > programs ? kernels : programs);
     return end + exe->n_threads * exe->thread_bytes;
 }
 
@@ -573,6 +577,7 @@ void cpu_executable_free(struct tenon_executable *exe)
 {
     if (exe == NULL)
         return;
+    cpu_programs_free(exe);
     for (uint32_t i = 0; i < exe->n_weights; i++)
         free(exe->weights[i].owned);
     for (uint32_t i = 0; i < exe->n_ropes; i++)

@@ -74,6 +74,7 @@ struct cpu_weight {
     struct cpu_matrix m;
     const float *f32; /* vectors and small tables as floats: in the file, or in `owned`; NULL for matrices */
     float *owned;     /* OWN: plan */
+    struct cpu_program_weight *program; /* NULL: a kernel knows the encoding; OWN: plan */
     const char *name; /* OWN: plan */
 };
 
@@ -119,6 +120,7 @@ struct tenon_executable {
     uint64_t scratch_bytes, host_bytes;
     uint32_t n_tickets;              /* steps of an execution: a work counter for each and each thread */
     uint32_t part_tickets;           /* behind them: ended parts of split attention, by token and kv head */
+    struct cpu_decoder *decoders;    /* programs.c */
     struct cpu_step_time *times;     /* [n_steps], NULL: nobody asked */
 };
 
@@ -140,6 +142,13 @@ uint64_t cpu_expand_bytes(const struct tenon_executable *exe, const struct tenon
 int64_t cpu_elements(const struct tenon_value *v, const struct tenon_dims *dims);
 int64_t cpu_rows(const struct tenon_value *v, const struct tenon_dims *dims);
 int64_t cpu_cols(const struct tenon_value *v, const struct tenon_dims *dims);
+
+/* programs.c: weights whose encoding no kernel knows, decoded by its program CPU_PROGRAM_ROWS rows at a time. */
+#define CPU_PROGRAM_ROWS 8
+int32_t cpu_program_bind(struct tenon_executable *exe, const struct tenon_weight_binding *b, uint64_t rows, uint64_t cols,
+                         struct cpu_weight *w, struct tenon_err *err);
+uint64_t cpu_program_scratch(const struct tenon_executable *exe); /* bytes a thread needs for it */
+void cpu_programs_free(struct tenon_executable *exe);
 
 /* profile.c */
 int32_t cpu_profile_init(struct tenon_executable *exe, struct tenon_err *err);

@@ -46,7 +46,11 @@ static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, 
 static void product(const struct walker *w, uint32_t weight_value, uint32_t bias_value, const struct cpu_act *a, int64_t rows, int64_t n0,
                     int64_t n1, float *y, int64_t ldy)
 {
-    w->k->matmul(&weight(w, weight_value)->m, a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
+    const struct cpu_weight *from = weight(w, weight_value);
+    if (from->program != NULL)
+        cpu_program_product(w, from, a, rows, n0, n1, y, ldy, vector(w, bias_value));
+    else
+        w->k->matmul(&from->m, a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
 }
 
 /* Rows n0..n1 of all weights of the gate for all tokens: hidden = kind(gate) * up. */

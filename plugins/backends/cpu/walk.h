@@ -86,6 +86,10 @@ static inline void share(const struct walker *w, int64_t total, int64_t *r0, int
 void cpu_run_matmul(const struct walker *w, const struct cpu_step *s);
 void cpu_warm_matmul(const struct walker *w, const struct cpu_step *s, uint32_t instance);
 
+/* programs.c: y[t * ldy + n] for all rows of a and n0 <= n < n1. */
+void cpu_program_product(const struct walker *w, const struct cpu_weight *weight, const struct cpu_act *a, int64_t rows, int64_t n0,
+                         int64_t n1, float *y, int64_t ldy, const float *bias);
+
 /* attend.c */
 void cpu_run_attention(const struct walker *w, const struct cpu_step *s);
 /* The layer's part of the step's state: as bytes, and as the kernels see pages. */

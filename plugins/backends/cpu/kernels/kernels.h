@@ -75,6 +75,9 @@ struct cpu_matrix {
     int64_t row_bytes;
     enum cpu_format format;
     bool packed;         /* quantised formats and vector levels only */
+    /* NULL, or where rows come from that no kernel can read: then only cpu_matrix_row() takes the matrix, and format is CPU_F32. */
+    void (*row)(const void *source, int64_t n, float *ret_x);
+    const void *source;
 };
 
 #define CPU_PACK_ROWS 16

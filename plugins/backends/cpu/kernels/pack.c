@@ -59,6 +59,10 @@ void cpu_matrix_row(const struct cpu_matrix *m, int64_t n, float *ret_x)
 {
     const struct cpu_encoding *e = cpu_encoding_at(m->format);
     uint8_t block[256];
+    if (m->row != NULL) {
+        m->row(m->source, n, ret_x);
+        return;
+    }
     if (!m->packed) {
         cpu_decode_row(m->format, m->data + n * m->row_bytes, m->cols, ret_x);
         return;
