@@ -348,6 +348,22 @@ START_TEST(hostile_metadata)
 }
 END_TEST
 
+START_TEST(too_many_tokens)
+{
+    static const char *many[1 << 20];
+    const uint32_t n = sizeof many / sizeof many[0];
+    for (uint32_t i = 0; i < n; i++)
+        many[i] = "";
+    test_meta_string(&meta, KEY "model", "gpt2");
+    test_meta_string(&meta, KEY "pre", "gpt-2");
+    test_meta_strings(&meta, KEY "merges", NULL, 0);
+    test_meta_strings(&meta, KEY "tokens", many, n);
+    refused(TENON_E_OUT_OF_RANGE, "1048576 tokens are too many");
+    test_meta_strings(&meta, KEY "tokens", many, n - 1);
+    table->close(NULL, must_open());
+}
+END_TEST
+
 /* Tokens spelled as text: spaces are U+2581, and what is no token is bytes. */
 START_TEST(raw_text)
 {
@@ -413,6 +429,7 @@ int main(void)
     tcase_add_test(tests, many_threads);
     tcase_add_test(tests, info);
     tcase_add_test(tests, hostile_metadata);
+    tcase_add_test(tests, too_many_tokens);
     tcase_add_test(tests, odd_metadata);
     tcase_add_test(tests, raw_text);
     suite_add_tcase(suite, tests);

@@ -1,7 +1,7 @@
 /* pairs.c - reads the list of merges, "left right" per rank, into one flat table keyed by the two ids. The names of
  * three tokens are looked up per merge, which is most of what opening costs: those of the sides in batches, and the joined
- * one is usually the token after the last merge's. The table has four bytes a slot, which point to the pairs by rank, so that
- * what merging asks most stays in the processor's cache. Built by one thread, then constant. Contract: pairs.h. */
+ * one is usually the token after the last merge's. A slot of the table is one number that says all of a pair: eight share a
+ * line of the processor's cache. Built by one thread, then constant. Contract: pairs.h. */
 #include "pairs.h"
 
 #include <stdlib.h>
@@ -63,7 +63,7 @@ static int32_t add(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, con
                    struct tenon_err *err)
 {
     struct tenon_str left = sides[0], right = sides[1];
-    uint32_t tag, *slot;
+    uint64_t key = bpe_pair_key(ids[0], ids[1]);
     int32_t id, status;
     if (ids[0] < 0 || ids[1] < 0 || right.size < m->prefix)
         return refuse(rank, left, right, ids[0] < 0 ? "begins with what is no token" : "ends with what is no token", err);
@@ -75,9 +75,8 @@ static int32_t add(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, con
     if (id < 0)
         return refuse(rank, left, sides[1], "makes what is no token", err);
     m->last_id = id;
-    p->pairs[rank] = (struct bpe_pair){ids[0], ids[1], id};
-    slot = bpe_pairs_slot(p, ids[0], ids[1], &tag);
-    *slot = tag | rank; /* of a pair listed twice the last counts, as elsewhere */
+    p->made[rank] = id;
+    *bpe_pairs_slot(p, key) = key << BPE_RANK_BITS | rank; /* of a pair listed twice the last counts, as elsewhere */
     return 0;
 }
 
@@ -114,17 +113,21 @@ static int32_t cut_merge(uint32_t rank, const struct tenon_str *merge, struct te
 int32_t bpe_pairs_create(struct bpe_pairs *p, const struct tok_vocab *vocab, uint32_t n, struct tenon_err *err)
 {
     uint32_t slots = 16;
+    if (vocab->n >= 1u << BPE_ID_BITS)
+        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "bpe", "%u tokens are too many: merges are of fewer than %u",
+                          vocab->n, 1u << BPE_ID_BITS);
     while (slots < n + n / 2)
         slots *= 2;
     p->seed = (vocab->seed ^ 0x9e3779b97f4a7c15u) | 1;
     p->n = n;
     p->mask = slots - 1;
-    p->slots = calloc(slots, sizeof *p->slots);
-    p->pairs = malloc(((size_t)n + 1) * sizeof *p->pairs);
-    if (p->slots == NULL || p->pairs == NULL) {
+    p->slots = malloc(slots * sizeof *p->slots);
+    p->made = malloc(((size_t)n + 1) * sizeof *p->made);
+    if (p->slots == NULL || p->made == NULL) {
         bpe_pairs_finish(p);
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for %u merges", n);
     }
+    memset(p->slots, 0xff, slots * sizeof *p->slots);
     return 0;
 }
 
@@ -173,6 +176,6 @@ int32_t bpe_pairs_init(struct bpe_pairs *p, const struct tok_vocab *vocab, const
 void bpe_pairs_finish(struct bpe_pairs *p)
 {
     free(p->slots);
-    free(p->pairs);
+    free(p->made);
     memset(p, 0, sizeof *p);
 }

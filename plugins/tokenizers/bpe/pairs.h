@@ -13,14 +13,12 @@
 #include "../common/merge.h"
 #include "../common/vocab.h"
 
-struct bpe_pair {
-    int32_t left, right;
-    int32_t id; /* of the joined token */
-};
+#define BPE_ID_BITS 20u   /* of a token that merges know */
+#define BPE_RANK_BITS 24u /* TOK_MAX_ENTRIES ranks */
 
 struct bpe_pairs {
-    struct bpe_pair *pairs; /* [n] by rank: lower merges first */
-    uint32_t *slots;        /* [mask + 1] rank in the lower 24 bits, a tag of the pair above, 0: free */
+    uint64_t *slots;  /* [mask + 1] left id, right id, rank; UINT64_MAX: free */
+    int32_t *made;    /* [n] id of the joined token, by rank: lower merges first */
     uint32_t n, mask;
     uint64_t seed; /* odd */
 };
@@ -31,21 +29,24 @@ int32_t bpe_pairs_init(struct bpe_pairs *p, const struct tok_vocab *vocab, const
 
 void bpe_pairs_finish(struct bpe_pairs *p); /* zeroed is fine */
 
-#define BPE_TAG_SHIFT 24u /* TOK_MAX_ENTRIES ranks fit below */
-
-/* The slot of a pair, or the free one where it belongs; there is always a free slot. *ret_tag: what it must have above
- * its rank. */
-static inline uint32_t *bpe_pairs_slot(const struct bpe_pairs *p, int32_t left, int32_t right, uint32_t *ret_tag)
+/* What the slot of a pair has above its rank. */
+static inline uint64_t bpe_pair_key(int32_t left, int32_t right)
 {
-    uint64_t h = ((uint64_t)(uint32_t)left << 32 | (uint32_t)(right ^ left)) * p->seed;
-    uint32_t at = (uint32_t)(h >> 32) & p->mask, tag = (uint32_t)(h >> 56) | 1, slot;
-    for (; (slot = p->slots[at]) != 0; at = (at + 1) & p->mask)
-        if (slot >> BPE_TAG_SHIFT == tag) {
-            const struct bpe_pair *pair = &p->pairs[slot & ((1u << BPE_TAG_SHIFT) - 1)];
-            if (pair->left == left && pair->right == right)
-                break;
-        }
-    *ret_tag = tag << BPE_TAG_SHIFT;
+    return (uint64_t)(uint32_t)left << BPE_ID_BITS | (uint32_t)right;
+}
+
+/* Where the search for a pair begins. */
+static inline uint32_t bpe_pairs_home(const struct bpe_pairs *p, uint64_t key)
+{
+    return (uint32_t)(((key ^ key >> BPE_ID_BITS) * p->seed) >> 32) & p->mask;
+}
+
+/* The slot of a pair, or the free one where it belongs; there is always a free slot. */
+static inline uint64_t *bpe_pairs_slot(const struct bpe_pairs *p, uint64_t key)
+{
+    uint32_t at = bpe_pairs_home(p, key);
+    while (p->slots[at] >> BPE_RANK_BITS != key && p->slots[at] != UINT64_MAX)
+        at = (at + 1) & p->mask;
     return &p->slots[at];
 }
 
@@ -53,11 +54,12 @@ static inline uint32_t *bpe_pairs_slot(const struct bpe_pairs *p, int32_t left, 
 static inline uint32_t bpe_pairs_rank(const void *pairs, int32_t left, int32_t right, int32_t *ret_merged)
 {
     const struct bpe_pairs *p = pairs;
-    uint32_t tag, slot = *bpe_pairs_slot(p, left, right, &tag);
-    if (slot == 0)
+    uint64_t slot = *bpe_pairs_slot(p, bpe_pair_key(left, right));
+    uint32_t rank = (uint32_t)slot & ((1u << BPE_RANK_BITS) - 1);
+    if (slot == UINT64_MAX)
         return TOK_NEVER;
-    *ret_merged = p->pairs[slot ^ tag].id;
-    return slot ^ tag;
+    *ret_merged = p->made[rank];
+    return rank;
 }
 
 /* ---- merges by name, for whoever reads them -------------------------------------------------------------------- */
@@ -77,7 +79,7 @@ struct bpe_merges {
 
 #define BPE_MERGES_BATCH 128u
 
-/* Room for n merges. RESOURCE_EXHAUSTED. */
+/* Room for n merges. OUT_OF_RANGE: more tokens than have room in a slot. RESOURCE_EXHAUSTED. */
 int32_t bpe_pairs_create(struct bpe_pairs *p, const struct tok_vocab *vocab, uint32_t n, struct tenon_err *err);
 
 /* One more of the n. INVALID_ARGUMENT: of what is no token, or makes none. RESOURCE_EXHAUSTED. */

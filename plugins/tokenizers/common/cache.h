@@ -59,9 +59,14 @@ static inline struct tok_cache_set *tok_cache_set(const struct tok_cache *c, con
     return &c->sets[(h >> 40) & (TOK_CACHE_SETS - 1)];
 }
 
+/* The size in the last of 16 bytes that are zero from the piece's end on. */
 static inline void tok_cache_size_key(size_t size, uint64_t key[2])
 {
-    ((unsigned char *)key)[TOK_CACHE_SHORT] = (unsigned char)size;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    key[1] |= size;
+#else
+    key[1] |= (uint64_t)size << 56;
+#endif
 }
 
 static inline void tok_cache_key(const char *piece, size_t size, uint64_t key[2])
@@ -76,11 +81,11 @@ static inline void tok_cache_key(const char *piece, size_t size, uint64_t key[2]
 static inline void tok_cache_wide_key(const char *piece, size_t size, uint64_t key[2])
 {
     static const unsigned char masks[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-    uint64_t mask[2];
-    memcpy(key, piece, 16);
+    uint64_t bytes[2], mask[2];
+    memcpy(bytes, piece, 16);
     memcpy(mask, masks + 16 - size, 16);
-    key[0] &= mask[0];
-    key[1] &= mask[1];
+    key[0] = bytes[0] & mask[0];
+    key[1] = bytes[1] & mask[1];
     tok_cache_size_key(size, key);
 }
 
