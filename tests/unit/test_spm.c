@@ -94,6 +94,18 @@ static void join(char *out, size_t capacity, const char *left, const char *right
     strcpy(stpcpy(out, left), right);
 }
 
+static int32_t joined_ids[MOST][MOST]; /* of two tokens from FIRST on, -1: no token */
+
+static void find_joined(void)
+{
+    for (uint32_t left = FIRST; left < n_tokens; left++)
+        for (uint32_t right = FIRST; right < n_tokens; right++) {
+            char joined[200];
+            join(joined, sizeof joined, texts[left], texts[right]);
+            joined_ids[left][right] = find(joined);
+        }
+}
+
 /* Join the leftmost pair whose token has the highest score until no pair makes a token. */
 static size_t obvious_joins(int32_t *ids, size_t n)
 {
@@ -101,10 +113,7 @@ static size_t obvious_joins(int32_t *ids, size_t n)
         size_t best = n;
         int32_t best_id = -1;
         for (size_t i = 0; i + 1 < n; i++) {
-            char joined[200];
-            int32_t id;
-            join(joined, sizeof joined, texts[ids[i]], texts[ids[i + 1]]);
-            id = find(joined);
+            int32_t id = joined_ids[ids[i]][ids[i + 1]];
             if (id >= 0 && (best_id < 0 || scores[id] > scores[best_id])) {
                 best = i;
                 best_id = id;
@@ -139,11 +148,12 @@ START_TEST(joins_as_the_obvious_algorithm)
                 add(made[i], 1, (float)(next_random() % 12) - 6); /* some alike: the leftmost wins */
         }
         finish(0);
+        find_joined();
         tok = must_open();
         for (int i = 0; i < 20; i++) {
-            char text[301];
-            int32_t want[300];
-            size_t n = 1 + next_random() % (i % 2 ? 300 : 40);
+            char text[601];
+            int32_t want[600];
+            size_t n = 1 + next_random() % (i % 2 ? 600 : 40);
             for (size_t at = 0; at < n; at++) {
                 uint64_t letter = next_random() % 3;
                 text[at] = "ab "[letter];

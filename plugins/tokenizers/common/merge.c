@@ -1,7 +1,8 @@
 /* merge.c - byte pair merging. A short piece (all but a few are) is scanned for its lowest rank after each merge:
  * quadratic in a length of at most 32, and faster there than anything clever. A long one is a linked list whose pairs
- * wait in a heap ordered by rank, then by place, so that a megabyte of one letter costs n log n. A pair that has changed
- * since it was queued is recognised by its rank and skipped when it surfaces. One thread at a time. Contract: merge.h. */
+ * wait in a heap ordered by rank, then by place, so that a megabyte of one letter costs n log n. In such a piece most pairs
+ * of one rank turn up in order of place: those need no heap but a queue per rank. A pair that has changed since it was
+ * queued is recognised by its rank and skipped when it surfaces. One thread at a time. Contract: merge.h. */
 #include "merge.h"
 
 #include <stdlib.h>
@@ -9,6 +10,11 @@
 
 #define SHORT 32u          /* ids; up to here scanning wins */
 #define END UINT32_MAX     /* no such node */
+
+/* One that waits in a queue. */
+struct tok_merge_link {
+    uint32_t node, next; /* END: none */
+};
 
 struct tok_merge_node {
     uint32_t previous, next; /* END: none */
@@ -30,10 +36,12 @@ int32_t *tok_merge_reserve(struct tok_merge *m, size_t n)
     if (n > SHORT && n > m->long_capacity) {
         free(m->nodes);
         free(m->heap);
+        free(m->links);
         m->long_capacity = 0;
         m->nodes = malloc(capacity * sizeof *m->nodes);
         m->heap = malloc(capacity * 2 * sizeof *m->heap);
-        if (m->nodes == NULL || m->heap == NULL)
+        m->links = malloc(capacity * sizeof *m->links);
+        if (m->nodes == NULL || m->heap == NULL || m->links == NULL)
             return NULL;
         m->long_capacity = capacity;
     }
@@ -45,12 +53,13 @@ void tok_merge_finish(struct tok_merge *m)
     free(m->ids);
     free(m->nodes);
     free(m->heap);
+    free(m->links);
     memset(m, 0, sizeof *m);
 }
 
 size_t tok_merge_held(const struct tok_merge *m)
 {
-    return m->capacity * sizeof *m->ids + m->long_capacity * (sizeof *m->nodes + 2 * sizeof *m->heap);
+    return m->capacity * sizeof *m->ids + m->long_capacity * (sizeof *m->nodes + 2 * sizeof *m->heap + sizeof *m->links);
 }
 
 /* ---- short pieces ------------------------------------------------------------------------------------------- */
@@ -151,6 +160,100 @@ static uint64_t heap_item(const struct tok_merge_node *nodes, uint32_t at)
     return (uint64_t)nodes[at].rank << 32 | at;
 }
 
+#define QUEUES 64u       /* power of two */
+#define QUEUES_FROM 256u /* ids: for fewer the heap is as fast */
+
+/* What waits to be merged: at most 2n pairs, since n - 1 do at first, and each of fewer than n merges takes one out and puts
+ * at most two in. */
+struct waiting {
+    const struct tok_merge_node *nodes;
+    uint64_t *heap; /* [in_heap] of 2n */
+    size_t in_heap;
+    struct tok_merge_link *links; /* [used] of n */
+    size_t used, n;
+    uint32_t free;    /* the first link to be used again; END: none */
+    uint32_t lowest;  /* the queue of lowest rank; QUEUES: all are empty */
+    struct {
+        uint32_t rank, first, last; /* links, in order of node; first END: empty */
+    } queues[QUEUES];
+};
+
+static void start_waiting(struct waiting *w, const struct tok_merge *m, size_t n)
+{
+    w->nodes = m->nodes;
+    w->heap = m->heap;
+    w->links = m->links;
+    w->in_heap = w->used = 0;
+    w->n = n < QUEUES_FROM ? 0 : n;
+    w->free = END;
+    w->lowest = QUEUES;
+    for (uint32_t i = 0; i < QUEUES; i++)
+        w->queues[i].first = END;
+}
+
+/* Put a node behind those of its rank, if it belongs there and a queue can be had. */
+static bool queue(struct waiting *w, uint32_t at)
+{
+    uint32_t rank = w->nodes[at].rank, q = rank * 0x9e3779b1u >> 26 & (QUEUES - 1), link = w->free;
+    bool is_empty = w->queues[q].first == END;
+    if ((link == END && w->used == w->n) || (!is_empty && (w->queues[q].rank != rank || w->links[w->queues[q].last].node >= at)))
+        return false;
+    if (link == END)
+        link = (uint32_t)w->used++;
+    else
+        w->free = w->links[link].next;
+    w->links[link] = (struct tok_merge_link){at, END};
+    if (is_empty) {
+        w->queues[q].rank = rank;
+        w->queues[q].first = link;
+        if (w->lowest == QUEUES || rank < w->queues[w->lowest].rank)
+            w->lowest = q;
+    } else {
+        w->links[w->queues[q].last].next = link;
+    }
+    w->queues[q].last = link;
+    return true;
+}
+
+static void wait_for(struct waiting *w, uint32_t at)
+{
+    if (queue(w, at))
+        return;
+    w->heap[w->in_heap] = heap_item(w->nodes, at);
+    sift_up(w->heap, w->in_heap++);
+}
+
+static uint32_t lowest_queue(const struct waiting *w)
+{
+    uint32_t lowest = QUEUES;
+    for (uint32_t q = 0; q < QUEUES; q++)
+        if (w->queues[q].first != END && (lowest == QUEUES || w->queues[q].rank < w->queues[lowest].rank))
+            lowest = q;
+    return lowest;
+}
+
+/* Take out what comes first, as a heap's item; false when nothing waits. */
+static bool take_first(struct waiting *w, uint64_t *ret_item)
+{
+    uint32_t q = w->lowest, link;
+    uint64_t item;
+    if (q == QUEUES && w->in_heap == 0)
+        return false;
+    link = q == QUEUES ? END : w->queues[q].first;
+    item = q == QUEUES ? UINT64_MAX : (uint64_t)w->queues[q].rank << 32 | w->links[link].node;
+    if (w->in_heap > 0 && w->heap[0] < item) {
+        *ret_item = pop(w->heap, w->in_heap--);
+        return true;
+    }
+    w->queues[q].first = w->links[link].next;
+    w->links[link].next = w->free;
+    w->free = link;
+    if (w->queues[q].first == END)
+        w->lowest = lowest_queue(w);
+    *ret_item = item;
+    return true;
+}
+
 /* Pairs asked for lately: a long piece is mostly the same few. */
 struct memo {
     const struct rule *rule;
@@ -188,21 +291,20 @@ static bool update(struct tok_merge_node *nodes, struct memo *memo, uint32_t at)
     return node->rank != TOK_NEVER;
 }
 
-/* Chain ids [n] into nodes and queue their pairs; returns the heap's size. */
-static size_t start_long(struct tok_merge *m, struct memo *memo, size_t n)
+/* Chain ids [n] into nodes and let their pairs wait. */
+static void start_long(struct tok_merge *m, struct memo *memo, struct waiting *w, size_t n)
 {
-    size_t queued = 0;
     for (size_t i = 0; i < n; i++) {
         m->nodes[i].id = m->ids[i];
         m->nodes[i].previous = i == 0 ? END : (uint32_t)(i - 1);
         m->nodes[i].next = i + 1 == n ? END : (uint32_t)(i + 1);
     }
+    start_waiting(w, m, n);
     for (size_t i = 0; i < n; i++)
-        if (update(m->nodes, memo, (uint32_t)i))
-            m->heap[queued++] = heap_item(m->nodes, (uint32_t)i);
-    for (size_t i = queued / CHILDREN + 1; i-- > 0 && queued > 0;)
-        sift_down(m->heap, queued, i);
-    return queued;
+        if (update(m->nodes, memo, (uint32_t)i) && !queue(w, (uint32_t)i))
+            w->heap[w->in_heap++] = heap_item(m->nodes, (uint32_t)i);
+    for (size_t i = w->in_heap / CHILDREN + 1; i-- > 0 && w->in_heap > 0;)
+        sift_down(w->heap, w->in_heap, i);
 }
 
 /* Join a node with its next, which goes. */
@@ -216,16 +318,16 @@ static void join(struct tok_merge_node *nodes, uint32_t at)
     gone->rank = TOK_NEVER;
 }
 
-/* The heap never holds more than 2n items: each merge takes one out and puts at most two in, and fewer than n happen. */
 static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
 {
     struct tok_merge_node *nodes = m->nodes;
     struct memo memo;
-    size_t queued, left = 0;
+    struct waiting w;
+    uint64_t item;
+    size_t left = 0;
     start_memo(&memo, rule);
-    queued = start_long(m, &memo, n);
-    while (queued > 0) {
-        uint64_t item = pop(m->heap, queued--);
+    start_long(m, &memo, &w, n);
+    while (take_first(&w, &item)) {
         uint32_t rank = (uint32_t)(item >> 32), at = (uint32_t)item, touched[2];
         if (nodes[at].rank != rank)
             continue;
@@ -233,10 +335,8 @@ static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
         touched[0] = nodes[at].previous;
         touched[1] = at;
         for (int i = 0; i < 2; i++)
-            if (touched[i] != END && update(nodes, &memo, touched[i])) {
-                m->heap[queued] = heap_item(nodes, touched[i]);
-                sift_up(m->heap, queued++);
-            }
+            if (touched[i] != END && update(nodes, &memo, touched[i]))
+                wait_for(&w, touched[i]);
     }
     for (uint32_t at = 0; at != END; at = nodes[at].next)
         m->ids[left++] = nodes[at].id;

@@ -21,11 +21,13 @@
 typedef uint32_t tok_pair_fn(const void *rule, int32_t left, int32_t right, int32_t *ret_merged);
 
 struct tok_merge_node;
+struct tok_merge_link;
 
 struct tok_merge {
     int32_t *ids;                 /* [capacity] */
     struct tok_merge_node *nodes; /* [long_capacity] for long pieces */
     uint64_t *heap;               /* [2 * long_capacity] rank in the upper half, node in the lower */
+    struct tok_merge_link *links; /* [long_capacity] */
     size_t capacity, long_capacity;
 };
 
