@@ -20,12 +20,19 @@ static int32_t whole_token(const struct bpe_tokenizer *tok, const char *piece, s
     return id >= 0 && (v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN)) == 0 ? id : -1;
 }
 
+/* The tokens of single bytes; what merging will ask of them first is on its way from memory. */
 static size_t byte_ids(const struct bpe_tokenizer *tok, const char *piece, size_t size, int32_t *ids)
 {
+    const struct bpe_pairs *p = &tok->pairs;
     size_t n = 0;
-    for (size_t i = 0; i < size; i++)
-        if (tok->byte_id[(unsigned char)piece[i]] >= 0)
-            ids[n++] = tok->byte_id[(unsigned char)piece[i]];
+    for (size_t i = 0; i < size; i++) {
+        int32_t id = tok->byte_id[(unsigned char)piece[i]];
+        if (id < 0)
+            continue;
+        ids[n++] = id;
+        if (n > 1)
+            __builtin_prefetch(&p->slots[bpe_pairs_home(p, bpe_pair_key(ids[n - 2], id))]);
+    }
     return n;
 }
 
