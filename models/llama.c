@@ -7,35 +7,27 @@
 
 struct tenon_model_config {
     struct tenon_decoder d;
-    int64_t window; /* 0: all positions */
 };
 
 static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS,
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
     TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_LAYER_BIAS("ffn_gate", "ffn_gate", "mlp.gate_proj", TENON_SIZE_FFN, 0, TENON_WEIGHT_OPTIONAL),
+    TENON_LAYER_BIAS("ffn_up", "ffn_up", "mlp.up_proj", TENON_SIZE_FFN, 0, TENON_WEIGHT_OPTIONAL),
+    TENON_LAYER_BIAS("ffn_down", "ffn_down", "mlp.down_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
     TENON_DECODER_ROPE_FACTORS,
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t all = 0;
-    int32_t s = tenon_key_must_be(m, ARCH, "mlp_bias", 0, err);
-    return s == 0 ? tenon_key_i64(m, ARCH, "attention.sliding_window", 0, 1 << 30, &all, &c->window, err) : s;
-}
-
-static uint32_t layer(const struct tenon_model_config *c, const struct tenon_builder *b, int32_t kind, uint32_t h)
-{
-    struct tenon_layer_attention a = tenon_layer_attention_of(&c->d);
-    (void)kind; /* there is one */
-    a.window = c->window;
-    return tenon_decoder_layer(&c->d, b, h, &a, tenon_decoder_act(&c->d));
+    return tenon_decoder_read_window(&c->d, m, err);
 }
 
 static const char *const hf_types[] = {ARCH, "mistral", NULL};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .layer = layer, .hf_types = hf_types,
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the llama family of models", "mistral")

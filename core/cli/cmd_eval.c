@@ -1,6 +1,6 @@
 /* cmd_eval.c - `tenon eval MODEL --ids FILE`: what the model thinks of given tokens. FILE is {"name":[token ids...]}, used as
- * they are. Prints {"name":[[[id,logprob] x K] per position]}, or with --bits a hash of each row of logits: equal hashes mean
- * equal bits, whatever the chunks, the threads and the company. The result is kept (some 20 bytes for each of K) until the last
+ * they are. Prints {"name":[[[id,logprob] x K] per position]}, with --logits the row of logits as it is, or with --bits a hash of
+ * it: equal hashes mean equal bits, whatever the chunks, the threads and the company. The result is kept (some 20 bytes for each of K) until the last
  * text is through, so that a failure prints nothing. */
 #include <math.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ struct eval {
     struct cli_common common;
     const char *ids;
     uint32_t top, beside;
-    bool bits;
+    bool bits, logits;
 };
 
 static const struct cli_option table[] = {
@@ -25,6 +25,7 @@ static const struct cli_option table[] = {
     { "top", CLI_U32, offsetof(struct eval, top), "K", "most likely tokens per position (10)", 1, 1 << 20 },
     { "json", CLI_FLAG, offsetof(struct eval, common.json), NULL, "the result is JSON (it always is)", 0, 0 },
     { "bits", CLI_FLAG, offsetof(struct eval, bits), NULL, "a hash of each position's logits instead", 0, 0 },
+    { "logits", CLI_FLAG, offsetof(struct eval, logits), NULL, "each position's logits instead, exact to the bit", 0, 0 },
     { "chunk", CLI_U32, offsetof(struct eval, common.chunk), "N", "tokens of a sequence per step", 1, 65536 },
     { "beside", CLI_U32, offsetof(struct eval, beside), "N", "run N other sequences in the same steps (0)", 0, 64 },
     CLI_COMMON_OPTIONS(struct eval),
@@ -92,10 +93,21 @@ static double log_sum_exp(const float *row, uint32_t n)
     return max + log(sum);
 }
 
+/* 9 digits give a float back as it was. */
+static int32_t print_logits(struct evaluator *e, const float *row, uint32_t n)
+{
+    int32_t status = tn_buf_append(&e->out, "[", 1);
+    for (uint32_t i = 0; i < n && status == 0; i++)
+        status = tn_buf_printf(&e->out, isfinite(row[i]) ? "%s%.9g" : "%snull", i != 0 ? "," : "", (double)row[i]);
+    return status == 0 ? tn_buf_append(&e->out, "]", 1) : status;
+}
+
 static int32_t print_row(struct evaluator *e, const float *row)
 {
     char text[64];
     uint32_t vocab = (uint32_t)e->parts->vocab_size, k = e->o->top < vocab ? e->o->top : vocab;
+    if (e->o->logits && !e->o->bits)
+        return print_logits(e, row, vocab);
     int32_t status = tn_buf_append(&e->out, "[", 1);
     if (e->o->bits) {
         uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */

@@ -90,9 +90,12 @@ static int32_t build_program(struct tn_model *m, bool embed, struct tenon_err *e
     return rc != TENON_OK ? tenon_fail(err, rc, why.where, "%s", why.message) : rc;
 }
 
+/* States are laid out and the context is chosen: a model may build otherwise for a longer one. */
 static int32_t build(struct tn_model *m, bool embed, struct tenon_err *err)
 {
-    int32_t rc = tn_program_env_init(&m->program, m->registry, &m->arch, &m->resolved, err);
+    int32_t rc = TENON_OK;
+    if (m->arch.table.set_context != NULL)
+        rc = m->arch.table.set_context(m->arch.config, m->parts.context, err);
     if (rc == TENON_OK)
         rc = build_program(m, embed, err);
     if (rc == TENON_OK)
@@ -126,8 +129,6 @@ static int32_t choose_sizes(struct tn_model *m, const struct tn_model_args *args
     uint64_t tokens, page = m->states.page_tokens != 0 ? m->states.page_tokens : 1;
     int64_t *sym = m->max.sym;
     p->max_sequences = args->max_sequences != 0 ? args->max_sequences : p->embeds ? EMBED_SEQUENCES : 1;
-    p->context = tn_states_context(&m->states, args->context, m->arch.info.context_length, p->max_sequences,
-                                   m->device.desc.memory_free);
     if (!tn_mul_u64(p->context, p->max_sequences, &tokens) || p->context > INT32_MAX || tokens > INT32_MAX)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "model", "%u sequences of %u tokens: over 2^31 positions",
                           p->max_sequences, p->context);
@@ -218,15 +219,20 @@ static int32_t open_parts(struct tn_model *m, const struct tn_model_args *args, 
 static int32_t place(struct tn_model *m, const struct tn_model_args *args, struct tenon_err *err)
 {
     int32_t kv = args->kv_encoding != 0 ? args->kv_encoding : TENON_KV_F16;
-    int32_t rc = build(m, args->embed, err);
+    int32_t rc = tn_program_env_init(&m->program, m->registry, &m->arch, &m->resolved, err);
+    if (rc == TENON_OK)
+        rc = tn_states_lay_out(&m->states, &m->program.declared, &m->device, kv, err);
+    if (rc == TENON_OK) {
+        m->parts.context = tn_states_context(&m->states, args->context, m->arch.info.context_length,
+                                             args->max_sequences != 0 ? args->max_sequences : 1, m->device.desc.memory_free);
+        rc = build(m, args->embed, err);
+    }
     if (rc == TENON_OK)
         rc = check_output(m, err);
     if (rc == TENON_OK)
         rc = tell(args, 0.3, "packing", err);
     if (rc == TENON_OK)
         rc = tn_bindings_pack(&m->bindings, m->container, &m->device, err);
-    if (rc == TENON_OK)
-        rc = tn_states_lay_out(&m->states, &m->program.declared, &m->device, kv, err);
     if (rc == TENON_OK)
         rc = choose_sizes(m, args, err);
     if (rc == TENON_OK)

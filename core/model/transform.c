@@ -41,6 +41,10 @@ static bool shape(struct tn_transform *t, const struct tenon_weight_desc *d)
     t->batch = 1;
     t->cols = column ? 1 : d->rank > 0 ? d->dims[d->rank - 1] : 1;
     t->rows = column ? d->dims[0] : d->rank > 1 ? d->dims[d->rank - 2] : 1;
+    if (d->rank == 2 && (t->xform & TENON_XFORM_STACK_EXPERTS) != 0) { /* vectors: each a matrix of one row */
+        t->batch = t->rows;
+        t->rows = 1;
+    }
     for (uint32_t i = 0; i + 2 < d->rank; i++)
         if (!tn_mul_u64(t->batch, d->dims[i], &t->batch))
             return false;
@@ -84,7 +88,7 @@ bool tn_transform_fit(struct tn_transform *ret, const struct tenon_weight_desc *
     uint64_t want[TENON_TENSOR_DIMS];
     if (d->rank == 0 || d->rank > TENON_TENSOR_DIMS || n_dims > TENON_TENSOR_DIMS || (t.xform & ~KNOWN) != 0 || !shape(&t, d))
         return false;
-    if ((t.xform & TENON_XFORM_STACK_EXPERTS) != 0 && d->rank != 3)
+    if ((t.xform & TENON_XFORM_STACK_EXPERTS) != 0 && d->rank != 3 && d->rank != 2)
         return false;
     t.source_rows = t.group_rows = t.take = t.rows;
     if ((t.xform & TENON_XFORM_SPLIT) != 0) {

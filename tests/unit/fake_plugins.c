@@ -313,7 +313,7 @@ static int32_t model_build(struct tenon_model_config *config, const char *progra
 }
 
 static const struct tenon_model model = { sizeof model, 0, model_match, model_config, model_config_free, model_weight_at,
-                                          model_state_at, model_build };
+                                          model_state_at, model_build, NULL };
 static const char *const model_keys[] = { "fake", NULL };
 
 /* ---- the plugins -------------------------------------------------------------------------------------------------------------- */

@@ -186,7 +186,8 @@ static void *machine_data(void *ctx, const struct tenon_value *v, int32_t layer)
     struct machine *m = ctx;
     const struct { const char *name; void *data; } inputs[] = {
         {"token", m->token}, {"position", m->position}, {"seq_of_token", m->seq_of_token}, {"seq_start", m->seq_start},
-        {"context_len", &m->context_len}, {"out_row", &m->out_row}, {"block_table.0", m->table}, {"slot_of_token.0", m->slot}};
+        {"context_len", &m->context_len}, {"out_row", &m->out_row}, {"block_table.0", m->table}, {"slot_of_token.0", m->slot},
+        {"block_table.1", m->table}, {"slot_of_token.1", m->slot}}; /* two groups may have their pages alike: their states are others */
     if (v->kind == TENON_VALUE_WEIGHT)
         return m->weights[v->index][layer < 0 ? 0 : layer];
     if (v->kind == TENON_VALUE_STATE)

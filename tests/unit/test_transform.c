@@ -243,8 +243,13 @@ START_TEST(stacked)
     y = make(&o, (const float *const *)x, 3);
     for (int i = 0; i < 30; i++)
         ck_assert(y[i] == x[i / 10][i % 2 * 5 + i % 10 / 2]);
-    ck_assert(!fit(&o, DIMS(3, 2), DIMS(2), TENON_XFORM_STACK_EXPERTS, 0, 0, 0));
     free(y);
+    ck_assert(fit(&o, DIMS(3, 10), DIMS(10), TENON_XFORM_STACK_EXPERTS, 0, 0, 0)); /* vectors */
+    y = make(&o, (const float *const *)x, 3);
+    for (int i = 0; i < 30; i++)
+        ck_assert(y[i] == x[i / 10][i % 10]);
+    free(y);
+    ck_assert(!fit(&o, DIMS(3), DIMS(1), TENON_XFORM_STACK_EXPERTS, 0, 0, 0));
     for (int i = 0; i < 3; i++)
         free(x[i]);
 }

@@ -289,6 +289,8 @@ struct tenon_rope_params {
     double base, scale;              /* positions are multiplied by scale */
     double ext_factor, attn_factor;  /* YaRN: 1 when on; factor on the turned pairs */
     double beta_fast, beta_slow;     /* YaRN; 0: the op's own */
+    double ntk_factor;               /* 0: none; else the base grows by it with the context, tenon_rope_fit */
+    int by_context;                  /* 1: frequencies are divided by one of two lists, chosen by the context (longrope) */
     const char *layout;              /* "interleaved" or "half" */
 };
 
@@ -342,17 +344,26 @@ static inline int32_t tenon_key_rope(const struct tenon_meta *meta, const char *
     int32_t s;
 
     ret->scale = ret->attn_factor = 1.0;
-    ret->ext_factor = ret->beta_fast = ret->beta_slow = 0.0;
+    ret->ext_factor = ret->beta_fast = ret->beta_slow = ret->ntk_factor = 0.0;
     ret->original_context = 0;
+    ret->by_context = 0;
     if ((s = tenon_key_f64(meta, prefix, "rope.freq_base", 1e-3, 1e12, &base, &ret->base, err)) != TENON_E_OK ||
         (s = tenon_key_str(meta, prefix, "rope.scaling.type", "none", type, sizeof type, err)) != TENON_E_OK ||
-        strcmp(type, "none") == 0 || strcmp(type, "default") == 0 || strcmp(type, "dynamic") == 0 || strcmp(type, "llama3") == 0)
+        strcmp(type, "none") == 0 || strcmp(type, "default") == 0 || strcmp(type, "llama3") == 0)
+        return s;
+    ret->by_context = strcmp(type, "longrope") == 0 || strcmp(type, "su") == 0;
+    if (ret->by_context)
         return s;
     tenon_key_name(meta, prefix, "rope.scaling.type", name);
-    if (strcmp(type, "linear") != 0 && strcmp(type, "yarn") != 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s', known are none, linear, yarn and llama3", name, type);
+    if (strcmp(type, "linear") != 0 && strcmp(type, "yarn") != 0 && strcmp(type, "dynamic") != 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s', known are none, linear, dynamic, yarn, llama3 and longrope",
+                          name, type);
     if ((s = tenon_key_f64(meta, prefix, "rope.scaling.factor", 1e-3, 1e6, NULL, &factor, err)) != TENON_E_OK)
         return s;
+    if (strcmp(type, "dynamic") == 0) {
+        ret->ntk_factor = factor;
+        return s;
+    }
     ret->scale = 1.0 / factor;
     return strcmp(type, "linear") == 0 ? TENON_E_OK : tenon_key_yarn(meta, prefix, factor, ret, err);
 }
@@ -382,6 +393,15 @@ static inline int32_t tenon_key_rope_factors(const struct tenon_meta *meta, cons
     return TENON_E_OK;
 }
 
+/* Dynamic NTK for a model trained on `trained` tokens that will see `context`: the base at which the slowest pair turns as slowly
+ * as linear scaling would have it. */
+static inline void tenon_rope_fit(struct tenon_rope_params *p, int64_t trained, int64_t context)
+{
+    if (p->ntk_factor > 0.0 && context > trained && p->n_rot > 2)
+        p->base *= pow(p->ntk_factor * (double)context / (double)trained - (p->ntk_factor - 1.0),
+                       (double)p->n_rot / (double)(p->n_rot - 2));
+}
+
 /* x [T,H,D]; factors may be TENON_NO_VALUE. */
 static inline uint32_t tenon_rope(const struct tenon_builder *b, const char *name, uint32_t x, uint32_t factors,
                                   const struct tenon_rope_params *p)
@@ -401,17 +421,6 @@ static inline uint32_t tenon_rope(const struct tenon_builder *b, const char *nam
         a[n++] = tenon_attr_f("beta_slow", p->beta_slow);
     in[0] = x, in[1] = tenon_input(b, "position"), in[2] = factors;
     return tenon_node1(b, "core.rope/1", name, in, 3, a, n);
-}
-
-/* All inputs of a decoder with one state group, in the order of the table in graph.h. Asked for first, they have the same
- * numbers whatever order a compiler evaluates arguments in. */
-static inline void tenon_decoder_inputs(const struct tenon_builder *b)
-{
-    static const char *const names[] = {"token", "position", "seq_of_token", "seq_start", "context_len", "out_row", "block_table.0",
-                                        "slot_of_token.0"};
-    uint32_t i;
-    for (i = 0; i < sizeof names / sizeof names[0]; i++)
-        (void)tenon_input(b, names[i]);
 }
 
 /* The cached attention of an ordinary decoder over the paged state `kv` of group 0. q [T,heads,k_dim]. */

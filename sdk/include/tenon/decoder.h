@@ -31,7 +31,7 @@
 
 #include <stdlib.h>
 
-#include <tenon/build.h>
+#include <tenon/blocks.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,6 +48,8 @@ enum tenon_decoder_size {
 };
 #define TENON_DECODER_WEIGHTS 48 /* most rows of a table */
 #define TENON_DECODER_KINDS 4    /* most kinds of layers */
+#define TENON_DECODER_LAYERS 4096
+#define TENON_DECODER_STATES 4   /* most states */
 #define TENON_DECODER_HEAD 4096  /* most elements of a head */
 #define TENON_DECODER_PAIRS (TENON_DECODER_HEAD / 2)
 
@@ -100,30 +102,70 @@ enum tenon_decoder_size {
     TENON_LAYER_NORM_BY("attn_q_norm", "attn_q_norm", "self_attn.q_norm", TENON_SIZE_K_DIM, xform), \
     TENON_LAYER_NORM_BY("attn_k_norm", "attn_k_norm", "self_attn.k_norm", TENON_SIZE_K_DIM, xform)
 #define TENON_DECODER_QK_NORM TENON_DECODER_QK_NORM_BY(TENON_XFORM_NONE)
+/* TENON_DECODER_ROWS with norms behind attention and net too. */
+#define TENON_DECODER_ROWS_NORMED(xform)                                                                                     \
+    TENON_DECODER_EMBED_ROW,                                                                                                 \
+    TENON_LAYER_NORM_BY("attn_norm", "attn_norm", "input_layernorm", TENON_SIZE_EMBED, xform),                               \
+    TENON_DECODER_ATTENTION_ROWS,                                                                                            \
+    TENON_LAYER_NORM_BY("attn_post_norm", "post_attention_norm", "post_attention_layernorm", TENON_SIZE_EMBED, xform),       \
+    TENON_LAYER_NORM_BY("ffn_norm", "ffn_norm", "pre_feedforward_layernorm", TENON_SIZE_EMBED, xform),                       \
+    TENON_DECODER_FFN_ROWS,                                                                                                  \
+    TENON_LAYER_NORM_BY("ffn_post_norm", "post_ffw_norm", "post_feedforward_layernorm", TENON_SIZE_EMBED, xform),            \
+    TENON_DECODER_OUTPUT_ROWS(xform)
 /* Llama 3's scaling: a divisor for each pair's frequency. In a Hugging Face directory there is a formula instead. */
 #define TENON_ROPE_FACTORS "rope_factors"
-#define TENON_DECODER_ROPE_FACTORS                                                                                           \
-    {.name = TENON_ROPE_FACTORS, .gguf = "rope_freqs.weight", .role = TENON_ROLE_OTHER, .flags = TENON_WEIGHT_OPTIONAL, .rank = 1, \
+#define TENON_DECODER_ROPE_FACTORS TENON_ROPE_ROW(TENON_ROPE_FACTORS, "rope_freqs.weight")
+
+/* longrope's two lists of divisors, one of which the context chooses. */
+#define TENON_ROPE_ROW(name_, gguf_)                                                                                         \
+    {.name = name_, .gguf = gguf_, .role = TENON_ROLE_OTHER, .flags = TENON_WEIGHT_OPTIONAL, .rank = 1,                      \
      .dims = {TENON_SIZE_HALF_ROT, 0, 0}, .shard_axis = -1}
+#define TENON_DECODER_ROPE_FACTORS_BY_CONTEXT                   \
+    TENON_ROPE_ROW("rope_factors_short", "rope_factors_short.weight"), \
+    TENON_ROPE_ROW("rope_factors_long", "rope_factors_long.weight")
+
+/* Biases of layer norms and of nets. */
+#define TENON_LAYER_NORM_BIAS(name, gguf, hf, flags) TENON_LAYER_BIAS(name, gguf, hf, TENON_SIZE_EMBED, -1, flags)
+#define TENON_OUTPUT_NORM_BIAS(hf_)                                                                                          \
+    {.name = "output_norm_bias", .gguf = "output_norm.bias", .role = TENON_ROLE_BIAS, .rank = 1, .dims = {TENON_SIZE_EMBED, 0, 0}, \
+     .shard_axis = -1, .hf = hf_}
+
+/* How a layer norms, `norm` of a family. */
+#define TENON_NORM_RMS 0
+#define TENON_NORM_LAYER 1
+
+/* What a layer's attention sees; NONE: it has no attention, but states of its own. */
+#define TENON_SEES_ALL 0
+#define TENON_SEES_WINDOW 1
+#define TENON_SEES_NONE 2
+
+/* Kinds of a family whose layers differ in their windows alone. */
+static const char *const tenon_window_kinds[] = {"local", "global", NULL};
+
+struct tenon_layer_attention;
 
 struct tenon_decoder_family {
     const char *arch;        /* value of general.architecture, and prefix of the keys */
-    const char *rope_layout; /* of struct tenon_rope_params, in GGUF */
+    const char *rope_layout; /* of struct tenon_rope_params, in GGUF; NULL: nothing is turned */
     const struct tenon_weight_row *rows; /* [n_rows] */
     uint32_t n_rows;
     uint64_t config_bytes;   /* sizeof(struct tenon_model_config), whose first member is a struct tenon_decoder */
     /* May be NULL. Keys beyond the usual ones, which have been read. */
     int32_t (*read)(struct tenon_model_config *config, const struct tenon_meta *meta, struct tenon_err *err);
     const char *const *kinds; /* names of the kinds of layers, NULL-ended; NULL: one kind, "layer" */
-    int32_t (*kind_of)(const struct tenon_model_config *config, int64_t layer); /* with `kinds`: index into them */
+    /* With `kinds`: index into them. NULL: they are tenon_window_kinds, by `sees`. */
+    int32_t (*kind_of)(const struct tenon_model_config *config, int64_t layer);
     /* NULL: tenon_decoder_layer. A layer of a kind: what becomes of h [T,embed]. */
-    uint32_t (*layer)(const struct tenon_model_config *config, const struct tenon_builder *b, int32_t kind, uint32_t h);
-    const char *act;         /* kind of core.unary/1 in the gated net, which config.json must name; NULL: "silu" */
+    uint32_t (*layer)(const struct tenon_model_config *config, const struct tenon_builder *b, int32_t kind, uint32_t h,
+                      const struct tenon_layer_attention *a);
+    const char *act;         /* kind of core.unary/1 in the net, which config.json must name; NULL: "silu" */
+    int32_t norm;            /* TENON_NORM_* */
     /* Hugging Face directories. */
     const char *const *hf_types;         /* values of model_type in config.json, NULL-ended; NULL: `arch` is the only one */
     const char *hf_rope_layout;          /* NULL: "half", which nearly all models have there */
     const struct tenon_key_row *hf_keys; /* [n_hf_keys] spellings and defaults of this family alone; may be NULL */
     uint32_t n_hf_keys;
+    int64_t ffn_times;                   /* the net is that many times as wide as the model where config.json does not say; 0: it must */
     int32_t tied;                        /* 1: output and embedding are one when config.json does not say (gemma) */
 };
 
@@ -132,12 +174,21 @@ struct tenon_decoder {
     const struct tenon_decoder_family *family;
     int64_t size[TENON_DECODER_SIZES];
     int64_t n_layers, n_heads, n_kv_heads, k_dim, v_dim, context;
+    int64_t window;                           /* positions that layers see with TENON_SEES_WINDOW */
+    unsigned char sees[TENON_DECODER_LAYERS]; /* [n_layers] TENON_SEES_* */
     double eps;
-    double embed_scale; /* embeddings are multiplied by it; 1 unless `read` says else */
-    struct tenon_rope_params rope;
-    struct tenon_state_desc kv;
+    /* What `read` may change. Factors of embeddings, of what a layer adds, of logits and of scores; caps, 0: none. */
+    double embed_scale, residual_scale, logit_scale, attn_scale, logit_softcap, attn_softcap;
+    int is_parallel;                     /* attention and net both read the layer's input */
+    struct tenon_rope_params rope;       /* n_rot 0: nothing is turned */
+    struct tenon_rope_params rope_local; /* of layers with a window; as `rope` unless `read` says else */
+    struct tenon_state_desc states[TENON_DECODER_STATES];
+    uint32_t n_states, n_groups;         /* groups of paged ones */
+    int32_t state_maps[TENON_DECODER_STATES][TENON_DECODER_LAYERS]; /* [n_states][n_layers] */
     const struct tenon_meta *meta; /* where keys are read from */
     struct tenon_key_view keys;
+    int64_t run_context;           /* most tokens of a sequence, chosen at load; until then what it was trained for */
+    float rope_short[TENON_DECODER_PAIRS], rope_long[TENON_DECODER_PAIRS]; /* [n_rot/2] of config.json, with rope.by_context */
     int has_rope_factors;          /* computed ones, below */
     float rope_factors[TENON_DECODER_PAIRS]; /* [n_rot/2] */
     struct tenon_weight_desc weights[TENON_DECODER_WEIGHTS];                           /* [family->n_rows] */
@@ -206,21 +257,107 @@ static inline const char *tenon_decoder_act(const struct tenon_decoder *d)
     return d->family->act != NULL ? d->family->act : "silu";
 }
 
+/* What GGUF holds as tensors, config.json as lists: values [n_rot/2]. */
+static inline int32_t tenon_decoder_read_list(struct tenon_decoder *d, const struct tenon_meta *m, const char *key, float *values,
+                                              struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    int64_t i;
+    if (!tenon_key_find(m, d->family->arch, key, name, &e))
+        return tenon_key_missing(name, err);
+    for (i = 0; i < d->rope.n_rot / 2; i++) {
+        double v = 0.0;
+        if (e.is_array == 0 || e.count != (uint64_t)d->rope.n_rot / 2 || tenon_meta_f64(&e, (uint64_t)i, &v) != 0 || !(v >= 1e-6 && v <= 1e6))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be a list of %lld positive numbers", name,
+                              (long long)d->rope.n_rot / 2);
+        values[i] = (float)v;
+    }
+    return TENON_E_OK;
+}
+
+/* longrope, arXiv:2402.13753: which list counts is known when the context is. */
+static inline int32_t tenon_decoder_read_longrope(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const double one = 1.0, none = 0.0;
+    double factor = 1.0, attn = 0.0;
+    int32_t s = tenon_decoder_key(d, m, "rope.scaling.original_context_length", 1 << 30, NULL, &d->rope.original_context, err);
+    if (s != 0 || !tenon_meta_is_huggingface(m))
+        return s != 0 ? s : tenon_key_f64(m, d->family->arch, "rope.scaling.attn_factor", 1e-3, 1e3, &one, &d->rope.attn_factor, err);
+    if ((s = tenon_decoder_read_list(d, m, "rope.scaling.short_factor", d->rope_short, err)) != 0 ||
+        (s = tenon_decoder_read_list(d, m, "rope.scaling.long_factor", d->rope_long, err)) != 0 ||
+        (s = tenon_key_f64(m, d->family->arch, "rope.scaling.attention_factor", 0, 1e3, &none, &attn, err)) != 0 ||
+        (s = tenon_key_f64(m, d->family->arch, "rope.scaling.factor", 0, 1e6, &none, &factor, err)) != 0)
+        return s;
+    factor = factor > 0.0 ? factor : (double)d->context / (double)d->rope.original_context;
+    d->rope.attn_factor = attn > 0.0                                           ? attn
+                          : factor <= 1.0 || d->rope.original_context <= 1 ? 1.0
+                                                                               : sqrt(1.0 + log(factor) / log((double)d->rope.original_context));
+    return s;
+}
+
+static inline int tenon_decoder_has_row(const struct tenon_decoder *d, const char *name)
+{
+    uint32_t i = 0;
+    while (i < d->family->n_rows && strcmp(d->family->rows[i].name, name) != 0)
+        i++;
+    return i < d->family->n_rows;
+}
+
+static inline int32_t tenon_decoder_unknown_rope(const struct tenon_decoder *d, const char *type, struct tenon_err *err)
+{
+    char name[128];
+    tenon_key_name(d->meta, d->family->arch, "rope.scaling.type", name);
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows no models with that", name, type);
+}
+
+static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    int32_t s = TENON_E_OK;
+    if (d->family->rope_layout == NULL) {
+        d->rope.n_rot = 0;
+        return s;
+    }
+    if ((s = tenon_key_rope(m, d->family->arch, &d->rope, err)) != 0 ||
+        (s = tenon_key_rope_factors(m, d->family->arch, &d->rope, d->rope_factors, &d->has_rope_factors, err)) != 0)
+        return s;
+    d->rope.layout = !tenon_meta_is_huggingface(m)       ? d->family->rope_layout
+                     : d->family->hf_rope_layout != NULL ? d->family->hf_rope_layout
+                                                         : "half";
+    if (d->rope.by_context && tenon_decoder_has_row(d, "rope_factors_short"))
+        s = tenon_decoder_read_longrope(d, m, err);
+    else if (d->rope.by_context)
+        s = tenon_decoder_unknown_rope(d, "longrope", err);
+    else if (d->has_rope_factors && !tenon_decoder_has_row(d, TENON_ROPE_FACTORS))
+        s = tenon_decoder_unknown_rope(d, "llama3", err);
+    if (s != 0)
+        return s;
+    d->rope_local = d->rope;
+    d->run_context = d->context;
+    return s;
+}
+
+static inline int32_t tenon_decoder_read_ffn(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const int64_t usual = d->family->ffn_times * d->size[TENON_SIZE_EMBED];
+    return tenon_decoder_key(d, m, "feed_forward_length", 1 << 24, usual != 0 ? &usual : NULL, &d->size[TENON_SIZE_FFN], err);
+}
+
 static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
+    const char *eps = d->family->norm == TENON_NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
     const int64_t none = 0;
     int64_t experts, *size = d->size;
     int32_t s;
-    if ((s = tenon_decoder_key(d, m, "block_count", 4096, NULL, &d->n_layers, err)) != 0 ||
+    if ((s = tenon_decoder_key(d, m, "block_count", TENON_DECODER_LAYERS, NULL, &d->n_layers, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "embedding_length", 1 << 20, NULL, &size[TENON_SIZE_EMBED], err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "feed_forward_length", 1 << 24, NULL, &size[TENON_SIZE_FFN], err)) != 0 ||
+        (s = tenon_decoder_read_ffn(d, m, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "context_length", 1 << 30, NULL, &d->context, err)) != 0 ||
-        (s = tenon_key_f64(m, d->family->arch, "attention.layer_norm_rms_epsilon", 0, 1, NULL, &d->eps, err)) != 0 ||
+        (s = tenon_key_f64(m, d->family->arch, eps, 0, 1, NULL, &d->eps, err)) != 0 ||
         (s = tenon_key_i64(m, d->family->arch, "expert_count", 0, 0, &none, &experts, err)) != 0 ||
         (s = tenon_key_activation(m, d->family->arch, tenon_decoder_act(d), err)) != 0 ||
         (s = tenon_decoder_read_heads(d, m, err)) != 0 || (s = tenon_decoder_read_vocab(d, m, err)) != 0 ||
-        (s = tenon_key_rope(m, d->family->arch, &d->rope, err)) != 0 ||
-        (s = tenon_key_rope_factors(m, d->family->arch, &d->rope, d->rope_factors, &d->has_rope_factors, err)) != 0)
+        (s = tenon_decoder_read_rope(d, m, err)) != 0)
         return s;
     size[TENON_SIZE_Q] = d->n_heads * d->k_dim;
     size[TENON_SIZE_K] = d->n_kv_heads * d->k_dim;
@@ -230,11 +367,59 @@ static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct t
     size[TENON_SIZE_HALF_ROT] = d->rope.n_rot / 2;
     size[TENON_SIZE_HEADS] = d->n_heads;
     size[TENON_SIZE_KV_HEADS] = d->n_kv_heads;
-    d->rope.layout = !tenon_meta_is_huggingface(m)       ? d->family->rope_layout
-                     : d->family->hf_rope_layout != NULL ? d->family->hf_rope_layout
-                                                         : "half";
-    d->embed_scale = 1.0;
+    d->embed_scale = d->residual_scale = d->logit_scale = 1.0;
+    d->attn_scale = 1.0 / sqrt((double)d->k_dim);
     return TENON_E_OK;
+}
+
+/* The factor of scores, which config.json of some families has as the number under the root; what is not there changes nothing. */
+static inline int32_t tenon_decoder_read_scale(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const double usual = d->attn_scale, none = 0.0;
+    double length = 0.0;
+    int32_t s = tenon_key_f64(m, d->family->arch, "attention.scale", 1e-6, 1e6, &usual, &d->attn_scale, err);
+    if (s == 0 && (s = tenon_key_f64(m, d->family->arch, "query_pre_attn_scalar", 1e-6, 1e6, &none, &length, err)) == 0 && length > 0.0)
+        d->attn_scale = 1.0 / sqrt(length);
+    return s;
+}
+
+/* ---- windows ------------------------------------------------------------------------------------------------ */
+
+/* The key attention.sliding_window, 0 when it is not there, for all layers. */
+static inline int32_t tenon_decoder_read_window(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const int64_t none = 0;
+    int32_t s = tenon_key_i64(m, d->family->arch, "attention.sliding_window", 0, 1 << 30, &none, &d->window, err);
+    if (s == 0)
+        memset(d->sees, d->window != 0 ? TENON_SEES_WINDOW : TENON_SEES_ALL, sizeof d->sees);
+    return s;
+}
+
+/* Which layers see the window: config.json may list them; else every pattern-th layer sees all, by the key
+ * attention.sliding_window_pattern or `usual`. */
+static inline int32_t tenon_decoder_read_pattern(struct tenon_decoder *d, const struct tenon_meta *m, int64_t usual,
+                                                 struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    int64_t i, pattern = 1;
+    int32_t s = tenon_decoder_key(d, m, "attention.sliding_window", 1 << 30, NULL, &d->window, err);
+    const int listed = s == 0 && tenon_key_find(m, d->family->arch, "layer_types", name, &e);
+    if (s == 0 && !listed)
+        s = tenon_decoder_key(d, m, "attention.sliding_window_pattern", TENON_DECODER_LAYERS, &usual, &pattern, err);
+    for (i = 0; s == 0 && i < d->n_layers; i++) {
+        struct tenon_str kind = {NULL, 0};
+        if (!listed) {
+            d->sees[i] = (i + 1) % pattern == 0 ? TENON_SEES_ALL : TENON_SEES_WINDOW;
+            continue;
+        }
+        s = e.is_array != 0 && e.type == TENON_META_STRING ? m->strings(m->ctx, &e, (uint64_t)i, 1, &kind) : TENON_E_INVALID_ARGUMENT;
+        d->sees[i] = kind.size == 14 && memcmp(kind.data, "full_attention", 14) == 0 ? TENON_SEES_ALL : TENON_SEES_WINDOW;
+        if (s != 0 || (d->sees[i] == TENON_SEES_WINDOW && (kind.size != 17 || memcmp(kind.data, "sliding_attention", 17) != 0)))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must call each of %lld layers full_attention or sliding_attention",
+                              name, (long long)d->n_layers);
+    }
+    return s;
 }
 
 /* ---- the model interface ------------------------------------------------------------------------------------ */
@@ -288,6 +473,38 @@ static inline int32_t tenon_decoder_tie(struct tenon_decoder *d, struct tenon_er
     return s;
 }
 
+/* A state of the layers that see so; NULL: there are none. OWN: d. */
+static inline struct tenon_state_desc *tenon_decoder_add_state(struct tenon_decoder *d, const char *name, int32_t kind, int sees)
+{
+    struct tenon_state_desc *s = &d->states[d->n_states];
+    int32_t *map = d->state_maps[d->n_states];
+    int64_t i;
+    memset(s, 0, sizeof *s);
+    for (i = 0; i < d->n_layers; i++)
+        map[i] = d->sees[i] == sees ? (int32_t)s->n_layers++ : -1;
+    if (s->n_layers == 0 || d->n_states == TENON_DECODER_STATES)
+        return NULL;
+    s->struct_size = (uint32_t)sizeof *s;
+    s->kind = kind;
+    s->name = name;
+    s->layer_map = s->n_layers < (uint32_t)d->n_layers ? map : NULL;
+    d->n_states++;
+    return s;
+}
+
+/* Keys and values of all layers that see all, or a window, as a state group: of a window only its pages are kept. */
+static inline void tenon_decoder_declare_kv(struct tenon_decoder *d, int sees)
+{
+    struct tenon_state_desc *s = tenon_decoder_add_state(d, d->n_groups == 0 ? "kv" : "kv_local", TENON_STATE_KV_PAGED, sees);
+    if (s == NULL)
+        return;
+    s->group = d->n_groups++;
+    s->window = sees == TENON_SEES_WINDOW ? (uint32_t)d->window : 0;
+    s->k_heads = s->v_heads = (uint32_t)d->n_kv_heads;
+    s->k_dim = (uint32_t)d->k_dim;
+    s->v_dim = (uint32_t)d->v_dim;
+}
+
 static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct tenon_err *err)
 {
     struct tenon_weight_room room;
@@ -297,17 +514,15 @@ static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct teno
         return tenon_fail(err, TENON_E_INTERNAL, d->family->arch, "a table of more than %d weights", TENON_DECODER_WEIGHTS);
     tenon_declare_weights(d->family->rows, d->family->n_rows, d->size, d->n_layers, &room);
     factors = tenon_decoder_desc(d, TENON_ROPE_FACTORS);
-    if (d->has_rope_factors && factors == NULL)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, d->family->arch, "this plugin knows no models with llama3's scaling of positions");
     if (d->has_rope_factors)
         factors->values = d->rope_factors;
-    d->kv.struct_size = (uint32_t)sizeof d->kv;
-    d->kv.kind = TENON_STATE_KV_PAGED;
-    d->kv.name = "kv";
-    d->kv.n_layers = (uint32_t)d->n_layers;
-    d->kv.k_heads = d->kv.v_heads = (uint32_t)d->n_kv_heads;
-    d->kv.k_dim = (uint32_t)d->k_dim;
-    d->kv.v_dim = (uint32_t)d->v_dim;
+    factors = tenon_decoder_desc(d, "rope_factors_short");
+    if (d->rope.by_context && tenon_meta_is_huggingface(d->meta)) {
+        factors->values = d->rope_short;
+        tenon_decoder_desc(d, "rope_factors_long")->values = d->rope_long;
+    }
+    tenon_decoder_declare_kv(d, TENON_SEES_ALL);
+    tenon_decoder_declare_kv(d, TENON_SEES_WINDOW);
     return tenon_decoder_tie(d, err);
 }
 
@@ -365,9 +580,21 @@ static inline int32_t tenon_decoder_weight_at(struct tenon_model_config *c, uint
 
 static inline int32_t tenon_decoder_state_at(struct tenon_model_config *c, uint32_t i, const struct tenon_state_desc **ret)
 {
-    if (i >= 1)
+    if (i >= tenon_decoder_of(c)->n_states)
         return TENON_E_OUT_OF_RANGE;
-    *ret = &tenon_decoder_of(c)->kv;
+    *ret = &tenon_decoder_of(c)->states[i];
+    return TENON_E_OK;
+}
+
+static inline int32_t tenon_decoder_set_context(struct tenon_model_config *c, uint64_t context, struct tenon_err *err)
+{
+    struct tenon_decoder *d = tenon_decoder_of(c);
+    if (tenon_decoder_desc(d, "position_embd") != NULL && context > (uint64_t)d->context)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, d->family->arch, "a context of %llu: the model has positions for %lld tokens only",
+                          (unsigned long long)context, (long long)d->context);
+    d->run_context = (int64_t)context;
+    tenon_rope_fit(&d->rope, d->context, d->run_context);
+    tenon_rope_fit(&d->rope_local, d->context, d->run_context);
     return TENON_E_OK;
 }
 
@@ -378,12 +605,8 @@ static inline uint32_t tenon_decoder_weight(const struct tenon_decoder *d, const
                                             const char *name, const char *suffix)
 {
     char full[128];
-    uint32_t i;
     (void)snprintf(full, sizeof full, "%s%s%s", prefix, name, suffix);
-    for (i = 0; i < d->family->n_rows; i++)
-        if (strcmp(d->family->rows[i].name, full) == 0)
-            return b->weight(b->ctx, full);
-    return TENON_NO_VALUE;
+    return tenon_decoder_has_row(d, full) ? b->weight(b->ctx, full) : TENON_NO_VALUE;
 }
 
 static inline uint32_t tenon_layer_weight(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name)
@@ -398,28 +621,75 @@ static inline uint32_t tenon_layer_linear(const struct tenon_decoder *d, const s
     return tenon_matmul(b, name, x, tenon_layer_weight(d, b, name), tenon_decoder_weight(d, b, "layers.{i}.", name, "_bias"));
 }
 
-/* RMS norm by layer weight `name`; x itself if there is none. */
+/* The family's norm by the weights PREFIX NAME and its _bias. */
+static inline uint32_t tenon_decoder_norm(const struct tenon_decoder *d, const struct tenon_builder *b, const char *prefix,
+                                          const char *name, uint32_t x)
+{
+    uint32_t w = tenon_decoder_weight(d, b, prefix, name, "");
+    if (d->family->norm == TENON_NORM_LAYER)
+        return tenon_full_norm(b, name, x, w, tenon_decoder_weight(d, b, prefix, name, "_bias"), d->eps);
+    return tenon_rms_norm(b, name, x, w, d->eps);
+}
+
+/* Norm by layer weight `name`; x itself if there is none. */
 static inline uint32_t tenon_layer_norm(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t x)
 {
-    uint32_t w = tenon_layer_weight(d, b, name);
-    return w != TENON_NO_VALUE ? tenon_rms_norm(b, name, x, w, d->eps) : x;
+    return tenon_layer_weight(d, b, name) != TENON_NO_VALUE ? tenon_decoder_norm(d, b, "layers.{i}.", name, x) : x;
 }
 
 /* What attentions of one model may differ in. */
 struct tenon_layer_attention {
-    const struct tenon_rope_params *rope;
-    int64_t window; /* 0: all positions */
+    const struct tenon_rope_params *rope; /* NULL: nothing is turned */
+    int64_t window;                       /* 0: all positions */
     double scale, softcap;
 };
 
-static inline struct tenon_layer_attention tenon_layer_attention_of(const struct tenon_decoder *d)
+/* Of a layer that sees so. */
+static inline struct tenon_layer_attention tenon_layer_attention_of(const struct tenon_decoder *d, int sees)
 {
     struct tenon_layer_attention a;
-    a.rope = &d->rope;
-    a.window = 0;
-    a.scale = 1.0 / sqrt((double)d->k_dim);
-    a.softcap = 0.0;
+    a.rope = sees == TENON_SEES_WINDOW ? &d->rope_local : &d->rope;
+    a.window = sees == TENON_SEES_WINDOW ? d->window : 0;
+    a.scale = d->attn_scale;
+    a.softcap = d->attn_softcap;
     return a;
+}
+
+/* The weight that divides frequencies. */
+static inline const char *tenon_decoder_factors(const struct tenon_decoder *d)
+{
+    return !d->rope.by_context                             ? TENON_ROPE_FACTORS
+           : d->run_context > d->rope.original_context ? "rope_factors_long"
+                                                           : "rope_factors_short";
+}
+
+/* q or k as heads [T,heads,k_dim], normed where the table says so: each head by the same weights [k_dim] or by its own
+ * [heads,k_dim], or all of them together [heads * k_dim]; then turned. */
+static inline uint32_t tenon_layer_heads(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t x,
+                                         int64_t heads, const struct tenon_rope_params *rope)
+{
+    const struct tenon_dim t = tenon_dim_of(TENON_SYM_T);
+    char norm[32], node[32];
+    uint32_t i, whole = 0, each = 0;
+    (void)snprintf(norm, sizeof norm, "attn_%s_norm", name);
+    for (i = 0; i < d->family->n_rows; i++)
+        if (strncmp(d->family->rows[i].name, "layers.{i}.", 11) == 0 && strcmp(d->family->rows[i].name + 11, norm) == 0)
+            whole = d->family->rows[i].rank == 1 && d->family->rows[i].dims[0] != TENON_SIZE_K_DIM, each = d->family->rows[i].rank == 2;
+    x = whole ? tenon_layer_norm(d, b, norm, x) : x;
+    (void)snprintf(node, sizeof node, "%s_heads", name);
+    x = tenon_reshape3(b, node, x, t, tenon_dim_n(heads), tenon_dim_n(d->k_dim));
+    if (each && (i = tenon_layer_weight(d, b, norm)) != TENON_NO_VALUE) {
+        (void)snprintf(node, sizeof node, "attn_%s_norm_each", name);
+        x = d->family->norm == TENON_NORM_LAYER ? tenon_full_norm(b, node, x, TENON_NO_VALUE, TENON_NO_VALUE, d->eps)
+                                                : tenon_rms_norm(b, node, x, TENON_NO_VALUE, d->eps);
+        x = tenon_mul(b, norm, x, i);
+    } else if (!whole && !each) {
+        x = tenon_layer_norm(d, b, norm, x);
+    }
+    if (rope == NULL || rope->n_rot == 0)
+        return x;
+    (void)snprintf(node, sizeof node, "rope_%s", name);
+    return tenon_rope(b, node, x, tenon_decoder_weight(d, b, "", tenon_decoder_factors(d), ""), rope);
 }
 
 /* Projections, norms of heads, rotation, cache, attention and its output; x is normed. */
@@ -427,40 +697,83 @@ static inline uint32_t tenon_layer_attend(const struct tenon_decoder *d, const s
                                           const struct tenon_layer_attention *a)
 {
     struct tenon_attention_params p;
-    const struct tenon_dim t = tenon_dim_of(TENON_SYM_T), heads = tenon_dim_n(d->n_heads), kv_heads = tenon_dim_n(d->n_kv_heads);
-    const uint32_t factors = tenon_decoder_weight(d, b, "", TENON_ROPE_FACTORS, "");
+    const struct tenon_dim t = tenon_dim_of(TENON_SYM_T);
+    const uint32_t group = a->window != 0 && d->n_groups > 1 ? 1 : 0;
     uint32_t q = tenon_layer_linear(d, b, "attn_q", x), k = tenon_layer_linear(d, b, "attn_k", x);
     uint32_t v = tenon_layer_linear(d, b, "attn_v", x), kv, y;
-    q = tenon_reshape3(b, "q_heads", q, t, heads, tenon_dim_n(d->k_dim));
-    q = tenon_layer_norm(d, b, "attn_q_norm", q);
-    q = tenon_rope(b, "rope_q", q, factors, a->rope);
-    k = tenon_reshape3(b, "k_heads", k, t, kv_heads, tenon_dim_n(d->k_dim));
-    k = tenon_layer_norm(d, b, "attn_k_norm", k);
-    k = tenon_rope(b, "rope_k", k, factors, a->rope);
-    v = tenon_reshape3(b, "v_heads", v, t, kv_heads, tenon_dim_n(d->v_dim));
-    kv = tenon_kv_store(b, "kv_store", b->state(b->ctx, "kv"), k, v);
+    q = tenon_layer_heads(d, b, "q", q, d->n_heads, a->rope);
+    k = tenon_layer_heads(d, b, "k", k, d->n_kv_heads, a->rope);
+    v = tenon_reshape3(b, "v_heads", v, t, tenon_dim_n(d->n_kv_heads), tenon_dim_n(d->v_dim));
+    kv = tenon_group_store(b, "kv_store", group, b->state(b->ctx, d->states[group].name), k, v);
     p.kv_heads = d->n_kv_heads, p.k_dim = d->k_dim, p.v_dim = d->v_dim;
     p.window = a->window, p.scale = a->scale, p.softcap = a->softcap;
-    y = tenon_attention(b, "attn", q, kv, TENON_NO_VALUE, &p);
+    y = tenon_group_attention(b, "attn", group, q, kv, tenon_layer_weight(d, b, "attn_sinks"), &p);
     y = tenon_reshape2(b, "attn_flat", y, t, tenon_dim_n(d->size[TENON_SIZE_ATTN]));
     return tenon_layer_linear(d, b, "attn_output", y);
 }
 
-static inline uint32_t tenon_layer_ffn(const struct tenon_decoder *d, const struct tenon_builder *b, const char *kind, uint32_t x)
+/* The net by weights NAME_gate, NAME_up and NAME_down, without a gate if there is none, with the biases that there are. */
+static inline uint32_t tenon_layer_net(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t x)
 {
-    uint32_t gate = tenon_layer_weight(d, b, "ffn_gate"), up = tenon_layer_weight(d, b, "ffn_up");
-    return tenon_gated_ffn(b, "ffn", kind, x, gate, up, tenon_layer_weight(d, b, "ffn_down"));
+    static const char *const parts[] = {"_gate", "_up", "_down"};
+    uint32_t w[3], bias[3], i;
+    struct tenon_ffn f;
+    char full[64];
+    for (i = 0; i < 3; i++) {
+        (void)snprintf(full, sizeof full, "%s%s", name, parts[i]);
+        w[i] = tenon_layer_weight(d, b, full);
+        bias[i] = tenon_decoder_weight(d, b, "layers.{i}.", full, "_bias");
+    }
+    f = tenon_ffn_of(tenon_decoder_act(d), w[0], w[1], w[2]);
+    f.gate_bias = bias[0], f.up_bias = bias[1], f.down_bias = bias[2];
+    return tenon_ffn_block(b, name, x, &f);
 }
 
-/* The usual layer. Of the norms behind attention and net, NAME_post_norm, it has those that the table has. */
-static inline uint32_t tenon_decoder_layer(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t h,
-                                           const struct tenon_layer_attention *a, const char *kind)
+/* Part of a layer times what the model scales it by. */
+static inline uint32_t tenon_layer_scaled(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t x)
 {
-    uint32_t sum, y = tenon_layer_norm(d, b, "attn_norm", h);
-    y = tenon_layer_norm(d, b, "attn_post_norm", tenon_layer_attend(d, b, y, a));
-    y = tenon_add_norm(b, "ffn_norm", h, y, tenon_layer_weight(d, b, "ffn_norm"), d->eps, &sum);
-    y = tenon_layer_norm(d, b, "ffn_post_norm", tenon_layer_ffn(d, b, kind, y));
-    return tenon_op2(b, "core.add/1", "layer_out", sum, y);
+    return d->residual_scale != 1.0 ? tenon_affine(b, name, x, d->residual_scale, 0.0) : x;
+}
+
+/* sum = h + y, and its norm by `name`: *ret_sum and the result. */
+static inline uint32_t tenon_layer_add_norm(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t h,
+                                            uint32_t y, uint32_t *ret_sum)
+{
+    uint32_t w = tenon_layer_weight(d, b, name);
+    if (d->family->norm == TENON_NORM_RMS && w != TENON_NO_VALUE)
+        return tenon_add_norm(b, name, h, y, w, d->eps, ret_sum);
+    *ret_sum = tenon_add(b, "attn_out", h, y);
+    return tenon_layer_norm(d, b, name, *ret_sum);
+}
+
+/* The usual layer around its net, or another one: `net` makes what is added from x, the normed sum. Of the norms before and
+ * behind attention and net, NAME_norm and NAME_post_norm, it has those that the table has. */
+static inline uint32_t tenon_decoder_layer_with(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t h,
+                                                const struct tenon_layer_attention *a,
+                                                uint32_t (*net)(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t x))
+{
+    uint32_t sum, x = tenon_layer_norm(d, b, "attn_norm", h), y;
+    y = tenon_layer_norm(d, b, "attn_post_norm", tenon_layer_attend(d, b, x, a));
+    y = tenon_layer_scaled(d, b, "attn_scaled", y);
+    if (d->is_parallel) {
+        sum = tenon_add(b, "attn_out", h, y);
+        x = tenon_layer_weight(d, b, "ffn_norm") != TENON_NO_VALUE ? tenon_layer_norm(d, b, "ffn_norm", h) : x;
+    } else {
+        x = tenon_layer_add_norm(d, b, "ffn_norm", h, y, &sum);
+    }
+    y = tenon_layer_norm(d, b, "ffn_post_norm", net(d, b, x));
+    return tenon_add(b, "layer_out", sum, tenon_layer_scaled(d, b, "ffn_scaled", y));
+}
+
+static inline uint32_t tenon_layer_ffn(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t x)
+{
+    return tenon_layer_net(d, b, "ffn", x);
+}
+
+static inline uint32_t tenon_decoder_layer(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t h,
+                                           const struct tenon_layer_attention *a)
+{
+    return tenon_decoder_layer_with(d, b, h, a, tenon_layer_ffn);
 }
 
 /* ---- the program -------------------------------------------------------------------------------------------- */
@@ -478,20 +791,25 @@ static inline uint32_t tenon_decoder_embed(const struct tenon_decoder *d, const 
     (void)b->block_begin(b->ctx, "embed", NULL, 0, NULL);
     in[0] = tenon_decoder_weight(d, b, "", "token_embd", ""), in[1] = tenon_input(b, "token");
     h = tenon_node1(b, "core.gather/1", "embed", in, 2, &scale, d->embed_scale != 1.0 ? 1 : 0);
+    in[0] = tenon_decoder_weight(d, b, "", "position_embd", "");
+    if (in[0] != TENON_NO_VALUE)
+        h = tenon_add(b, "positioned", h, tenon_gather(b, "position_embd", in[0], tenon_input(b, "position")));
     (void)b->run(b->ctx, tenon_decoder_end_block(b, h), 0, 0);
     return h;
 }
 
 static inline int32_t tenon_decoder_kind(const struct tenon_model_config *c, const struct tenon_decoder *d, int64_t layer)
 {
-    return d->family->kind_of != NULL ? d->family->kind_of(c, layer) : 0;
+    if (d->family->kind_of != NULL)
+        return d->family->kind_of(c, layer);
+    return d->family->kinds != NULL && d->sees[layer] != TENON_SEES_WINDOW ? 1 : 0;
 }
 
 /* The block of one kind of layer; a negative number when no layer is of it. */
 static inline int32_t tenon_decoder_block(const struct tenon_model_config *c, const struct tenon_decoder *d,
                                           const struct tenon_builder *b, int32_t kind, uint32_t like, uint32_t *ret_h)
 {
-    const struct tenon_layer_attention a = tenon_layer_attention_of(d);
+    struct tenon_layer_attention a;
     const char *name = d->family->kinds != NULL ? d->family->kinds[kind] : "layer";
     uint32_t arg;
     int64_t i = 0;
@@ -499,8 +817,9 @@ static inline int32_t tenon_decoder_block(const struct tenon_model_config *c, co
         i++;
     if (i == d->n_layers)
         return -1;
+    a = tenon_layer_attention_of(d, d->sees[i]);
     (void)b->block_begin(b->ctx, name, &like, 1, &arg);
-    *ret_h = d->family->layer != NULL ? d->family->layer(c, b, kind, arg) : tenon_decoder_layer(d, b, arg, &a, tenon_decoder_act(d));
+    *ret_h = d->family->layer != NULL ? d->family->layer(c, b, kind, arg, &a) : tenon_decoder_layer(d, b, arg, &a);
     return tenon_decoder_end_block(b, *ret_h);
 }
 
@@ -524,8 +843,10 @@ static inline void tenon_decoder_head(const struct tenon_decoder *d, const struc
     uint32_t h;
     (void)b->block_begin(b->ctx, "head", &like, 1, &h);
     h = tenon_gather(b, "rows", h, tenon_input(b, "out_row"));
-    h = tenon_rms_norm(b, "output_norm", h, tenon_decoder_weight(d, b, "", "output_norm", ""), d->eps);
+    h = tenon_decoder_norm(d, b, "", "output_norm", h);
     h = tenon_matmul(b, "logits", h, tenon_decoder_weight(d, b, "", "output", ""), TENON_NO_VALUE);
+    h = d->logit_scale != 1.0 ? tenon_affine(b, "logits_scaled", h, d->logit_scale, 0.0) : h;
+    h = d->logit_softcap > 0.0 ? tenon_softcap(b, "logits_capped", h, d->logit_softcap) : h;
     (void)b->run(b->ctx, tenon_decoder_end_block(b, h), 0, 0);
     (void)b->output(b->ctx, 0, "logits");
 }
@@ -537,7 +858,7 @@ static inline int32_t tenon_decoder_build(struct tenon_model_config *c, const ch
     const struct tenon_decoder *d = tenon_decoder_of(c);
     if (strcmp(program, "step") != 0)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, d->family->arch, "this family has no program '%s', only step", program);
-    tenon_decoder_inputs(b);
+    tenon_step_inputs(b, d->n_groups, d->n_states > d->n_groups);
     tenon_decoder_head(d, b, tenon_decoder_layers(c, d, b, tenon_decoder_embed(d, b)));
     return b->status(b->ctx, err);
 }
@@ -566,7 +887,7 @@ static inline int32_t tenon_decoder_build(struct tenon_model_config *c, const ch
     static const struct tenon_model decoder_model = {                                                                          \
         .struct_size = sizeof decoder_model, .match = decoder_match, .config = decoder_config,                                 \
         .config_free = decoder_config_free, .weight_at = tenon_decoder_weight_at, .state_at = tenon_decoder_state_at,          \
-        .build = tenon_decoder_build,                                                                                          \
+        .build = tenon_decoder_build, .set_context = tenon_decoder_set_context,                                                \
     };                                                                                                                         \
     static const char *const decoder_keys[] = {arch_, __VA_ARGS__};                                                                \
     static const struct tenon_item decoder_items[] = {TENON_ITEM(TENON_MODEL_IFACE, arch_, decoder_keys, &decoder_model)};     \

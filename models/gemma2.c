@@ -1,0 +1,34 @@
+/* Gemma 2: embeddings times the square root of the width, norms before and behind attention and net, soft caps on scores and
+ * logits, a GELU-gated net, and layers in turns: one that sees a window, one that sees all. GGUF stores norm weights with the 1 that
+ * Gemma adds, Hugging Face without. Reads `gemma2.*` keys. Contract: <tenon/model.h>; arXiv:2408.00118. */
+#include <tenon/decoder.h>
+
+#define ARCH "gemma2"
+
+struct tenon_model_config {
+    struct tenon_decoder d;
+};
+
+static const struct tenon_weight_row rows[] = {TENON_DECODER_ROWS_NORMED(TENON_XFORM_ADD_ONE)};
+
+static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const double scores = 50.0, logits = 30.0; /* where the file does not say */
+    const double none = 0.0, *hf = tenon_meta_is_huggingface(m) ? &none : NULL;
+    struct tenon_decoder *d = &c->d;
+    int32_t s;
+    d->embed_scale = sqrt((double)d->size[TENON_SIZE_EMBED]);
+    if (d->n_layers == 46) /* the 27B model, for which GGUF has no key */
+        d->attn_scale = 1.0 / sqrt((double)d->size[TENON_SIZE_EMBED] / (double)d->n_heads);
+    if ((s = tenon_decoder_read_pattern(d, m, 2, err)) != 0 || (s = tenon_decoder_read_scale(d, m, err)) != 0 ||
+        (s = tenon_key_must_be(m, ARCH, "use_bidirectional_attention", 0, err)) != 0 ||
+        (s = tenon_key_f64(m, ARCH, "attn_logit_softcapping", 0, 1e6, hf != NULL ? hf : &scores, &d->attn_softcap, err)) != 0)
+        return s;
+    return tenon_key_f64(m, ARCH, "final_logit_softcapping", 0, 1e6, hf != NULL ? hf : &logits, &d->logit_softcap, err);
+}
+
+static const struct tenon_decoder_family family = {
+    .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .tied = 1, .act = "gelu_tanh",
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .kinds = tenon_window_kinds,
+};
+TENON_DECODER_PLUGIN(family, ARCH, "the Gemma 2 family of models")

@@ -1,0 +1,60 @@
+/* SmolLM3: the llama layer, but that some layers, every fourth if nothing else is said, do not turn q and k. Reads `smollm3.*` keys.
+ * What it does is in <tenon/decoder.h>. Contract: <tenon/model.h>; arXiv:2501.18795 for layers without positions. */
+#include <tenon/decoder.h>
+
+#define ARCH "smollm3"
+
+enum kind { TURNED, PLAIN };
+static const char *const kinds[] = {"turned", "plain", NULL};
+
+struct tenon_model_config {
+    struct tenon_decoder d;
+    unsigned char kind[TENON_DECODER_LAYERS]; /* [n_layers] enum kind */
+};
+
+static const struct tenon_weight_row rows[] = {
+    TENON_DECODER_ROWS,
+    TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
+    TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ROPE_FACTORS,
+};
+
+/* config.json may list a 1 for each layer that turns. */
+static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const int64_t usual = 4;
+    struct tenon_meta_entry e;
+    char name[128];
+    int64_t every = 1, turns = 1, i;
+    int32_t s;
+    if ((s = tenon_key_must_be(m, ARCH, "mlp_bias", 0, err)) != 0 || (s = tenon_key_must_be(m, ARCH, "use_sliding_window", 0, err)) != 0 ||
+        (s = tenon_decoder_key(&c->d, m, "no_rope_layer_interval", TENON_DECODER_LAYERS, &usual, &every, err)) != 0)
+        return s;
+    const int listed = tenon_key_find(m, ARCH, "no_rope_layers", name, &e);
+    for (i = 0; i < c->d.n_layers; i++) {
+        if (listed && (e.is_array == 0 || tenon_meta_i64(&e, (uint64_t)i, &turns) != TENON_E_OK))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must have a number for each of %lld layers", name,
+                              (long long)c->d.n_layers);
+        c->kind[i] = (listed ? turns != 0 : (i + 1) % every != 0) ? TURNED : PLAIN;
+    }
+    return TENON_E_OK;
+}
+
+static int32_t kind_of(const struct tenon_model_config *c, int64_t layer)
+{
+    return c->kind[layer];
+}
+
+static uint32_t layer(const struct tenon_model_config *c, const struct tenon_builder *b, int32_t kind, uint32_t h,
+                      const struct tenon_layer_attention *usual)
+{
+    struct tenon_layer_attention a = *usual;
+    a.rope = kind == TURNED ? usual->rope : NULL;
+    return tenon_decoder_layer(&c->d, b, h, &a);
+}
+
+static const struct tenon_decoder_family family = {
+    .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .tied = 1,
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .kinds = kinds, .kind_of = kind_of, .layer = layer,
+};
+TENON_DECODER_PLUGIN(family, ARCH, "the SmolLM3 family of models")
