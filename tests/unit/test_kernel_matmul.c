@@ -110,7 +110,7 @@ static void begin(struct product *p, enum cpu_format f, int64_t T, int64_t N, in
 {
     const struct cpu_encoding *e = cpu_encoding_at(f);
     *p = (struct product){ .T = T, .N = N, .K = K };
-    p->w = (struct cpu_matrix){ NULL, N, K, row_bytes(f, K), f, false };
+    p->w = (struct cpu_matrix){ .rows = N, .cols = K, .row_bytes = row_bytes(f, K), .format = f };
     p->memory = guarded(N * p->w.row_bytes);
     p->w.data = p->memory.p;
     for (int64_t at = 0; at < N * p->w.row_bytes; at += e->block_bytes)
