@@ -4,6 +4,9 @@
 #include "decoder.h"
 
 #include <math.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 #ifndef LANES_RUN
 #define LANES_RUN tn_ref_lanes_plain
@@ -66,12 +69,18 @@ static inline uint32_t mask_of(uint32_t width)
 
 /* ---- loads: p is the first tile of the plane ---------------------------------------------------------------- */
 
+/* RUN bytes as numbers. */
+static inline void widen(const uint8_t *restrict p, uint32_t shift, uint32_t mask, uint32_t *restrict dst)
+{
+    for (uint32_t j = 0; j < RUN; j++)
+        dst[j] = (uint32_t)p[j] >> shift & mask;
+}
+
 static void load_bytes(const uint8_t *p, const uint32_t *offset, const uint32_t *shift, uint32_t width, uint32_t n, uint32_t *dst)
 {
     uint32_t mask = mask_of(width), k = 0;
     for (; (k + 1) * RUN <= n; k++)
-        for (uint32_t j = 0; j < RUN; j++)
-            dst[k * RUN + j] = (uint32_t)p[offset[k] + j] >> shift[k] & mask;
+        widen(p + offset[k], shift[k], mask, dst + k * RUN);
     for (uint32_t j = 0; k * RUN + j < n; j++)
         dst[k * RUN + j] = (uint32_t)p[offset[k] + j] >> shift[k] & mask;
 }
@@ -128,19 +137,57 @@ static void load_float(const struct tenon_ref_decoder *d, const struct step *s, 
 
 /* ---- the rest ----------------------------------------------------------------------------------------------- */
 
+/* dst [n rounded down to `each`], each a constant that divides 1 << shift. */
+static inline uint32_t spread_by(uint32_t each, const uint32_t *restrict a, uint32_t shift, uint32_t n, uint32_t *restrict dst)
+{
+    uint32_t j = 0;
+    for (; j + each <= n; j += each) {
+        uint32_t v = a[j >> shift];
+        for (uint32_t k = 0; k < each; k++)
+            dst[j + k] = v;
+    }
+    return j;
+}
+
 static void spread(const uint32_t *a, uint32_t shift, uint32_t n, uint32_t *dst)
 {
-    uint32_t each = 1u << shift, whole = shift < 4 ? 0 : n >> shift << shift;
-    for (uint32_t j = 0; j < whole; j += RUN) {
-        uint32_t v = a[j >> shift];
-        for (uint32_t k = 0; k < RUN; k++)
-            dst[j + k] = v;
+    uint32_t j = shift >= 4   ? spread_by(16, a, shift, n, dst)
+                 : shift == 3 ? spread_by(8, a, shift, n, dst)
+                 : shift == 2 ? spread_by(4, a, shift, n, dst)
+                              : spread_by(2, a, shift, n, dst);
+    for (; j < n; j++)
+        dst[j] = a[j >> shift];
+}
+
+/* Tables that fit a register need no gather. dst has room for whole vectors. */
+static void look_up(const uint32_t *table, uint32_t mask, const uint32_t *a, uint32_t n, uint32_t *dst)
+{
+#if defined(__AVX512F__)
+    if (mask < 16) {
+        uint32_t entries[16];
+        for (uint32_t k = 0; k < 16; k++)
+            entries[k] = table[k & mask];
+        __m512i t = _mm512_loadu_si512(entries);
+        for (uint32_t j = 0; j < n; j += 16)
+            _mm512_storeu_si512(dst + j, _mm512_permutexvar_epi32(_mm512_loadu_si512(a + j), t));
+        return;
     }
-    for (uint32_t j = whole; j < n; j += each) {
-        uint32_t v = a[j >> shift], end = n - j < each ? n - j : each;
-        for (uint32_t k = 0; k < end; k++)
-            dst[j + k] = v;
+#elif defined(__AVX2__)
+    if (mask < 16) {
+        uint32_t entries[16];
+        for (uint32_t k = 0; k < 16; k++)
+            entries[k] = table[k & mask];
+        __m256i low = _mm256_loadu_si256((const void *)entries), high = _mm256_loadu_si256((const void *)(entries + 8));
+        for (uint32_t j = 0; j < n; j += 8) {
+            __m256i at = _mm256_loadu_si256((const void *)(a + j)), upper = _mm256_slli_epi32(at, 28); /* bit 3 as a sign */
+            __m256 v = _mm256_blendv_ps(_mm256_castsi256_ps(_mm256_permutevar8x32_epi32(low, at)),
+                                        _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(high, at)), _mm256_castsi256_ps(upper));
+            _mm256_storeu_si256((void *)(dst + j), _mm256_castps_si256(v));
+        }
+        return;
     }
+#endif
+    EACH(table[a[j] & mask]);
 }
 
 static void compute(const struct step *s, const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t n, uint32_t *dst)
@@ -160,7 +207,7 @@ static void compute(const struct step *s, const uint32_t *a, const uint32_t *b, 
     case TENON_OP_FMUL: EACH(bits_of(float_of(a[j]) * float_of(b[j]))); break;
     case TENON_OP_FADD: EACH(bits_of(float_of(a[j]) + float_of(b[j]))); break;
     case TENON_OP_FMA: EACH(bits_of(fmaf(float_of(a[j]), float_of(b[j]), float_of(c[j])))); break;
-    case TENON_OP_TBL: EACH(s->table[a[j] & s->mask]); break;
+    case TENON_OP_TBL: look_up(s->table, s->mask, a, n, dst); break;
     case TENON_OP_SEL: EACH(a[j] != 0 ? b[j] : c[j]); break;
     default: break; /* CONST depends on i only */
     }
