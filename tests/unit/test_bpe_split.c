@@ -1,10 +1,10 @@
 /* test_bpe_split.c - how the byte-level BPE plugin cuts text into pieces: each split against its published pattern, each
  * hand-made scanner against the patterns it stands for, the classes of all characters against PCRE2, and the time it takes
  * on runs that repeats could choke on. */
-#include <check.h>
 #include <cjson/cJSON.h>
 #include <string.h>
 
+#include "holds.h"
 #include "plugins/tokenizers/bpe/split.h"
 #include "random.h"
 #include "shared_file.h"
@@ -49,10 +49,10 @@ static void check_same(const char *names, const struct bpe_split *want, const st
 {
     static struct pieces a, b;
     a.n = b.n = 0;
-    ck_assert_int_eq(bpe_split_run(want, m, text, size, take_pieces, &a), 0);
-    ck_assert_int_eq(bpe_split_run(got, m, text, size, take_pieces, &b), 0);
-    ck_assert_msg(a.n == b.n && memcmp(a.sizes, b.sizes, a.n * sizeof a.sizes[0]) == 0, "%s: \"%.*s\" is cut otherwise", names,
-                  (int)size, text);
+    HOLDS(bpe_split_run(want, m, text, size, take_pieces, &a) == 0, "%s: no pieces by pattern", names);
+    HOLDS(bpe_split_run(got, m, text, size, take_pieces, &b) == 0, "%s: no pieces", names);
+    HOLDS(a.n == b.n && memcmp(a.sizes, b.sizes, a.n * sizeof a.sizes[0]) == 0, "%s: \"%.*s\" is cut otherwise", names,
+          (int)size, text);
 }
 
 /* Patterns as they are, never a scanner: that one knows them by their text. OWN: *ret_texts, by free. */
@@ -194,7 +194,7 @@ START_TEST(classes_are_those_of_pcre2)
     for (uint32_t i = 0; i < BPE_CODE_SPACE; i++) {
         if (i >= 0xd800 && i <= 0xdfff)
             continue;
-        ck_assert_msg(bpe_class(&c, &m, i) == marks[at], "U+%04X is %x, not %x", i, bpe_class(&c, &m, i), marks[at]);
+        HOLDS(bpe_class(&c, &m, i) == marks[at], "U+%04X is %x, not %x", i, bpe_class(&c, &m, i), marks[at]);
         at += i < 0x80 ? 1 : i < 0x800 ? 2 : i < 0x10000 ? 3 : 4;
     }
     ck_assert(!m.failed);
@@ -236,8 +236,8 @@ START_TEST(splits_take_linear_time)
             for (size_t i = 0; i < size; i++)
                 text[i] = units[u][i % unit];
             memcpy(text + size, endings[e], strlen(endings[e]));
-            ck_assert_int_eq(bpe_split_run(&s, &m, text, size + strlen(endings[e]), count_pieces, &pieces), 0);
-            ck_assert_msg(seconds() - start < 2, "%s: 128 KiB of \"%s\" and \"%s\" took %.1f s", name, units[u], endings[e],
+            HOLDS(bpe_split_run(&s, &m, text, size + strlen(endings[e]), count_pieces, &pieces) == 0, "%s", name);
+            HOLDS(seconds() - start < 2, "%s: 128 KiB of \"%s\" and \"%s\" took %.1f s", name, units[u], endings[e],
                           seconds() - start);
         }
     bpe_split_finish(&s);

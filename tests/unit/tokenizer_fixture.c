@@ -1,10 +1,10 @@
 /* tokenizer_fixture.c - see tokenizer_fixture.h. */
 #include "tokenizer_fixture.h"
 
-#include <check.h>
 #include <pthread.h>
 #include <stdio.h>
 
+#include "holds.h"
 #include "random.h"
 #include "shared_file.h"
 
@@ -41,8 +41,8 @@ int32_t *encode(struct tenon_tokenizer_object *tok, const char *text, size_t siz
     struct tenon_err err = TENON_ERR_INIT;
     int32_t *ids = malloc((size + 1) * sizeof *ids);
     int32_t status = table->encode(tok, text, size, flags, ids, size + 1, ret_n, &err);
-    ck_assert_msg(status == 0, "encode: %s", err.message);
-    ck_assert_uint_le(*ret_n, size + 1); /* a space may come in front */
+    HOLDS(status == 0, "encode: %s", err.message);
+    HOLDS(*ret_n <= size + 1, "%llu ids of %zu bytes", (unsigned long long)*ret_n, size); /* a space may come in front */
     return ids;
 }
 
@@ -52,7 +52,7 @@ char *decode(struct tenon_tokenizer_object *tok, const int32_t *ids, uint64_t n,
     char *text = malloc(capacity);
     uint64_t state = 0, got;
     for (uint64_t i = 0; i < n; i++) {
-        ck_assert_int_eq(table->decode(tok, &state, ids[i], flags, text + size, capacity - size, &got, NULL), 0);
+        HOLDS(table->decode(tok, &state, ids[i], flags, text + size, capacity - size, &got, NULL) == 0, "decode: %d", ids[i]);
         if (got > capacity - size) {
             text = realloc(text, capacity = 2 * (capacity + got));
             i--; /* again, now that it fits */
@@ -68,9 +68,9 @@ void check_ids(struct tenon_tokenizer_object *tok, const char *text, uint32_t fl
 {
     uint64_t got_n;
     int32_t *got = encode(tok, text, strlen(text), flags, &got_n);
-    ck_assert_msg(got_n == n, "\"%s\": %llu ids instead of %llu", text, (unsigned long long)got_n, (unsigned long long)n);
+    HOLDS(got_n == n, "\"%s\": %llu ids instead of %llu", text, (unsigned long long)got_n, (unsigned long long)n);
     for (uint64_t i = 0; i < n; i++)
-        ck_assert_msg(got[i] == want[i], "\"%s\": id %d is %d instead of %d", text, (int)i, got[i], want[i]);
+        HOLDS(got[i] == want[i], "\"%s\": id %d is %d instead of %d", text, (int)i, got[i], want[i]);
     free(got);
 }
 
@@ -80,8 +80,8 @@ void check_round_trip(struct tenon_tokenizer_object *tok, const char *text, size
     size_t got_size;
     int32_t *ids = encode(tok, text, size, 0, &n);
     char *got = decode(tok, ids, n, 0, &got_size);
-    ck_assert_uint_eq(got_size, size);
-    ck_assert_int_eq(memcmp(got, text, size), 0);
+    HOLDS(got_size == size && memcmp(got, text, size) == 0, "other bytes come back: \"%.*s\" is now \"%.*s\"", (int)size, text,
+          (int)got_size, got);
     free(ids);
     free(got);
 }
@@ -104,8 +104,7 @@ static void check_line(struct tenon_tokenizer_object *tok, const char *text, siz
     uint64_t n, i = 0;
     int32_t *ids = encode(tok, text, size, 0, &n);
     for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " "), i++)
-        ck_assert_msg(i < n && ids[i] == atoi(word), "string %d, id %d: %d instead of %s", number, (int)i,
-                      i < n ? ids[i] : -1, word);
+        HOLDS(i < n && ids[i] == atoi(word), "string %d, id %d: %d instead of %s", number, (int)i, i < n ? ids[i] : -1, word);
     ck_assert_msg(i == n, "string %d: %d ids instead of %d", number, (int)n, (int)i);
     free(ids);
 }
