@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
-"""The decode programs of plugins/quantizers/gguf against the Python package `gguf`, bit for bit (NaN equal to NaN).
+"""The decode programs of plugins/quantizers/gguf against the Python package `gguf`, bit for bit (NaN equal to NaN), by three ways:
+the interpreter, the fast decoder, and the C that encoding_print.h makes of them.
 
     pip install -r tests/requirements.txt
-    tests/e2e/encodings_gguf.py BUILD/tests/decode_gguf [SEED]
+    tests/e2e/encodings_gguf.py BUILD/tests/decode_gguf CC [SEED]
 
 Per encoding: random blocks; blocks whose scales are zero, denormal, infinite, NaN or the largest, of either sign; all
 values of 16-bit floats. And that the comparison sees: a block with any one bit flipped must no longer be equal, but for the
 bits that the format itself does not read. Prints a table. Types that the package lacks are in tests/unit/test_encoding.c, by
-vectors worked by hand. Exit 77: the package `gguf` is missing.
+vectors worked by hand. What is printed for the other languages is
+compiled where a compiler for it is found. Exit 77: the package `gguf` is missing.
 """
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 
 try:
     import numpy as np
@@ -89,7 +94,7 @@ def blocks_of(rng, size, floats, n):
 
 
 def decode(driver, name, blocks):
-    out = subprocess.run([driver, name], input=blocks.tobytes(), stdout=subprocess.PIPE, check=True).stdout
+    out = subprocess.run([*driver, name], input=blocks.tobytes(), stdout=subprocess.PIPE, check=True).stdout
     return np.frombuffer(out, dtype=np.float32)
 
 
@@ -123,29 +128,75 @@ def unseen_flips(driver, name, qtype, floats, elems, size):
     return sum(not differing(row, want).any() for row in got)
 
 
+def print_source(driver, language, folder):
+    path = os.path.join(folder, "decoders." + language)
+    with open(path, "w", encoding="ascii") as f:
+        subprocess.run([*driver, "--source", language], stdout=f, check=True)
+    return path
+
+
+def generated_c(driver, cc, folder):
+    """The program that the printed C makes."""
+    source, program = print_source(driver, "c", folder), os.path.join(folder, "decoders")
+    subprocess.run([cc, "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-O1", "-ffp-contract=off", "-x", "c",
+                    source, "-o", program, "-lm"], check=True)
+    return [program]
+
+
+def compile_others(driver, folder):
+    """Languages whose compiler does not take what is printed."""
+    nvcc = shutil.which("nvcc") or shutil.which("/usr/local/cuda/bin/nvcc")
+    compilers = {
+        "opencl": [shutil.which("clang"), "-x", "cl", "-cl-std=CL1.2", "-Xclang", "-finclude-default-header", "-fsyntax-only"],
+        "cuda": [nvcc, "-x", "cu", "--cubin", "-arch=sm_80", "-o", os.path.join(folder, "cubin")],
+        "glsl": [shutil.which("glslangValidator"), "-V", "-S", "comp", "-o", os.path.join(folder, "spv")],
+    }
+    failed = []
+    for language, command in compilers.items():
+        if command[0] is None:
+            print(f"{language}: SKIPPED: no compiler for it here (clang, nvcc, glslangValidator)")
+            continue
+        done = subprocess.run([*command, print_source(driver, language, folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        print(f"{language}: {'compiles' if done.returncode == 0 else done.stdout}")
+        if done.returncode != 0:
+            failed.append(language)
+    return failed
+
+
+def check(ways, name, blocks, qtype, floats):
+    """None, or what is wrong by one of the ways."""
+    elems, size = GGML_QUANT_SIZES[qtype]
+    for way, driver in ways.items():
+        wrong = compare(driver, name, qtype, blocks)
+        if wrong:
+            return f"{way}: {wrong}"
+    unseen = unseen_flips(ways["interpreter"], name, qtype, floats, elems, size)
+    return f"blind to {unseen} of {size * 8} bits" if unseen != UNREAD.get(name, 0) else None
+
+
 def main():
-    driver = sys.argv[1]
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(np.random.SeedSequence().entropy % 2**32)
+    driver, cc = [sys.argv[1]], sys.argv[2]
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else int(np.random.SeedSequence().entropy % 2**32)
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     np.seterr(all="ignore")
-    listed = subprocess.run([driver, "--digests"], stdout=subprocess.PIPE, check=True, text=True).stdout.split("\n")
+    listed = subprocess.run([*driver, "--digests"], stdout=subprocess.PIPE, check=True, text=True).stdout.split("\n")
     here = {line.split()[0] for line in listed if line}
     failed = sorted(here ^ set(TYPES) ^ BY_HAND)
     for name in failed:
         print(f"{name}: {'not compared here' if name in here else 'no such encoding'}")
-    print(f"{'encoding':<14} {'blocks':>8} {'values':>8}  result")
-    for name, (kind, floats) in TYPES.items():
-        qtype = GGMLQuantizationType[kind]
-        elems, size = GGML_QUANT_SIZES[qtype]
-        blocks = blocks_of(rng, size, floats, max(400, 65536 // elems))
-        wrong = compare(driver, name, qtype, blocks)
-        unseen = 0 if wrong else unseen_flips(driver, name, qtype, floats, elems, size)
-        if unseen != UNREAD.get(name, 0):
-            wrong = f"equal, but blind to {unseen} of {size * 8} bits"
-        print(f"{name:<14} {len(blocks):>8} {len(blocks) * elems:>8}  {wrong or 'equal'}")
-        if wrong:
-            failed.append(name)
+    with tempfile.TemporaryDirectory(prefix="tenon-encodings-") as folder:
+        ways = {"interpreter": driver, "decoder": [*driver, "--fast"], "printed C": generated_c(driver, cc, folder)}
+        print(f"{'encoding':<14} {'blocks':>8} {'values':>8}  {', '.join(ways)}")
+        for name, (kind, floats) in TYPES.items():
+            qtype = GGMLQuantizationType[kind]
+            elems, size = GGML_QUANT_SIZES[qtype]
+            blocks = blocks_of(rng, size, floats, max(400, 65536 // elems))
+            wrong = check(ways, name, blocks, qtype, floats)
+            print(f"{name:<14} {len(blocks):>8} {len(blocks) * elems:>8}  {wrong or 'equal'}")
+            if wrong:
+                failed.append(name)
+        failed += compile_others(driver, folder)
     return 1 if failed else 0
 
 

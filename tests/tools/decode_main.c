@@ -2,13 +2,17 @@
  *
  *     decode_gguf --digests                       every encoding's id and the digest of its description
  *     decode_gguf gguf.q4_k/1 < blocks > floats   one row; whole tiles in, little-endian binary32 out
+ *     decode_gguf --fast gguf.q4_k/1              the same by tenon_ref_decoder
+ *     decode_gguf --source c|cuda|opencl|glsl     all programs as source code: C that does as the second form, or kernels
  *
  * The first form is also how the author of a new encoding learns its digest. One thread. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <tenon/encoding_print.h>
 #include <tenon/quantizer.h>
 #include <tenon/reference.h>
 
@@ -57,7 +61,20 @@ static uint8_t *read_input(size_t *ret_size)
     return NULL;
 }
 
-static int decode_input(const struct tenon_encoding *e)
+/* y [1, cols] of whole tiles. */
+static int32_t decode(const struct tenon_encoding *e, const uint8_t *blocks, uint64_t cols, float *y, bool fast)
+{
+    const void *planes[] = {blocks};
+    struct tenon_err err = TENON_ERR_INIT;
+    struct tenon_ref_decoder *d = NULL;
+    int32_t rc = fast ? tenon_ref_decoder_create(e, &d, &err) : tenon_ref_decode_rows(e, planes, 1, cols, 0, 1, y);
+    if (fast && rc == TENON_OK)
+        rc = tenon_ref_decoder_rows(d, planes, 1, cols, 0, 1, y);
+    tenon_ref_decoder_destroy(d);
+    return rc;
+}
+
+static int decode_input(const struct tenon_encoding *e, bool fast)
 {
     size_t size = 0;
     uint8_t *blocks = read_input(&size);
@@ -65,27 +82,102 @@ static int decode_input(const struct tenon_encoding *e)
     float *y = malloc(cols > 0 ? cols * sizeof *y : 1); /* [1, cols] */
     int rc = 1;
     if (blocks != NULL && y != NULL && size % e->planes[0].tile_bytes == 0) {
-        const void *planes[] = {blocks};
-        rc = tenon_ref_decode_rows(e, planes, 1, cols, 0, 1, y) == TENON_OK && fwrite(y, sizeof *y, cols, stdout) == cols
-                 ? 0 : 1;
+        rc = decode(e, blocks, cols, y, fast) == TENON_OK && fwrite(y, sizeof *y, cols, stdout) == cols ? 0 : 1;
     }
     free(y);
     free(blocks);
     return rc;
 }
 
+/* ---- source code -------------------------------------------------------------------------------------------- */
+
+/* Print one text of encoding_print.h; e NULL: the prelude. */
+static void put(const struct tenon_encoding *e, int dialect, const char *name)
+{
+    uint64_t n = e != NULL ? tenon_print_decoder(e, dialect, name, NULL, 0) : tenon_print_prelude(dialect, NULL, 0);
+    char *text = malloc(n);
+    if (text == NULL)
+        exit(1);
+    (void)(e != NULL ? tenon_print_decoder(e, dialect, name, text, n) : tenon_print_prelude(dialect, text, n)); /* the same n */
+    fwrite(text, 1, n, stdout);
+    free(text);
+}
+
+/* What calls decoder number k, as a kernel over elements x of tiles side by side. */
+static void put_kernel(const struct tenon_encoding *e, int dialect, uint32_t k)
+{
+    unsigned cols = e->tile_cols, bytes = e->planes[0].tile_bytes;
+    if (dialect == TENON_PRINT_CUDA)
+        printf("extern \"C\" __global__ void k%u(const unsigned char *p, float *y, unsigned int n)\n{\n"
+               "    unsigned int x = blockIdx.x * blockDim.x + threadIdx.x;\n"
+               "    if (x < n)\n        y[x] = d%u(p + x / %uu * %uull, x %% %uu);\n}\n", k, k, cols, bytes, cols);
+    else if (dialect == TENON_PRINT_OPENCL)
+        printf("__kernel void k%u(__global const uchar *p, __global float *y)\n{\n    uint x = get_global_id(0);\n"
+               "    y[x] = d%u(p + x / %uu * %uu, x %% %uu);\n}\n", k, k, cols, bytes, cols);
+    else
+        printf("    case %uu: y[x] = d%u(x / %uu * %uu, x %% %uu); break;\n", k, k, cols, bytes, cols);
+}
+
+static const char glsl_head[] =
+    "#version 450\nlayout(local_size_x = 64) in;\nlayout(binding = 0) readonly buffer P { uint words[]; };\n"
+    "layout(binding = 1) writeonly buffer Y { float y[]; };\nlayout(push_constant) uniform C { uint which; };\n"
+    "uint tenon_byte_0(uint at) { return (words[at >> 2] >> (8u * (at & 3u))) & 255u; }\n";
+static const char glsl_main[] = "void main()\n{\n    uint x = gl_GlobalInvocationID.x;\n    switch (which) {\n";
+
+static const char c_main[] =
+    "#include <stdio.h>\n#include <stdlib.h>\n"
+    "int main(int argc, char **argv)\n{\n    static unsigned char tile[65536];\n    static float y[65536];\n"
+    "    unsigned k = 0;\n    while (argc > 1 && k < sizeof all / sizeof *all && strcmp(all[k].id, argv[1]) != 0)\n        k++;\n"
+    "    if (argc < 2 || k == sizeof all / sizeof *all)\n        return 2;\n"
+    "    while (fread(tile, 1, all[k].bytes, stdin) == all[k].bytes) {\n"
+    "        for (unsigned i = 0; i < all[k].cols; i++)\n            y[i] = all[k].decode(tile, i);\n"
+    "        fwrite(y, sizeof *y, all[k].cols, stdout);\n    }\n    return 0;\n}\n";
+
+static int print_source(const struct tenon_quantizer *q, const char *word)
+{
+    static const char *const words[TENON_PRINT_COUNT] = {"c", "cuda", "opencl", "glsl"};
+    char name[16];
+    int dialect = 0;
+    while (dialect < TENON_PRINT_COUNT && strcmp(words[dialect], word) != 0)
+        dialect++;
+    if (dialect == TENON_PRINT_COUNT)
+        return 2;
+    fputs(dialect == TENON_PRINT_GLSL ? glsl_head : "", stdout);
+    put(NULL, dialect, NULL);
+    for (uint32_t k = 0; k < q->n_encodings; k++) {
+        (void)snprintf(name, sizeof name, "d%u", (unsigned)k);
+        put(q->encodings[k], dialect, name);
+    }
+    fputs(dialect == TENON_PRINT_GLSL ? glsl_main : "", stdout);
+    for (uint32_t k = 0; dialect != TENON_PRINT_C && k < q->n_encodings; k++)
+        put_kernel(q->encodings[k], dialect, k);
+    fputs(dialect == TENON_PRINT_GLSL ? "    }\n}\n" : "", stdout);
+    if (dialect == TENON_PRINT_C) {
+        puts("static const struct { const char *id; unsigned cols, bytes; float (*decode)(const uint8_t *, uint32_t); } all[] = {");
+        for (uint32_t k = 0; k < q->n_encodings; k++)
+            printf("    {\"%s\", %u, %u, d%u},\n", q->encodings[k]->id, (unsigned)q->encodings[k]->tile_cols,
+                   (unsigned)q->encodings[k]->planes[0].tile_bytes, (unsigned)k);
+        printf("};\n%s", c_main);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     const struct tenon_quantizer *quantizer = gguf_quantizer();
-    if (argc != 2 || quantizer == NULL) {
-        fprintf(stderr, "usage: %s --digests | ID < blocks > floats\n", argv[0]);
+    const char *id = argv[argc > 1 ? argc - 1 : 0];
+    bool fast = argc == 3 && strcmp(argv[1], "--fast") == 0;
+    if (quantizer == NULL || argc < 2 || argc > 3) {
+        fprintf(stderr, "usage: %s --digests | --source LANGUAGE | [--fast] ID < blocks > floats\n", argv[0]);
         return 2;
     }
     if (strcmp(argv[1], "--digests") == 0)
         return print_digests(quantizer);
+    if (argc == 3 && strcmp(argv[1], "--source") == 0)
+        return print_source(quantizer, argv[2]);
     for (uint32_t i = 0; i < quantizer->n_encodings; i++)
-        if (strcmp(argv[1], quantizer->encodings[i]->id) == 0)
-            return decode_input(quantizer->encodings[i]);
-    fprintf(stderr, "%s: no such encoding\n", argv[1]);
+        if (strcmp(id, quantizer->encodings[i]->id) == 0)
+            return decode_input(quantizer->encodings[i], fast);
+    fprintf(stderr, "%s: no such encoding\n", id);
     return 2;
 }
