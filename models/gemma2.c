@@ -29,6 +29,6 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .tied = 1, .act = "gelu_tanh",
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .kinds = tenon_window_kinds,
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Gemma 2 family of models")

@@ -54,7 +54,7 @@ static const char *const hf_types[] = {"gemma3_text", "gemma3", NULL};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .kinds = tenon_window_kinds,
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
     .act = "gelu_tanh", .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0], .tied = 1,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Gemma 3 family of models", "gemma3_text")

@@ -1,5 +1,6 @@
 /* The llama family: pre-norm decoder with rotary positions (interleaved pairs in GGUF, which permutes q and k for it), grouped-query
- * attention and a SiLU-gated feed-forward net; some of its models have biases, the first Mistral a window. Reads `llama.*` keys.
+ * attention and a SiLU-gated feed-forward net; some of its models have biases, the first
+ * Mistral a window, Mixtral experts. Reads `llama.*` keys.
  * What it does is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; Touvron et al., arXiv:2307.09288. */
 #include <tenon/decoder.h>
 
@@ -16,6 +17,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_LAYER_BIAS("ffn_gate", "ffn_gate", "mlp.gate_proj", TENON_SIZE_FFN, 0, TENON_WEIGHT_OPTIONAL),
     TENON_LAYER_BIAS("ffn_up", "ffn_up", "mlp.up_proj", TENON_SIZE_FFN, 0, TENON_WEIGHT_OPTIONAL),
     TENON_LAYER_BIAS("ffn_down", "ffn_down", "mlp.down_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_EXPERT_ROWS("block_sparse_moe.gate", "block_sparse_moe.experts", "w1", "w3", "w2"),
     TENON_DECODER_ROPE_FACTORS,
 };
 
@@ -24,10 +26,10 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     return tenon_decoder_read_window(&c->d, m, err);
 }
 
-static const char *const hf_types[] = {ARCH, "mistral", NULL};
+static const char *const hf_types[] = {ARCH, "mistral", "mixtral", NULL};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types,
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types, .has_experts = 1,
 };
-TENON_DECODER_PLUGIN(family, ARCH, "the llama family of models", "mistral")
+TENON_DECODER_PLUGIN(family, ARCH, "the llama family of models", "mistral", "mixtral")

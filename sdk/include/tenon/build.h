@@ -40,6 +40,7 @@ struct tenon_weight_row {
     int32_t gguf_xform, hf_xform; /* TENON_XFORM_* */
     uint32_t hf_part, hf_parts; /* SPLIT into equal pieces: pieces from hf_part on, of hf_parts; or 0, 0, see above */
     uint32_t hf_groups;         /* SPLIT, PERMUTE_ROPE: size that counts the groups or heads, 0: one */
+    uint32_t only;              /* which layers have it, as the family counts them; 0: all */
 };
 
 #define TENON_HF_NAMES 4u  /* most spellings of one row's hf */

@@ -42,21 +42,28 @@ extern "C" {
 /* Sizes that weights have, for the dims of tenon_weight_row. */
 enum tenon_decoder_size {
     TENON_SIZE_EMBED, TENON_SIZE_VOCAB, TENON_SIZE_Q, TENON_SIZE_K, TENON_SIZE_V, TENON_SIZE_ATTN, TENON_SIZE_FFN, TENON_SIZE_K_DIM,
-    TENON_SIZE_HALF_ROT, TENON_SIZE_HEADS, TENON_SIZE_KV_HEADS,
+    TENON_SIZE_HALF_ROT, TENON_SIZE_HEADS, TENON_SIZE_KV_HEADS, TENON_SIZE_ONE, TENON_SIZE_EXPERTS, TENON_SIZE_EXPERT_FFN, TENON_SIZE_SHARED_FFN,
     TENON_SIZE_OWN, /* and 7 more are the family's */
     TENON_DECODER_SIZES = TENON_SIZE_OWN + 8
 };
 #define TENON_DECODER_WEIGHTS 48 /* most rows of a table */
-#define TENON_DECODER_KINDS 4    /* most kinds of layers */
+#define TENON_DECODER_KINDS 6    /* most kinds of layers */
 #define TENON_DECODER_LAYERS 4096
 #define TENON_DECODER_STATES 4   /* most states */
 #define TENON_DECODER_HEAD 4096  /* most elements of a head */
 #define TENON_DECODER_PAIRS (TENON_DECODER_HEAD / 2)
 
+/* Which layers have a weight, `only` of a row. */
+#define TENON_ONLY_DENSE 1     /* those with one net */
+#define TENON_ONLY_EXPERTS 2   /* those with experts */
+#define TENON_ONLY_ATTENTION 3
+#define TENON_ONLY_RECURRENT 4 /* those without attention */
+
 /* Rows of a layer's weights; logical names, GGUF's and Hugging Face's without their ends. axis: along which a matrix is sharded. */
-#define TENON_LAYER_MATRIX(name_, gguf_, hf_, out_, in_, axis_)                                                              \
+#define TENON_LAYER_MATRIX(name, gguf, hf, out, in, axis) TENON_LAYER_MATRIX_OF(0, name, gguf, hf, out, in, axis)
+#define TENON_LAYER_MATRIX_OF(only_, name_, gguf_, hf_, out_, in_, axis_)                                                              \
     {.name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_ ".weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_LAYERED, \
-     .rank = 2, .dims = {out_, in_, 0}, .shard_axis = axis_, .hf = "model.layers.{i}." hf_ ".weight"}
+     .rank = 2, .dims = {out_, in_, 0}, .shard_axis = axis_, .hf = "model.layers.{i}." hf_ ".weight", .only = only_}
 #define TENON_LAYER_NORM_BY(name_, gguf_, hf_, size_, xform_)                                                                \
     {.name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_ ".weight", .role = TENON_ROLE_NORM, .flags = TENON_WEIGHT_LAYERED, \
      .rank = 1, .dims = {size_, 0, 0}, .shard_axis = -1, .hf = "model.layers.{i}." hf_ ".weight", .hf_xform = xform_}
@@ -72,14 +79,14 @@ enum tenon_decoder_size {
     {.name = "token_embd", .gguf = "token_embd.weight", .role = TENON_ROLE_EMBED, .rank = 2,                                 \
      .dims = {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, .hf = "model.embed_tokens.weight"}
 #define TENON_DECODER_ATTENTION_ROWS                                                                                         \
-    TENON_LAYER_MATRIX("attn_q", "attn_q", "self_attn.q_proj", TENON_SIZE_Q, TENON_SIZE_EMBED, 0),                           \
-    TENON_LAYER_MATRIX("attn_k", "attn_k", "self_attn.k_proj", TENON_SIZE_K, TENON_SIZE_EMBED, 0),                           \
-    TENON_LAYER_MATRIX("attn_v", "attn_v", "self_attn.v_proj", TENON_SIZE_V, TENON_SIZE_EMBED, 0),                           \
-    TENON_LAYER_MATRIX("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, TENON_SIZE_ATTN, 1)
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, "attn_q", "attn_q", "self_attn.q_proj", TENON_SIZE_Q, TENON_SIZE_EMBED, 0),                           \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, "attn_k", "attn_k", "self_attn.k_proj", TENON_SIZE_K, TENON_SIZE_EMBED, 0),                           \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, "attn_v", "attn_v", "self_attn.v_proj", TENON_SIZE_V, TENON_SIZE_EMBED, 0),                           \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, "attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, TENON_SIZE_ATTN, 1)
 #define TENON_DECODER_FFN_ROWS                                                                                               \
-    TENON_LAYER_MATRIX("ffn_gate", "ffn_gate", "mlp.gate_proj", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                        \
-    TENON_LAYER_MATRIX("ffn_up", "ffn_up", "mlp.up_proj", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                              \
-    TENON_LAYER_MATRIX("ffn_down", "ffn_down", "mlp.down_proj", TENON_SIZE_EMBED, TENON_SIZE_FFN, 1)
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_DENSE, "ffn_gate", "ffn_gate", "mlp.gate_proj", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                        \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_DENSE, "ffn_up", "ffn_up", "mlp.up_proj", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                              \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_DENSE, "ffn_down", "ffn_down", "mlp.down_proj", TENON_SIZE_EMBED, TENON_SIZE_FFN, 1)
 #define TENON_DECODER_OUTPUT_ROWS(xform_)                                                                                    \
     {.name = "output_norm", .gguf = "output_norm.weight", .role = TENON_ROLE_NORM, .rank = 1, .dims = {TENON_SIZE_EMBED, 0, 0}, \
      .shard_axis = -1, .hf = "model.norm.weight", .hf_xform = xform_},                                                       \
@@ -112,6 +119,27 @@ enum tenon_decoder_size {
     TENON_DECODER_FFN_ROWS,                                                                                                  \
     TENON_LAYER_NORM_BY("ffn_post_norm", "post_ffw_norm", "post_feedforward_layernorm", TENON_SIZE_EMBED, xform),            \
     TENON_DECODER_OUTPUT_ROWS(xform)
+/* Experts by a router, each a gated net; Hugging Face has a tensor for each, `{e}` in its name. */
+#define TENON_EXPERT_MATRIX(name_, gguf_, hf_, out_, in_)                                                                    \
+    {.name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_ ".weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_LAYERED, \
+     .rank = 3, .dims = {TENON_SIZE_EXPERTS, out_, in_}, .shard_axis = 0, .hf = "model.layers.{i}." hf_ ".weight",            \
+     .hf_xform = TENON_XFORM_STACK_EXPERTS, .only = TENON_ONLY_EXPERTS}
+#define TENON_ROUTER_ROW(hf_)                                                                                                \
+    {.name = "layers.{i}.ffn_router", .gguf = "blk.{i}.ffn_gate_inp.weight", .role = TENON_ROLE_ROUTER, .flags = TENON_WEIGHT_LAYERED, \
+     .rank = 2, .dims = {TENON_SIZE_EXPERTS, TENON_SIZE_EMBED, 0}, .shard_axis = -1, .hf = "model.layers.{i}." hf_ ".weight", \
+     .only = TENON_ONLY_EXPERTS}
+#define TENON_EXPERT_ROWS(router, experts, gate, up, down)                                                                   \
+    TENON_ROUTER_ROW(router),                                                                                                \
+    TENON_EXPERT_MATRIX("ffn_experts_gate", "ffn_gate_exps", experts ".{e}." gate, TENON_SIZE_EXPERT_FFN, TENON_SIZE_EMBED), \
+    TENON_EXPERT_MATRIX("ffn_experts_up", "ffn_up_exps", experts ".{e}." up, TENON_SIZE_EXPERT_FFN, TENON_SIZE_EMBED),       \
+    TENON_EXPERT_MATRIX("ffn_experts_down", "ffn_down_exps", experts ".{e}." down, TENON_SIZE_EMBED, TENON_SIZE_EXPERT_FFN)
+/* A net that every token takes beside its experts. */
+#define TENON_SHARED_EXPERT_ROWS(hf)                                                                                         \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_EXPERTS, "ffn_shared_gate", "ffn_gate_shexp", hf ".gate_proj", TENON_SIZE_SHARED_FFN, TENON_SIZE_EMBED, 0), \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_EXPERTS, "ffn_shared_up", "ffn_up_shexp", hf ".up_proj", TENON_SIZE_SHARED_FFN, TENON_SIZE_EMBED, 0), \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_EXPERTS, "ffn_shared_down", "ffn_down_shexp", hf ".down_proj", TENON_SIZE_EMBED, TENON_SIZE_SHARED_FFN, 1)
+#define TENON_SHARED_GATE_ROW(hf) \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_EXPERTS, "ffn_shared_router", "ffn_gate_inp_shexp", hf, TENON_SIZE_ONE, TENON_SIZE_EMBED, -1)
 /* Llama 3's scaling: a divisor for each pair's frequency. In a Hugging Face directory there is a formula instead. */
 #define TENON_ROPE_FACTORS "rope_factors"
 #define TENON_DECODER_ROPE_FACTORS TENON_ROPE_ROW(TENON_ROPE_FACTORS, "rope_freqs.weight")
@@ -139,9 +167,6 @@ enum tenon_decoder_size {
 #define TENON_SEES_WINDOW 1
 #define TENON_SEES_NONE 2
 
-/* Kinds of a family whose layers differ in their windows alone. */
-static const char *const tenon_window_kinds[] = {"local", "global", NULL};
-
 struct tenon_layer_attention;
 
 struct tenon_decoder_family {
@@ -152,12 +177,15 @@ struct tenon_decoder_family {
     uint64_t config_bytes;   /* sizeof(struct tenon_model_config), whose first member is a struct tenon_decoder */
     /* May be NULL. Keys beyond the usual ones, which have been read. */
     int32_t (*read)(struct tenon_model_config *config, const struct tenon_meta *meta, struct tenon_err *err);
-    const char *const *kinds; /* names of the kinds of layers, NULL-ended; NULL: one kind, "layer" */
-    /* With `kinds`: index into them. NULL: they are tenon_window_kinds, by `sees`. */
-    int32_t (*kind_of)(const struct tenon_model_config *config, int64_t layer);
+    /* Names of the kinds of layers, NULL-ended. NULL: they differ in what they see and whether they have experts. */
+    const char *const *kinds;
+    int32_t (*kind_of)(const struct tenon_model_config *config, int64_t layer); /* with `kinds`: index into them */
     /* NULL: tenon_decoder_layer. A layer of a kind: what becomes of h [T,embed]. */
     uint32_t (*layer)(const struct tenon_model_config *config, const struct tenon_builder *b, int32_t kind, uint32_t h,
                       const struct tenon_layer_attention *a);
+    /* What a layer that sees NONE has in place of attention: x [T,embed] is normed. With TENON_SEES_NONE only. */
+    uint32_t (*mix)(const struct tenon_model_config *config, const struct tenon_builder *b, uint32_t x);
+    int32_t has_experts;     /* 1: some models have experts, by their keys in every layer, unless `read` says else */
     const char *act;         /* kind of core.unary/1 in the net, which config.json must name; NULL: "silu" */
     int32_t norm;            /* TENON_NORM_* */
     /* Hugging Face directories. */
@@ -176,6 +204,9 @@ struct tenon_decoder {
     int64_t n_layers, n_heads, n_kv_heads, k_dim, v_dim, context;
     int64_t window;                           /* positions that layers see with TENON_SEES_WINDOW */
     unsigned char sees[TENON_DECODER_LAYERS]; /* [n_layers] TENON_SEES_* */
+    unsigned char experts[TENON_DECODER_LAYERS]; /* [n_layers] 1: it has experts */
+    struct tenon_moe moe;                     /* how they are chosen and run; its weights are set when a layer is built */
+    uint8_t has[TENON_ONLY_RECURRENT + 1][TENON_DECODER_LAYERS]; /* of TENON_ONLY_*: [n_layers] has_layer of model.h */
     double eps;
     /* What `read` may change. Factors of embeddings, of what a layer adds, of logits and of scores; caps, 0: none. */
     double embed_scale, residual_scale, logit_scale, attn_scale, logit_softcap, attn_softcap;
@@ -343,18 +374,35 @@ static inline int32_t tenon_decoder_read_ffn(struct tenon_decoder *d, const stru
     return tenon_decoder_key(d, m, "feed_forward_length", 1 << 24, usual != 0 ? &usual : NULL, &d->size[TENON_SIZE_FFN], err);
 }
 
+/* expert_count, 0 when it is not there; then how many are used and how wide they are. */
+static inline int32_t tenon_decoder_read_experts(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const int64_t none = 0, most = d->family->has_experts ? 4096 : 0, *ffn = &d->size[TENON_SIZE_FFN];
+    int64_t n = 0;
+    int32_t s = tenon_key_i64(m, d->family->arch, "expert_count", 0, most, &none, &n, err);
+    d->moe = tenon_moe_of(0);
+    d->moe.kind = tenon_decoder_act(d);
+    d->size[TENON_SIZE_EXPERTS] = d->size[TENON_SIZE_EXPERT_FFN] = d->size[TENON_SIZE_SHARED_FFN] = 1; /* no layer has them */
+    if (s != 0 || n == 0)
+        return s;
+    d->size[TENON_SIZE_EXPERTS] = n;
+    memset(d->experts, 1, sizeof d->experts);
+    if ((s = tenon_decoder_key(d, m, "expert_used_count", n, NULL, &d->moe.used, err)) != 0)
+        return s;
+    return tenon_decoder_key(d, m, "expert_feed_forward_length", 1 << 24, ffn, &d->size[TENON_SIZE_EXPERT_FFN], err);
+}
+
 static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
     const char *eps = d->family->norm == TENON_NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
-    const int64_t none = 0;
-    int64_t experts, *size = d->size;
+    int64_t *size = d->size;
     int32_t s;
     if ((s = tenon_decoder_key(d, m, "block_count", TENON_DECODER_LAYERS, NULL, &d->n_layers, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "embedding_length", 1 << 20, NULL, &size[TENON_SIZE_EMBED], err)) != 0 ||
         (s = tenon_decoder_read_ffn(d, m, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "context_length", 1 << 30, NULL, &d->context, err)) != 0 ||
         (s = tenon_key_f64(m, d->family->arch, eps, 0, 1, NULL, &d->eps, err)) != 0 ||
-        (s = tenon_key_i64(m, d->family->arch, "expert_count", 0, 0, &none, &experts, err)) != 0 ||
+        (s = tenon_decoder_read_experts(d, m, err)) != 0 ||
         (s = tenon_key_activation(m, d->family->arch, tenon_decoder_act(d), err)) != 0 ||
         (s = tenon_decoder_read_heads(d, m, err)) != 0 || (s = tenon_decoder_read_vocab(d, m, err)) != 0 ||
         (s = tenon_decoder_read_rope(d, m, err)) != 0)
@@ -365,6 +413,7 @@ static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct t
     size[TENON_SIZE_ATTN] = d->n_heads * d->v_dim;
     size[TENON_SIZE_K_DIM] = d->k_dim;
     size[TENON_SIZE_HALF_ROT] = d->rope.n_rot / 2;
+    size[TENON_SIZE_ONE] = 1;
     size[TENON_SIZE_HEADS] = d->n_heads;
     size[TENON_SIZE_KV_HEADS] = d->n_kv_heads;
     d->embed_scale = d->residual_scale = d->logit_scale = 1.0;
@@ -418,6 +467,31 @@ static inline int32_t tenon_decoder_read_pattern(struct tenon_decoder *d, const 
         if (s != 0 || (d->sees[i] == TENON_SEES_WINDOW && (kind.size != 17 || memcmp(kind.data, "sliding_attention", 17) != 0)))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must call each of %lld layers full_attention or sliding_attention",
                               name, (long long)d->n_layers);
+    }
+    return s;
+}
+
+/* Which layers have experts, in config.json: every `decoder_sparse_step`-th that is not among `mlp_only_layers`. norm: whether the
+ * weights of the chosen are made 1 where the file does not say. */
+static inline int32_t tenon_decoder_read_sparse(struct tenon_decoder *d, const struct tenon_meta *m, int64_t norm, struct tenon_err *err)
+{
+    const int64_t every = 1;
+    struct tenon_meta_entry e;
+    char name[128];
+    int64_t step = 1, i, layer = 0;
+    uint64_t k;
+    int32_t s = tenon_key_i64(m, d->family->arch, "expert_weights_norm", 0, 1, &norm, &d->moe.normalise, err);
+    if (s != 0 || (s = tenon_decoder_key(d, m, "decoder_sparse_step", TENON_DECODER_LAYERS, &every, &step, err)) != 0)
+        return s;
+    for (i = 0; i < d->n_layers; i++)
+        d->experts[i] = d->moe.used > 0 && (i + 1) % step == 0;
+    if (!tenon_key_find(m, d->family->arch, "mlp_only_layers", name, &e))
+        return s;
+    for (k = 0; k < e.count && s == 0; k++) {
+        if (e.is_array == 0 || tenon_meta_i64(&e, k, &layer) != 0 || layer < 0 || layer >= d->n_layers)
+            s = tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must list layers from 0 to %lld", name, (long long)d->n_layers - 1);
+        else
+            d->experts[layer] = 0;
     }
     return s;
 }
@@ -505,6 +579,22 @@ static inline void tenon_decoder_declare_kv(struct tenon_decoder *d, int sees)
     s->v_dim = (uint32_t)d->v_dim;
 }
 
+/* Which layers have the weights of rows with `only`. */
+static inline void tenon_decoder_declare_layers(struct tenon_decoder *d)
+{
+    uint32_t only, i;
+    int64_t k;
+    for (k = 0; k < d->n_layers; k++) {
+        d->has[TENON_ONLY_EXPERTS][k] = d->experts[k];
+        d->has[TENON_ONLY_DENSE][k] = d->experts[k] == 0;
+        d->has[TENON_ONLY_RECURRENT][k] = d->sees[k] == TENON_SEES_NONE;
+        d->has[TENON_ONLY_ATTENTION][k] = d->sees[k] != TENON_SEES_NONE;
+    }
+    for (i = 0; i < d->family->n_rows; i++)
+        if ((only = d->family->rows[i].only) != 0)
+            d->weights[i].has_layer = d->has[only];
+}
+
 static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct tenon_err *err)
 {
     struct tenon_weight_room room;
@@ -513,6 +603,7 @@ static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct teno
     if (d->family->n_rows > TENON_DECODER_WEIGHTS)
         return tenon_fail(err, TENON_E_INTERNAL, d->family->arch, "a table of more than %d weights", TENON_DECODER_WEIGHTS);
     tenon_declare_weights(d->family->rows, d->family->n_rows, d->size, d->n_layers, &room);
+    tenon_decoder_declare_layers(d);
     factors = tenon_decoder_desc(d, TENON_ROPE_FACTORS);
     if (d->has_rope_factors)
         factors->values = d->rope_factors;
@@ -642,12 +733,15 @@ struct tenon_layer_attention {
     const struct tenon_rope_params *rope; /* NULL: nothing is turned */
     int64_t window;                       /* 0: all positions */
     double scale, softcap;
+    int sees, experts;                    /* as of struct tenon_decoder */
 };
 
-/* Of a layer that sees so. */
-static inline struct tenon_layer_attention tenon_layer_attention_of(const struct tenon_decoder *d, int sees)
+static inline struct tenon_layer_attention tenon_layer_attention_of(const struct tenon_decoder *d, int64_t layer)
 {
+    const int sees = d->sees[layer];
     struct tenon_layer_attention a;
+    a.sees = sees;
+    a.experts = d->experts[layer];
     a.rope = sees == TENON_SEES_WINDOW ? &d->rope_local : &d->rope;
     a.window = sees == TENON_SEES_WINDOW ? d->window : 0;
     a.scale = d->attn_scale;
@@ -746,34 +840,54 @@ static inline uint32_t tenon_layer_add_norm(const struct tenon_decoder *d, const
     return tenon_layer_norm(d, b, name, *ret_sum);
 }
 
-/* The usual layer around its net, or another one: `net` makes what is added from x, the normed sum. Of the norms before and
- * behind attention and net, NAME_norm and NAME_post_norm, it has those that the table has. */
-static inline uint32_t tenon_decoder_layer_with(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t h,
-                                                const struct tenon_layer_attention *a,
-                                                uint32_t (*net)(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t x))
+static inline uint32_t tenon_layer_of(const struct tenon_decoder *d, const struct tenon_builder *b, const char *stem, const char *end)
 {
-    uint32_t sum, x = tenon_layer_norm(d, b, "attn_norm", h), y;
-    y = tenon_layer_norm(d, b, "attn_post_norm", tenon_layer_attend(d, b, x, a));
-    y = tenon_layer_scaled(d, b, "attn_scaled", y);
+    return tenon_decoder_weight(d, b, "layers.{i}.", stem, end);
+}
+
+/* The experts' nets, and the shared one if there is one: times a gate of its own if that has a weight. */
+static inline uint32_t tenon_layer_experts(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t x)
+{
+    struct tenon_moe m = d->moe;
+    uint32_t y, shared, gate;
+    m.router = tenon_layer_weight(d, b, "ffn_router"), m.router_bias = tenon_layer_weight(d, b, "ffn_router_bias");
+    m.select_bias = tenon_layer_weight(d, b, "ffn_select_bias");
+    m.gate = tenon_layer_of(d, b, "ffn_experts", "_gate"), m.gate_bias = tenon_layer_of(d, b, "ffn_experts", "_gate_bias");
+    m.up = tenon_layer_of(d, b, "ffn_experts", "_up"), m.up_bias = tenon_layer_of(d, b, "ffn_experts", "_up_bias");
+    m.down = tenon_layer_of(d, b, "ffn_experts", "_down"), m.down_bias = tenon_layer_of(d, b, "ffn_experts", "_down_bias");
+    y = tenon_moe_ffn(b, "ffn", x, &m);
+    if (tenon_layer_weight(d, b, "ffn_shared_up") == TENON_NO_VALUE)
+        return y;
+    shared = tenon_layer_net(d, b, "ffn_shared", x);
+    gate = tenon_layer_weight(d, b, "ffn_shared_router");
+    if (gate != TENON_NO_VALUE) {
+        gate = tenon_unary(b, "ffn_shared_gate", "sigmoid", tenon_matmul(b, "ffn_shared_router", x, gate, TENON_NO_VALUE));
+        shared = tenon_mul(b, "ffn_shared_gated", shared, gate);
+    }
+    return tenon_add(b, "ffn_all", y, shared);
+}
+
+/* The usual layer: mixed, what attention or the like made of x, is added to h; then the net. Of the norms before and behind
+ * both, NAME_norm and NAME_post_norm, it has those that the table has. */
+static inline uint32_t tenon_decoder_layer_mixed(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t h, uint32_t x,
+                                                 uint32_t mixed, const struct tenon_layer_attention *a)
+{
+    uint32_t sum, y = tenon_layer_scaled(d, b, "attn_scaled", tenon_layer_norm(d, b, "attn_post_norm", mixed));
     if (d->is_parallel) {
         sum = tenon_add(b, "attn_out", h, y);
         x = tenon_layer_weight(d, b, "ffn_norm") != TENON_NO_VALUE ? tenon_layer_norm(d, b, "ffn_norm", h) : x;
     } else {
         x = tenon_layer_add_norm(d, b, "ffn_norm", h, y, &sum);
     }
-    y = tenon_layer_norm(d, b, "ffn_post_norm", net(d, b, x));
+    y = tenon_layer_norm(d, b, "ffn_post_norm", a->experts ? tenon_layer_experts(d, b, x) : tenon_layer_net(d, b, "ffn", x));
     return tenon_add(b, "layer_out", sum, tenon_layer_scaled(d, b, "ffn_scaled", y));
-}
-
-static inline uint32_t tenon_layer_ffn(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t x)
-{
-    return tenon_layer_net(d, b, "ffn", x);
 }
 
 static inline uint32_t tenon_decoder_layer(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t h,
                                            const struct tenon_layer_attention *a)
 {
-    return tenon_decoder_layer_with(d, b, h, a, tenon_layer_ffn);
+    const uint32_t x = tenon_layer_norm(d, b, "attn_norm", h);
+    return tenon_decoder_layer_mixed(d, b, h, x, tenon_layer_attend(d, b, x, a), a);
 }
 
 /* ---- the program -------------------------------------------------------------------------------------------- */
@@ -800,38 +914,52 @@ static inline uint32_t tenon_decoder_embed(const struct tenon_decoder *d, const 
 
 static inline int32_t tenon_decoder_kind(const struct tenon_model_config *c, const struct tenon_decoder *d, int64_t layer)
 {
-    if (d->family->kind_of != NULL)
-        return d->family->kind_of(c, layer);
-    return d->family->kinds != NULL && d->sees[layer] != TENON_SEES_WINDOW ? 1 : 0;
+    return d->family->kind_of != NULL ? d->family->kind_of(c, layer) : d->sees[layer] + 3 * d->experts[layer];
+}
+
+static inline const char *const *tenon_decoder_kinds(const struct tenon_decoder *d)
+{
+    static const char *const kinds[] = {"layer", "local", "recurrent", "experts", "local_experts", "recurrent_experts"};
+    return d->family->kinds != NULL ? d->family->kinds : kinds;
+}
+
+/* A layer like this one. */
+static inline uint32_t tenon_decoder_like(const struct tenon_model_config *c, const struct tenon_decoder *d,
+                                          const struct tenon_builder *b, int64_t layer, uint32_t h)
+{
+    const struct tenon_layer_attention a = tenon_layer_attention_of(d, layer);
+    if (d->family->layer != NULL)
+        return d->family->layer(c, b, tenon_decoder_kind(c, d, layer), h, &a);
+    if (a.sees == TENON_SEES_NONE) {
+        const uint32_t x = tenon_layer_norm(d, b, "attn_norm", h);
+        return tenon_decoder_layer_mixed(d, b, h, x, d->family->mix(c, b, x), &a);
+    }
+    return tenon_decoder_layer(d, b, h, &a);
 }
 
 /* The block of one kind of layer; a negative number when no layer is of it. */
 static inline int32_t tenon_decoder_block(const struct tenon_model_config *c, const struct tenon_decoder *d,
                                           const struct tenon_builder *b, int32_t kind, uint32_t like, uint32_t *ret_h)
 {
-    struct tenon_layer_attention a;
-    const char *name = d->family->kinds != NULL ? d->family->kinds[kind] : "layer";
     uint32_t arg;
     int64_t i = 0;
     while (i < d->n_layers && tenon_decoder_kind(c, d, i) != kind)
         i++;
     if (i == d->n_layers)
         return -1;
-    a = tenon_layer_attention_of(d, d->sees[i]);
-    (void)b->block_begin(b->ctx, name, &like, 1, &arg);
-    *ret_h = d->family->layer != NULL ? d->family->layer(c, b, kind, arg, &a) : tenon_decoder_layer(d, b, arg, &a);
+    (void)b->block_begin(b->ctx, tenon_decoder_kinds(d)[kind], &like, 1, &arg);
+    *ret_h = tenon_decoder_like(c, d, b, i, arg);
     return tenon_decoder_end_block(b, *ret_h);
 }
 
 static inline uint32_t tenon_decoder_layers(const struct tenon_model_config *c, const struct tenon_decoder *d,
                                             const struct tenon_builder *b, uint32_t h)
 {
-    const char *const one[] = {"layer", NULL};
-    const char *const *kinds = d->family->kinds != NULL ? d->family->kinds : one;
+    const char *const *kinds = d->family->kinds;
     int32_t block[TENON_DECODER_KINDS], kind;
     uint32_t like = h;
     int64_t i;
-    for (kind = 0; kind < TENON_DECODER_KINDS && kinds[kind] != NULL; kind++)
+    for (kind = 0; kind < TENON_DECODER_KINDS && (kinds == NULL || kinds[kind] != NULL); kind++)
         block[kind] = tenon_decoder_block(c, d, b, kind, like, &h);
     for (i = 0; i < d->n_layers; i++)
         (void)b->run(b->ctx, block[tenon_decoder_kind(c, d, i)], (int32_t)i, 1);
