@@ -151,9 +151,9 @@ START_TEST(joins_as_the_obvious_algorithm)
         find_joined();
         tok = must_open();
         for (int i = 0; i < 20; i++) {
-            char text[601];
-            int32_t want[600];
-            size_t n = 1 + next_random() % (i % 2 ? 600 : 40);
+            char text[1501];
+            int32_t want[1500];
+            size_t n = 1 + next_random() % (i % 4 == 0 ? 1500 : i % 2 ? 300 : 40); /* merged in three ways */
             for (size_t at = 0; at < n; at++) {
                 uint64_t letter = next_random() % 3;
                 text[at] = "ab "[letter];

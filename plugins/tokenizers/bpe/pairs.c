@@ -85,6 +85,8 @@ int32_t bpe_merges_add_batch(struct bpe_merges *m, struct bpe_pairs *p, uint32_t
 {
     int32_t ids[2 * BPE_MERGES_BATCH], status = 0;
     tok_vocab_find_all(m->vocab, sides, 2 * count, ids);
+    for (uint32_t i = 0; i < count; i++) /* a big table is not in the processor's cache */
+        __builtin_prefetch(&p->slots[bpe_pairs_home(p, bpe_pair_key(ids[2 * i], ids[2 * i + 1]))], 1);
     for (uint32_t i = 0; status == 0 && i < count; i++)
         status = add(m, p, rank + i, &sides[2 * i], &ids[2 * i], err);
     return status;
