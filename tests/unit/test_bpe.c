@@ -70,16 +70,18 @@ static size_t obvious_merge(const struct toy_merge *merges, uint32_t n_merges, i
     }
 }
 
-/* A random list of merges over a, b and c, in random order of rank, so that ranks do not follow how tokens are made. */
-static uint32_t make_merges(struct toy_merge *merges, char (*texts)[80], char (*spellings)[80], uint32_t most)
+/* A random list of merges over these letters, in random order of rank, so that ranks do not follow how tokens are made. */
+static uint32_t make_merges(const int32_t *letters, uint32_t n_letters, struct toy_merge *merges, char (*texts)[80],
+                            char (*spellings)[80], uint32_t most)
 {
+    const uint32_t first = tiny_n;
     uint32_t n = 0;
     for (uint32_t tries = 0; tries < 200 && n < most; tries++) {
         int32_t side[2];
         bool known = false;
         for (int s = 0; s < 2; s++) {
-            uint32_t pick = (uint32_t)(next_random() % (n + 3));
-            side[s] = pick < 3 ? (int32_t)(ID('a') + pick) : (int32_t)(BYTES + pick - 3);
+            uint32_t pick = (uint32_t)(next_random() % (n + n_letters));
+            side[s] = pick < n_letters ? letters[pick] : (int32_t)(first + pick - n_letters);
         }
         if (strlen(tiny_tokens[side[0]]) + strlen(tiny_tokens[side[1]]) > 30)
             continue;
@@ -89,7 +91,7 @@ static uint32_t make_merges(struct toy_merge *merges, char (*texts)[80], char (*
             known |= strcmp(texts[i], texts[n]) == 0;
         if (known)
             continue;
-        merges[n] = (struct toy_merge){side[0], side[1], (int32_t)(BYTES + n)};
+        merges[n] = (struct toy_merge){side[0], side[1], (int32_t)tiny_n};
         tiny_token(texts[n++], 1);
     }
     return n;
@@ -110,6 +112,7 @@ static void shuffle(struct toy_merge *merges, const char **list, uint32_t n)
 
 START_TEST(merges_as_the_obvious_algorithm)
 {
+    static const int32_t letters[] = {ID('a'), ID('b'), ID('c')};
     struct toy_merge merges[32];
     char texts[32][80], spellings[32][80], text[601];
     const char *list[32];
@@ -118,7 +121,7 @@ START_TEST(merges_as_the_obvious_algorithm)
         uint32_t n_merges;
         struct tenon_tokenizer_object *tok;
         tiny_bytes();
-        n_merges = make_merges(merges, texts, spellings, 1 + (uint32_t)(next_random() % 32));
+        n_merges = make_merges(letters, 3, merges, texts, spellings, 1 + (uint32_t)(next_random() % 32));
         for (uint32_t i = 0; i < n_merges; i++)
             list[i] = spellings[i];
         shuffle(merges, list, n_merges);
@@ -395,6 +398,47 @@ START_TEST(raw_text)
 }
 END_TEST
 
+/* The same with a token for every byte, where lines can be cut further: against the obvious algorithm, with merges across
+ * spaces, with what has no token, and, in every third vocabulary, with bytes that merge. */
+START_TEST(raw_merges_as_the_obvious_algorithm)
+{
+    static const int32_t letters[] = {256, 257, 258, 0x7a}; /* a, b, U+2581, the byte z */
+    char bytes[256][8], texts[24][80], spellings[24][80], text[201];
+    struct toy_merge merges[24];
+    const char *list[24];
+    seed_random("raw merges");
+    for (int round = 0; round < 60; round++) {
+        struct tenon_tokenizer_object *tok;
+        uint32_t n;
+        tiny_n = 0;
+        for (int i = 0; i < 256; i++) {
+            snprintf(bytes[i], sizeof bytes[i], "<0x%02X>", i);
+            tiny_token(bytes[i], 6);
+        }
+        tiny_token("a", 1);
+        tiny_token("b", 1);
+        tiny_token("\xe2\x96\x81", 1);
+        n = make_merges(letters, round % 3 == 0 ? 4 : 3, merges, texts, spellings, 24);
+        for (uint32_t i = 0; i < n; i++)
+            list[i] = spellings[i];
+        shuffle(merges, list, n);
+        tiny_meta("gemma4", list, n);
+        tok = must_open();
+        for (int i = 0; i < 30; i++) {
+            int32_t want[200];
+            size_t size = 1 + next_random() % 200;
+            for (size_t at = 0; at < size; at++) {
+                text[at] = "ab zb a"[next_random() % 7];
+                want[at] = text[at] == ' ' ? 258 : text[at] == 'z' ? 0x7a : 256 + (text[at] - 'a');
+            }
+            text[size] = '\0';
+            check_ids(tok, text, 0, want, obvious_merge(merges, n, want, size));
+        }
+        table->close(NULL, tok);
+    }
+}
+END_TEST
+
 /* A model without `pre` opens, and empty tokens and missing bytes hurt nobody. */
 START_TEST(odd_metadata)
 {
@@ -433,6 +477,7 @@ int main(void)
     tcase_add_test(tests, too_many_tokens);
     tcase_add_test(tests, odd_metadata);
     tcase_add_test(tests, raw_text);
+    tcase_add_test(tests, raw_merges_as_the_obvious_algorithm);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -54,9 +54,28 @@ int32_t bpe_piece(struct tok_run *r, const char *piece, size_t size, const int32
     return 0;
 }
 
+/* A piece where no token reaches across. */
+static int32_t take_joined(struct tok_run *r, const struct tok_joins *joins, const char *text, size_t size)
+{
+    int32_t status = 0;
+    for (size_t at = 0, n; status == 0 && at < size; at += n) {
+        n = tok_joins_piece(joins, -1, text + at, size - at);
+        status = tok_run_piece(r, bpe_piece, text + at, n);
+    }
+    return status;
+}
+
 static int32_t take_pieces(void *arg, const char *text, const uint32_t *ends, size_t n)
 {
-    return tok_run_pieces(arg, bpe_piece, text, ends, n);
+    struct tok_run *r = arg;
+    const struct bpe_tokenizer *tok = r->tokenizer;
+    int32_t status = 0;
+    uint32_t start = 0;
+    if (!tok->has_joins)
+        return tok_run_pieces(r, bpe_piece, text, ends, n);
+    for (size_t i = 0; status == 0 && i < n; start = ends[i++])
+        status = take_joined(r, &tok->joins, text + start, ends[i] - start);
+    return status;
 }
 
 /* Text without special tokens. */
@@ -101,12 +120,39 @@ static void find_bytes(struct bpe_tokenizer *tok)
     }
 }
 
+/* Does the spelling begin or end with that of a byte, "<0x0A>"? */
+static bool has_byte_at_end(const struct tenon_str *text)
+{
+    struct tenon_str first = {text->data, 6}, last = {text->data + text->size - 6, 6};
+    return text->size > 6 && (tok_chars_byte(&first) >= 0 || tok_chars_byte(&last) >= 0);
+}
+
+/* Note what stands side by side in any token. Only if every byte has a token can a cut change nothing else, and only if
+ * bytes do not merge do tokens show all that merging can make. */
+static bool note_joins(struct bpe_tokenizer *tok)
+{
+    const struct tok_vocab *v = &tok->vocab;
+    const uint8_t never = TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN | TENON_TOKEN_BYTE;
+    for (int i = 0; i < 256; i++)
+        if (tok->chars.byte_id[i] < 0)
+            return false;
+    for (uint32_t id = 0; id < v->n; id++) {
+        if ((v->attributes[id] & never) != 0)
+            continue;
+        if (has_byte_at_end(&v->text[id]))
+            return false;
+        tok_joins_note(&tok->joins, v->text[id].data, (size_t)v->text[id].size);
+    }
+    return true;
+}
+
 void bpe_tokenizer_prepare(struct bpe_tokenizer *tok, uint32_t flags)
 {
     tok->is_raw = (flags & BPE_PRE_RAW) != 0;
     tok->longest = flags & BPE_PRE_IGNORE_MERGES ? longest_spelling(&tok->vocab) : 0;
     find_bytes(tok);
     tok_chars_init(&tok->chars, &tok->vocab, (flags & BPE_PRE_SPACES) != 0);
+    tok->has_joins = tok->is_raw && note_joins(tok);
 }
 
 void bpe_tokenizer_finish(struct bpe_tokenizer *tok)

@@ -14,6 +14,7 @@
 
 #include "../common/chars.h"
 #include "../common/encode.h"
+#include "../common/joins.h"
 #include "bytes.h"
 #include "pairs.h"
 #include "split.h"
@@ -25,7 +26,9 @@ struct bpe_tokenizer {
     struct bpe_bytes bytes;
     int32_t byte_id[256];   /* token of a single byte, -1: none */
     struct tok_chars chars; /* instead of bytes, when is_raw */
+    struct tok_joins joins; /* where pieces can be cut further, when has_joins */
     uint32_t is_raw;        /* tokens are spelled as text and not in the byte map */
+    uint32_t has_joins;     /* only of a raw one, whose pieces are whole lines */
     uint32_t longest; /* bytes of the longest spelling, for ignore_merges; 0: merges are not ignored */
 };
 
