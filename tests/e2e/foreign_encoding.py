@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""foreign_encoding.py BUILD_DIR CMAKE CC [SANITIZERS]: an encoding that nothing in the tree knows runs, and right to the bit.
+
+Installs the build, builds tests/foreign/encoding against it and nothing else, writes a small llama whose matrices are random in that
+encoding, and the same expanded to f32, and compares the bits of all their logits: at every instruction level, over threads and
+chunks. Then damages: a plugin whose digest is wrong, planes that do not fit. Standard library only. Exit 77: pkg-config is missing."""
+import glob
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FOREIGN = os.path.join(HERE, "foreign", "encoding")
+BUILD, CMAKE, CC = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3]
+SANITIZE = sys.argv[4] if len(sys.argv) > 4 else ""
+MANIFEST = "format = 1\nlibrary = acme.so\nprovides = quantizer:acme, weights:acme\n"
+WIDTH, HEADS, KV_HEADS, HEAD, FFN, VOCAB, LAYERS = 192, 6, 3, 32, 384, 320, 2
+SEED = int(os.environ.get("TENON_TEST_SEED", random.randrange(2**32)))
+
+
+def trits(code):
+    return [0, 0, 0] if code >= 27 else [code % 3 - 1, code // 3 % 3 - 1, code // 9 - 1]
+
+
+class Tile:
+    """192 elements, 2 rows by 96 columns."""
+
+    def __init__(self, rng, size):
+        codes = [rng.randrange(32) for _ in range(64)]
+        scales = [struct.unpack("<e", struct.pack("<e", rng.uniform(0.5, 1.5) * size))[0] for _ in range(3)]
+        bits = sum(code << 5 * k for k, code in enumerate(codes))
+        self.planes = [bits.to_bytes(40, "little"), struct.pack("<3e", *scales)]
+        values = [t for code in codes for t in trits(code)]
+        self.x = [scales[i // 64] * v for i, v in enumerate(values)]
+
+
+def matrix(rng, rows, cols):
+    """(planes of the encoding, the same as f32)"""
+    tiles = [[Tile(rng, cols**-0.5) for _ in range(cols // 96)] for _ in range(rows // 2)]
+    planes = [b"".join(t.planes[p] for line in tiles for t in line) for p in range(2)]
+    floats = [x for line in tiles for r in range(2) for t in line for x in t.x[96 * r:96 * r + 96]]
+    return planes, [struct.pack("<%df" % len(floats), *floats)]
+
+
+def tensors(rng):
+    """name: (dims, planes or None for vectors, f32)"""
+    shapes = {"token_embd": (VOCAB, WIDTH), "output": (VOCAB, WIDTH), "output_norm": (WIDTH,)}
+    for i in range(LAYERS):
+        shapes.update({f"blk.{i}.attn_norm": (WIDTH,), f"blk.{i}.ffn_norm": (WIDTH,), f"blk.{i}.attn_q": (HEADS * HEAD, WIDTH),
+                       f"blk.{i}.attn_k": (KV_HEADS * HEAD, WIDTH), f"blk.{i}.attn_v": (KV_HEADS * HEAD, WIDTH),
+                       f"blk.{i}.attn_output": (WIDTH, HEADS * HEAD), f"blk.{i}.ffn_gate": (FFN, WIDTH), f"blk.{i}.ffn_up": (FFN, WIDTH),
+                       f"blk.{i}.ffn_down": (WIDTH, FFN)})
+    out = {}
+    for name, dims in shapes.items():
+        if len(dims) == 1:
+            out[name] = dims, None, [struct.pack("<%df" % dims[0], *(rng.uniform(0.8, 1.2) for _ in range(dims[0])))]
+        else:
+            out[name] = (dims, *matrix(rng, *dims))
+    return out
+
+
+def write_model(path, made, foreign):
+    """A file of tests/foreign/encoding/container.c."""
+    lines = ["ACME 1", "str general.architecture llama", f"u32 llama.block_count {LAYERS}", f"u32 llama.embedding_length {WIDTH}",
+             f"u32 llama.feed_forward_length {FFN}", "u32 llama.context_length 256", f"u32 llama.attention.head_count {HEADS}",
+             f"u32 llama.attention.head_count_kv {KV_HEADS}", "f32 llama.attention.layer_norm_rms_epsilon 0.00001",
+             f"u32 llama.vocab_size {VOCAB}", f"u32 llama.rope.dimension_count {HEAD}", "f32 llama.rope.freq_base 10000"]
+    at, parts = 16384, []
+    for name, (dims, planes, floats) in made.items():
+        use = planes if foreign and planes is not None else floats
+        where = []
+        for plane in use:
+            where.append(f"{at} {len(plane)}")
+            parts.append((at, plane))
+            at += (len(plane) + 63) // 64 * 64
+        encoding = "acme.trits/1" if use is planes else "f32/1"
+        lines.append(f"tensor {name}.weight {encoding} {len(dims)} {' '.join(map(str, dims))} {' '.join(where)}")
+    with open(path, "wb") as f:
+        f.write(("\n".join(lines) + "\nend\n").encode())
+        for offset, plane in parts:
+            f.seek(offset)
+            f.write(plane)
+
+
+class Foreign(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        print("seed", SEED)
+        cls.root = tempfile.mkdtemp(prefix="tenon-foreign-")
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+        cls.run_ok(CMAKE, "--install", BUILD, "--prefix", cls.root + "/prefix")
+        packages = os.path.dirname(glob.glob(cls.root + "/prefix/**/tenon-plugin.pc", recursive=True)[0])
+        cls.env = {k: v for k, v in os.environ.items() if not k.startswith("TENON_")}
+        cls.env.update(PKG_CONFIG_PATH=packages, XDG_CACHE_HOME=cls.root + "/cache", XDG_CONFIG_HOME=cls.root + "/config",
+                       LD_LIBRARY_PATH=os.path.dirname(packages), TENON_PLUGIN_PATH_ADD=cls.root + "/acme")
+        os.makedirs(cls.root + "/acme/plugins.d")
+        with open(cls.root + "/acme/plugins.d/60-acme.plugin", "w") as f:
+            f.write(MANIFEST)
+        shutil.copytree(FOREIGN, cls.root + "/source")
+        cls.build_plugin()
+        rng = random.Random(SEED)
+        made = tensors(rng)
+        write_model(cls.root + "/trits.acme", made, True)
+        write_model(cls.root + "/f32.acme", made, False)
+        cls.ids = json.dumps({"a": [rng.randrange(VOCAB) for _ in range(40)]})
+
+    @classmethod
+    def build_plugin(cls):
+        flags = "-fsanitize=" + SANITIZE if SANITIZE else ""
+        cls.run_ok(CMAKE, "-S", cls.root + "/source", "-B", cls.root + "/out", "-DCMAKE_C_COMPILER=" + CC, "-DCMAKE_C_FLAGS=" + flags)
+        cls.run_ok(CMAKE, "--build", cls.root + "/out")
+        shutil.copy(cls.root + "/out/acme.so", cls.root + "/acme/acme.so")
+
+    @classmethod
+    def run_ok(cls, *args):
+        done = subprocess.run(args, capture_output=True, text=True, env=getattr(cls, "env", None))
+        if done.returncode != 0:
+            raise AssertionError(f"{' '.join(args)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
+
+    def tenon(self, *args, **env):
+        return subprocess.run([self.root + "/prefix/bin/tenon", *args], input=self.ids, capture_output=True, text=True,
+                              env={**self.env, **env})
+
+    def bits(self, model, *args, **env):
+        done = self.tenon("eval", f"{self.root}/{model}.acme", "--ids", "-", "--bits", *args, **env)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)["a"]
+
+    def test_logits_are_those_of_f32(self):
+        for level in ("scalar", "avx2", "best"):
+            want = self.bits("f32", TENON_CPU_LEVEL=level)
+            self.assertEqual(len({json.dumps(row) for row in want}), 40)  # each position says something else
+            self.assertEqual(self.bits("trits", TENON_CPU_LEVEL=level), want, level)
+
+    def test_in_any_way(self):
+        want = self.bits("trits")
+        self.assertEqual(self.bits("trits", "--threads", "3", "--chunk", "7"), want)
+        self.assertEqual(self.bits("trits", "--threads", "1", "--chunk", "1"), want)
+
+    def test_without_composites(self):
+        self.assertEqual(self.bits("trits", "--context", "64", TENON_CPU_CLAIMS="none"), self.bits("f32", "--context", "64", TENON_CPU_CLAIMS="none"))
+
+    def test_damaged(self):
+        with open(self.root + "/trits.acme", "rb") as f:
+            data = f.read()
+        with open(self.root + "/short.acme", "wb") as f:
+            f.write(data[:-4000])
+        with open(self.root + "/size.acme", "wb") as f:
+            f.write(data.replace(b"acme.trits/1 2 320 192", b"acme.trits/1 2 320 288", 1))
+        for model, words in (("short", "outside the file"), ("size", "does not fit")):
+            done = self.tenon("eval", f"{self.root}/{model}.acme", "--ids", "-", "--bits")
+            self.assertGreater(done.returncode, 0)
+            self.assertIn(words, done.stderr)
+
+    def test_wrong_digest(self):
+        source = self.root + "/source/encoding.c"
+        with open(source) as f:
+            text = f.read()
+        self.addCleanup(self.build_plugin)
+        self.addCleanup(self.rewrite, source, text)
+        self.rewrite(source, text.replace(".imm = 171", ".imm = 170", 1))  # no longer what the digest says
+        self.build_plugin()
+        done = self.tenon("eval", self.root + "/trits.acme", "--ids", "-", "--bits")
+        self.assertGreater(done.returncode, 0)
+        self.assertIn("acme.trits/1: the digest is", done.stderr)
+
+    def rewrite(self, path, text):
+        with open(path, "w") as f:
+            f.write(text)
+
+
+if __name__ == "__main__":
+    if shutil.which("pkg-config") is None:
+        print("SKIPPED: pkg-config is missing", file=sys.stderr)
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1])
