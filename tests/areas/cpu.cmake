@@ -7,6 +7,7 @@ set(machine_sources ${CMAKE_CURRENT_SOURCE_DIR}/unit/cpu_machine.c ${CMAKE_CURRE
   ${CMAKE_CURRENT_SOURCE_DIR}/unit/graph_eval.c ${TENON_GGUF_ENCODINGS})
 tenon_unit_test(cpu_tier0 ${machine_sources} LIBS cpu_machine)
 tenon_unit_test(cpu_lowered ${machine_sources} LIBS cpu_machine)
+tenon_unit_test(cpu_native ${machine_sources} LIBS cpu_machine)
 
 # The table in the backend's README is what its code says.
 if(TENON_TESTS)

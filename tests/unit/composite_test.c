@@ -131,7 +131,6 @@ void run(struct fixture *f, const char *op, const struct tenon_attr *attrs, uint
     struct tn_build_env env = {.ctx = f, .find_weight = find_weight, .find_state = find_state, .state_at = state_at};
     struct tenon_err err = TENON_ERR_INIT;
     struct tn_builder *builder = NULL;
-    struct tn_graph *built = NULL;
     uint32_t in[20], outs[4];
 
     ck_assert_int_eq(tn_builder_create("step", &env, NULL, &builder, &err), 0);
@@ -149,13 +148,12 @@ void run(struct fixture *f, const char *op, const struct tenon_attr *attrs, uint
     b->run(b->ctx, block, 0, 1);
     for (uint32_t i = 0; i < n_ret; i++)
         b->output(b->ctx, i, i == 0 ? "y" : i == 1 ? "y1" : "y2");
-    int32_t status = tn_builder_finish(builder, &built, &err);
+    int32_t status = tn_builder_finish(builder, &f->whole, &err);
     ck_assert_msg(status == 0, "%s: %s", err.where, err.message);
     tn_builder_destroy(builder);
 
-    status = tn_lower(&built->graph, NULL, &env, NULL, &f->graph, &err);
+    status = tn_lower(&f->whole->graph, NULL, &env, NULL, &f->graph, &err);
     ck_assert_msg(status == 0, "%s: %s", err.where, err.message);
-    tn_graph_free(built);
     for (uint32_t i = 0; i < f->graph->graph.n_nodes; i++)
         ck_assert_uint_eq(tenon_op_at(tenon_op_find(tenon_graph_node(&f->graph->graph, i)->op))->tier, 0);
     f->eval = (struct eval){.g = &f->graph->graph, .dims = f->dims, .data = data_of, .ctx = f};
@@ -166,6 +164,7 @@ void finish(struct fixture *f)
 {
     eval_finish(&f->eval);
     tn_graph_free(f->graph);
+    tn_graph_free(f->whole);
     for (uint32_t i = 0; i < f->n; i++)
         free(f->items[i].data);
     memset(f, 0, sizeof *f);

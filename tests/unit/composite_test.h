@@ -35,7 +35,8 @@ struct fixture {
     uint32_t n;
     struct tenon_state_desc state;
     struct tenon_dims dims;
-    struct tn_graph *graph;
+    struct tn_graph *whole; /* with the composite */
+    struct tn_graph *graph; /* lowered */
     struct eval eval;
 };
 

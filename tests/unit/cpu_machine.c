@@ -3,6 +3,7 @@
 #include "cpu_machine.h"
 
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include <tenon/quantizer.h>
@@ -50,16 +51,25 @@ static const struct tenon_encoding *encoding(const char *id)
     return NULL;
 }
 
+/* Asking what the machine can do is slow on some. */
+static const struct cpu_kernels *scalar(void)
+{
+    static const struct cpu_kernels *k;
+    if (k == NULL)
+        k = cpu_kernels_select(CPU_LEVEL_SCALAR);
+    return k;
+}
+
 void machine_to_half(const float *x, int64_t n, uint16_t *y)
 {
-    cpu_kernels_select(CPU_LEVEL_SCALAR)->f32_to_f16(x, n, y);
+    scalar()->f32_to_f16(x, n, y);
 }
 
 float machine_half(float x)
 {
     uint16_t h;
     machine_to_half(&x, 1, &h);
-    cpu_kernels_select(CPU_LEVEL_SCALAR)->f16_to_f32(&h, 1, &x);
+    scalar()->f16_to_f32(&h, 1, &x);
     return x;
 }
 
@@ -78,6 +88,40 @@ void machine_round_weights(struct fixture *f)
             ((float *)f->items[i].data)[k] = machine_half(((float *)f->items[i].data)[k]);
 }
 
+#define Q8_BYTES 34 /* f16 scale, 32 signed bytes */
+
+/* One block of 32: the largest becomes 127. */
+static void q8_block(const float *x, uint8_t *block)
+{
+    float most = 0, d;
+    uint16_t scale;
+    for (int i = 0; i < 32; i++)
+        most = fmaxf(most, fabsf(x[i]));
+    machine_to_half((float[]){most / 127}, 1, &scale);
+    d = machine_half(most / 127);
+    memcpy(block, &scale, 2);
+    for (int i = 0; i < 32; i++)
+        block[2 + i] = (uint8_t)(int8_t)(d > 0 ? lrintf(fmaxf(-127, fminf(127, x[i] / d))) : 0);
+}
+
+static bool is_matrix(const struct item *it) { return it->kind == TENON_VALUE_WEIGHT && it->rank >= 2; }
+
+void machine_round_q8(struct fixture *f)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        for (int64_t k = 0; is_matrix(&f->items[i]) && k < elements(&f->items[i]); k += 32) {
+            float *x = (float *)f->items[i].data + k;
+            uint8_t block[Q8_BYTES];
+            uint16_t scale;
+            float d;
+            q8_block(x, block);
+            memcpy(&scale, block, 2);
+            scalar()->f16_to_f32(&scale, 1, &d);
+            for (int j = 0; j < 32; j++)
+                x[j] = d * (int8_t)block[2 + j];
+        }
+}
+
 static struct tenon_span import(struct machine *m, void *data, uint64_t bytes)
 {
     struct tenon_span s = {.size = bytes};
@@ -85,7 +129,36 @@ static struct tenon_span import(struct machine *m, void *data, uint64_t bytes)
     return s;
 }
 
-static void bind_weight(struct machine *m, const struct item *it, uint32_t index, bool half, struct compiled *c)
+/* Have the backend pack it, if it wants to. */
+static void pack_weight(struct machine *m, struct tenon_weight_binding *w, struct compiled *c)
+{
+    uint64_t bytes = 0;
+    void *p = NULL;
+    w->uses = TENON_USE_MATMUL;
+    ck_assert_int_eq(m->be->weight_query(m->dev, w, &w->rung, &bytes, NULL), 0);
+    if (bytes == 0)
+        return;
+    ck_assert_int_eq(posix_memalign(&p, 64, bytes), 0);
+    c->packed[c->n] = p;
+    w->packed = import(m, p, bytes);
+    c->packed_buffers[c->n] = w->packed.buffer;
+    ck_assert_int_eq(m->be->pack(m->dev, w, NULL), 0);
+}
+
+static void bind_q8(struct machine *m, const struct item *it, struct tenon_weight_binding *w, struct compiled *c)
+{
+    int64_t n = elements(it);
+    uint8_t *blocks = malloc((size_t)(n / 32) * Q8_BYTES);
+    for (int64_t i = 0; i < n; i += 32)
+        q8_block((const float *)it->data + i, blocks + i / 32 * Q8_BYTES);
+    w->encoding = encoding("gguf.q8_0/1");
+    w->planes[0] = import(m, blocks, (uint64_t)(n / 32) * Q8_BYTES);
+    c->halves[c->n] = blocks;
+    pack_weight(m, w, c);
+    c->buffers[c->n++] = w->planes[0].buffer;
+}
+
+static void bind_weight(struct machine *m, const struct item *it, uint32_t index, bool half, bool q8, struct compiled *c)
 {
     int64_t n = elements(it);
     struct tenon_weight_binding *w = &c->weights[c->n];
@@ -93,12 +166,21 @@ static void bind_weight(struct machine *m, const struct item *it, uint32_t index
                                        .encoding = encoding(half ? "f16/1" : "f32/1"), .name = it->name};
     for (uint32_t d = 0; d < it->rank; d++)
         w->dims[d] = (uint64_t)it->dims[d].b;
+    if (q8 && is_matrix(it)) {
+        bind_q8(m, it, w, c);
+        return;
+    }
     if (half) {
         c->halves[c->n] = malloc((size_t)n * 2);
         machine_to_half(it->data, n, c->halves[c->n]);
     }
     w->planes[0] = import(m, half ? c->halves[c->n] : it->data, (uint64_t)n * (half ? 2 : 4));
     c->buffers[c->n++] = w->planes[0].buffer;
+}
+
+static const struct tenon_graph *graph_of(const struct fixture *f, const struct machine_options *o)
+{
+    return o->whole ? &f->whole->graph : &f->graph->graph;
 }
 
 /* ---- compile ------------------------------------------------------------------------------------------------ */
@@ -109,11 +191,11 @@ int32_t machine_compile(struct machine *m, struct fixture *f, const struct machi
     *ret = (struct compiled){.kv = o->half ? TENON_KV_F16 : TENON_KV_F32};
     for (uint32_t i = 0; i < f->n; i++)
         if (f->items[i].kind == TENON_VALUE_WEIGHT)
-            bind_weight(m, &f->items[i], i, o->half, ret);
+            bind_weight(m, &f->items[i], i, o->half, o->q8, ret);
     if (f->state.name != NULL)
         ck_assert_int_eq(m->be->state_layout(m->dev, &f->state, ret->kv, &ret->layout, err), 0);
     struct tenon_compile_args args = {
-        .struct_size = sizeof args, .graph = &f->graph->graph, .weights = ret->weights, .n_weights = ret->n,
+        .struct_size = sizeof args, .graph = graph_of(f, o), .weights = ret->weights, .n_weights = ret->n,
         .weight_stride = sizeof ret->weights[0], .states = states, .layouts = &ret->layout, .kv_encodings = &ret->kv,
         .n_states = f->state.name != NULL, .layout_stride = sizeof ret->layout, .buckets = &f->dims, .n_buckets = 1,
         .bucket_stride = sizeof f->dims,
@@ -126,7 +208,9 @@ void machine_free(struct machine *m, struct compiled *c)
     m->be->executable_free(c->exe);
     for (uint32_t i = 0; i < c->n; i++) {
         m->be->buffer_free(c->buffers[i]);
+        m->be->buffer_free(c->packed_buffers[i]);
         free(c->halves[i]);
+        free(c->packed[i]);
     }
 }
 
@@ -169,9 +253,9 @@ static void wait_for(struct machine *m, const struct tenon_enqueue_args *args)
     m->be->stream_destroy(stream);
 }
 
-static uint64_t value_bytes(const struct fixture *f, uint32_t v)
+static uint64_t value_bytes(const struct fixture *f, const struct tenon_graph *g, uint32_t v)
 {
-    const struct tenon_value *val = tenon_graph_value(&f->graph->graph, v);
+    const struct tenon_value *val = tenon_graph_value(g, v);
     uint64_t n = val->dtype == TENON_DTYPE_F16 ? 2 : 4;
     for (uint32_t i = 0; i < val->rank; i++)
         n *= (uint64_t)tenon_dim_value(&val->dims[i], &f->dims);
@@ -180,7 +264,7 @@ static uint64_t value_bytes(const struct fixture *f, uint32_t v)
 
 void machine_run(struct machine *m, struct fixture *f, const struct machine_options *o, void **ret_outputs)
 {
-    const struct tenon_graph *g = &f->graph->graph;
+    const struct tenon_graph *g = graph_of(f, o);
     const struct tenon_block *last = tenon_graph_block(g, g->order[g->n_order - 1].block);
     struct tenon_err err = TENON_ERR_INIT;
     struct tenon_executable_info info = {.struct_size = sizeof info};
@@ -203,9 +287,9 @@ void machine_run(struct machine *m, struct fixture *f, const struct machine_opti
         exchange_state(m, f, o, &c, &state, o->before, NULL);
     }
     for (uint32_t i = 0; i < g->n_inputs; i++)
-        in[i] = import(m, f->eval.data(f, tenon_graph_value(g, g->inputs[i]), -1), value_bytes(f, g->inputs[i]));
+        in[i] = import(m, f->eval.data(f, tenon_graph_value(g, g->inputs[i]), -1), value_bytes(f, g, g->inputs[i]));
     for (uint32_t i = 0; i < last->n_rets; i++) {
-        uint64_t bytes = value_bytes(f, last->rets[i]);
+        uint64_t bytes = value_bytes(f, g, last->rets[i]);
         ret_outputs[i] = malloc(bytes != 0 ? bytes : 1);
         out[i] = import(m, ret_outputs[i], bytes);
     }

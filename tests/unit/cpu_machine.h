@@ -30,6 +30,8 @@ struct machine_options {
     uint64_t units;     /* pages or slots of the fixture's state */
     const void *before; /* contents of the state before: canonical pages, or slots; NULL: zeros */
     void *after;        /* the same, after; or NULL */
+    bool whole;         /* the composite itself, not what it is lowered to */
+    bool q8;            /* matrices in gguf.q8_0, packed where the level packs: machine_round_q8() first */
 };
 
 void machine_open(struct machine *m, uint32_t threads);
@@ -39,8 +41,9 @@ void machine_close(struct machine *m);
 struct compiled {
     struct tenon_executable *exe;
     struct tenon_weight_binding weights[20];
-    struct tenon_buffer *buffers[20];
-    void *halves[20];
+    struct tenon_buffer *buffers[20], *packed_buffers[20];
+    void *halves[20];   /* encoded copies */
+    void *packed[20];
     uint32_t n;
     struct tenon_state_layout layout;
     int32_t kv;
@@ -53,6 +56,9 @@ void machine_run(struct machine *m, struct fixture *f, const struct machine_opti
 
 /* Make the fixture's weights what f16 can hold. */
 void machine_round_weights(struct fixture *f);
+
+/* Make its matrices, of at least two dims, what q8_0 can hold; the last dim is a multiple of 32. */
+void machine_round_q8(struct fixture *f);
 
 /* x [n] to f16 and back. */
 void machine_to_half(const float *x, int64_t n, uint16_t *y);

@@ -83,7 +83,7 @@ START_TEST(attention)
                                        tenon_attr_f("scale", 1.7), tenon_attr_i("window", _i / 2 * 9), tenon_attr_f("softcap", _i / 2)};
     struct cache c;
     struct machine m;
-    struct machine_options o = {half, CPU_PAGES, c.pages, NULL};
+    struct machine_options o = {.half = half, .units = CPU_PAGES, .before = c.pages, .after = NULL};
     start();
     fill_cache(&c, GROUPS, KDIM, GROUPS, VDIM, half);
     add_input(&f, "q", DIMS(T_, N_(HEADS), N_(KDIM)));
@@ -131,7 +131,7 @@ START_TEST(latent_attention)
     bool half = _i == 1;
     struct cache c;
     struct machine m;
-    struct machine_options o = {half, CPU_PAGES, c.pages, NULL};
+    struct machine_options o = {.half = half, .units = CPU_PAGES, .before = c.pages, .after = NULL};
     start();
     fill_cache(&c, 1, 5, 0, 0, half);
     add_input(&f, "q_nope", DIMS(T_, N_(HEADS), N_(KDIM)));
@@ -181,7 +181,7 @@ START_TEST(ssm_scan)
     static float before[3 * FLOATS], state[3 * FLOATS], after[3 * FLOATS];
     struct fixture f = {.dims = attention_dims(), .state = {.kind = TENON_STATE_RECURRENT, .slot_bytes = FLOATS * 4}};
     struct machine m;
-    struct machine_options o = {false, 3, before, after};
+    struct machine_options o = {.half = false, .units = 3, .before = before, .after = after};
     start();
     for (int i = 0; i < 3 * FLOATS; i++)
         before[i] = state[i] = random_float();
@@ -297,7 +297,7 @@ START_TEST(store_then_load)
     static struct cache c;
     static float want_k[SEQS * CPU_CACHE * GROUPS * KDIM], want_v[SEQS * CPU_CACHE * GROUPS * VDIM];
     struct machine m;
-    struct machine_options o = {half, CPU_PAGES, c.pages, NULL};
+    struct machine_options o = {.half = half, .units = CPU_PAGES, .before = c.pages, .after = NULL};
     struct tn_build_env env;
     uint32_t out[2];
     void *got[4];
@@ -484,7 +484,7 @@ START_TEST(indexes_outside)
     float before[9], after[9];
     struct fixture f = {.dims = attention_dims(),
                         .state = {.struct_size = sizeof f.state, .name = "h", .n_layers = 1, .kind = TENON_STATE_RECURRENT, .slot_bytes = 12}};
-    struct machine_options o = {true, 3, before, after};
+    struct machine_options o = {.half = true, .units = 3, .before = before, .after = after};
     struct machine m;
     struct tn_build_env env;
     uint32_t scan[2], grouped;

@@ -283,7 +283,7 @@ static const struct op_case {
     {"core.convert/1", convert_words, 0, 1, 1}, {"core.convert/1", x3, 0, 1, 1}, {"core.to_act/1", x3, 0, 1, 1},
     {"core.bits/1", bits, 0, 1, 1}, {"core.iota/1", iota, 0, 1, 1}, {"core.fill/1", fill, 0, 1, 1},
     {"core.compare/1", compare, 0, 1, 1}, {"core.compare/1", compare_ints, 0, 1, 1}, {"core.random/1", rand_, 0, 1, 1},
-    {"core.slot_load/1", slot_load, 0, 1, 1}, {"core.slot_store/1", slot_store, 0, 1, 0}, {"core.conv_scan/1", conv, 0, 2, 1},
+    {"core.slot_load/1", slot_load, 0, 1, 1}, {"core.slot_store/1", slot_store, 0, 1, 0}, {"core.conv_scan/1", conv, 1e-6, 2, 1},
     {"core.linear_scan/1", linear, 0, 2, 1}, {"core.outer_scan/1", outer, 0, 2, 1},
 };
 #define N_CASES ((int)(sizeof cases / sizeof cases[0]))
@@ -338,7 +338,7 @@ static void check_case(struct machine *m, const struct op_case *c, int64_t rows,
     if (odd)
         spoil(&f);
     if (f.state.name != NULL)
-        o = (struct machine_options){half, SLOTS, slots_before, after};
+        o = (struct machine_options){.half = half, .units = SLOTS, .before = slots_before, .after = after};
     run(&f, c->op, attrs, n, c->n_out, c->n_ret);
     machine_run(m, &f, &o, got);
     check_outputs(c, &f, got);

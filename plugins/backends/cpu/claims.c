@@ -1,5 +1,5 @@
 /* claims.c - what the CPU backend says it can run: nodes of a graph, and encodings of weights by their digest. */
-#include "generic.h"
+#include "native.h"
 
 static uint32_t readers(const struct tenon_graph *g, uint32_t v)
 {
@@ -31,7 +31,7 @@ bool cpu_kernel_has(const struct tenon_device *dev, uint32_t op)
     case TENON_OPN_ATTENTION: case TENON_OPN_GATED_FFN: case TENON_OPN_ADD_NORM:
         return dev->claims;
     default:
-        return false;
+        return cpu_native_has(op) && (dev->claims || tenon_op_at(op)->tier == 0);
     }
 }
 
@@ -46,7 +46,9 @@ int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, con
         const struct tenon_node *n = tenon_graph_node(graph, i);
         struct tenon_claim c = { .struct_size = sizeof c, .level = TENON_CLAIM_NATIVE, .cost = 1.0f };
         uint32_t op = tenon_op_find(n->op);
-        if (!cpu_kernel_has(dev, op) || (op == TENON_OPN_ATTENTION && !attention_fits(graph, n))) {
+        bool fits = op == TENON_OPN_ATTENTION && attention_fits(graph, n);
+        fits = fits || (op == TENON_OPN_ATTENTION || cpu_native_has(op) ? cpu_native_of(graph, n) != NULL : cpu_kernel_has(dev, op));
+        if (!fits || !cpu_kernel_has(dev, op)) {
             c.level = cpu_generic_has(op) ? TENON_CLAIM_GENERIC : TENON_CLAIM_NO;
             c.cost = 0.0f;
             (void)snprintf(c.reason, sizeof c.reason, cpu_generic_has(op) ? "%s runs as scalar code" : "%s has no kernel in the CPU backend",

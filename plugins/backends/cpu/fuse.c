@@ -9,7 +9,7 @@
  * No arithmetic changes by fusing: each result is computed by the same kernel calls as alone. Runs once, at compile. */
 #include <stdlib.h>
 
-#include "generic.h"
+#include "native.h"
 
 /* Uses of a block's value, rets included; also by later blocks, which may read what a block that runs once gave. */
 static uint32_t uses(const struct tenon_graph *g, uint32_t block, uint32_t v)
@@ -163,7 +163,8 @@ static bool needs_generic(const struct fuser *f, const struct tenon_node *n)
 {
     uint32_t bias = operand(n, 2);
     switch (op_of(n)) {
-    case TENON_OPN_RESHAPE: case TENON_OPN_GATED_FFN: case TENON_OPN_ADD_NORM: case TENON_OPN_ATTENTION: return false;
+    case TENON_OPN_RESHAPE: case TENON_OPN_GATED_FFN: case TENON_OPN_ADD_NORM: return false;
+    case TENON_OPN_ATTENTION: return n->in[1] == TENON_NO_VALUE; /* no cache: encoder.c */
     case TENON_OPN_GATHER: return !gather_fits(f, n);
     case TENON_OPN_MATMUL: return !is_tensor(f, n->in[1], 2) || (bias != TENON_NO_VALUE && !is_tensor(f, bias, 1));
     case TENON_OPN_RMS_NORM: return operand(n, 1) != TENON_NO_VALUE && !is_tensor(f, operand(n, 1), 1);
@@ -400,9 +401,12 @@ static int32_t fuse_generic(struct fuser *f, uint32_t id, const struct tenon_nod
         if (n->in[i] == TENON_NO_VALUE)
             continue;
         s->expand_bytes += cpu_expand_bytes(f->exe, n, i);
+        s->packed |= (uint32_t)cpu_generic_packed(f->g, n, i) << i;
         if (tenon_graph_value(f->g, n->in[i])->dtype == TENON_DTYPE_STATE)
             s->state = cpu_state_root(f->g, n->in[i]);
     }
+    s->native = cpu_native_of(f->g, n);
+    s->expand_bytes += s->native != NULL ? s->native->work_bytes(f->exe, n) : 0;
     return cpu_generic_check(f->exe, n, f->err);
 }
 

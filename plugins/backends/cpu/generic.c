@@ -3,7 +3,7 @@
  * Work is cut along the first dim of the result, and only where every slab of it depends on the same slab of some operands and on
  * the whole of the others; other ops are left to one thread. So nobody's bits depend on the number of threads. compile:
  * [any-thread]; cpu_generic_run: threads of the pool. Contract: generic.h. */
-#include "generic.h"
+#include "native.h"
 
 /* ---- what can be cut: operands that go along with the result's first dim, one bit each; 0: nothing can ---- */
 
@@ -226,9 +226,10 @@ int32_t cpu_generic_check(const struct tenon_executable *exe, const struct tenon
     int32_t status = 0;
     if (op == TENON_OPN_ALL_REDUCE || op == TENON_OPN_ALL_GATHER)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, n->name, "%s: the CPU backend runs on one device and has no communicator", n->op);
-    if (find(op) == NULL || n->n_in > CPU_CALL_IN || n->n_out > CPU_CALL_OUT)
+    bool native = cpu_native_of(exe->graph, n) != NULL;
+    if ((find(op) == NULL && !native) || n->n_in > CPU_CALL_IN || n->n_out > CPU_CALL_OUT)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, n->name, "%s is not known to the CPU backend", n->op);
-    if (find(op)->run == cpu_g_binary || op == TENON_OPN_COMPARE)
+    if (!native && (find(op)->run == cpu_g_binary || op == TENON_OPN_COMPARE))
         status = check_pair(exe->graph, n, op == TENON_OPN_COMPARE, err);
     if (status == 0)
         status = check_kind(n, op, err);

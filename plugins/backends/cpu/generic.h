@@ -14,7 +14,7 @@
 
 #include "plan.h"
 
-#define CPU_CALL_IN 8
+#define CPU_CALL_IN 10
 #define CPU_CALL_OUT 2
 
 /* An operand or result, dense and row-major. Absent: p is NULL. */
@@ -51,11 +51,8 @@ int32_t cpu_generic_check(const struct tenon_executable *exe, const struct tenon
 /* Compute this thread's part of the node: c->i of c->n. */
 void cpu_generic_run(const struct cpu_call *c);
 
-/* Is operand `in` of the op decoded row by row where it is used, instead of whole before the step? */
-static inline bool cpu_generic_packed(uint32_t op, uint32_t in)
-{
-    return op == TENON_OPN_GROUPED_MATMUL && in == 1; /* all experts of a layer would be many times the rest */
-}
+/* native.c: is operand `in` a weight that is read where it lies, instead of decoded whole before the step? */
+bool cpu_generic_packed(const struct tenon_graph *g, const struct tenon_node *n, uint32_t in);
 
 /* ---- shapes ---- */
 

@@ -127,6 +127,14 @@ static int64_t slot_floats(const struct tenon_graph *g, const struct tenon_node 
         const struct tenon_value *w = tenon_graph_value(g, n->in[1]);
         return constant(w, 1) > 0 ? (constant(w, 1) - 1) * constant(w, 0) : -1;
     }
+    case TENON_OPN_SSM_SCAN: { /* x [T,H,D], b [T,G,N] */
+        const struct tenon_value *b = tenon_graph_value(g, n->in[2]);
+        return constant(y, 1) < 0 || constant(y, 2) < 0 || constant(b, 2) < 0 ? -1 : constant(y, 1) * constant(y, 2) * constant(b, 2);
+    }
+    case TENON_OPN_DELTA_RULE: { /* k [T,G,D], v [T,H,E] */
+        const struct tenon_value *k = tenon_graph_value(g, n->in[1]);
+        return constant(y, 1) < 0 || constant(y, 2) < 0 || constant(k, 2) < 0 ? -1 : constant(y, 1) * constant(y, 2) * constant(k, 2);
+    }
     case TENON_OPN_OUTER_SCAN: {
         const struct tenon_value *k = tenon_graph_value(g, n->in[1]);
         return constant(k, 1) < 0 || constant(k, 2) < 0 ? -1 : constant(k, 1) * constant(k, 2) * constant(y, 2);

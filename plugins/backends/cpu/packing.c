@@ -13,7 +13,7 @@ static bool worth_packing(const struct tenon_device *dev, const struct tenon_wei
     const struct tenon_buffer *file = w->planes[0].buffer;
     bool vectors = dev->k != cpu_kernels_select(CPU_LEVEL_SCALAR); /* that level transposes nothing */
     return vectors && e->quantised && (w->uses & TENON_USE_MATMUL) != 0 &&
-           (w->uses & TENON_USE_ELEMENTWISE) == 0 && w->rank == 2 && w->n_planes == 1 && file != NULL &&
+           (w->uses & TENON_USE_ELEMENTWISE) == 0 && w->rank >= 2 && w->n_planes == 1 && file != NULL &&
            file->size <= dev->pack_most;
 }
 
@@ -22,12 +22,16 @@ static bool matrix_of(const struct tenon_weight_binding *w, struct cpu_matrix *r
 {
     const struct cpu_encoding *e = cpu_encoding_find(w->encoding->digest);
     const uint8_t *data = cpu_span_data(&w->planes[0]);
-    uint64_t need = tenon_encoding_plane_bytes(w->encoding, 0, w->dims[0], w->dims[1]);
-    if (e == NULL || data == NULL || need == UINT64_MAX || need > w->planes[0].size || w->dims[0] == 0 || w->dims[1] == 0 ||
-        w->dims[0] > INT32_MAX || w->dims[1] > INT32_MAX)
+    uint64_t rows = 1, cols = w->dims[w->rank - 1], need; /* a stack of matrices is one below the other */
+    for (uint32_t i = 0; i + 1 < w->rank; i++)
+        if (__builtin_mul_overflow(rows, w->dims[i], &rows))
+            return false;
+    need = tenon_encoding_plane_bytes(w->encoding, 0, rows, cols);
+    if (e == NULL || data == NULL || need == UINT64_MAX || need > w->planes[0].size || rows == 0 || cols == 0 || rows > INT32_MAX ||
+        cols > INT32_MAX)
         return false;
-    *ret = (struct cpu_matrix){ .data = data, .rows = (int64_t)w->dims[0], .cols = (int64_t)w->dims[1],
-                                .row_bytes = (int64_t)(need / w->dims[0]), .format = e->format };
+    *ret = (struct cpu_matrix){ .data = data, .rows = (int64_t)rows, .cols = (int64_t)cols, .row_bytes = (int64_t)(need / rows),
+                                .format = e->format };
     return true;
 }
 

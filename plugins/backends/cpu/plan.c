@@ -326,7 +326,7 @@ uint64_t cpu_expand_bytes(const struct tenon_executable *exe, const struct tenon
 {
     uint32_t root = cpu_root(exe, n->in[in]);
     if (root == TENON_NO_VALUE || tenon_graph_value(exe->graph, root)->kind != TENON_VALUE_WEIGHT ||
-        exe->weights[exe->weight_base[root]].f32 != NULL || cpu_generic_packed(tenon_op_find(n->op), in))
+        exe->weights[exe->weight_base[root]].f32 != NULL || cpu_generic_packed(exe->graph, n, in))
         return 0;
     return value_bytes(exe, root);
 }
@@ -531,7 +531,7 @@ static int32_t build(struct tenon_executable *exe, const struct tenon_compile_ar
     if (status == 0)
         status = layout_scratch(exe, err);
     for (uint32_t i = 0; status == 0 && i < g->n_order; i++)
-        exe->n_tickets += exe->block_steps[g->order[i].block];
+        exe->n_tickets += CPU_STEP_TICKETS * exe->block_steps[g->order[i].block];
     return status;
 }
 
@@ -568,7 +568,7 @@ int32_t cpu_executable_info(struct tenon_executable *exe, struct tenon_executabl
         .act = TENON_DTYPE_F32,
         .scratch_bytes = exe->scratch_bytes,
         .host_bytes = exe->host_bytes,
-        .n_stages = exe->n_tickets,
+        .n_stages = exe->n_tickets / CPU_STEP_TICKETS,
     };
     return 0;
 }

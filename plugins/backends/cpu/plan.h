@@ -12,6 +12,7 @@
 #define CPU_CHUNK_ROWS 64   /* most weight rows of one task */
 #define CPU_SPLIT_TOKENS 16 /* up to so many tokens, attention may be split over keys */
 #define CPU_SPLIT_BYTES (32u << 20) /* most memory for its parts; a longer context is then not split */
+#define CPU_STEP_TICKETS 2  /* work counters of a step: it may cut its work twice */
 #define CPU_NO_STEP UINT32_MAX
 
 enum cpu_step_kind {
@@ -23,6 +24,8 @@ enum cpu_step_kind {
     CPU_STEP_UNARY,     /* unary, affine, softcap */
     CPU_STEP_GENERIC,   /* any other op of tier 0: generic.h */
 };
+
+struct cpu_native;
 
 /* rms_norm of x by w, done where its result is read. */
 struct cpu_norm {
@@ -57,8 +60,10 @@ struct cpu_step {
     bool causal, store;
     /* GENERIC: operands are the node's; state is set where it has one */
     uint32_t generic;       /* TENON_OPN_* */
+    const struct cpu_native *native; /* or by code of its own: native.h */
+    uint32_t packed;        /* bit i: operand i is a weight that is read where it lies */
     uint64_t expand_offset; /* scratch of weights that are decoded whole, one behind the other, f32 */
-    uint64_t expand_bytes;
+    uint64_t expand_bytes;  /* and behind them what a native op works in */
 };
 
 /* Where a value lives. */
@@ -118,7 +123,7 @@ struct tenon_executable {
     uint64_t act_x_bytes;            /* f32 part of the shared prepared activations */
     uint64_t max_k;                  /* longest activation row */
     uint64_t scratch_bytes, host_bytes;
-    uint32_t n_tickets;              /* steps of an execution: a work counter for each and each thread */
+    uint32_t n_tickets;              /* CPU_STEP_TICKETS for each step of an execution; of each thread */
     uint32_t part_tickets;           /* behind them: ended parts of split attention, by token and kv head */
     struct cpu_decoder *decoders;    /* programs.c */
     struct cpu_step_time *times;     /* [n_steps], NULL: nobody asked */

@@ -3,8 +3,7 @@
  * Every thread passes through the same steps in the same order. Within a step each thread draws tasks from a range of its own by
  * tickets, then from the others' ranges, so a thread that is held up does less; which thread computes a row changes no bit of
  * it. Each step ends at a barrier. */
-#include "generic.h"
-#include "walk.h"
+#include "native.h"
 
 /* ---- gather ---- */
 
@@ -119,7 +118,7 @@ static void bind_weight_operand(const struct walker *w, const struct cpu_step *s
     if (root == TENON_NO_VALUE || value(w, root)->kind != TENON_VALUE_WEIGHT)
         return;
     const struct cpu_weight *from = weight(w, root);
-    uint64_t bytes = cpu_expand_bytes(w->exe, c->node, i);
+    uint64_t bytes = (s->packed >> i & 1u) != 0 ? 0 : cpu_expand_bytes(w->exe, c->node, i);
     c->in[i].dtype = TENON_DTYPE_F32;
     if (from->f32 != NULL) {
         c->in[i].f = (float *)(uintptr_t)from->f32; /* operands are only read */
@@ -148,9 +147,12 @@ static void run_generic(const struct walker *w, const struct cpu_step *s)
         c.n_units = (int64_t)w->run->state_pages[value(w, s->state)->index];
     }
     c.row = (float *)(void *)w->own; /* prepared activations lie there only within a matmul step */
-    if (s->expand_bytes != 0)
+    if (expanded != 0)
         barrier(w);
-    cpu_generic_run(&c);
+    if (s->native != NULL)
+        s->native->run(w, &c, w->run->scratch + s->expand_offset + expanded);
+    else
+        cpu_generic_run(&c);
 }
 
 static void run_step(const struct walker *w, const struct cpu_step *s)
@@ -226,7 +228,7 @@ void cpu_run_thread(struct cpu_run *run, uint32_t i, uint32_t n)
     for (w.instance = 0; w.instance < g->n_order; w.instance++) {
         uint32_t block = g->order[w.instance].block;
         w.layer = g->order[w.instance].layer;
-        for (uint32_t j = 0; j < exe->block_steps[block]; j++, w.ticket++) {
+        for (uint32_t j = 0; j < exe->block_steps[block]; j++, w.ticket += CPU_STEP_TICKETS) {
             turn = 0;
             run_timed(&w, exe->block_first[block] + j, &since);
         }

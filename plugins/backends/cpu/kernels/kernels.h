@@ -195,6 +195,20 @@ void cpu_rope_freqs(const struct cpu_rope *r, double *ret_freq);
 /* cos and sin of one position, times attn_factor: [n_rot/2] each; once per token and step, not per layer. */
 void cpu_rope_table(const struct cpu_rope *r, const double *freq, int32_t position, float *ret_cos, float *ret_sin);
 
+/* ---- recurrences */
+
+/* M [d, e] of a head, token by token: M = decay M + k add^T, y = skip v + M^T q, where add = k_scale v, or with beta
+ * beta (v - (decay M)^T k). Per column of M one chain over ascending rows. */
+struct cpu_outer {
+    const float *decay;   /* [T, heads] */
+    const float *k, *q;   /* [T, groups, d]; head h reads group h / (heads / groups) */
+    const float *v;       /* [T, heads, e] */
+    const float *beta;    /* [T, heads] or NULL */
+    const float *k_scale; /* [T, heads] or NULL: 1; without beta */
+    const float *skip;    /* [heads] or NULL: 0 */
+    int64_t heads, groups, d, e;
+};
+
 /* ---- the table */
 
 enum cpu_unary {
@@ -249,6 +263,13 @@ struct cpu_kernels {
      * order, which must be all that the token sees; spans without a visible key may be among them. */
     void (*attention_part)(const struct cpu_attn *a, int64_t token, int32_t g, int64_t span, float *parts, void *scratch);
     void (*attention_join)(const struct cpu_attn *a, int64_t token, int32_t g, const float *parts, int64_t n);
+
+    /* Tokens t0 <= t < t1 of one sequence and head, from m [d, e], which is left as it is then; y [T, heads, e]. */
+    void (*outer_scan)(const struct cpu_outer *o, int64_t t0, int64_t t1, int64_t h, float *m, float *y);
+    /* y[i] = bias[i] + sum_k w[k * ldw + i] rows[k][i], i < n, k ascending from 0 below K. bias may be NULL. */
+    void (*conv_row)(const float *const *rows, const float *w, int64_t ldw, const float *bias, int64_t K, int64_t n, float *y);
+    /* One row; w and bias [K] or NULL. */
+    void (*layer_norm)(const float *x, const float *w, const float *bias, int64_t K, float eps, float *y);
 };
 
 /* The best level this machine has (cpuid and XCR0, or HWCAP) that is not above max_level. OWN: static. */

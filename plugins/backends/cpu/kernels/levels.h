@@ -27,7 +27,10 @@
     void cpu_kv_load_##L(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v);                              \
     void cpu_attention_##L(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch); \
     void cpu_attention_part_##L(const struct cpu_attn *a, int64_t token, int32_t g, int64_t span, float *parts, void *scratch); \
-    void cpu_attention_join_##L(const struct cpu_attn *a, int64_t token, int32_t g, const float *parts, int64_t n);
+    void cpu_attention_join_##L(const struct cpu_attn *a, int64_t token, int32_t g, const float *parts, int64_t n); \
+    void cpu_outer_scan_##L(const struct cpu_outer *o, int64_t t0, int64_t t1, int64_t h, float *m, float *y);             \
+    void cpu_conv_row_##L(const float *const *rows, const float *w, int64_t ldw, const float *bias, int64_t K, int64_t n, float *y); \
+    void cpu_layer_norm_##L(const float *x, const float *w, const float *bias, int64_t K, float eps, float *y);
 
 CPU_DECLARE_LEVEL(scalar)
 CPU_DECLARE_LEVEL(avx2)
@@ -44,7 +47,8 @@ CPU_DECLARE_LEVEL(dotprod)
         .f32_to_f16 = cpu_f32_to_f16_##L, .f16_to_f32 = cpu_f16_to_f32_##L, .f32_to_bf16 = cpu_f32_to_bf16_##L,           \
         .bf16_to_f32 = cpu_bf16_to_f32_##L, .rope = cpu_rope_##L, .kv_store = cpu_kv_store_##L,                           \
         .kv_load = cpu_kv_load_##L, .attention = cpu_attention_##L, .attention_part = cpu_attention_part_##L, \
-        .attention_join = cpu_attention_join_##L,                                                       \
+        .attention_join = cpu_attention_join_##L, .outer_scan = cpu_outer_scan_##L, .conv_row = cpu_conv_row_##L,         \
+        .layer_norm = cpu_layer_norm_##L,                                                                                 \
     };
 #define CPU_DEFINE_LEVEL(L) CPU_DEFINE_LEVEL_WITH(L, L)
 
