@@ -5,15 +5,18 @@
 #include "core/cli/commands.h"
 #include "core/cli/json.h"
 #include "core/cli/session.h"
+#include "core/cli/show_encodings.h"
 #include "core/model/model.h"
 #include "core/model/resolve.h"
 
 struct show {
     struct cli_common common;
+    bool encodings;
 };
 
 static const struct cli_option table[] = {
     { "json", CLI_FLAG, offsetof(struct show, common.json), NULL, "one object", 0, 0 },
+    { "encodings", CLI_FLAG, offsetof(struct show, encodings), NULL, "how its weights are encoded and what devices make of that", 0, 0 },
     { NULL, 0, 0, NULL, NULL, 0, 0 },
 };
 
@@ -179,13 +182,15 @@ int tn_cmd_show(int argc, char **argv)
     if (cli_parse(table, &o, argc, argv, &args, &err) != 0)
         return cli_misused(&err);
     if (args.help || args.n != 1) {
-        fprintf(args.help ? stdout : stderr, "usage: tenon show MODEL [--json]\n\nWhat a model is, from its headers.\n");
+        fprintf(args.help ? stdout : stderr, "usage: tenon show MODEL [--json] [--encodings]\n\nWhat a model is, from its headers.\n");
         return args.help ? CLI_OK : CLI_USAGE;
     }
     int32_t status = cli_runtime_open(&s, &o.common, &err);
     if (status == 0)
         status = gather(tn_runtime_registry(s.rt), args.items[0], &f, &err);
-    if (status == 0 && (status = o.common.json ? put_json(&f, &out) : put_text(&f, &out)) != 0)
+    if (status == 0 && o.encodings)
+        status = cli_show_encodings(tn_runtime_registry(s.rt), f.src, o.common.json, &out);
+    else if (status == 0 && (status = o.common.json ? put_json(&f, &out) : put_text(&f, &out)) != 0)
         (void)tenon_fail(&err, status, "show", "no memory for the text");
     if (status == 0)
         fwrite(out.data, 1, out.len, stdout);

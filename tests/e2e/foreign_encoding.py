@@ -146,6 +146,21 @@ class Foreign(unittest.TestCase):
     def test_without_composites(self):
         self.assertEqual(self.bits("trits", "--context", "64", TENON_CPU_CLAIMS="none"), self.bits("f32", "--context", "64", TENON_CPU_CLAIMS="none"))
 
+    def test_is_shown(self):
+        done = self.tenon("show", self.root + "/trits.acme", "--encodings", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        shown = {e["id"]: e for e in json.loads(done.stdout)["encodings"]}
+        self.assertEqual(set(shown), {"acme.trits/1", "f32/1"})
+        self.assertEqual([d["rung"] for d in shown["f32/1"]["devices"] if d["name"] == "cpu"], ["native"])
+        trits_ = shown["acme.trits/1"]
+        self.assertEqual([d["rung"] for d in trits_["devices"] if d["name"] == "cpu"], ["program"])
+        self.assertEqual((trits_["tile"], trits_["tables"], trits_["result"], trits_["problem"]), ([2, 96], [128], 0, None))
+        self.assertEqual(trits_["planes"], [{"name": "codes", "tile_bytes": 40}, {"name": "scales", "tile_bytes": 6}])
+        self.assertEqual(trits_["program"][9], "r4 = LDBITS p0[r2 + 0] 5")
+        self.assertEqual(sum(e["bytes"] for e in shown.values()), trits_["bytes"] + shown["f32/1"]["tensors"] * 4 * WIDTH)
+        text = self.tenon("show", self.root + "/trits.acme", "--encodings").stdout
+        self.assertRegex(text, r"acme.trits/1  16 tensors.*(?s:.*)  cpu +program\n(?s:.*)  9  r4 = LDBITS p0\[r2 \+ 0\] 5\n")
+
     def test_damaged(self):
         with open(self.root + "/trits.acme", "rb") as f:
             data = f.read()

@@ -222,7 +222,8 @@ struct tenon_backend {
     /* Placing. claims [graph->n_nodes]. `weights` tells the encodings nodes will meet. */
     int32_t (*query)(struct tenon_device *dev, const struct tenon_graph *graph, const struct tenon_weight_binding *weights,
                      uint32_t n_weights, uint32_t weight_stride, struct tenon_claim *claims, uint32_t claim_stride, struct tenon_err *err);
-    /* Rung for a weight and bytes to pack it (0: used where it is). UNIMPLEMENTED: cannot use this encoding at all. */
+    /* Rung for a weight and bytes to pack it (0: used where it is). UNIMPLEMENTED: cannot use this encoding at all.
+     * Buffers of planes may be NULL: whoever only wants to know asks before anything is there. */
     int32_t (*weight_query)(struct tenon_device *dev, const struct tenon_weight_binding *weight, int32_t *ret_rung,
                             uint64_t *ret_pack_bytes, struct tenon_err *err);
     /* Optional unless weight_query ever answers pack bytes: pack planes into w->packed. Deterministic: the host may cache the
