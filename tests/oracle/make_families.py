@@ -123,7 +123,7 @@ FAMILIES = {
                "use_bias": True, "chunk_size": 16, "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2,
                "pad_token_id": 0},
     "lfm2": {"model_type": "lfm2", **SIZES, "num_hidden_layers": 4, "conv_L_cache": 3, "conv_bias": True,
-             "block_auto_adjust_ff_dim": False, "layer_types": ["conv", "full_attention", "conv", "full_attention"],
+             "block_auto_adjust_ff_dim": True, "block_multiple_of": 16, "layer_types": ["conv", "full_attention", "conv", "full_attention"],
              "tie_word_embeddings": True, "rope_parameters": rope()},
     "falcon_h1": {"model_type": "falcon_h1", **SIZES, "mamba_d_ssm": 48, "mamba_n_heads": 6, "mamba_d_head": 8, "mamba_n_groups": 2,
                   "mamba_d_state": 12, "mamba_d_conv": 4, "mamba_chunk_size": 16, "mamba_conv_bias": True,

@@ -39,7 +39,7 @@ struct tenon_weight_row {
     const char *hf;             /* in a Hugging Face directory; `{e}`: the expert; NULL: it has none */
     int32_t gguf_xform, hf_xform; /* TENON_XFORM_* */
     uint32_t hf_part, hf_parts; /* SPLIT into equal pieces: pieces from hf_part on, of hf_parts; or 0, 0, see above */
-    uint32_t hf_groups;         /* SPLIT, PERMUTE_ROPE: size that counts the groups or heads, 0: one */
+    uint32_t hf_groups, gguf_groups; /* SPLIT, PERMUTE_ROPE: size that counts the groups or heads, 0: one */
     uint32_t only;              /* which layers have it, as the family counts them; 0: all */
 };
 
@@ -55,10 +55,18 @@ struct tenon_weight_room {
 };
 
 /* "model.x" also stands as "model.language_model.x" or "language_model.model.x" in models that see or hear, and as "x" where
- * only the base model was saved; "lm_head.x" as "language_model.lm_head.x". */
+ * only the base model was saved, as "transformer.x" and the like do; "lm_head.x" as "language_model.lm_head.x". */
 static inline uint32_t tenon_hf_spellings(const char *name, char (*ret)[TENON_HF_NAME_SIZE])
 {
+    static const char *const bases[] = {"transformer.", "gpt_neox.", "backbone.", "bert."};
     const int is_model = strncmp(name, "model.", 6) == 0;
+    uint32_t i;
+    for (i = 0; i < sizeof bases / sizeof bases[0]; i++)
+        if (strncmp(name, bases[i], strlen(bases[i])) == 0) {
+            (void)snprintf(ret[0], TENON_HF_NAME_SIZE, "%s", name);
+            (void)snprintf(ret[1], TENON_HF_NAME_SIZE, "%s", name + strlen(bases[i]));
+            return 2;
+        }
     (void)snprintf(ret[0], TENON_HF_NAME_SIZE, "%s", name);
     (void)snprintf(ret[1], TENON_HF_NAME_SIZE, "language_model.%s", name);
     if (!is_model)
@@ -94,7 +102,8 @@ static inline void tenon_declare_split(const struct tenon_weight_row *rows, uint
     uint64_t before, all;
     ret->part = is_hf ? rows[i].hf_part : 0;
     ret->parts = is_hf ? rows[i].hf_parts : 0;
-    ret->groups = is_hf && rows[i].hf_groups != 0 ? (uint32_t)sizes[rows[i].hf_groups] : 1;
+    ret->groups = is_hf ? rows[i].hf_groups : rows[i].gguf_groups;
+    ret->groups = ret->groups != 0 ? (uint32_t)sizes[ret->groups] : 1;
     if ((ret->xform & TENON_XFORM_SPLIT) == 0 || ret->parts != 0)
         return;
     before = tenon_split_before(rows, n, i, sizes, is_hf, &all);

@@ -119,6 +119,12 @@ enum tenon_decoder_size {
     TENON_DECODER_FFN_ROWS,                                                                                                  \
     TENON_LAYER_NORM_BY("ffn_post_norm", "post_ffw_norm", "post_feedforward_layernorm", TENON_SIZE_EMBED, xform),            \
     TENON_DECODER_OUTPUT_ROWS(xform)
+/* A row of a layer with nothing usual about it; more fields may follow it in the braces: {TENON_LAYER_ROW(...), .only = ...}. */
+#define TENON_LAYER_ROW(name, gguf, hf, role, rank, d0, d1) TENON_LAYER_ROW_AT("model.layers.{i}.", name, gguf, hf, role, rank, d0, d1)
+#define TENON_LAYER_ROW_AT(at, name_, gguf_, hf_, role_, rank_, d0_, d1_)                                                    \
+    .name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_, .role = role_, .flags = TENON_WEIGHT_LAYERED, .rank = rank_,      \
+    .dims = {d0_, d1_, 0}, .shard_axis = -1, .hf = at hf_
+
 /* Experts by a router, each a gated net; Hugging Face has a tensor for each, `{e}` in its name. */
 #define TENON_EXPERT_MATRIX(name_, gguf_, hf_, out_, in_)                                                                    \
     {.name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_ ".weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_LAYERED, \
@@ -185,6 +191,7 @@ struct tenon_decoder_family {
                       const struct tenon_layer_attention *a);
     /* What a layer that sees NONE has in place of attention: x [T,embed] is normed. With TENON_SEES_NONE only. */
     uint32_t (*mix)(const struct tenon_model_config *config, const struct tenon_builder *b, uint32_t x);
+    int32_t has_no_attention; /* 1: nor a net: no keys of heads, net and context are read, no layer has the rows of ONLY_ATTENTION */
     int32_t has_experts;     /* 1: some models have experts, by their keys in every layer, unless `read` says else */
     const char *act;         /* kind of core.unary/1 in the net, which config.json must name; NULL: "silu" */
     int32_t norm;            /* TENON_NORM_* */
@@ -215,6 +222,8 @@ struct tenon_decoder {
     struct tenon_rope_params rope_local; /* of layers with a window; as `rope` unless `read` says else */
     struct tenon_state_desc states[TENON_DECODER_STATES];
     uint32_t n_states, n_groups;         /* groups of paged ones */
+    struct tenon_state_desc slots[2];    /* [n_slots] what tenon_decoder_want_slots wants */
+    uint32_t n_slots;
     int32_t state_maps[TENON_DECODER_STATES][TENON_DECODER_LAYERS]; /* [n_states][n_layers] */
     const struct tenon_meta *meta; /* where keys are read from */
     struct tenon_key_view keys;
@@ -250,6 +259,24 @@ static inline int32_t tenon_decoder_bad_key(const struct tenon_decoder *d, const
     return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %lld, %s", name, (long long)value, what);
 }
 
+/* One number, or one for each layer: 0 where it has no attention, else the same. */
+static inline int32_t tenon_decoder_read_kv_heads(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    int64_t i, n = 0;
+    if (d->family->mix == NULL || !tenon_key_find(m, d->family->arch, "attention.head_count_kv", name, &e) || e.is_array == 0)
+        return tenon_decoder_key(d, m, "attention.head_count_kv", 4096, &d->n_heads, &d->n_kv_heads, err);
+    for (i = 0; i < d->n_layers; i++) {
+        if (tenon_meta_i64(&e, (uint64_t)i, &n) != 0 || n < 0 || n > 4096 || (n > 0 && d->n_kv_heads > 0 && n != d->n_kv_heads))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must have for each of %lld layers 0 or one and the same number",
+                              name, (long long)d->n_layers);
+        d->sees[i] = n == 0 ? TENON_SEES_NONE : TENON_SEES_ALL;
+        d->n_kv_heads = n > 0 ? n : d->n_kv_heads;
+    }
+    return d->n_kv_heads > 0 ? TENON_E_OK : tenon_decoder_bad_key(d, "attention.head_count_kv", 0, "but some layer must have heads", err);
+}
+
 static inline int32_t tenon_decoder_read_heads(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
     const double all = 1.0;
@@ -257,7 +284,7 @@ static inline int32_t tenon_decoder_read_heads(struct tenon_decoder *d, const st
     int32_t s;
     int64_t per_head, n_rot;
     if ((s = tenon_decoder_key(d, m, "attention.head_count", 4096, NULL, &d->n_heads, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "attention.head_count_kv", 4096, &d->n_heads, &d->n_kv_heads, err)) != 0)
+        (s = tenon_decoder_read_kv_heads(d, m, err)) != 0)
         return s;
     if (d->n_heads % d->n_kv_heads != 0)
         return tenon_decoder_bad_key(d, "attention.head_count_kv", d->n_kv_heads, "which does not divide head_count", err);
@@ -370,7 +397,7 @@ static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const str
 
 static inline int32_t tenon_decoder_read_ffn(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t usual = d->family->ffn_times * d->size[TENON_SIZE_EMBED];
+    const int64_t usual = d->family->has_no_attention ? 1 : d->family->ffn_times * d->size[TENON_SIZE_EMBED];
     return tenon_decoder_key(d, m, "feed_forward_length", 1 << 24, usual != 0 ? &usual : NULL, &d->size[TENON_SIZE_FFN], err);
 }
 
@@ -395,16 +422,18 @@ static inline int32_t tenon_decoder_read_experts(struct tenon_decoder *d, const 
 static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
     const char *eps = d->family->norm == TENON_NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+    const int64_t endless = 1 << 20;
     int64_t *size = d->size;
     int32_t s;
+    memset(d->sees, d->family->has_no_attention ? TENON_SEES_NONE : TENON_SEES_ALL, sizeof d->sees);
     if ((s = tenon_decoder_key(d, m, "block_count", TENON_DECODER_LAYERS, NULL, &d->n_layers, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "embedding_length", 1 << 20, NULL, &size[TENON_SIZE_EMBED], err)) != 0 ||
         (s = tenon_decoder_read_ffn(d, m, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "context_length", 1 << 30, NULL, &d->context, err)) != 0 ||
+        (s = tenon_decoder_key(d, m, "context_length", 1 << 30, d->family->has_no_attention ? &endless : NULL, &d->context, err)) != 0 ||
         (s = tenon_key_f64(m, d->family->arch, eps, 0, 1, NULL, &d->eps, err)) != 0 ||
         (s = tenon_decoder_read_experts(d, m, err)) != 0 ||
         (s = tenon_key_activation(m, d->family->arch, tenon_decoder_act(d), err)) != 0 ||
-        (s = tenon_decoder_read_heads(d, m, err)) != 0 || (s = tenon_decoder_read_vocab(d, m, err)) != 0 ||
+        (s = d->family->has_no_attention ? 0 : tenon_decoder_read_heads(d, m, err)) != 0 || (s = tenon_decoder_read_vocab(d, m, err)) != 0 ||
         (s = tenon_decoder_read_rope(d, m, err)) != 0)
         return s;
     size[TENON_SIZE_Q] = d->n_heads * d->k_dim;
@@ -417,7 +446,7 @@ static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct t
     size[TENON_SIZE_HEADS] = d->n_heads;
     size[TENON_SIZE_KV_HEADS] = d->n_kv_heads;
     d->embed_scale = d->residual_scale = d->logit_scale = 1.0;
-    d->attn_scale = 1.0 / sqrt((double)d->k_dim);
+    d->attn_scale = d->k_dim > 0 ? 1.0 / sqrt((double)d->k_dim) : 1.0;
     return TENON_E_OK;
 }
 
@@ -444,31 +473,62 @@ static inline int32_t tenon_decoder_read_window(struct tenon_decoder *d, const s
     return s;
 }
 
+static inline int tenon_str_is(const struct tenon_str *s, const char *text)
+{
+    return s->size == strlen(text) && memcmp(s->data, text, (size_t)s->size) == 0;
+}
+
+/* What layers see, as config.json lists it: `none` is its word for those without attention, NULL: there are none of them. *ret 0:
+ * it lists nothing. */
+static inline int32_t tenon_decoder_read_types(struct tenon_decoder *d, const struct tenon_meta *m, const char *none, int *ret,
+                                               struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    int64_t i;
+    *ret = tenon_key_find(m, d->family->arch, "layer_types", name, &e);
+    for (i = 0; *ret != 0 && i < d->n_layers; i++) {
+        struct tenon_str type = {"", 0};
+        const int is_list = e.is_array != 0 && e.type == TENON_META_STRING;
+        if (!is_list || m->strings(m->ctx, &e, (uint64_t)i, 1, &type) != TENON_E_OK)
+            type.size = 0;
+        if (none != NULL && tenon_str_is(&type, none))
+            d->sees[i] = TENON_SEES_NONE;
+        else if (tenon_str_is(&type, "full_attention") || tenon_str_is(&type, "sliding_attention"))
+            d->sees[i] = tenon_str_is(&type, "full_attention") ? TENON_SEES_ALL : TENON_SEES_WINDOW;
+        else
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must call each of %lld layers full_attention or %s", name,
+                              (long long)d->n_layers, none != NULL ? none : "sliding_attention");
+        if (none != NULL && d->sees[i] == TENON_SEES_WINDOW)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s has a window in layer %lld, which no model of the family has",
+                              name, (long long)i);
+    }
+    return TENON_E_OK;
+}
+
 /* Which layers see the window: config.json may list them; else every pattern-th layer sees all, by the key
  * attention.sliding_window_pattern or `usual`. */
 static inline int32_t tenon_decoder_read_pattern(struct tenon_decoder *d, const struct tenon_meta *m, int64_t usual,
                                                  struct tenon_err *err)
 {
-    struct tenon_meta_entry e;
-    char name[128];
     int64_t i, pattern = 1;
+    int listed = 0;
     int32_t s = tenon_decoder_key(d, m, "attention.sliding_window", 1 << 30, NULL, &d->window, err);
-    const int listed = s == 0 && tenon_key_find(m, d->family->arch, "layer_types", name, &e);
-    if (s == 0 && !listed)
-        s = tenon_decoder_key(d, m, "attention.sliding_window_pattern", TENON_DECODER_LAYERS, &usual, &pattern, err);
-    for (i = 0; s == 0 && i < d->n_layers; i++) {
-        struct tenon_str kind = {NULL, 0};
-        if (!listed) {
-            d->sees[i] = (i + 1) % pattern == 0 ? TENON_SEES_ALL : TENON_SEES_WINDOW;
-            continue;
-        }
-        s = e.is_array != 0 && e.type == TENON_META_STRING ? m->strings(m->ctx, &e, (uint64_t)i, 1, &kind) : TENON_E_INVALID_ARGUMENT;
-        d->sees[i] = kind.size == 14 && memcmp(kind.data, "full_attention", 14) == 0 ? TENON_SEES_ALL : TENON_SEES_WINDOW;
-        if (s != 0 || (d->sees[i] == TENON_SEES_WINDOW && (kind.size != 17 || memcmp(kind.data, "sliding_attention", 17) != 0)))
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must call each of %lld layers full_attention or sliding_attention",
-                              name, (long long)d->n_layers);
-    }
+    if (s != 0 || (s = tenon_decoder_read_types(d, m, NULL, &listed, err)) != 0 || listed)
+        return s;
+    s = tenon_decoder_key(d, m, "attention.sliding_window_pattern", TENON_DECODER_LAYERS, &usual, &pattern, err);
+    for (i = 0; s == 0 && i < d->n_layers; i++)
+        d->sees[i] = (i + 1) % pattern == 0 ? TENON_SEES_ALL : TENON_SEES_WINDOW;
     return s;
+}
+
+/* States of slots, `bytes` for each layer that sees NONE. */
+static inline void tenon_decoder_want_slots(struct tenon_decoder *d, const char *name, int32_t kind, int64_t bytes)
+{
+    struct tenon_state_desc *s = &d->slots[d->n_slots++];
+    s->name = name;
+    s->kind = kind;
+    s->slot_bytes = (uint64_t)bytes;
 }
 
 /* Which layers have experts, in config.json: every `decoder_sparse_step`-th that is not among `mlp_only_layers`. norm: whether the
@@ -550,13 +610,13 @@ static inline int32_t tenon_decoder_tie(struct tenon_decoder *d, struct tenon_er
 /* A state of the layers that see so; NULL: there are none. OWN: d. */
 static inline struct tenon_state_desc *tenon_decoder_add_state(struct tenon_decoder *d, const char *name, int32_t kind, int sees)
 {
-    struct tenon_state_desc *s = &d->states[d->n_states];
+    struct tenon_state_desc *s = &d->states[d->n_states]; /* two of caches and two of slots: there is room */
     int32_t *map = d->state_maps[d->n_states];
     int64_t i;
     memset(s, 0, sizeof *s);
     for (i = 0; i < d->n_layers; i++)
         map[i] = d->sees[i] == sees ? (int32_t)s->n_layers++ : -1;
-    if (s->n_layers == 0 || d->n_states == TENON_DECODER_STATES)
+    if (s->n_layers == 0)
         return NULL;
     s->struct_size = (uint32_t)sizeof *s;
     s->kind = kind;
@@ -599,6 +659,8 @@ static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct teno
 {
     struct tenon_weight_room room;
     struct tenon_weight_desc *factors;
+    struct tenon_state_desc *state;
+    uint32_t i;
     room.weights = d->weights, room.sources = d->sources, room.names = d->hf_names;
     if (d->family->n_rows > TENON_DECODER_WEIGHTS)
         return tenon_fail(err, TENON_E_INTERNAL, d->family->arch, "a table of more than %d weights", TENON_DECODER_WEIGHTS);
@@ -614,6 +676,11 @@ static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct teno
     }
     tenon_decoder_declare_kv(d, TENON_SEES_ALL);
     tenon_decoder_declare_kv(d, TENON_SEES_WINDOW);
+    for (i = 0; i < d->n_slots; i++) {
+        state = tenon_decoder_add_state(d, d->slots[i].name, d->slots[i].kind, TENON_SEES_NONE);
+        if (state != NULL)
+            state->slot_bytes = d->slots[i].slot_bytes;
+    }
     return tenon_decoder_tie(d, err);
 }
 
@@ -803,6 +870,8 @@ static inline uint32_t tenon_layer_attend(const struct tenon_decoder *d, const s
     p.window = a->window, p.scale = a->scale, p.softcap = a->softcap;
     y = tenon_group_attention(b, "attn", group, q, kv, tenon_layer_weight(d, b, "attn_sinks"), &p);
     y = tenon_reshape2(b, "attn_flat", y, t, tenon_dim_n(d->size[TENON_SIZE_ATTN]));
+    if (tenon_layer_weight(d, b, "attn_gate") != TENON_NO_VALUE)
+        y = tenon_mul(b, "attn_gated", y, tenon_unary(b, "attn_opened", "sigmoid", tenon_layer_linear(d, b, "attn_gate", x)));
     return tenon_layer_linear(d, b, "attn_output", y);
 }
 
