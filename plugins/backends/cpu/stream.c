@@ -114,7 +114,7 @@ static int64_t group_pages(const struct tenon_executable *exe, const struct cpu_
 {
     int64_t n = INT64_MAX;
     for (uint32_t i = 0; i < exe->n_states; i++)
-        if (exe->states[i].group == group && (int64_t)run->state_pages[i] < n)
+        if (exe->layouts[i].page_tokens != 0 && exe->states[i].group == group && (int64_t)run->state_pages[i] < n)
             n = (int64_t)run->state_pages[i];
     return n == INT64_MAX ? 0 : n;
 }
