@@ -13,6 +13,7 @@ tenon_unit_test(encoding_text ${TENON_GGUF_ENCODINGS})
 tenon_unit_test(transform ${TENON_GGUF_ENCODINGS} LIBS tenon_reference m)
 tenon_unit_test(files)
 tenon_fuzz_target(gguf ${gguf_sources})
+tenon_fuzz_target(encoding LIBS tenon_reference)
 
 # The interpreter of encodings against the Python package gguf.
 if(TENON_TESTS)
