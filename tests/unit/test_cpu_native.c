@@ -82,8 +82,8 @@ static bool same(const float *a, const float *b, int64_t n)
     return true;
 }
 
-/* Whole against the reference, and against its parts: `step` tokens at a time. */
-static void check_trial(struct trial *t, const float *state, bool by_token)
+/* Whole against the reference, and against its parts: a token at a time, or a sequence. */
+static void check_level(struct trial *t, const float *state, bool by_token)
 {
     const struct eval_tensor *want = eval_output(&t->f.eval, 0);
     int64_t row = want->n / TOKENS;
@@ -113,6 +113,18 @@ static void check_trial(struct trial *t, const float *state, bool by_token)
     ck_assert_msg(same(after, going, (int64_t)floats), "%s: another state", t->op);
     machine_close(&m);
     free(whole), free(after), free(parts), free(going);
+}
+
+/* Levels that this machine lacks are the next lower ones. */
+static void check_trial(struct trial *t, const float *state, bool by_token)
+{
+    static const char *const levels[] = {"scalar", "avx2", "neon"};
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(setenv("TENON_CPU_LEVEL", levels[i], 1), 0);
+        check_level(t, state, by_token);
+    }
+    ck_assert_int_eq(unsetenv("TENON_CPU_LEVEL"), 0);
+    check_level(t, state, by_token);
 }
 
 static void end_trial(struct trial *t, float *state)
@@ -164,8 +176,8 @@ START_TEST(moe_ffn)
         x[k + 2] = NAN;
     t.q8 ? machine_round_q8(&t.f) : machine_round_weights(&t.f);
     run(&t.f, t.op, attrs, 10, 1, 1);
-    check_trial(&t, NULL, true);
-    check_trial(&t, NULL, false);
+    check_level(&t, NULL, true); /* the products have tests of their own at every level */
+    check_level(&t, NULL, false);
     end_trial(&t, NULL);
 }
 END_TEST
@@ -274,6 +286,43 @@ START_TEST(step_attention)
 }
 END_TEST
 
+/* ---- rows ---------------------------------------------------------------------------------------------------------- */
+
+START_TEST(layer_norm)
+{
+    static const int64_t widths[] = {1, 7, 16, 70, 129};
+    struct trial t = {.f = {.dims = attention_dims()}, .op = "core.layer_norm/1", .tol = 4e-6, .half = _i % 2 == 1};
+    const struct tenon_attr eps = tenon_attr_f("eps", 1e-3);
+    int64_t k = widths[_i];
+    start();
+    float *x = add_input(&t.f, "x", DIMS(T_, N_(k)));
+    _i != 2 ? (void)add_weight(&t.f, "w", DIMS(N_(k))) : add_absent(&t.f);
+    _i > 1 ? (void)add_weight(&t.f, "bias", DIMS(N_(k))) : add_absent(&t.f);
+    x[k - 1] = NAN;
+    for (int64_t i = 0; i < k; i++)
+        x[k + i] += 300; /* far from zero */
+    machine_round_weights(&t.f);
+    run(&t.f, t.op, &eps, 1, 1, 1);
+    check_trial(&t, NULL, true);
+    end_trial(&t, NULL);
+}
+END_TEST
+
+START_TEST(rope)
+{
+    struct trial t = {.f = {.dims = attention_dims()}, .op = "core.rope/1", .tol = 1e-6};
+    const struct tenon_attr attrs[] = {tenon_attr_i("n_rot", 6), tenon_attr_f("base", 100), tenon_attr_s("layout", _i == 0 ? "half" : "interleaved"),
+                                       tenon_attr_f("attn_factor", 1.3)};
+    start();
+    add_input(&t.f, "x", DIMS(T_, N_(3), N_(9)));
+    add_step(&t.f, "position", position, TOKENS);
+    _i == 0 ? (void)add_weight(&t.f, "factors", DIMS(N_(3))) : add_absent(&t.f);
+    run(&t.f, t.op, attrs, 4, 1, 1);
+    check_trial(&t, NULL, true);
+    end_trial(&t, NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cpu_native");
@@ -286,6 +335,8 @@ int main(void)
     tcase_add_loop_test(tc, delta_rule, 0, 9);
     tcase_add_loop_test(tc, conv_scan, 0, 8);
     tcase_add_loop_test(tc, step_attention, 0, 5);
+    tcase_add_loop_test(tc, layer_norm, 0, 5);
+    tcase_add_loop_test(tc, rope, 0, 2);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);

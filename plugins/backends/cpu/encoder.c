@@ -61,7 +61,7 @@ static void lay_out(const struct walker *w, const struct cpu_call *c, const stru
     barrier(w);
 }
 
-static void encoder_run(const struct walker *w, const struct cpu_call *c, uint8_t *work)
+static void encoder_run(const struct walker *w, const struct cpu_step *s, const struct cpu_call *c, uint8_t *work)
 {
     struct cpu_room room = { work, 0 };
     int64_t tokens = cpu_dim(&c->in[Q], 0), heads = cpu_dim(&c->in[Q], 1), task;
@@ -75,6 +75,7 @@ static void encoder_run(const struct walker *w, const struct cpu_call *c, uint8_
         .softcap = (float)tenon_node_f64(c->node, "softcap", 0), .window = (int32_t)tenon_node_i64(c->node, "window", 0),
         .causal = tenon_node_i64(c->node, "causal", 1) != 0,
     };
+    (void)s;
     lay_out(w, c, &p);
     while ((task = next_task(w, tasks)) < tasks) {
         int64_t t0 = task % tiles * TILE_TOKENS, t1 = t0 + TILE_TOKENS < tokens ? t0 + TILE_TOKENS : tokens;

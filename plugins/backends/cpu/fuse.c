@@ -133,14 +133,6 @@ static bool gather_fits(const struct fuser *f, const struct tenon_node *n)
     return is_weight(f, n->in[0]) ? is_tensor(f, n->in[0], 2) : !ints || tenon_node_f64(n, "scale", 1) == 1;
 }
 
-/* The angles are made before the first step, from positions given to it and one set of factors. */
-static bool rope_fits(const struct fuser *f, const struct tenon_node *n)
-{
-    uint32_t factors = operand(n, 2);
-    return tenon_graph_value(f->g, n->in[1])->kind == TENON_VALUE_INPUT &&
-           (factors == TENON_NO_VALUE || (is_tensor(f, factors, 1) && !tenon_graph_value(f->g, factors)->layered));
-}
-
 static const struct tenon_node *pending_rope(const struct fuser *f, uint32_t v);
 
 /* Is this kv_store done by the attention that reads it? */
@@ -316,7 +308,7 @@ static const struct tenon_node *pending_rope(const struct fuser *f, uint32_t v)
     if (value->kind != TENON_VALUE_NODE || value->block != f->block || uses(f->g, f->block, v) != 1)
         return NULL;
     const struct tenon_node *n = tenon_graph_node(f->g, value->producer);
-    if (op_of(n) != TENON_OPN_ROPE || !rope_fits(f, n))
+    if (op_of(n) != TENON_OPN_ROPE || !cpu_turn.fits(f->g, n))
         return NULL;
     uint32_t x = n->in[0];
     while (uses(f->g, f->block, x) == 1 && f->exe->homes[x].place == CPU_PLACE_ALIAS)
@@ -406,6 +398,8 @@ static int32_t fuse_generic(struct fuser *f, uint32_t id, const struct tenon_nod
             s->state = cpu_state_root(f->g, n->in[i]);
     }
     s->native = cpu_native_of(f->g, n);
+    if (s->native == &cpu_turn)
+        s->rope_q = rope_index(f, n);
     s->expand_bytes += s->native != NULL ? s->native->work_bytes(f->exe, n) : 0;
     return cpu_generic_check(f->exe, n, f->err);
 }

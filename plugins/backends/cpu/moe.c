@@ -290,13 +290,14 @@ static void route(const struct walker *w, const struct cpu_call *c, const struct
     barrier(w);
 }
 
-static void moe_run(const struct walker *w, const struct cpu_call *c, uint8_t *work)
+static void moe_run(const struct walker *w, const struct cpu_step *s, const struct cpu_call *c, uint8_t *work)
 {
     struct cpu_room room = { work, 0 };
     struct moe m = sizes(w->exe->graph, c->node, cpu_dim(&c->in[X], 0), &room);
     struct cpu_act a;
     uint32_t turn;
     struct walker then = cpu_second_tasks(w, &turn);
+    (void)s;
     if (m.t == 0)
         return;
     route(w, c, &m);

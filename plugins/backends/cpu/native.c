@@ -1,7 +1,7 @@
 /* native.c - the table of ops that run as one step of their own. Contract: native.h. */
 #include "native.h"
 
-static const struct cpu_native *const natives[] = { &cpu_moe, &cpu_ssm, &cpu_delta, &cpu_conv, &cpu_encoder };
+static const struct cpu_native *const natives[] = { &cpu_moe, &cpu_ssm, &cpu_delta, &cpu_conv, &cpu_encoder, &cpu_full_norm, &cpu_turn };
 
 static const struct cpu_native *find(uint32_t op)
 {

@@ -1,8 +1,8 @@
 /* native.h - larger ops with code of their own that are run as one step: experts, recurrences, attention without a cache.
  *
  * They are planned as generic steps are, with their node's operands as tensors (generic.h) and weights as matrices where `packed`
- * says so; then run() is called by all threads, which meet at barriers of its own. Rooms: moe.c, scans.c, encoder.c; the table
- * is in native.c. [any-thread] on a walker of their own. */
+ * says so; then run() is called by all threads, which meet at barriers of its own. Rooms: moe.c, scans.c, encoder.c, lines.c;
+ * the table is in native.c. [any-thread] on a walker of their own. */
 #ifndef TENON_CPU_NATIVE_H
 #define TENON_CPU_NATIVE_H
 
@@ -16,7 +16,7 @@ struct cpu_native {
     bool (*fits)(const struct tenon_graph *g, const struct tenon_node *n);
     /* Scratch, for the largest step; a multiple of CPU_ALIGN. */
     uint64_t (*work_bytes)(const struct tenon_executable *exe, const struct tenon_node *n);
-    void (*run)(const struct walker *w, const struct cpu_call *c, uint8_t *work);
+    void (*run)(const struct walker *w, const struct cpu_step *s, const struct cpu_call *c, uint8_t *work);
 };
 
 /* NULL: none, or none for these operands. */
@@ -24,7 +24,7 @@ const struct cpu_native *cpu_native_of(const struct tenon_graph *g, const struct
 /* Is there one for the op, where operands fit? */
 bool cpu_native_has(uint32_t op);
 
-extern const struct cpu_native cpu_moe, cpu_ssm, cpu_delta, cpu_conv, cpu_encoder;
+extern const struct cpu_native cpu_moe, cpu_ssm, cpu_delta, cpu_conv, cpu_encoder, cpu_full_norm, cpu_turn;
 
 /* ---- what they share ---- */
 

@@ -150,7 +150,7 @@ static void run_generic(const struct walker *w, const struct cpu_step *s)
     if (expanded != 0)
         barrier(w);
     if (s->native != NULL)
-        s->native->run(w, &c, w->run->scratch + s->expand_offset + expanded);
+        s->native->run(w, s, &c, w->run->scratch + s->expand_offset + expanded);
     else
         cpu_generic_run(&c);
 }

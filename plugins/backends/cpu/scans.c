@@ -84,7 +84,7 @@ static void ssm_row(const struct walker *w, const struct cpu_call *c, int64_t t,
     w->k->unary(CPU_EXP, decay, heads, decay);
 }
 
-static void ssm_run(const struct walker *w, const struct cpu_call *c, uint8_t *work)
+static void ssm_run(const struct walker *w, const struct cpu_step *s, const struct cpu_call *c, uint8_t *work)
 {
     struct cpu_room room = { work, 0 };
     int64_t all = c->in[S_DT].n, heads = cpu_dim(&c->in[S_DT], 1), t0, t1;
@@ -93,6 +93,7 @@ static void ssm_run(const struct walker *w, const struct cpu_call *c, uint8_t *w
         .decay = decay, .k = c->in[S_B].f, .q = c->in[S_C].f, .v = c->in[S_X].f, .k_scale = step, .skip = c->in[S_D].f, .heads = heads,
         .groups = cpu_dim(&c->in[S_B], 1), .d = cpu_dim(&c->in[S_B], 2), .e = cpu_dim(&c->in[S_X], 2),
     };
+    (void)s;
     share(w, cpu_dim(&c->in[S_DT], 0), &t0, &t1);
     for (int64_t t = t0; t < t1; t++)
         ssm_row(w, c, t, step + t * heads, decay + t * heads);
@@ -136,7 +137,7 @@ static void normalise(const struct cpu_call *c, const float *x, int64_t d, doubl
         y[i] = (float)((double)x[i] * scale);
 }
 
-static void delta_run(const struct walker *w, const struct cpu_call *c, uint8_t *work)
+static void delta_run(const struct walker *w, const struct cpu_step *s, const struct cpu_call *c, uint8_t *work)
 {
     struct cpu_room room = { work, 0 };
     float *q = cpu_take_floats(&room, c->in[D_Q].n), *k = cpu_take_floats(&room, c->in[D_K].n);
@@ -147,6 +148,7 @@ static void delta_run(const struct walker *w, const struct cpu_call *c, uint8_t 
     };
     double scale = tenon_node_f64(c->node, "scale", 1);
     int64_t r0, r1;
+    (void)s;
     share(w, cpu_dim(&c->in[D_K], 0) * o.groups, &r0, &r1);
     for (int64_t r = r0; r < r1; r++) {
         normalise(c, c->in[D_Q].f + r * o.d, o.d, scale, q + r * o.d);
@@ -201,11 +203,12 @@ static void conv_channels(const struct walker *w, const struct cpu_call *c, cons
     }
 }
 
-static void conv_run(const struct walker *w, const struct cpu_call *c, uint8_t *work)
+static void conv_run(const struct walker *w, const struct cpu_step *step, const struct cpu_call *c, uint8_t *work)
 {
     const struct sequences q = sequences(c);
     int64_t all = cpu_dim(&c->in[C_W], 0), k = cpu_dim(&c->in[C_W], 1), pieces = (all + CONV_CHANNELS - 1) / CONV_CHANNELS, r0, r1, task;
     float *taps = (float *)(void *)work, row[CONV_TAPS];
+    (void)step;
     share(w, all, &r0, &r1);
     for (int64_t n = r0; n < r1; n++) {
         cpu_matrix_row(c->in[C_W].packed, n, row);

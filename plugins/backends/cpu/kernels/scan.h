@@ -84,25 +84,35 @@ void LEVEL(conv_row)(const float *const *rows, const float *w, int64_t ldw, cons
     }
 }
 
+/* Vector i of K elements, past whose end come zeros. */
 INLINE vf norm_load(const float *p, int64_t i, int64_t K)
 {
     return vf_load_some(p + i, vmask_range(0, K - i < LANES ? (int)(K - i) : LANES));
 }
 
+/* The elements' distances from the mean, which is mean + rest: one float is not exact enough where all are far from zero. */
+INLINE vf norm_off(const float *x, int64_t i, int64_t K, vf mean, vf rest)
+{
+    vf off = vf_sub(vf_sub(norm_load(x, i, K), mean), rest);
+    return K - i < LANES ? vf_pick(vmask_range(0, (int)(K - i)), off, vf_zero()) : off;
+}
+
 void LEVEL(layer_norm)(const float *x, const float *w, const float *bias, int64_t K, float eps, float *y)
 {
-    vf sum = vf_zero(), squares = vf_zero(), mean, scale;
+    vf sum = vf_zero(), off = vf_zero(), squares = vf_zero(), mean, rest, scale;
     for (int64_t i = 0; i < K; i += LANES)
         sum = vf_add(sum, norm_load(x, i, K));
     mean = vf_all(vf_sum(sum) / (float)K);
+    for (int64_t i = 0; i < K; i += LANES)
+        off = vf_add(off, norm_off(x, i, K, mean, vf_zero()));
+    rest = vf_all(vf_sum(off) / (float)K);
     for (int64_t i = 0; i < K; i += LANES) {
-        vf off = vf_sub(norm_load(x, i, K), mean);
-        off = K - i < LANES ? vf_pick(vmask_range(0, (int)(K - i)), off, vf_zero()) : off;
-        squares = vf_fma(off, off, squares);
+        vf d = norm_off(x, i, K, mean, rest);
+        squares = vf_fma(d, d, squares);
     }
     scale = vf_all(1.0f / sqrtf(vf_sum(squares) / (float)K + eps));
     for (int64_t i = 0; i < K; i += LANES) {
-        vf v = vf_mul(vf_sub(norm_load(x, i, K), mean), scale);
+        vf v = vf_mul(norm_off(x, i, K, mean, rest), scale);
         v = w != NULL ? vf_mul(v, norm_load(w, i, K)) : v;
         v = bias != NULL ? vf_add(v, norm_load(bias, i, K)) : v;
         vf_store_some(y + i, vmask_range(0, K - i < LANES ? (int)(K - i) : LANES), v);

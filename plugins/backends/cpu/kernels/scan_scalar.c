@@ -39,15 +39,18 @@ void cpu_conv_row_scalar(const float *const *rows, const float *w, int64_t ldw, 
 
 void cpu_layer_norm_scalar(const float *x, const float *w, const float *bias, int64_t K, float eps, float *y)
 {
-    float mean = 0.0f, squares = 0.0f, scale;
+    float mean = 0.0f, rest = 0.0f, squares = 0.0f, scale; /* mean + rest: one float is not exact enough far from zero */
     for (int64_t i = 0; i < K; i++)
         mean += x[i];
     mean /= (float)K;
     for (int64_t i = 0; i < K; i++)
-        squares += (x[i] - mean) * (x[i] - mean);
+        rest += x[i] - mean;
+    rest /= (float)K;
+    for (int64_t i = 0; i < K; i++)
+        squares += (x[i] - mean - rest) * (x[i] - mean - rest);
     scale = 1.0f / sqrtf(squares / (float)K + eps);
     for (int64_t i = 0; i < K; i++) {
-        float v = (x[i] - mean) * scale * (w != NULL ? w[i] : 1.0f);
+        float v = (x[i] - mean - rest) * scale * (w != NULL ? w[i] : 1.0f);
         y[i] = bias != NULL ? v + bias[i] : v;
     }
 }
