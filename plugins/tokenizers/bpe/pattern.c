@@ -39,7 +39,7 @@ static size_t expand(const char *pattern, char *out, size_t capacity)
     return n;
 }
 
-int32_t bpe_pattern_init(struct bpe_pattern *p, const char *pattern, struct tenon_err *err)
+int32_t bpe_pattern_compile(struct bpe_pattern *p, const char *pattern, uint32_t options, struct tenon_err *err)
 {
     char text[MAX_PATTERN];
     PCRE2_SIZE offset = 0;
@@ -47,15 +47,20 @@ int32_t bpe_pattern_init(struct bpe_pattern *p, const char *pattern, struct teno
     size_t size = expand(pattern, text, sizeof text);
     memset(p, 0, sizeof *p);
     if (size > 0)
-        p->code = pcre2_compile((PCRE2_SPTR)text, size, PCRE2_UTF | PCRE2_UCP, &code, &offset, NULL);
+        p->code = pcre2_compile((PCRE2_SPTR)text, size, PCRE2_UTF | PCRE2_UCP | options, &code, &offset, NULL);
     if (p->code == NULL) {
         char reason[128] = "";
         (void)pcre2_get_error_message(code, (PCRE2_UCHAR *)reason, sizeof reason); /* cutting is fine */
-        return tenon_fail(err, TENON_E_INTERNAL, "bpe", "PCRE2 refuses the pattern \"%.200s\" at %zu: %s", pattern,
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "bpe", "PCRE2 refuses the pattern \"%.200s\" at %zu: %s", pattern,
                           offset, reason);
     }
     p->has_jit = pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE) == 0;
     return 0;
+}
+
+int32_t bpe_pattern_init(struct bpe_pattern *p, const char *pattern, struct tenon_err *err)
+{
+    return bpe_pattern_compile(p, pattern, 0, err) == 0 ? 0 : TENON_E_INTERNAL; /* our own are well-formed */
 }
 
 void bpe_pattern_finish(struct bpe_pattern *p)

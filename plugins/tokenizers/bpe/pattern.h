@@ -32,6 +32,10 @@ struct bpe_matcher {
 
 /* Errors: RESOURCE_EXHAUSTED, INTERNAL (PCRE2 refuses it). On failure nothing is held. */
 int32_t bpe_pattern_init(struct bpe_pattern *p, const char *text, struct tenon_err *err);
+
+/* The same with further options of pcre2_compile; INVALID_ARGUMENT for a pattern that is not our own. */
+int32_t bpe_pattern_compile(struct bpe_pattern *p, const char *text, uint32_t options, struct tenon_err *err);
+
 void bpe_pattern_finish(struct bpe_pattern *p); /* zeroed is fine */
 
 /* RESOURCE_EXHAUSTED; then nothing is held. */

@@ -10,6 +10,7 @@
 #include <utf8proc.h>
 
 #include "../common/utf8.h"
+#include "characters.h"
 
 #define MOST_PARTS 8 /* code points that one character decomposes into: Unicode has at most 4 */
 #define WORD_START 64u /* bytes */
@@ -20,52 +21,6 @@ struct run {
     wp_word_fn *take;
     void *arg;
 };
-
-/* ---- what a character is ------------------------------------------------------------------------------------ */
-
-/* White space as BERT sees it, after control characters went: the line ends and tabs, and Unicode's own. */
-static bool is_space(int32_t c)
-{
-    return c == ' ' || (c >= 9 && c <= 13) || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
-           c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
-}
-
-static bool is_removed(int32_t c)
-{
-    if (c == '\t' || c == '\n' || c == '\r')
-        return false;
-    if (c == 0 || c == 0xfffd)
-        return true;
-    switch (utf8proc_category(c)) {
-    case UTF8PROC_CATEGORY_CC: case UTF8PROC_CATEGORY_CF: case UTF8PROC_CATEGORY_CO:
-    case UTF8PROC_CATEGORY_CS:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* The blocks of ideographs that BERT sets apart; kana and Hangul are not among them. */
-static bool is_ideograph(int32_t c)
-{
-    return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df) ||
-           (c >= 0x2a700 && c <= 0x2b73f) || (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
-           (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
-}
-
-/* All of ASCII that is neither letter nor digit, and Unicode's punctuation. */
-static bool is_punctuation(int32_t c)
-{
-    if (c < 128)
-        return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
-    switch (utf8proc_category(c)) {
-    case UTF8PROC_CATEGORY_PC: case UTF8PROC_CATEGORY_PD: case UTF8PROC_CATEGORY_PS: case UTF8PROC_CATEGORY_PE:
-    case UTF8PROC_CATEGORY_PI: case UTF8PROC_CATEGORY_PF: case UTF8PROC_CATEGORY_PO:
-        return true;
-    default:
-        return false;
-    }
-}
 
 /* ---- gathering a word --------------------------------------------------------------------------------------- */
 
@@ -97,10 +52,10 @@ static int32_t append_part(struct run *r, int32_t c)
 {
     utf8proc_uint8_t bytes[4];
     int32_t status = 0;
-    bool alone = is_punctuation(c);
+    bool alone = wp_is_punctuation(c);
     if (utf8proc_category(c) == UTF8PROC_CATEGORY_MN)
         return 0;
-    if (is_space(c)) /* what few characters decompose into */
+    if (wp_is_space(c)) /* what few characters decompose into */
         return end_word(r);
     if (alone)
         status = end_word(r);
@@ -114,12 +69,12 @@ static int32_t take_character(struct run *r, int32_t c)
 {
     utf8proc_int32_t parts[MOST_PARTS];
     int boundary = 0;
-    bool alone = is_ideograph(c);
+    bool alone = wp_is_ideograph(c);
     int32_t status = 0;
     utf8proc_ssize_t n;
-    if (is_removed(c))
+    if (wp_is_removed(c))
         return 0;
-    if (is_space(c))
+    if (wp_is_space(c))
         return end_word(r);
     if (alone)
         status = end_word(r);
@@ -134,7 +89,7 @@ static int32_t take_ascii(struct run *r, char c)
 {
     int32_t status = 0;
     char lower = c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
-    bool alone = is_punctuation(c);
+    bool alone = wp_is_punctuation(c);
     if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
         return end_word(r);
     if (c < ' ' || c == 127)

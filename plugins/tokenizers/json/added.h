@@ -1,0 +1,46 @@
+/* added.h - the added_tokens of a tokenizer.json: texts that are tokens wherever they stand, with the conditions they have.
+ *
+ *     struct js_added a = {0};
+ *     status = js_added_read(&a, &j);                     // j at the array
+ *     ... the ids are settled: a.tokens[i].id ...
+ *     status = js_added_index(&a, &normal, &scratch, &arena, err);
+ *     js_added_find(&a, RAW, text, size, at, with_control, &match);
+ *     js_added_finish(&a);
+ *
+ * Constant once indexed, [any-thread].
+ */
+#ifndef JS_ADDED_H
+#define JS_ADDED_H
+
+#include "../common/special.h"
+#include "normal.h"
+
+struct js_added_token {
+    struct tenon_str text; /* OWN: the file or the arena */
+    int32_t id;            /* in the file; then the one it has */
+    bool is_special, single_word, left, right, is_normalized; /* left, right: white space there belongs to it */
+};
+
+struct js_added {
+    struct js_added_token *tokens; /* [n] */
+    uint32_t n, capacity;
+    struct tok_special texts[2]; /* [0] of text as it stands, [1] of normalised text; ids are places in tokens */
+};
+
+struct js_added_match {
+    const struct js_added_token *token; /* NULL: none */
+    size_t from, to;                    /* what it covers, white space with it */
+    size_t next;                        /* where to search on */
+};
+
+/* Errors: INVALID_ARGUMENT, OUT_OF_RANGE, RESOURCE_EXHAUSTED; on failure, finish. */
+int32_t js_added_read(struct js_added *a, struct js *j);
+int32_t js_added_index(struct js_added *a, const struct js_normal *normal, struct js_scratch *scratch,
+                       struct js_arena *arena, struct tenon_err *err);
+void js_added_finish(struct js_added *a); /* zeroed is fine */
+
+/* The first from `at` on; `done` is where the match before it ended. */
+struct js_added_match js_added_find(const struct js_added *a, bool is_normalized, const char *text, size_t size, size_t at,
+                                    size_t done, bool with_control);
+
+#endif

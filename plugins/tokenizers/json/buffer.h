@@ -1,0 +1,72 @@
+/* buffer.h - bytes that grow, and the characters in them.
+ *
+ *     struct js_buffer b = {0};
+ *     b.size = 0;
+ *     if (js_put(&b, text, size) != 0 || js_put_char(&b, 0xe9) != 0) return ...;   // RESOURCE_EXHAUSTED
+ *     js_buffer_finish(&b);
+ */
+#ifndef JS_BUFFER_H
+#define JS_BUFFER_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <tenon/plugin.h>
+#include <utf8proc.h>
+
+#include "../common/utf8.h"
+
+struct js_buffer {
+    char *bytes; /* [capacity] */
+    size_t size, capacity;
+};
+
+static inline int32_t js_reserve(struct js_buffer *b, size_t more)
+{
+    if (b->capacity - b->size < more) {
+        size_t capacity = 2 * b->capacity + more + 64;
+        char *grown = realloc(b->bytes, capacity);
+        if (grown == NULL)
+            return TENON_E_RESOURCE_EXHAUSTED;
+        b->bytes = grown;
+        b->capacity = capacity;
+    }
+    return 0;
+}
+
+static inline int32_t js_put(struct js_buffer *b, const char *bytes, size_t size)
+{
+    int32_t status = js_reserve(b, size);
+    if (status != 0 || size == 0)
+        return status;
+    memcpy(b->bytes + b->size, bytes, size);
+    b->size += size;
+    return 0;
+}
+
+static inline int32_t js_put_char(struct js_buffer *b, int32_t c)
+{
+    int32_t status = js_reserve(b, 4);
+    if (status == 0)
+        b->size += (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)b->bytes + b->size);
+    return status;
+}
+
+/* The character at text [size], size > 0: returns its bytes. *ret is -1 for a byte that belongs to none. */
+static inline size_t js_char(const char *text, size_t size, int32_t *ret)
+{
+    const unsigned char *u = (const unsigned char *)text;
+    size_t n = tok_utf8_size(text, size);
+    *ret = n == 1 ? u[0] : n == 2 ? (u[0] & 0x1f) << 6 | (u[1] & 0x3f)
+         : n == 3 ? (u[0] & 0x0f) << 12 | (u[1] & 0x3f) << 6 | (u[2] & 0x3f)
+         : n == 4 ? (u[0] & 0x07) << 18 | (u[1] & 0x3f) << 12 | (u[2] & 0x3f) << 6 | (u[3] & 0x3f) : -1;
+    return n > 0 ? n : 1;
+}
+
+static inline void js_buffer_finish(struct js_buffer *b)
+{
+    free(b->bytes);
+    memset(b, 0, sizeof *b);
+}
+
+#endif

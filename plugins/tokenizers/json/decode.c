@@ -1,0 +1,261 @@
+/* decode.c - reads the steps of a decoder and runs them on one token at a time. Hugging Face's library has all tokens at hand;
+ * what of that a step needs is kept in the caller's state: whether text has begun, how many characters of its start have
+ * been taken away, whether a space is due. White space at the end of a whole text is left there. Pure functions but for
+ * reading. Contract: decode.h. */
+#include "decode.h"
+
+#include <stdlib.h>
+
+#include "../common/chars.h"
+
+enum kind { REPLACE, BYTE_FALLBACK, BYTE_LEVEL, FUSE, STRIP, METASPACE, WORDPIECE, SUFFIX };
+
+struct js_decode_step {
+    enum kind kind;
+    struct js_finder finder;
+    struct tenon_str text;  /* replace: with; strip: what; metaspace: the replacement; wordpiece: prefix; suffix. OWN: arena */
+    uint32_t start, stop;   /* strip: how many */
+    bool is_whole;          /* strip: of the whole text, and not of each token */
+    bool prepends, cleans;  /* metaspace; wordpiece */
+};
+
+/* Bits of the state. */
+#define BEGUN 1u
+#define SPACE_DUE 2u
+#define TAKEN_SHIFT 8
+
+/* ---- running -------------------------------------------------------------------------------------------------- */
+
+/* Copy text with every `what` in it replaced. */
+static int32_t replace_all(struct js_buffer *out, const char *text, size_t size, struct tenon_str what, struct tenon_str with)
+{
+    int32_t status = 0;
+    size_t at = 0;
+    while (status == 0 && at < size) {
+        const char *found = what.size == 0 ? NULL : memmem(text + at, size - at, what.data, (size_t)what.size);
+        size_t end = found == NULL ? size : (size_t)(found - text);
+        status = js_put(out, text + at, end - at);
+        if (status == 0 && found != NULL)
+            status = js_put(out, with.data, (size_t)with.size);
+        at = found == NULL ? size : end + (size_t)what.size;
+    }
+    return status;
+}
+
+static int32_t replace_matches(const struct js_decode_step *step, const char *text, size_t size, struct js_buffer *out)
+{
+    struct js_search search;
+    size_t at = 0, from, to;
+    int32_t status;
+    if (step->finder.pattern.code == NULL)
+        return replace_all(out, text, size, step->finder.text, step->text);
+    memset(&search, 0, sizeof search);
+    search.size = size;
+    status = js_search_init(&search);
+    while (status == 0 && at < size && tok_utf8_valid(text, size) == size &&
+           js_find_next(&step->finder, &search, text, size, at, &from, &to) > 0) {
+        status = js_put(out, text + at, from - at);
+        if (status == 0)
+            status = js_put(out, step->text.data, (size_t)step->text.size);
+        at = to;
+    }
+    js_search_finish(&search);
+    return status == 0 ? js_put(out, text + at, size - at) : status;
+}
+
+static int32_t strip(const struct js_decode_step *step, const char *text, size_t size, uint64_t *state,
+                     struct js_buffer *out)
+{
+    uint64_t taken = step->is_whole ? *state >> TAKEN_SHIFT : 0;
+    size_t n = (size_t)step->text.size, at = 0;
+    while (n > 0 && taken < step->start && size - at >= n && memcmp(text + at, step->text.data, n) == 0) {
+        at += n;
+        taken++;
+    }
+    if (step->is_whole && at < size)
+        taken = step->start; /* something else stands there now */
+    if (step->is_whole)
+        *state = (*state & (BEGUN | SPACE_DUE)) | taken << TAKEN_SHIFT;
+    for (uint32_t i = 0; !step->is_whole && i < step->stop && n > 0 && size - at >= n &&
+                         memcmp(text + size - n, step->text.data, n) == 0; i++)
+        size -= n;
+    return js_put(out, text + at, size - at);
+}
+
+static int32_t metaspace(const struct js_decode_step *step, const char *text, size_t size, uint64_t state,
+                         struct js_buffer *out)
+{
+    struct tenon_str with = {" ", step->prepends && !(state & BEGUN) ? 0 : 1};
+    return replace_all(out, text, size, step->text, with);
+}
+
+/* In this order, as Hugging Face's library does. */
+static const char *const contractions[][2] = {
+    {" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"}, {" do not", " don't"},
+    {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+};
+
+static int32_t clean(struct js_buffer *out)
+{
+    struct js_buffer other = {0};
+    int32_t status = 0;
+    for (size_t i = 0; status == 0 && i < sizeof contractions / sizeof contractions[0]; i++) {
+        struct tenon_str what = {contractions[i][0], strlen(contractions[i][0])};
+        struct tenon_str with = {contractions[i][1], strlen(contractions[i][1])};
+        struct js_buffer swap = *out;
+        if (out->size < what.size)
+            continue;
+        other.size = 0;
+        status = replace_all(&other, out->bytes, out->size, what, with);
+        *out = other;
+        other = swap;
+    }
+    js_buffer_finish(&other);
+    return status;
+}
+
+static int32_t wordpiece(const struct js_decode_step *step, const char *text, size_t size, uint64_t state,
+                         struct js_buffer *out)
+{
+    size_t prefix = (size_t)step->text.size;
+    bool goes_on = size >= prefix && memcmp(text, step->text.data, prefix) == 0;
+    int32_t status = 0;
+    if ((state & BEGUN) && goes_on) {
+        text += prefix;
+        size -= prefix;
+    } else if (state & BEGUN) {
+        status = js_put(out, " ", 1);
+    }
+    if (status == 0)
+        status = js_put(out, text, size);
+    return status == 0 && step->cleans ? clean(out) : status;
+}
+
+/* A suffix ends a word: the space after it comes when something follows. */
+static int32_t suffix(const struct js_decode_step *step, const char *text, size_t size, uint64_t *state,
+                      struct js_buffer *out)
+{
+    size_t n = (size_t)step->text.size;
+    bool ends = n > 0 && size >= n && memcmp(text + size - n, step->text.data, n) == 0;
+    int32_t status = *state & SPACE_DUE ? js_put(out, " ", 1) : 0;
+    *state = (*state & ~(uint64_t)SPACE_DUE) | (ends ? SPACE_DUE : 0);
+    return status == 0 ? replace_all(out, text, size - (ends ? n : 0), step->text, (struct tenon_str){" ", 1}) : status;
+}
+
+static int32_t run_step(const struct js_decoder *d, const struct js_decode_step *step, const char *text, size_t size,
+                        bool is_added, uint64_t *state, struct js_buffer *out)
+{
+    struct tenon_str token = {text, size};
+    int byte;
+    size_t n = 0;
+    switch (step->kind) {
+    case REPLACE: return replace_matches(step, text, size, out);
+    case STRIP: return strip(step, text, size, state, out);
+    case METASPACE: return metaspace(step, text, size, *state, out);
+    case WORDPIECE: return wordpiece(step, text, size, *state, out);
+    case SUFFIX: return suffix(step, text, size, state, out);
+    case BYTE_FALLBACK:
+        byte = tok_chars_byte(&token);
+        return byte < 0 ? js_put(out, text, size) : js_put(out, &(char){(char)byte}, 1);
+    case BYTE_LEVEL:
+        if (is_added || js_reserve(out, size) != 0 || !bpe_bytes_unspell(&d->bytes, text, size, out->bytes, size, &n))
+            return js_put(out, text, size);
+        out->size = n;
+        return 0;
+    default: return js_put(out, text, size);
+    }
+}
+
+int32_t js_decoder_run(const struct js_decoder *d, struct js_buffer texts[2], struct tenon_str token, bool is_added,
+                       uint64_t *state, struct tenon_str *ret)
+{
+    int32_t status = 0;
+    texts[1].size = 0;
+    if (d->is_missing && (*state & BEGUN))
+        status = js_put(&texts[1], " ", 1);
+    if (status == 0)
+        status = js_put(&texts[1], token.data, (size_t)token.size);
+    *ret = (struct tenon_str){texts[1].bytes, texts[1].size};
+    for (uint32_t i = 0; status == 0 && i < d->n; i++) {
+        struct js_buffer *out = &texts[i % 2];
+        out->size = 0;
+        status = run_step(d, &d->steps[i], ret->data, (size_t)ret->size, is_added, state, out);
+        *ret = (struct tenon_str){out->bytes, out->size};
+    }
+    *state |= BEGUN;
+    return status;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *type, *text; /* and where its text is */
+    enum kind kind;
+} kinds[] = {
+    {"Replace", "content", REPLACE}, {"ByteFallback", "", BYTE_FALLBACK}, {"ByteLevel", "", BYTE_LEVEL}, {"Fuse", "", FUSE},
+    {"Strip", "content", STRIP}, {"Metaspace", "replacement", METASPACE}, {"WordPiece", "prefix", WORDPIECE},
+    {"BPEDecoder", "suffix", SUFFIX},
+};
+
+static int32_t read_step(struct js_decoder *d, struct js *j, const struct js_object *o, struct js_arena *arena)
+{
+    struct tenon_str type = js_get_string(j, o, "type"), scheme = js_get_string(j, o, "prepend_scheme");
+    struct js_decode_step *step = &d->steps[d->n];
+    size_t i = 0;
+    while (i < sizeof kinds / sizeof kinds[0] && !js_is(type, kinds[i].type))
+        i++;
+    if (i == sizeof kinds / sizeof kinds[0])
+        return tenon_fail(j->err, TENON_E_UNIMPLEMENTED, "json", "the decoder \"%.*s\" is not known",
+                          (int)(type.size < 64 ? type.size : 64), type.data);
+    d->n++;
+    step->kind = kinds[i].kind;
+    step->text = js_get_string(j, o, kinds[i].text);
+    step->start = js_get_count(j, o, "start", 0xffff);
+    step->stop = js_get_count(j, o, "stop", 0xffff);
+    step->cleans = js_get_bool(j, o, "cleanup", false);
+    step->prepends = scheme.size == 0 ? js_get_bool(j, o, "add_prefix_space", true) : !js_is(scheme, "never");
+    for (uint32_t k = 0; k + 1 < d->n; k++)
+        step->is_whole |= d->steps[k].kind == FUSE;
+    return step->kind == REPLACE && j->status == 0 ? js_finder_read(&step->finder, j, o, arena) : j->status;
+}
+
+static int32_t read_steps(struct js_decoder *d, struct js *j, struct js_arena *arena)
+{
+    struct js_object o;
+    struct js part;
+    int32_t status = 0;
+    js_object(j, &o);
+    if (j->status != 0)
+        return j->status;
+    if (!js_is(js_get_string(j, &o, "type"), "Sequence"))
+        return d->n == JS_DECODE_STEPS ? js_fail(j, "more steps than any is known to have") : read_step(d, j, &o, arena);
+    if (!js_find(j, &o, "decoders", &part) || !js_open(&part, '['))
+        return js_fail(j, "a sequence without decoders");
+    while (status == 0 && js_element(&part))
+        status = read_steps(d, &part, arena);
+    js_join(j, &part);
+    return status != 0 ? status : j->status;
+}
+
+int32_t js_decoder_read(struct js_decoder *d, struct js *j, struct js_arena *arena)
+{
+    memset(d, 0, sizeof *d);
+    bpe_bytes_init(&d->bytes);
+    if (js_kind(j) == 'n') {
+        d->is_missing = true;
+        js_skip(j);
+        return j->status;
+    }
+    d->steps = calloc(JS_DECODE_STEPS, sizeof *d->steps);
+    if (d->steps == NULL)
+        return tenon_fail(j->err, TENON_E_RESOURCE_EXHAUSTED, "json", "no memory for a decoder");
+    return read_steps(d, j, arena);
+}
+
+void js_decoder_finish(struct js_decoder *d)
+{
+    for (uint32_t i = 0; i < d->n; i++)
+        js_finder_finish(&d->steps[i].finder);
+    free(d->steps);
+    memset(d, 0, sizeof *d);
+}

@@ -1,0 +1,438 @@
+/* normal.c - reads the steps of a normalizer and runs them one after the other, from one buffer to another. Most text is plain
+ * and most steps leave it alone, so what they would not change is copied in stretches. Unicode by utf8proc. Pure functions
+ * but for reading. Contract: normal.h. */
+#include "normal.h"
+
+#include <stdlib.h>
+
+#include "../bpe/bytes.h"
+#include "../wordpiece/characters.h"
+#include "base64.h"
+
+#define MOST_PARTS 32 /* code points that one character decomposes into: Unicode has at most 18 */
+
+typedef int32_t step_fn(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                        struct js_buffer *out);
+
+struct js_normal_step {
+    step_fn *run;
+    struct js_finder finder;   /* replace */
+    struct tenon_str with;     /* replace, prepend. OWN: arena */
+    struct uni_charsmap map;   /* precompiled */
+    utf8proc_option_t form;    /* of the four of Unicode */
+    bool cleans, spaces_ideographs, strips_accents, lowers; /* BERT's */
+    bool left, right;          /* strip */
+};
+
+/* ---- by characters ------------------------------------------------------------------------------------------- */
+
+static int32_t put_lower(struct js_buffer *out, int32_t c)
+{
+    int32_t status;
+    if (c != 0x130) /* the one that becomes two */
+        return js_put_char(out, utf8proc_tolower(c));
+    status = js_put_char(out, 'i');
+    return status == 0 ? js_put_char(out, 0x307) : status;
+}
+
+static int32_t lowercase(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                         struct js_buffer *out)
+{
+    int32_t status = js_reserve(out, size), c;
+    (void)step;
+    (void)search;
+    for (size_t at = 0, n; status == 0 && at < size; at += n) {
+        n = js_char(text + at, size - at, &c);
+        if (c >= 0 && c < 128) {
+            char lower = c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : (char)c;
+            status = js_put(out, &lower, 1);
+        } else {
+            status = c < 0 ? js_put(out, text + at, n) : put_lower(out, c);
+        }
+    }
+    return status;
+}
+
+static bool is_mark(int32_t c)
+{
+    utf8proc_category_t category = c < 0x300 ? UTF8PROC_CATEGORY_CN : utf8proc_category(c);
+    return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME;
+}
+
+static int32_t strip_accents(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                             struct js_buffer *out)
+{
+    int32_t status = js_reserve(out, size), c;
+    (void)step;
+    (void)search;
+    for (size_t at = 0, n; status == 0 && at < size; at += n) {
+        n = js_char(text + at, size - at, &c);
+        if (!is_mark(c))
+            status = js_put(out, text + at, n);
+    }
+    return status;
+}
+
+/* SentencePiece's rules for translation, as Hugging Face's library has them. */
+static int32_t nmt(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                   struct js_buffer *out)
+{
+    int32_t status = js_reserve(out, size), c;
+    (void)step;
+    (void)search;
+    for (size_t at = 0, n; status == 0 && at < size; at += n) {
+        n = js_char(text + at, size - at, &c);
+        if ((c >= 1 && c <= 8) || c == 0xb || (c >= 0xe && c <= 0x1f) || c == 0x7f || c == 0x8f || c == 0x9f)
+            continue;
+        if (c == 9 || c == 0xa || c == 0xc || c == 0xd || c == 0x1680 || (c >= 0x200b && c <= 0x200f) || c == 0x2028 ||
+            c == 0x2029 || c == 0x2581 || c == 0xfeff || c == 0xfffd)
+            status = js_put(out, " ", 1);
+        else
+            status = js_put(out, text + at, n);
+    }
+    return status;
+}
+
+static int32_t put_decomposed(const struct js_normal_step *step, struct js_buffer *out, int32_t c)
+{
+    utf8proc_int32_t parts[MOST_PARTS];
+    utf8proc_ssize_t n = 1;
+    int boundary = 0;
+    int32_t status = 0;
+    parts[0] = c;
+    if (step->strips_accents)
+        n = utf8proc_decompose_char(c, parts, MOST_PARTS, UTF8PROC_DECOMPOSE, &boundary);
+    for (utf8proc_ssize_t i = 0; status == 0 && i < n && i < MOST_PARTS; i++) {
+        if (step->strips_accents && utf8proc_category(parts[i]) == UTF8PROC_CATEGORY_MN)
+            continue;
+        status = step->lowers ? put_lower(out, parts[i]) : js_put_char(out, parts[i]);
+    }
+    return status;
+}
+
+static int32_t bert(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                    struct js_buffer *out)
+{
+    int32_t status = js_reserve(out, size), c;
+    (void)search;
+    for (size_t at = 0, n; status == 0 && at < size; at += n) {
+        bool alone;
+        n = js_char(text + at, size - at, &c);
+        if (step->cleans && (c < 0 || wp_is_removed(c)))
+            continue;
+        if (step->cleans && wp_is_space(c))
+            c = ' ';
+        alone = step->spaces_ideographs && wp_is_ideograph(c);
+        if (alone)
+            status = js_put(out, " ", 1);
+        if (status == 0)
+            status = c < 0 ? js_put(out, text + at, n) : put_decomposed(step, out, c);
+        if (status == 0 && alone)
+            status = js_put(out, " ", 1);
+    }
+    return status;
+}
+
+static int32_t byte_level(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                          struct js_buffer *out)
+{
+    struct bpe_bytes map;
+    int32_t status = js_reserve(out, 2 * size);
+    (void)step;
+    (void)search;
+    bpe_bytes_init(&map);
+    if (status == 0)
+        out->size += bpe_bytes_spell(&map, text, size, out->bytes + out->size);
+    return status;
+}
+
+/* ---- Unicode's forms ----------------------------------------------------------------------------------------- */
+
+/* Characters that no form changes, alone or beside each other: for the composing ones many more than for the others. A test
+ * holds these ranges to utf8proc. */
+static bool is_inert(utf8proc_option_t form, int32_t c)
+{
+    if (c < 0x80)
+        return true;
+    if ((c >= 0x4e00 && c <= 0x9fff) || (c >= 0x410 && c <= 0x418) || (c >= 0x41a && c <= 0x438) ||
+        (c >= 0x43a && c <= 0x44f))
+        return true;
+    return form == (UTF8PROC_STABLE | UTF8PROC_COMPOSE) &&
+           (c < 0x300 || (c >= 0x400 && c <= 0x482) || (c >= 0x5d0 && c <= 0x5ea) || (c >= 0x620 && c <= 0x64a) ||
+            (c >= 0xe01 && c <= 0xe33) || (c >= 0x2010 && c <= 0x2027) || (c >= 0x2030 && c <= 0x205e) ||
+            (c >= 0x2500 && c <= 0x27bf) || (c >= 0x3001 && c <= 0x3029) || (c >= 0x3041 && c <= 0x3096) ||
+            (c >= 0x30a1 && c <= 0x30fe) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0xac00 && c <= 0xd7a3) ||
+            (c >= 0xff01 && c <= 0xff9d) || (c >= 0x1f300 && c <= 0x1faff));
+}
+
+static int32_t put_form(utf8proc_option_t form, const char *text, size_t size, struct js_buffer *out)
+{
+    utf8proc_uint8_t *mapped = NULL;
+    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &mapped, form);
+    int32_t status = n < 0 ? TENON_E_RESOURCE_EXHAUSTED : js_put(out, (const char *)mapped, (size_t)n);
+    free(mapped);
+    return status;
+}
+
+/* Inert stretches are copied; what lies between them is mapped with the inert character before it, which it may join, and
+ * which no text before that can have a part in. */
+static int32_t unicode_form(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                            struct js_buffer *out)
+{
+    int32_t status = js_reserve(out, size), c;
+    size_t done = 0, last = 0; /* what is copied up to; where the last character began */
+    (void)search;
+    for (size_t at = 0, n; status == 0 && at < size;) {
+        size_t end;
+        n = js_char(text + at, size - at, &c);
+        if (c < 0 || is_inert(step->form, c)) {
+            last = c < 0 ? at + n : at;
+            at += n;
+            continue;
+        }
+        for (end = at; end < size; end += n) {
+            n = js_char(text + end, size - end, &c);
+            if (c < 0 || is_inert(step->form, c))
+                break;
+        }
+        if (last < done)
+            last = done;
+        status = js_put(out, text + done, last - done);
+        if (status == 0)
+            status = put_form(step->form, text + last, end - last, out);
+        done = last = at = end;
+    }
+    return status == 0 ? js_put(out, text + done, size - done) : status;
+}
+
+/* ---- by the charsmap ------------------------------------------------------------------------------------------ */
+
+/* Bytes of the first grapheme of text [size]. */
+static size_t grapheme(const char *text, size_t size)
+{
+    utf8proc_int32_t state = 0;
+    int32_t left, right;
+    size_t at = js_char(text, size, &left), n;
+    if (left < 128 && left != '\r' && (at == size || (unsigned char)text[at] < 128))
+        return at;
+    for (; at < size && left >= 0; at += n, left = right) {
+        n = js_char(text + at, size - at, &right);
+        if (right < 0 || utf8proc_grapheme_break_stateful(left, right, &state))
+            break;
+    }
+    return at;
+}
+
+/* As Hugging Face's library does, which is not as SentencePiece does: a short grapheme becomes whole what its shortest
+ * beginning stands for; else characters do, one by one. */
+static int32_t precompiled(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                           struct js_buffer *out)
+{
+    int32_t status = js_reserve(out, size), c;
+    struct tenon_str with;
+    (void)search;
+    for (size_t at = 0, length; status == 0 && at < size; at += length) {
+        length = grapheme(text + at, size - at);
+        if (length < 6 && uni_charsmap_find(&step->map, false, text + at, length, &with) > 0) {
+            status = js_put(out, with.data, (size_t)with.size);
+            continue;
+        }
+        for (size_t i = 0, n; status == 0 && i < length; i += n) {
+            n = js_char(text + at + i, length - i, &c);
+            if (uni_charsmap_find(&step->map, false, text + at + i, n, &with) == 0)
+                with = (struct tenon_str){text + at + i, n};
+            status = js_put(out, with.data, (size_t)with.size);
+        }
+    }
+    return status;
+}
+
+/* ---- by stretches --------------------------------------------------------------------------------------------- */
+
+static int32_t replace_valid(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                             struct js_buffer *out)
+{
+    size_t at = 0, copied = 0, from, to;
+    int32_t found = 0, status = 0;
+    while (status == 0 && at < size &&
+           (found = js_find_next(&step->finder, search, text, size, at, &from, &to)) > 0) {
+        status = js_put(out, text + copied, from - copied);
+        if (status == 0)
+            status = js_put(out, step->with.data, (size_t)step->with.size);
+        at = copied = to;
+    }
+    if (status == 0 && found >= 0)
+        status = js_put(out, text + copied, size - copied);
+    return found < 0 ? found : status;
+}
+
+static int32_t replace(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                       struct js_buffer *out)
+{
+    int32_t status = 0;
+    for (size_t at = 0, n; status == 0 && at < size; at += n) {
+        n = tok_utf8_valid(text + at, size - at);
+        status = replace_valid(step, search, text + at, n, out);
+        at += n;
+        n = tok_utf8_invalid(text + at, size - at);
+        if (status == 0)
+            status = js_put(out, text + at, n);
+    }
+    return status;
+}
+
+static int32_t prepend(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                       struct js_buffer *out)
+{
+    int32_t status = size > 0 ? js_put(out, step->with.data, (size_t)step->with.size) : 0;
+    (void)search;
+    return status == 0 ? js_put(out, text, size) : status;
+}
+
+static int32_t strip(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                     struct js_buffer *out)
+{
+    size_t start = 0, end = 0; /* after the last that is no space */
+    int32_t c;
+    (void)search;
+    for (size_t at = 0, n; at < size; at += n) {
+        n = js_char(text + at, size - at, &c);
+        if (!wp_is_space(c))
+            end = at + n;
+        else if (end == 0 && step->left)
+            start = at + n;
+    }
+    if (!step->right)
+        end = size;
+    return end > start ? js_put(out, text + start, end - start) : 0;
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------- */
+
+static int32_t read_charsmap(struct js_normal_step *step, struct js *j, const struct js_object *o, struct js_arena *arena)
+{
+    struct tenon_str text = js_get_string(j, o, "precompiled_charsmap");
+    char *blob = js_arena_take(arena, (size_t)text.size + 1);
+    size_t n = 0;
+    if (blob == NULL)
+        return tenon_fail(j->err, TENON_E_RESOURCE_EXHAUSTED, "json", "no memory for a charsmap");
+    if (!js_base64(text, blob, &n))
+        return js_fail(j, "precompiled_charsmap is not base64");
+    return uni_charsmap_init(&step->map, blob, n, j->err);
+}
+
+static int32_t read_pattern(struct js_normal_step *step, struct js *j, const struct js_object *o, struct js_arena *arena)
+{
+    step->with = js_get_string(j, o, "content");
+    return js_finder_read(&step->finder, j, o, arena);
+}
+
+static void read_bert(struct js_normal_step *step, struct js *j, const struct js_object *o)
+{
+    step->cleans = js_get_bool(j, o, "clean_text", true);
+    step->spaces_ideographs = js_get_bool(j, o, "handle_chinese_chars", true);
+    step->lowers = js_get_bool(j, o, "lowercase", true);
+    step->strips_accents = js_get_bool(j, o, "strip_accents", step->lowers);
+}
+
+/* What needs nothing but its name. */
+static const struct {
+    const char *type;
+    step_fn *run;
+    utf8proc_option_t form;
+} kinds[] = {
+    {"Lowercase", lowercase, 0}, {"StripAccents", strip_accents, 0}, {"Nmt", nmt, 0}, {"ByteLevel", byte_level, 0},
+    {"NFC", unicode_form, UTF8PROC_STABLE | UTF8PROC_COMPOSE},
+    {"NFD", unicode_form, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE},
+    {"NFKC", unicode_form, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT},
+    {"NFKD", unicode_form, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT},
+    {"BertNormalizer", bert, 0}, {"Strip", strip, 0}, {"Replace", replace, 0}, {"Prepend", prepend, 0},
+    {"Precompiled", precompiled, 0},
+};
+
+static int32_t read_step(struct js_normal *n, struct js *j, const struct js_object *o, struct js_arena *arena)
+{
+    struct tenon_str type = js_get_string(j, o, "type");
+    struct js_normal_step *step = &n->steps[n->n];
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (js_is(type, kinds[i].type)) {
+            step->run = kinds[i].run;
+            step->form = kinds[i].form;
+        }
+    if (step->run == NULL)
+        return tenon_fail(j->err, TENON_E_UNIMPLEMENTED, "json", "the normalizer \"%.*s\" is not known",
+                          (int)(type.size < 64 ? type.size : 64), type.data);
+    n->n++;
+    step->left = js_get_bool(j, o, "strip_left", false);
+    step->right = js_get_bool(j, o, "strip_right", false);
+    if (step->run == bert)
+        read_bert(step, j, o);
+    if (step->run == prepend)
+        step->with = js_get_string(j, o, "prepend");
+    if (j->status == 0 && step->run == replace)
+        return read_pattern(step, j, o, arena);
+    if (j->status == 0 && step->run == precompiled)
+        return read_charsmap(step, j, o, arena);
+    return j->status;
+}
+
+/* Steps, those of sequences too, which nest no deeper than the text may. */
+static int32_t read_steps(struct js_normal *n, struct js *j, struct js_arena *arena)
+{
+    struct js_object o;
+    struct js part;
+    int32_t status = 0;
+    js_object(j, &o);
+    if (j->status != 0)
+        return j->status;
+    if (!js_is(js_get_string(j, &o, "type"), "Sequence"))
+        return n->n == JS_STEPS ? js_fail(j, "more steps than any is known to have") : read_step(n, j, &o, arena);
+    if (!js_find(j, &o, "normalizers", &part) || !js_open(&part, '['))
+        return js_fail(j, "a sequence without normalizers");
+    while (status == 0 && js_element(&part))
+        status = read_steps(n, &part, arena);
+    js_join(j, &part);
+    return status != 0 ? status : j->status;
+}
+
+int32_t js_normal_read(struct js_normal *n, struct js *j, struct js_arena *arena)
+{
+    const struct js_normal_step *only;
+    int32_t status;
+    memset(n, 0, sizeof *n);
+    if (js_kind(j) == 'n') {
+        js_skip(j);
+        return j->status;
+    }
+    n->steps = calloc(JS_STEPS, sizeof *n->steps);
+    if (n->steps == NULL)
+        return tenon_fail(j->err, TENON_E_RESOURCE_EXHAUSTED, "json", "no memory for a normalizer");
+    status = read_steps(n, j, arena);
+    only = &n->steps[0];
+    n->is_bert = n->n == 1 && only->run == bert && only->cleans && only->spaces_ideographs && only->lowers &&
+                 only->strips_accents;
+    return status;
+}
+
+void js_normal_finish(struct js_normal *n)
+{
+    for (uint32_t i = 0; i < n->n; i++)
+        js_finder_finish(&n->steps[i].finder);
+    free(n->steps);
+    memset(n, 0, sizeof *n);
+}
+
+int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size,
+                      struct tenon_str *ret)
+{
+    int32_t status = 0;
+    for (uint32_t i = 0; status == 0 && i < n->n; i++) {
+        struct js_buffer *out = &s->texts[i % 2];
+        out->size = 0;
+        status = n->steps[i].run(&n->steps[i], &s->search, text, size, out);
+        text = out->bytes;
+        size = out->size;
+    }
+    *ret = (struct tenon_str){text, size};
+    return status;
+}

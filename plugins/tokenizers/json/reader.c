@@ -1,0 +1,435 @@
+/* reader.c - a pull parser. A tokenizer.json may have tens of megabytes, of which most are a million short strings: they are
+ * read once, in place, and nothing is kept but what the caller takes. Depth is bounded; the size is the mapping's. One
+ * thread. Contract: reader.h. */
+#include "reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK (64u << 10) /* bytes of an arena's ordinary block */
+
+/* ---- memory ------------------------------------------------------------------------------------------------- */
+
+struct js_block {
+    struct js_block *next;
+    size_t used, size;
+    char bytes[]; /* [size] */
+};
+
+char *js_arena_take(struct js_arena *a, size_t size)
+{
+    struct js_block *b = a->blocks;
+    if (b == NULL || b->size - b->used < size) {
+        size_t room = size < BLOCK ? BLOCK : size;
+        b = malloc(sizeof *b + room);
+        if (b == NULL)
+            return NULL;
+        *b = (struct js_block){a->blocks, 0, room};
+        a->blocks = b;
+    }
+    b->used += size;
+    return b->bytes + b->used - size;
+}
+
+void js_arena_finish(struct js_arena *a)
+{
+    while (a->blocks != NULL) {
+        struct js_block *next = a->blocks->next;
+        free(a->blocks);
+        a->blocks = next;
+    }
+}
+
+/* ---- the ground ---------------------------------------------------------------------------------------------- */
+
+void js_start(struct js *j, const char *text, size_t size)
+{
+    j->text = j->at = text;
+    j->end = text + size;
+    j->status = 0;
+    j->depth = 0;
+    j->is_first = true;
+}
+
+int32_t js_fail(struct js *j, const char *what)
+{
+    if (j->status == 0)
+        j->status = tenon_fail(j->err, TENON_E_INVALID_ARGUMENT, "json", "%s, at byte %zu: %s", j->name,
+                               (size_t)(j->at - j->text), what);
+    return j->status;
+}
+
+static void space(struct js *j)
+{
+    while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\r' || *j->at == '\t'))
+        j->at++;
+}
+
+/* The next byte that is no white space; '\0' at the end or after an error. */
+static char look(struct js *j)
+{
+    space(j);
+    return j->status == 0 && j->at < j->end ? *j->at : '\0';
+}
+
+char js_kind(struct js *j)
+{
+    char c = look(j);
+    return c == '-' || (c >= '0' && c <= '9') ? '0' : c;
+}
+
+void js_finish(struct js *j)
+{
+    if (look(j) != '\0')
+        js_fail(j, "something follows the end");
+}
+
+bool js_open(struct js *j, char kind)
+{
+    if (look(j) != kind) {
+        js_fail(j, kind == '{' ? "not an object" : "not an array");
+        return false;
+    }
+    if (++j->depth > JS_DEPTH) {
+        js_fail(j, "nested too deep");
+        return false;
+    }
+    j->at++;
+    j->is_first = true;
+    return true;
+}
+
+static bool go_on(struct js *j, char close)
+{
+    char c = look(j);
+    if (c == close) {
+        j->at++;
+        j->depth--;
+        j->is_first = false; /* of the level around */
+        return false;
+    }
+    if (!j->is_first) {
+        if (c != ',') {
+            js_fail(j, "a comma or the end is missing");
+            return false;
+        }
+        j->at++;
+    }
+    j->is_first = false;
+    return j->status == 0;
+}
+
+bool js_element(struct js *j)
+{
+    return go_on(j, ']');
+}
+
+bool js_member(struct js *j, struct tenon_str *ret_key)
+{
+    if (!go_on(j, '}'))
+        return false;
+    *ret_key = js_string(j);
+    if (look(j) != ':') {
+        js_fail(j, "a colon is missing");
+        return false;
+    }
+    j->at++;
+    return true;
+}
+
+bool js_is(struct tenon_str text, const char *word)
+{
+    return text.size == strlen(word) && memcmp(text.data, word, text.size) == 0;
+}
+
+/* ---- strings ------------------------------------------------------------------------------------------------- */
+
+static int digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Four hexadecimal digits at `at`; -1: there are none. */
+static int32_t hex4(const char *at, const char *end)
+{
+    int32_t value = 0;
+    if (end - at < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        int d = digit(at[i]);
+        if (d < 0)
+            return -1;
+        value = value << 4 | d;
+    }
+    return value;
+}
+
+static size_t put_utf8(uint32_t c, char *out)
+{
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        out[i] = (char)(0x80 | (c & 0x3f));
+    out[0] = (char)(leads[n] | c);
+    return n;
+}
+
+/* \uXXXX at `at` (of the u), a pair of surrogates as one; bytes read, 0: it is none. A lone surrogate is U+FFFD. */
+static size_t unicode(const char *at, const char *end, uint32_t *ret)
+{
+    int32_t high = hex4(at + 1, end), low = -1;
+    if (high < 0)
+        return 0;
+    *ret = (uint32_t)high;
+    if (high < 0xd800 || high > 0xdfff)
+        return 5;
+    if (high < 0xdc00 && end - at >= 11 && at[5] == '\\' && at[6] == 'u')
+        low = hex4(at + 7, end);
+    if (low < 0xdc00 || low > 0xdfff) {
+        *ret = 0xfffd;
+        return 5;
+    }
+    *ret = 0x10000 + ((uint32_t)high - 0xd800) * 0x400 + (uint32_t)low - 0xdc00;
+    return 11;
+}
+
+/* The escape after a backslash; bytes read, 0: it is none. */
+static size_t escape(const char *at, const char *end, uint32_t *ret)
+{
+    static const char names[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    const char *name;
+    if (at == end)
+        return 0;
+    if (*at == 'u')
+        return unicode(at, end, ret);
+    name = *at == '\0' ? NULL : strchr(names, *at);
+    if (name == NULL)
+        return 0;
+    *ret = (unsigned char)meanings[name - names];
+    return 1;
+}
+
+/* A string with escapes, up to the quote at `close`. What it becomes is no longer. */
+static struct tenon_str unescape(struct js *j, const char *close)
+{
+    char *out = js_arena_take(j->arena, (size_t)(close - j->at));
+    size_t n = 0;
+    if (out == NULL) {
+        j->status = tenon_fail(j->err, TENON_E_RESOURCE_EXHAUSTED, "json", "no memory to read %s", j->name);
+        return (struct tenon_str){"", 0};
+    }
+    while (j->at < close) {
+        uint32_t c = 0;
+        size_t read;
+        if (*j->at != '\\') {
+            out[n++] = *j->at++;
+            continue;
+        }
+        read = escape(j->at + 1, close, &c);
+        if (read == 0) {
+            js_fail(j, "no such escape");
+            return (struct tenon_str){"", 0};
+        }
+        n += put_utf8(c, out + n);
+        j->at += 1 + read;
+    }
+    return (struct tenon_str){out, n};
+}
+
+/* The quote that ends the string whose text begins at `at`; NULL: none. */
+static const char *find_quote(const char *at, const char *end, bool *ret_escapes)
+{
+    *ret_escapes = false;
+    for (; at < end && *at != '"' && (unsigned char)*at >= 0x20; at++)
+        if (*at == '\\') {
+            *ret_escapes = true;
+            at++;
+        }
+    return at < end && *at == '"' ? at : NULL;
+}
+
+struct tenon_str js_string(struct js *j)
+{
+    struct tenon_str text = {"", 0};
+    bool has_escapes;
+    const char *close;
+    if (look(j) != '"') {
+        js_fail(j, "not a string");
+        return text;
+    }
+    close = find_quote(++j->at, j->end, &has_escapes);
+    if (close == NULL) {
+        js_fail(j, "a string without an end");
+        return text;
+    }
+    text = has_escapes ? unescape(j, close) : (struct tenon_str){j->at, (uint64_t)(close - j->at)};
+    if (j->status == 0)
+        j->at = close + 1;
+    return text;
+}
+
+/* ---- the other values ---------------------------------------------------------------------------------------- */
+
+static bool is_number_byte(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+double js_number(struct js *j)
+{
+    char copy[64], *end;
+    size_t n = 0;
+    int64_t whole = 0;
+    bool is_whole = true;
+    double value;
+    if (js_kind(j) != '0') {
+        js_fail(j, "not a number");
+        return 0;
+    }
+    for (; n < sizeof copy - 1 && j->at + n < j->end && is_number_byte(j->at[n]); n++) {
+        copy[n] = j->at[n];
+        is_whole &= copy[n] >= '0' && copy[n] <= '9' && n < 15;
+        whole = is_whole ? 10 * whole + copy[n] - '0' : 0;
+    }
+    copy[n] = '\0';
+    if (is_whole) { /* ids, which are most of all numbers */
+        j->at += n;
+        return (double)whole;
+    }
+    value = strtod(copy, &end);
+    if (*end != '\0') {
+        js_fail(j, "not a number");
+        return 0;
+    }
+    j->at += n;
+    return value;
+}
+
+static bool take_word(struct js *j, const char *word)
+{
+    size_t n = strlen(word);
+    if (look(j) == '\0' || (size_t)(j->end - j->at) < n || memcmp(j->at, word, n) != 0)
+        return false;
+    j->at += n;
+    return true;
+}
+
+bool js_bool(struct js *j)
+{
+    if (take_word(j, "true"))
+        return true;
+    if (!take_word(j, "false"))
+        js_fail(j, "neither true nor false");
+    return false;
+}
+
+/* Read over a string without taking its text. */
+static void skip_string(struct js *j)
+{
+    bool has_escapes;
+    const char *close = find_quote(j->at + 1, j->end, &has_escapes);
+    if (close == NULL)
+        js_fail(j, "a string without an end");
+    else
+        j->at = close + 1;
+}
+
+/* As deep as JS_DEPTH. */
+void js_skip(struct js *j)
+{
+    struct tenon_str key;
+    switch (js_kind(j)) {
+    case '{':
+        if (js_open(j, '{'))
+            while (js_member(j, &key))
+                js_skip(j);
+        break;
+    case '[':
+        if (js_open(j, '['))
+            while (js_element(j))
+                js_skip(j);
+        break;
+    case '"': skip_string(j); break;
+    case '0': (void)js_number(j); break; /* only read over */
+    case 'n':
+        if (!take_word(j, "null"))
+            js_fail(j, "not a value");
+        break;
+    case 't': case 'f': (void)js_bool(j); break;
+    default: js_fail(j, "a value is missing"); break;
+    }
+}
+
+/* ---- objects by name ----------------------------------------------------------------------------------------- */
+
+void js_object(struct js *j, struct js_object *ret)
+{
+    struct tenon_str key;
+    ret->n = 0;
+    if (!js_open(j, '{'))
+        return;
+    while (js_member(j, &key)) {
+        if (ret->n == JS_MEMBERS) {
+            js_fail(j, "an object has more members than any is known to have");
+            return;
+        }
+        (void)js_kind(j); /* over white space */
+        ret->members[ret->n].key = key;
+        ret->members[ret->n++].at = j->at;
+        js_skip(j);
+    }
+}
+
+bool js_find(const struct js *j, const struct js_object *o, const char *key, struct js *ret)
+{
+    for (uint32_t i = o->n; i-- > 0;)
+        if (js_is(o->members[i].key, key)) {
+            *ret = *j;
+            ret->at = o->members[i].at;
+            return js_kind(ret) != 'n';
+        }
+    return false;
+}
+
+void js_join(struct js *j, const struct js *part)
+{
+    if (j->status == 0)
+        j->status = part->status;
+}
+
+struct tenon_str js_get_string(struct js *j, const struct js_object *o, const char *key)
+{
+    struct js part;
+    struct tenon_str text = {"", 0};
+    if (js_find(j, o, key, &part)) {
+        text = js_string(&part);
+        js_join(j, &part);
+    }
+    return text;
+}
+
+double js_get_number(struct js *j, const struct js_object *o, const char *key, double otherwise)
+{
+    struct js part;
+    if (js_find(j, o, key, &part)) {
+        otherwise = js_number(&part);
+        js_join(j, &part);
+    }
+    return otherwise;
+}
+
+uint32_t js_get_count(struct js *j, const struct js_object *o, const char *key, uint32_t most)
+{
+    double value = js_get_number(j, o, key, 0);
+    return value >= 0 && value <= (double)most ? (uint32_t)value : 0;
+}
+
+bool js_get_bool(struct js *j, const struct js_object *o, const char *key, bool otherwise)
+{
+    struct js part;
+    if (js_find(j, o, key, &part)) {
+        otherwise = js_bool(&part);
+        js_join(j, &part);
+    }
+    return otherwise;
+}

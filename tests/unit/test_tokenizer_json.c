@@ -1,0 +1,373 @@
+/* test_tokenizer_json.c - tokenizer.json through its ABI table: what stands around a text and ends an answer, a vocab.txt, any bytes,
+ * long runs, many threads, Unicode's forms, and files made to harm. What the components do is held to Hugging Face's library by
+ * e2e/tokenizer_json.py. */
+#include <check.h>
+#include <utf8proc.h>
+
+#include "directory.h"
+#include "random.h"
+#include "tokenizer_fixture.h"
+
+static struct directory d;
+
+static void start(void)
+{
+    setup();
+    memset(&d, 0, sizeof d);
+}
+
+static void stop(void)
+{
+    directory_close(&d);
+    teardown();
+}
+
+static void file(const char *name, const char *text)
+{
+    directory_add(&d, name, text, strlen(text));
+}
+
+static struct tenon_tokenizer_object *open_directory(void)
+{
+    struct tenon_err err = TENON_ERR_INIT;
+    struct tenon_tokenizer_object *tok = NULL;
+    int32_t status = table->open(NULL, directory_meta(&d, &meta), &d.table, &tok, &err);
+    ck_assert_msg(status == 0, "open: %d %s", status, err.message);
+    return tok;
+}
+
+static struct tenon_tokenizer_object *open_text(const char *text)
+{
+    file("tokenizer.json", text);
+    return open_directory();
+}
+
+/* The file is refused, and the message says `part`. */
+static void bad(const char *text, int32_t status, const char *part)
+{
+    struct tenon_err err = TENON_ERR_INIT;
+    struct tenon_tokenizer_object *tok = NULL;
+    file("tokenizer.json", text);
+    ck_assert_int_eq(table->open(NULL, directory_meta(&d, &meta), &d.table, &tok, &err), status);
+    ck_assert_ptr_null(tok);
+    ck_assert_msg(strstr(err.message, part) != NULL, "\"%s\" does not say \"%s\"", err.message, part);
+}
+
+#define WORDS "\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":1,\"u\":2},\"unk_token\":\"u\"}"
+#define SPACES "\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}"
+#define SPECIALS                                                                                                   \
+    "\"added_tokens\":[{\"id\":3,\"content\":\"<s>\",\"special\":true},{\"id\":4,\"content\":\"</s>\",\"special\":true}," \
+    "{\"id\":5,\"content\":\"<|im_end|>\",\"special\":true},{\"id\":9,\"content\":\"\\u00e9\"}]"
+
+/* ---- ids with a meaning ----------------------------------------------------------------------------------------- */
+
+static struct tenon_tokenizer_info info_of(struct tenon_tokenizer_object *tok)
+{
+    struct tenon_tokenizer_info i = {.struct_size = sizeof i};
+    ck_assert_int_eq(table->info(tok, &i), 0);
+    return i;
+}
+
+static uint32_t attributes_of(struct tenon_tokenizer_object *tok, int32_t id)
+{
+    struct tenon_str text;
+    uint32_t attributes = 0;
+    ck_assert_int_eq(table->piece(tok, id, &text, &attributes), 0);
+    return attributes;
+}
+
+START_TEST(around_a_text)
+{
+    static const char template[] =
+        "{" SPECIALS "," SPACES "," WORDS ",\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},"
+        "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\"}},"
+        "{\"SpecialToken\":{\"id\":\"</s>\"}}],\"special_tokens\":{\"</s>\":{\"ids\":[4]},\"<s>\":{\"id\":\"<s>\",\"ids\":[3]}}}]}}";
+    static const char bert[] = "{" SPECIALS "," SPACES "," WORDS
+                               ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"</s>\",4],\"cls\":[\"<s>\",3]}}";
+    static const int32_t ends[] = {5, 1, 1000, -7};
+    struct tenon_tokenizer_object *tok = open_text(template);
+    struct tenon_tokenizer_info i = info_of(tok);
+    ck_assert_uint_eq(i.vocab_size, 10);
+    ck_assert_int_eq(i.bos, 3);
+    ck_assert_int_eq(i.eos, 4);
+    ck_assert_int_eq(i.unk, 2);
+    ck_assert_int_eq(i.pad, -1);
+    ck_assert_uint_eq(i.add_bos, 1);
+    ck_assert_uint_eq(i.add_eos, 1);
+    ck_assert_uint_eq(attributes_of(tok, 4), TENON_TOKEN_CONTROL | TENON_TOKEN_END);
+    ck_assert_uint_eq(attributes_of(tok, 5), TENON_TOKEN_CONTROL | TENON_TOKEN_END); /* by its name */
+    ck_assert_uint_eq(attributes_of(tok, 7), TENON_TOKEN_UNUSED);
+    ck_assert_uint_eq(attributes_of(tok, 9), TENON_TOKEN_USER_DEFINED);
+    CHECK_IDS(tok, "a b<s>c \xc3\xa9", TENON_ENCODE_SPECIAL, 0, 1, 3, 2, 9);
+    CHECK_IDS(tok, "a b<s>", 0, 0, 2);
+    table->close(NULL, tok);
+    tok = open_text(bert);
+    ck_assert_int_eq(info_of(tok).bos, 3);
+    ck_assert_uint_eq(info_of(tok).add_eos, 1);
+    table->close(NULL, tok);
+    test_meta_number(&meta, "tokenizer_config.add_bos_token", 0);
+    test_meta_string(&meta, "tokenizer_config.eos_token.content", "<|im_end|>");
+    test_meta_number(&meta, "tokenizer_config.add_eos_token", 0);
+    test_meta_array(&meta, "generation_config.eos_token_id", TENON_META_I32, ends, 4);
+    file("special_tokens_map.json", "{\"bos_token\":{\"content\":\"<s>\"},\"pad_token\":\"</s>\",\"eos_token\":\"a\"}");
+    tok = open_text(template);
+    i = info_of(tok);
+    ck_assert_int_eq(i.bos, 3);
+    ck_assert_int_eq(i.eos, 5);
+    ck_assert_int_eq(i.pad, 4);
+    ck_assert_uint_eq(i.add_bos + i.add_eos, 0);
+    ck_assert_uint_eq(attributes_of(tok, 1), TENON_TOKEN_END);
+    table->close(NULL, tok);
+}
+END_TEST
+
+START_TEST(vocab_txt)
+{
+    static const int32_t back[] = {6, 3, 4};
+    struct tenon_tokenizer_object *tok;
+    size_t size;
+    char *text;
+    file("vocab.txt", "[PAD]\n[UNK]\r\n[CLS]\n##b\nc\n[SEP]\na\n,");
+    tok = open_directory();
+    CHECK_IDS(tok, "AB, c[CLS]", TENON_ENCODE_SPECIAL, 6, 3, 7, 4, 2);
+    CHECK_IDS(tok, "x c", 0, 1, 4);
+    ck_assert_int_eq(info_of(tok).bos, 2);
+    ck_assert_int_eq(info_of(tok).eos, 5);
+    ck_assert_uint_eq(info_of(tok).add_bos, 1);
+    text = decode(tok, back, 3, 0, &size);
+    ck_assert_uint_eq(size, 4);
+    ck_assert_int_eq(memcmp(text, "ab c", 4), 0);
+    free(text);
+    table->close(NULL, tok);
+    test_meta_number(&meta, "tokenizer_config.do_lower_case", 0);
+    tok = open_directory();
+    CHECK_IDS(tok, "AB c", 0, 1, 4);
+    table->close(NULL, tok);
+}
+END_TEST
+
+START_TEST(what_is_matched)
+{
+    struct tenon_err err = TENON_ERR_INIT;
+    struct tenon_tokenizer_object *tok = NULL;
+    file("config.json", "{}");
+    ck_assert_int_eq(table->match(NULL, directory_meta(&d, &meta)), 0);
+    file("tokenizer.model", "x");
+    ck_assert_int_gt(table->match(NULL, directory_meta(&d, &meta)), 0);
+    ck_assert_int_eq(table->open(NULL, directory_meta(&d, &meta), &d.table, &tok, &err), TENON_E_UNIMPLEMENTED);
+    ck_assert_ptr_nonnull(strstr(err.message, "save_pretrained"));
+    file("tokenizer.json", "{" WORDS "}");
+    ck_assert_int_eq(table->match(NULL, directory_meta(&d, &meta)), 100);
+    ck_assert_int_eq(table->match(NULL, test_meta_table(&meta)), 0); /* a GGUF's */
+    ck_assert_int_eq(table->open(NULL, directory_meta(&d, &meta), NULL, &tok, &err), TENON_E_NOT_FOUND);
+}
+END_TEST
+
+/* ---- any bytes --------------------------------------------------------------------------------------------------- */
+
+/* A byte-level tokenizer of all bytes with a few merges; split: its pre_tokenizer's Split, or nothing. */
+static char *byte_file(const char *normalizer, const char *split, const char *added)
+{
+    size_t capacity = 1 << 16, n;
+    char *text = malloc(capacity);
+    n = (size_t)snprintf(text, capacity, "{\"added_tokens\":[%s],\"normalizer\":%s,\"pre_tokenizer\":{\"type\":\"Sequence\","
+                         "\"pretokenizers\":[%s{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":%s}]},"
+                         "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{",
+                         added, normalizer, split, split[0] == '\0' ? "true" : "false");
+    for (unsigned c = 33, id = 0; c < 256 + 68; c++)
+        if ((c <= 126 || c >= 161) && c != 173)
+            n += (size_t)snprintf(text + n, capacity - n, "\"\\u%04x\":%u,", c, id++);
+    snprintf(text + n, capacity - n, "\"aa\":256,\"aaaa\":257,\"\\u0120a\":258},\"merges\":[\"a a\",[\"aa\",\"aa\"],[\"\\u0120\",\"a\"]]}}");
+    return text;
+}
+
+static struct tenon_tokenizer_object *open_bytes(const char *normalizer, const char *split)
+{
+    char *text = byte_file(normalizer, split, "");
+    struct tenon_tokenizer_object *tok = open_text(text);
+    free(text);
+    return tok;
+}
+
+#define SPLIT(pattern_) "{\"type\":\"Split\",\"behavior\":\"Isolated\",\"invert\":false,\"pattern\":{\"Regex\":\"" pattern_ "\"}},"
+
+static const char *const ways[][2] = {
+    {"null", ""}, {"null", SPLIT("x+")}, {"{\"type\":\"NFC\"}", ""}, {"{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"zz+\"},\"content\":\"z\"}", ""},
+};
+
+START_TEST(any_bytes)
+{
+    struct tenon_tokenizer_object *tok = open_bytes(ways[_i][0], ways[_i][1]);
+    char bytes[300];
+    seed_random("any_bytes");
+    CHECK_IDS(tok, "aaaaaaa a", 0, 257, 256, ID('a'), 258);
+    for (int round = 0; round < 500; round++) {
+        size_t size = next_random() % sizeof bytes;
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = "az \xff\x80\xe4\xbd\xa0\xc3\xa4"[next_random() % (round % 2 ? 10 : 3)];
+        if (_i < 2) /* no normalizer */
+            check_round_trip(tok, bytes, size);
+        else {
+            uint64_t n;
+            free(encode(tok, bytes, size, 0, &n));
+        }
+    }
+    check_long_runs(tok, "json");
+    check_threads(tok, bytes, sizeof bytes);
+    table->close(NULL, tok);
+}
+END_TEST
+
+/* What is copied as it stands must be what utf8proc leaves, whatever stands beside it. */
+START_TEST(forms_of_unicode)
+{
+    static const char *const names[] = {"NFC", "NFD", "NFKC", "NFKD"};
+    static const utf8proc_option_t options[] = {UTF8PROC_COMPOSE, UTF8PROC_DECOMPOSE, UTF8PROC_COMPOSE | UTF8PROC_COMPAT,
+                                                UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT};
+    static const int32_t beside[] = {'a', 0x301, 0x323, 0x3099, 0x1161, 0x11a8, 0x653, 0x3b1};
+    char normalizer[32];
+    struct tenon_tokenizer_object *tok;
+    snprintf(normalizer, sizeof normalizer, "{\"type\":\"%s\"}", names[_i]);
+    tok = open_bytes(normalizer, SPLIT("\\\\x00"));
+    for (int32_t c = 1; c < 0x20000; c += 1 + c % 3) {
+        char text[32], *back;
+        utf8proc_uint8_t *want;
+        size_t size = 0, got;
+        uint64_t n;
+        int32_t *ids;
+        if (c >= 0xd800 && c < 0xe000)
+            continue;
+        size += (size_t)utf8proc_encode_char(beside[c % 8], (utf8proc_uint8_t *)text);
+        size += (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)text + size);
+        size += (size_t)utf8proc_encode_char(beside[c / 8 % 8], (utf8proc_uint8_t *)text + size);
+        size += (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)text + size);
+        ck_assert_int_ge(utf8proc_map((utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &want, options[_i] | UTF8PROC_STABLE), 0);
+        ids = malloc(1000 * sizeof *ids); /* forms may be longer than texts */
+        ck_assert_int_eq(table->encode(tok, text, size, 0, ids, 1000, &n, NULL), 0);
+        back = decode(tok, ids, n, 0, &got);
+        if (got != strlen((char *)want) || memcmp(back, want, got) != 0)
+            ck_abort_msg("%s of U+%04X", names[_i], (unsigned)c);
+        free(ids);
+        free(back);
+        free(want);
+    }
+    table->close(NULL, tok);
+}
+END_TEST
+
+/* ---- files made to harm ------------------------------------------------------------------------------------------ */
+
+START_TEST(hostile_files)
+{
+    char *deep = malloc(200001);
+    memset(deep, '[', 200000);
+    deep[200000] = '\0';
+    bad(deep, TENON_E_INVALID_ARGUMENT, "not an object");
+    memcpy(deep, "{\"a\":", 5);
+    bad(deep, TENON_E_INVALID_ARGUMENT, "nested too deep");
+    free(deep);
+    bad("", TENON_E_INVALID_ARGUMENT, "not an object");
+    bad("{\"a\":1", TENON_E_INVALID_ARGUMENT, "a comma or the end");
+    bad("{\"a\":1}}", TENON_E_INVALID_ARGUMENT, "something follows");
+    bad("{\"a\":\"\\u12\"}", TENON_E_INVALID_ARGUMENT, "there is no model");
+    bad("{\"\\ux\":1}", TENON_E_INVALID_ARGUMENT, "no such escape");
+    bad("{\"a\":\"\n\"}", TENON_E_INVALID_ARGUMENT, "without an end");
+    bad("{\"model\":{\"type\":\"Magic\",\"vocab\":{\"a\":0}}}", TENON_E_UNIMPLEMENTED, "\"Magic\" is not known");
+    bad("{\"model\":{\"type\":\"BPE\",\"vocab\":{}}}", TENON_E_INVALID_ARGUMENT, "the vocabulary is empty");
+    bad("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":2147483648}}}", TENON_E_INVALID_ARGUMENT, "an id that cannot be");
+    bad("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":-1}}}", TENON_E_INVALID_ARGUMENT, "an id that cannot be");
+    bad("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0.5}}}", TENON_E_INVALID_ARGUMENT, "an id that cannot be");
+    bad("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":16777215}}}", TENON_E_OUT_OF_RANGE, "there is an id 16777215");
+    bad("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":0}}}", TENON_E_INVALID_ARGUMENT, "two tokens have the id 0");
+    bad("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"a\":1}}}", TENON_E_INVALID_ARGUMENT, "spelled like token 0");
+    bad("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a b\"]}}", TENON_E_INVALID_ARGUMENT, "what is no token");
+    bad("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\",\"a\"]]}}", TENON_E_INVALID_ARGUMENT, "makes what is no token");
+    bad("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]}}", TENON_E_INVALID_ARGUMENT, "not of two tokens");
+    bad("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[1]}}", TENON_E_INVALID_ARGUMENT, "not a string");
+    bad("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",1e999]]}}", TENON_E_INVALID_ARGUMENT, "not a text and a score");
+    bad("{\"model\":{\"type\":\"Unigram\",\"vocab\":{\"a\":0}}}", TENON_E_INVALID_ARGUMENT, "of another model");
+    bad("{\"added_tokens\":[{\"id\":2147483648,\"content\":\"x\"}]," WORDS "}", TENON_E_INVALID_ARGUMENT, "an added token without an id");
+    bad("{\"added_tokens\":[{\"id\":0,\"content\":\"x\"}]," WORDS "}", TENON_E_INVALID_ARGUMENT, "two tokens have the id 0");
+    bad("{\"normalizer\":{\"type\":\"Magic\"}," WORDS "}", TENON_E_UNIMPLEMENTED, "normalizer \"Magic\"");
+    bad("{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"/////w==\"}," WORDS "}", TENON_E_INVALID_ARGUMENT, "cut short");
+    bad("{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"?\"}," WORDS "}", TENON_E_INVALID_ARGUMENT, "not base64");
+    bad("{\"pre_tokenizer\":{\"type\":\"Magic\"}," WORDS "}", TENON_E_UNIMPLEMENTED, "pre_tokenizer \"Magic\"");
+    bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Eat\"}," WORDS "}", TENON_E_INVALID_ARGUMENT, "a behavior that is not known");
+    bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"}}," WORDS "}", TENON_E_INVALID_ARGUMENT, "PCRE2 refuses");
+    bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&[^b]]\"}}," WORDS "}", TENON_E_UNIMPLEMENTED, "no word for");
+    bad("{\"decoder\":{\"type\":\"CTC\"}," WORDS "}", TENON_E_UNIMPLEMENTED, "decoder \"CTC\"");
+}
+END_TEST
+
+/* A pattern that takes exponential or quadratic time ends all the same: by giving up at a place, or on the text. */
+START_TEST(regex_bombs)
+{
+    static const char *const bombs[] = {SPLIT("(a+)+$"), SPLIT("(a|aa)+b"), SPLIT("a*a*a*a*a*c"), SPLIT("(?=(a+))a*b\\\\1"), SPLIT("\\\\s+x")};
+    struct tenon_tokenizer_object *tok = open_bytes("null", bombs[_i]);
+    const size_t size = 100000;
+    char *text = malloc(size);
+    int32_t *ids = malloc(size * sizeof *ids), status;
+    uint64_t n = 0;
+    struct tenon_err err = TENON_ERR_INIT;
+    double start = seconds();
+    memset(text, _i == 4 ? ' ' : 'a', size);
+    status = table->encode(tok, text, size, 0, ids, size, &n, &err);
+    ck_assert(status == 0 || (status == TENON_E_DEADLINE_EXCEEDED && strstr(err.message, "takes too long") != NULL));
+    ck_assert_msg(seconds() - start < 60, "%s: %.1f s", bombs[_i], seconds() - start); /* sanitizers, shared machines */
+    printf("%s: %d after %.2f s\n", bombs[_i], status, seconds() - start);
+    free(text);
+    free(ids);
+    table->close(NULL, tok);
+}
+END_TEST
+
+/* Every beginning of a file, and bytes changed at random. */
+START_TEST(damaged_files)
+{
+    char *text = byte_file("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFKC\"},{\"type\":\"Prepend\",\"prepend\":\"x\"}]}",
+                           SPLIT("[a-z]+"), "{\"id\":259,\"content\":\"<s>\",\"special\":true,\"lstrip\":true}");
+    size_t size = strlen(text);
+    seed_random("damaged_files");
+    for (int round = 0; round < 1500; round++) {
+        struct tenon_err err = TENON_ERR_INIT;
+        struct tenon_tokenizer_object *tok = NULL;
+        size_t at = next_random() % size;
+        char old = text[at];
+        text[at] = (char)next_random();
+        directory_add(&d, "tokenizer.json", text, round % 2 ? size : at);
+        if (table->open(NULL, directory_meta(&d, &meta), &d.table, &tok, &err) == 0) {
+            uint64_t n;
+            int32_t ids[64];
+            (void)table->encode(tok, "aaa <s>\xff x", 11, 1, ids, 64, &n, NULL); /* whatever it says */
+            table->close(NULL, tok);
+        } else {
+            ck_assert_int_ne(err.message[0], '\0');
+        }
+        text[at] = old;
+    }
+    free(text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tokenizer_json");
+    TCase *tests = tcase_create("tokenizer_json");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+    tcase_add_checked_fixture(tests, start, stop);
+    tcase_set_timeout(tests, 250);
+    tcase_add_test(tests, around_a_text);
+    tcase_add_test(tests, vocab_txt);
+    tcase_add_test(tests, what_is_matched);
+    tcase_add_loop_test(tests, any_bytes, 0, sizeof ways / sizeof ways[0]);
+    tcase_add_loop_test(tests, forms_of_unicode, 0, 4);
+    tcase_add_test(tests, hostile_files);
+    tcase_add_loop_test(tests, regex_bombs, 0, 5);
+    tcase_add_test(tests, damaged_files);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
