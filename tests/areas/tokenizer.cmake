@@ -42,7 +42,7 @@ if(TENON_TESTS)
   target_link_libraries(tokenizer_json_ids PRIVATE json_for_tests)
   add_test(NAME e2e.tokenizer_json
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/tokenizer_json.py $<TARGET_FILE:tokenizer_json_ids>)
-  set_tests_properties(e2e.tokenizer_json PROPERTIES TIMEOUT 300)
+  set_tests_properties(e2e.tokenizer_json PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()
 
 if(TARGET tenon)
