@@ -54,7 +54,7 @@ void check_round_trip(struct tenon_tokenizer_object *tok, const char *text, size
 struct tenon_tokenizer_object *open_shared(const char *name);
 void check_published(const char *name, bool round_trips);
 
-/* A megabyte of one thing: no time that is quadratic. */
+/* Very long runs of one thing: no time that is quadratic. */
 void check_long_runs(struct tenon_tokenizer_object *tok, const char *name);
 
 /* More threads than the plugin keeps works for, all encoding one text by one tokenizer. */
