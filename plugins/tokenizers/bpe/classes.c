@@ -11,12 +11,12 @@
 #define FIRST_SURROGATE 0xd800u
 #define LAST_SURROGATE 0xdfffu
 
-static const char pattern[] = "([\\p{Lu}\\p{Lt}])|(\\p{Ll})|([\\p{Lm}\\p{Lo}])|(\\p{M})|(\\p{N})|([\\s])|([\\p{P}\\p{S}])";
+static const char pattern[] = "([\\p{Lu}\\p{Lt}])|(\\p{Ll})|([\\p{Lm}\\p{Lo}])|(\\p{M})|(\\p{N})|([\\s])|(\\p{P})";
 
 /* Of group i of the pattern; 0: none. */
 static const uint8_t group_classes[] = {
-    BPE_NONE, BPE_LETTER | BPE_UPPER, BPE_LETTER | BPE_LOWER, BPE_LETTER | BPE_UPPER | BPE_LOWER,
-    BPE_MARK | BPE_UPPER | BPE_LOWER, BPE_NUMBER, BPE_SPACE, BPE_SIGN,
+    BPE_OTHER, BPE_LETTER | BPE_UPPER, BPE_LETTER | BPE_LOWER, BPE_LETTER | BPE_UPPER | BPE_LOWER,
+    BPE_MARK | BPE_UPPER | BPE_LOWER, BPE_NUMBER, BPE_SPACE, BPE_PUNCTUATION,
 };
 
 int32_t bpe_classes_init(struct bpe_classes *c, struct tenon_err *err)
@@ -56,7 +56,7 @@ static uint8_t ask(const struct bpe_classes *c, struct bpe_matcher *m, uint32_t 
     char text[4];
     int rc = bpe_pattern_match(&c->pattern, m, text, to_utf8(code_point, text), 0);
     if (rc == PCRE2_ERROR_NOMATCH)
-        return BPE_NONE;
+        return BPE_OTHER;
     if (rc > 1 && rc <= (int)sizeof group_classes)
         return group_classes[rc - 1];
     m->failed = true;
@@ -71,5 +71,5 @@ uint8_t bpe_classes_fill(const struct bpe_classes *c, struct bpe_matcher *m, uin
         if (i < FIRST_SURROGATE || i > LAST_SURROGATE) /* they are in no valid text */
             atomic_store_explicit(&c->of[i], ask(c, m, i), memory_order_relaxed);
     known = atomic_load_explicit(&c->of[code_point], memory_order_relaxed);
-    return known != 0 ? known : BPE_NONE;
+    return known != 0 ? known : BPE_OTHER;
 }

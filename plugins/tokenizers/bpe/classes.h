@@ -20,8 +20,8 @@
 #define BPE_MARK 8u   /* \p{M} */
 #define BPE_NUMBER 16u /* \p{N} */
 #define BPE_SPACE 32u  /* \s */
-#define BPE_SIGN 64u   /* \p{P} \p{S} */
-#define BPE_NONE 128u  /* nothing of these */
+#define BPE_PUNCTUATION 64u /* \p{P} */
+#define BPE_OTHER 128u /* nothing of these: symbols, controls, what means nothing */
 
 #define BPE_CODE_SPACE 0x110000u /* code points are below */
 

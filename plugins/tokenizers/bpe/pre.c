@@ -9,7 +9,6 @@
 
 #include "patterns.h"
 
-#define CJK "[\\x{4e00}-\\x{9fa5}\\x{800}-\\x{4e00}\\x{ac00}-\\x{d7ff}]+"
 #define BLOOM " ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"
 
 static const struct bpe_pre splits[] = {
@@ -75,11 +74,7 @@ static const struct bpe_pre splits[] = {
       CJK,
       "\\p{N}+"}},
     {"deepseek-coder", 0,
-     {"[\r\n]",
-      "\\s?\\p{L}+",
-      "\\s?\\p{P}+",
-      CJK,
-      "\\p{N}"}},
+     {DEEPSEEK_CODER}},
     {"deepseek-v3 hunyuan-dense joyai-llm hy_v4", 0,
      {"\\p{N}{1,3}",
       "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+",

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "patterns.h"
+#include "pre.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -36,26 +37,26 @@ struct scan_text {
 };
 
 struct bpe_scan {
-    const char *steps[3]; /* NULL-ended */
+    const char *steps[BPE_PRE_STEPS]; /* NULL-ended */
     size_t (*pieces)(const struct scan_text *t, const unsigned char *text, uint32_t *ends);
 };
 
 /* ---- characters --------------------------------------------------------------------------------------------- */
 
+/* The code point of more than one byte at p. */
+INLINE uint32_t long_code_point(const unsigned char *p, uint32_t *ret_size)
+{
+    *ret_size = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (*ret_size == 2)
+        return (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
+    if (*ret_size == 3)
+        return (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
+    return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3f) << 12 | (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
+}
+
 static uint8_t long_class(const struct scan_text *t, const unsigned char *p, uint32_t *ret_size)
 {
-    uint32_t c;
-    if (p[0] < 0xe0) {
-        *ret_size = 2;
-        c = (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
-    } else if (p[0] < 0xf0) {
-        *ret_size = 3;
-        c = (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
-    } else {
-        *ret_size = 4;
-        c = (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3f) << 12 | (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
-    }
-    return bpe_class(t->classes, t->matcher, c);
+    return bpe_class(t->classes, t->matcher, long_code_point(p, ret_size));
 }
 
 /* Class of the character at p, which is not the end, and its bytes. */
@@ -201,7 +202,7 @@ INLINE const unsigned char *cased_word(const struct scan_text *t, const unsigned
  * tried in turn. */
 INLINE const unsigned char *piece(const struct scan_text *t, const unsigned char *p, const struct shape s)
 {
-    const uint8_t signs = (uint8_t)(BPE_SIGN | BPE_NONE | (BPE_MARK & ~s.letter));
+    const uint8_t signs = (uint8_t)(BPE_PUNCTUATION | BPE_OTHER | (BPE_MARK & ~s.letter));
     uint32_t size, next_size = 0;
     uint8_t class = class_at(t, p, &size), next = 0;
     const unsigned char *after = p + size, *end = p;
@@ -263,6 +264,67 @@ SCANNER(gpt4o, .words = CASED, .letter = BPE_LETTER, .contracts = true, .any_cas
         .trailers = "\r\n/", .ends_lines = true)
 SCANNER(tekken, .words = CASED, .letter = BPE_LETTER, .digits = 1, .trailers = "\r\n/", .ends_lines = true)
 
+/* ---- DeepSeek Coder, whose five patterns cut in turn --------------------------------------------------------- */
+
+struct character {
+    uint32_t size;
+    uint8_t class;
+    bool is_cjk; /* of the fourth pattern */
+};
+
+INLINE struct character character_at(const struct scan_text *t, const unsigned char *p)
+{
+    struct character c = {1, 0, false};
+    uint32_t code_point = *p < 0x80 ? *p : long_code_point(p, &c.size);
+    c.class = bpe_class(t->classes, t->matcher, code_point);
+    c.is_cjk = (code_point >= 0x800 && code_point <= 0x9fa5) || (code_point >= 0xac00 && code_point <= 0xd7ff);
+    return c;
+}
+
+/* What a match of the second or third pattern that begins at p, with this character, is made of: letters or punctuation,
+ * with or without white space in front. 0: none begins here. */
+INLINE uint8_t part_at(const struct scan_text *t, const unsigned char *p, struct character c)
+{
+    uint8_t class = c.class;
+    if ((class & BPE_SPACE) != 0 && p + c.size < t->end)
+        class = character_at(t, p + c.size).class;
+    return class & (BPE_LETTER | BPE_PUNCTUATION);
+}
+
+INLINE bool ends_line(const unsigned char *p)
+{
+    return *p == '\r' || *p == '\n';
+}
+
+/* A piece is of one part, all CJK or all not, and has no number beside others. */
+INLINE const unsigned char *deepseek_piece(const struct scan_text *t, const unsigned char *p)
+{
+    struct character first = character_at(t, p), c;
+    uint8_t part = part_at(t, p, first);
+    if (ends_line(p) || (first.class & BPE_NUMBER) != 0)
+        return p + first.size;
+    for (p += first.size; p < t->end; p += c.size) {
+        c = character_at(t, p);
+        if (c.is_cjk != first.is_cjk)
+            break;
+        if (part != 0 ? (c.class & part) == 0 : (c.class & BPE_NUMBER) != 0 || ends_line(p) || part_at(t, p, c) != 0)
+            break;
+    }
+    return p;
+}
+
+static size_t deepseek_coder(const struct scan_text *t, const unsigned char *text, uint32_t *ends)
+{
+    size_t n = 0;
+    for (const unsigned char *p = text; n < BPE_SCAN_PIECES && p < t->end; n++) {
+        p = deepseek_piece(t, p);
+        ends[n] = (uint32_t)(p - text);
+    }
+    return n;
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------ */
+
 static const struct bpe_scan scans[] = {
     {{GPT2_WHOLE}, gpt2},
     {{"\\p{N}", GPT2_WHOLE}, gpt2_digits},
@@ -274,6 +336,7 @@ static const struct bpe_scan scans[] = {
     {{SEED_CODER}, seed_coder},
     {{GPT4O}, gpt4o},
     {{TEKKEN}, tekken},
+    {{DEEPSEEK_CODER}, deepseek_coder},
 };
 
 static bool same_steps(const char *const *a, const char *const *b)
