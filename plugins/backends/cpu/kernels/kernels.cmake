@@ -16,3 +16,9 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
   list(APPEND TENON_CPU_KERNEL_SOURCES
     ${_k}/matmul_neon.c ${_k}/rows_neon.c ${_k}/attention_neon.c ${_k}/scan_neon.c ${_k}/matmul_dotprod.c)
 endif()
+# Under sanitizers the templates' thousands of loads, each with its checks, took a minute and more per file to compile. What is left
+# out of UBSan is what ASan sees too.
+if(TENON_SANITIZE MATCHES "undefined")
+  set_property(SOURCE ${_avx2} ${_avx512} APPEND PROPERTY COMPILE_OPTIONS
+    "-O1;-fno-sanitize=null,alignment,object-size,pointer-overflow,bounds")
+endif()
