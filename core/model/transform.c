@@ -12,7 +12,9 @@
 
 #define ROWS_PICKED (TENON_XFORM_SPLIT | TENON_XFORM_PERMUTE_ROPE)
 #define COMPUTED (TENON_XFORM_ADD_ONE | TENON_XFORM_NEG_EXP)
-#define KNOWN (ROWS_PICKED | COMPUTED | TENON_XFORM_TRANSPOSE | TENON_XFORM_STACK_EXPERTS)
+#define TURNED (TENON_XFORM_TRANSPOSE | TENON_XFORM_TURN)
+#define RESHAPED (TENON_XFORM_GROUPS | TENON_XFORM_COLUMN)
+#define KNOWN (ROWS_PICKED | COMPUTED | TURNED | RESHAPED | TENON_XFORM_STACK_EXPERTS)
 #define PLANE_ALIGN 64u
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------- */
@@ -37,15 +39,17 @@ static bool same_dims(const uint64_t *a, uint32_t n_a, const uint64_t *b, uint32
 /* The weight as matrices. */
 static bool shape(struct tn_transform *t, const struct tenon_weight_desc *d)
 {
-    bool column = d->rank == 1 && (t->xform & ROWS_PICKED) != 0;
+    bool column = (t->xform & TENON_XFORM_COLUMN) != 0 || (d->rank == 1 && (t->xform & ROWS_PICKED) != 0);
+    uint64_t last = d->dims[d->rank - 1], before = column ? 1 : d->rank > 1 ? d->dims[d->rank - 2] : 1;
+    bool turn = (t->xform & TENON_XFORM_TURN) != 0;
     t->batch = 1;
-    t->cols = column ? 1 : d->rank > 0 ? d->dims[d->rank - 1] : 1;
-    t->rows = column ? d->dims[0] : d->rank > 1 ? d->dims[d->rank - 2] : 1;
+    t->cols = turn ? before : column ? 1 : last; /* of what is turned in the end: before that */
+    t->rows = turn || column ? last : before;
     if (d->rank == 2 && (t->xform & TENON_XFORM_STACK_EXPERTS) != 0) { /* vectors: each a matrix of one row */
         t->batch = t->rows;
         t->rows = 1;
     }
-    for (uint32_t i = 0; i + 2 < d->rank; i++)
+    for (uint32_t i = 0; i + (column ? 1 : 2) < d->rank; i++)
         if (!tn_mul_u64(t->batch, d->dims[i], &t->batch))
             return false;
     return t->batch > 0 && t->rows > 0 && t->cols > 0;
@@ -54,7 +58,7 @@ static bool shape(struct tn_transform *t, const struct tenon_weight_desc *d)
 /* Rows to take of the source's, which has `source_rows` of them. */
 static bool cut(struct tn_transform *t, const struct tenon_weight_source *s)
 {
-    uint64_t groups = s->groups != 0 ? s->groups : 1, piece, first;
+    uint64_t groups = s->groups != 0 && (t->xform & TENON_XFORM_GROUPS) == 0 ? s->groups : 1, piece, first;
     t->group_rows = t->source_rows / groups;
     t->take = t->rows / groups;
     if (s->parts == 0 || t->rows % groups != 0 || t->source_rows % groups != 0 || t->group_rows % s->parts != 0)
@@ -71,9 +75,9 @@ static uint32_t want_dims(const struct tn_transform *t, const struct tenon_weigh
 {
     uint32_t skip = (t->xform & TENON_XFORM_STACK_EXPERTS) != 0 ? 1 : 0, n = d->rank - skip;
     memcpy(ret, d->dims + skip, n * sizeof *ret);
-    if (n == 1)
-        ret[0] = t->cols == 1 ? t->source_rows : t->cols;
-    if (n > 1) {
+    if (n == 1 || (t->xform & TENON_XFORM_COLUMN) != 0) {
+        ret[n - 1] = t->cols == 1 ? t->source_rows : t->cols;
+    } else {
         bool turned = (t->xform & TENON_XFORM_TRANSPOSE) != 0;
         ret[n - 1] = turned ? t->source_rows : t->cols;
         ret[n - 2] = turned ? t->cols : t->source_rows;
@@ -81,18 +85,33 @@ static uint32_t want_dims(const struct tn_transform *t, const struct tenon_weigh
     return n;
 }
 
+/* The source's dims with its rows in groups; false: they cannot be. */
+static bool group(const struct tenon_weight_source *s, uint32_t *n, uint64_t dims[TENON_TENSOR_DIMS])
+{
+    if (*n == 0 || *n == TENON_TENSOR_DIMS || s->groups == 0 || dims[0] % s->groups != 0)
+        return false;
+    memmove(dims + 1, dims, *n * sizeof *dims);
+    dims[0] = s->groups;
+    dims[1] /= s->groups;
+    (*n)++;
+    return true;
+}
+
 bool tn_transform_fit(struct tn_transform *ret, const struct tenon_weight_desc *d, const struct tenon_weight_source *source,
-                      uint32_t n_dims, const uint64_t *dims)
+                      uint32_t n_dims, const uint64_t *source_dims)
 {
     struct tn_transform t = { .xform = source != NULL ? source->xform : TENON_XFORM_NONE };
-    uint64_t want[TENON_TENSOR_DIMS];
+    uint64_t want[TENON_TENSOR_DIMS], dims[TENON_TENSOR_DIMS];
     if (d->rank == 0 || d->rank > TENON_TENSOR_DIMS || n_dims > TENON_TENSOR_DIMS || (t.xform & ~KNOWN) != 0 || !shape(&t, d))
+        return false;
+    memcpy(dims, source_dims, n_dims * sizeof *dims);
+    if ((t.xform & TENON_XFORM_GROUPS) != 0 && (d->rank != 3 || !group(source, &n_dims, dims)))
         return false;
     if ((t.xform & TENON_XFORM_STACK_EXPERTS) != 0 && d->rank != 3 && d->rank != 2)
         return false;
     t.source_rows = t.group_rows = t.take = t.rows;
     if ((t.xform & TENON_XFORM_SPLIT) != 0) {
-        uint32_t from_end = d->rank == 1 || (t.xform & TENON_XFORM_TRANSPOSE) != 0 ? 1 : 2;
+        uint32_t from_end = d->rank == 1 || (t.xform & (TENON_XFORM_TRANSPOSE | TENON_XFORM_COLUMN)) != 0 ? 1 : 2;
         if (n_dims < from_end)
             return false;
         t.source_rows = dims[n_dims - from_end];
@@ -129,7 +148,7 @@ static int32_t check_tiles(const struct tn_transform *t, const struct tn_tensor 
 {
     const struct tenon_encoding *e = tensor->encoding;
     const uint64_t u = e->tile_rows;
-    if ((t->xform & TENON_XFORM_TRANSPOSE) != 0 && (e->tile_rows != 1 || e->tile_cols != 1 || e->n_planes != 1))
+    if ((t->xform & TURNED) != 0 && (e->tile_rows != 1 || e->tile_cols != 1 || e->n_planes != 1))
         return refuse(tensor, "would have to be transposed, but its tiles cannot", err);
     if (t->rows % u != 0 || t->source_rows % u != 0 || t->group_rows % u != 0 || t->take % u != 0 || t->start % u != 0 ||
         (u > 1 && t->heads != 0))
@@ -211,6 +230,14 @@ static void copy_rows(const struct tn_transform *t, const struct tenon_encoding 
 
 #define BLOCK 32u
 
+/* out [cols, rows] of rows of in [source_rows, cols], elements of `size` bytes. */
+static void turn(const struct tn_transform *t, const char *in, char *out, uint32_t size)
+{
+    for (uint64_t r = 0; r < t->rows; r++)
+        for (uint64_t c = 0; c < t->cols; c++)
+            memcpy(out + (c * t->rows + r) * size, in + (row_from(t, r) * t->cols + c) * size, size);
+}
+
 /* out [rows, cols] of in [cols, source_rows], elements of `size` bytes. */
 static void transpose(const struct tn_transform *t, const char *in, char *out, uint32_t size)
 {
@@ -228,9 +255,13 @@ static void transpose_all(const struct tn_transform *t, const struct tenon_encod
 {
     const bool stack = (t->xform & TENON_XFORM_STACK_EXPERTS) != 0;
     const uint32_t size = e->planes[0].tile_bytes;
-    for (uint64_t m = 0; m < t->batch; m++)
-        transpose(t, (const char *)sources[stack ? m : 0][0] + (stack ? 0 : m * t->source_rows * t->cols * size),
-                  out + m * t->rows * t->cols * size, size);
+    for (uint64_t m = 0; m < t->batch; m++, out += t->rows * t->cols * size) {
+        const char *in = (const char *)sources[stack ? m : 0][0] + (stack ? 0 : m * t->source_rows * t->cols * size);
+        if ((t->xform & TENON_XFORM_TURN) != 0)
+            turn(t, in, out, size);
+        else
+            transpose(t, in, out, size);
+    }
 }
 
 static void compute(const struct tn_transform *t, const struct tenon_encoding *from, const void *const *planes, float *out)
@@ -250,7 +281,7 @@ void tn_transform_fill(const struct tn_transform *t, const struct tn_place *plac
 {
     if ((t->xform & COMPUTED) != 0) {
         compute(t, from, sources[0], planes[0]);
-    } else if ((t->xform & TENON_XFORM_TRANSPOSE) != 0) {
+    } else if ((t->xform & TURNED) != 0) {
         transpose_all(t, from, sources, planes[0]);
     } else {
         for (uint32_t p = 0; p < place->n_planes; p++)

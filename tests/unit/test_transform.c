@@ -255,6 +255,48 @@ START_TEST(stacked)
 }
 END_TEST
 
+/* Heads of 5 rows of 4: as matrices of their own, the first 3 rows or the last 2 of each, turned or not. */
+START_TEST(groups_become_a_dim)
+{
+    const int32_t grouped = TENON_XFORM_GROUPS | TENON_XFORM_SPLIT;
+    struct one o;
+    float *x = numbers(2 * 5 * 4, 0), *y;
+    ck_assert(fit(&o, DIMS(2, 4, 3), DIMS(10, 4), grouped | TENON_XFORM_TURN, 0, 5, 2));
+    y = make(&o, (const float *const[]){x}, 1);
+    for (int h = 0; h < 2; h++)
+        for (int r = 0; r < 4; r++)
+            for (int c = 0; c < 3; c++)
+                ck_assert(y[(h * 4 + r) * 3 + c] == x[(h * 5 + c) * 4 + r]);
+    ck_assert_int_eq(place(&o, "gguf.q8_0/1"), TENON_E_UNIMPLEMENTED);
+    free(y);
+    ck_assert(fit(&o, DIMS(2, 2, 4), DIMS(10, 4), grouped, 3, 5, 2));
+    y = make(&o, (const float *const[]){x}, 1);
+    for (int h = 0; h < 2; h++)
+        for (int i = 0; i < 8; i++)
+            ck_assert(y[h * 8 + i] == x[(h * 5 + 3) * 4 + i]);
+    free(y);
+    ck_assert(!fit(&o, DIMS(3, 4, 3), DIMS(10, 4), grouped | TENON_XFORM_TURN, 0, 5, 3));
+    ck_assert(!fit(&o, DIMS(2, 3, 4), DIMS(10, 4), grouped | TENON_XFORM_TURN, 0, 5, 2));
+    ck_assert(!fit(&o, DIMS(8, 3), DIMS(10, 4), grouped, 0, 5, 2));
+    free(x);
+}
+END_TEST
+
+/* The second of each pair of a matrix's columns. */
+START_TEST(columns)
+{
+    struct one o;
+    float *x = numbers(3 * 8, 0), *y;
+    ck_assert(fit(&o, DIMS(3, 4), DIMS(3, 8), TENON_XFORM_SPLIT | TENON_XFORM_COLUMN, 1, 2, 4));
+    y = make(&o, (const float *const[]){x}, 1);
+    for (int i = 0; i < 12; i++)
+        ck_assert(y[i] == x[2 * i + 1]);
+    ck_assert(!fit(&o, DIMS(3, 4), DIMS(3, 7), TENON_XFORM_SPLIT | TENON_XFORM_COLUMN, 1, 2, 4));
+    free(y);
+    free(x);
+}
+END_TEST
+
 START_TEST(computed)
 {
     struct one o;
@@ -291,6 +333,8 @@ int main(void)
     tcase_add_test(c, split_groups);
     tcase_add_test(c, permuted);
     tcase_add_test(c, stacked);
+    tcase_add_test(c, groups_become_a_dim);
+    tcase_add_test(c, columns);
     tcase_add_test(c, computed);
     suite_add_tcase(suite, c);
     SRunner *runner = srunner_create(suite);

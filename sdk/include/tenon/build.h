@@ -85,7 +85,8 @@ static inline uint64_t tenon_split_before(const struct tenon_weight_row *rows, u
     *ret_all = 0;
     for (k = 0; k < n; k++) {
         const char *mine = is_hf ? rows[i].hf : rows[i].gguf, *other = is_hf ? rows[k].hf : rows[k].gguf;
-        const uint32_t axis = rows[k].rank > 2 ? rows[k].rank - 2 : 0;
+        const uint32_t turned = ((is_hf ? rows[k].hf_xform : rows[k].gguf_xform) & TENON_XFORM_TURN) != 0;
+        const uint32_t axis = rows[k].rank > 2 ? rows[k].rank - (turned ? 1 : 2) : 0;
         if (other == NULL || strcmp(mine, other) != 0)
             continue;
         if (k == i)
@@ -107,8 +108,10 @@ static inline void tenon_declare_split(const struct tenon_weight_row *rows, uint
     if ((ret->xform & TENON_XFORM_SPLIT) == 0 || ret->parts != 0)
         return;
     before = tenon_split_before(rows, n, i, sizes, is_hf, &all);
-    ret->part = (uint32_t)(before / ret->groups);
-    ret->parts = (uint32_t)(all / ret->groups);
+    if ((ret->xform & TENON_XFORM_GROUPS) == 0) /* else sizes are those of one group */
+        before /= ret->groups, all /= ret->groups;
+    ret->part = (uint32_t)before;
+    ret->parts = (uint32_t)all;
 }
 
 static inline void tenon_declare_sources(const struct tenon_weight_row *rows, uint32_t n, uint32_t i, const int64_t *sizes,

@@ -209,6 +209,7 @@ struct tenon_decoder {
     const struct tenon_decoder_family *family;
     int64_t size[TENON_DECODER_SIZES];
     int64_t n_layers, n_heads, n_kv_heads, k_dim, v_dim, context;
+    int64_t latent;                           /* elements of a row of a latent cache, which is kept in place of K and V; 0: none */
     int64_t window;                           /* positions that layers see with TENON_SEES_WINDOW */
     unsigned char sees[TENON_DECODER_LAYERS]; /* [n_layers] TENON_SEES_* */
     unsigned char experts[TENON_DECODER_LAYERS]; /* [n_layers] 1: it has experts */
@@ -634,6 +635,11 @@ static inline void tenon_decoder_declare_kv(struct tenon_decoder *d, int sees)
         return;
     s->group = d->n_groups++;
     s->window = sees == TENON_SEES_WINDOW ? (uint32_t)d->window : 0;
+    if (d->latent != 0) {
+        s->kind = TENON_STATE_KV_LATENT;
+        s->k_heads = 1, s->k_dim = (uint32_t)d->latent;
+        return;
+    }
     s->k_heads = s->v_heads = (uint32_t)d->n_kv_heads;
     s->k_dim = (uint32_t)d->k_dim;
     s->v_dim = (uint32_t)d->v_dim;

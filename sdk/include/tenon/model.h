@@ -37,6 +37,9 @@ extern "C" {
 #define TENON_XFORM_STACK_EXPERTS 8 /* one tensor per expert, `{e}` in the name, stacked along a new dim 0 */
 #define TENON_XFORM_ADD_ONE 16      /* w + 1, as f32 */
 #define TENON_XFORM_NEG_EXP 32      /* -exp(w), as f32 */
+#define TENON_XFORM_GROUPS 64       /* before all others: `groups` of the source's rows become a new dim 0, and there are no others */
+#define TENON_XFORM_COLUMN 128      /* the last dim counts as rows of one element each, as that of a vector */
+#define TENON_XFORM_TURN 256        /* after rows are picked: the last two dims change places; unquantised numbers only */
 
 #define TENON_WEIGHT_OPTIONAL 1u /* may be missing */
 #define TENON_WEIGHT_LAYERED 2u  /* one per layer, `{i}` in the names */
