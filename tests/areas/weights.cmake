@@ -24,3 +24,12 @@ if(TENON_TESTS)
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/encodings_gguf.py $<TARGET_FILE:decode_gguf> ${CMAKE_C_COMPILER})
   set_tests_properties(e2e.encodings_gguf PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()
+
+# Quantised checkpoints against their formulas in numpy.
+if(TENON_TESTS)
+  add_executable(decode_checkpoint ${CMAKE_CURRENT_SOURCE_DIR}/tools/checkpoint_main.c ${TENON_CHECKPOINT_ENCODINGS})
+  target_link_libraries(decode_checkpoint PRIVATE tenon_core tenon_reference)
+  add_test(NAME e2e.encodings_checkpoints
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/encodings_checkpoints.py $<TARGET_FILE:decode_checkpoint>)
+  set_tests_properties(e2e.encodings_checkpoints PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+endif()

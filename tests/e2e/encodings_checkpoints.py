@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""encodings_checkpoints.py BUILD/tests/decode_checkpoint [SEED]: plugins/quantizers/checkpoints against numpy, written from the
+published formats: whole matrices quantised here are packed as their packages pack them, and must come out as the formula has it, to
+the bit. And that indexes from a file that cannot be are refused. Exit 77: numpy is missing."""
+import subprocess
+import sys
+
+try:
+    import numpy as np
+except ImportError as missing:
+    print(f"SKIPPED: {missing}: pip install -r tests/requirements.txt", file=sys.stderr)
+    sys.exit(77)
+
+DRIVER = sys.argv[1]
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else int(np.random.SeedSequence().entropy % 2**32)
+RNG = np.random.default_rng(SEED)
+N, K = 48, 256
+
+
+def words_along(q, bits, axis):
+    """Numbers packed into i32, the first lowest, along an axis."""
+    per = 32 // bits
+    q = np.moveaxis(q, axis, -1).astype(np.uint32)
+    w = (q.reshape(*q.shape[:-1], -1, per) << (bits * np.arange(per, dtype=np.uint32))).sum(axis=-1, dtype=np.uint32)
+    return np.ascontiguousarray(np.moveaxis(w, -1, axis)).astype("<u4")
+
+
+def scales(shape, kind=np.float16):
+    return (RNG.uniform(0.001, 0.1, shape) * RNG.choice([-1, 1], shape)).astype(kind)
+
+
+def bf16(x):
+    """x cut to bf16: (bits, what they are)"""
+    bits = (x.astype(np.float32).view(np.uint32) >> 16).astype("<u2")
+    return bits, (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def gptq(bits, group, v2, act):
+    q = RNG.integers(0, 2**bits, (N, K))
+    zero = RNG.integers(1, 2**bits + (0 if v2 else 1), (N, K // group))  # v1 stores one less, so 2^bits can be
+    s = scales((N, K // group))
+    g_idx = np.arange(K) // group
+    if act:
+        g_idx = RNG.permutation(g_idx)
+    x = s[:, g_idx].astype(np.float32) * (q - zero[:, g_idx]).astype(np.float32)
+    stored_zero = zero if v2 else zero - 1
+    planes = [words_along(q.T, bits, 0), words_along(stored_zero.T, bits, 1), np.ascontiguousarray(s.T), g_idx.astype("<i4")]
+    return f"gptq{'_v2' if v2 else ''}.int{bits}{'_act' if act else ''}_g{group}/1", planes, x
+
+
+def awq(group):
+    q, zero, s = RNG.integers(0, 16, (N, K)), RNG.integers(0, 16, (N, K // group)), scales((N, K // group))
+    order = np.array([0, 2, 4, 6, 1, 3, 5, 7])  # number order[j] of each eight is nibble j
+
+    def pack(a):  # [lines, N]
+        return words_along(a.reshape(a.shape[0], -1, 8)[:, :, order].reshape(a.shape), 4, 1)
+    g = np.arange(K) // group
+    x = s[:, g].astype(np.float32) * (q - zero[:, g]).astype(np.float32)
+    return f"awq.int4_g{group}/1", [pack(q.T), pack(zero.T), np.ascontiguousarray(s.T)], x
+
+
+def e4m3(codes):
+    e, m, sign = codes >> 3 & 15, codes & 7, np.where(codes & 128, -1.0, 1.0)
+    x = np.where(e == 0, m * 2.0**-9, (1 + m / 8) * 2.0 ** (e.astype(np.float64) - 7)) * sign
+    return np.where((codes & 127) == 127, np.nan, x).astype(np.float32)
+
+
+def fp8():
+    rows = 200  # the last square is cut
+    codes, s = RNG.integers(0, 256, (rows, K)), scales((2, K // 128), np.float32)
+    x = e4m3(codes) * s[np.arange(rows)[:, None] // 128, np.arange(K)[None, :] // 128]
+    return "fp8.e4m3_128x128/1", [codes.astype(np.uint8), s], x.astype(np.float32)
+
+
+def mlc():
+    q, s = RNG.integers(0, 16, (N, K)), scales((N, K // 32))
+    return "mlc.q4f16_1/1", [words_along(q, 4, 1), s], (q - 7).astype(np.float32) * np.repeat(s, 32, 1).astype(np.float32)
+
+
+NF4 = np.array([-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+                -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+                0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0], dtype=np.float32)
+
+
+def nf4():
+    q, absmax = RNG.integers(0, 16, (N, K)), np.abs(scales((N, K // 64), np.float32))
+    packed = (q[:, 0::2] << 4 | q[:, 1::2]).astype(np.uint8)
+    return "bnb.nf4/1", [packed, absmax], NF4[q] * np.repeat(absmax, 64, 1)
+
+
+def compressed_int4(group, half):
+    q, s = RNG.integers(-8, 8, (N, K)), scales((N, K // group), np.float32)
+    bits, s = (s.astype(np.float16), s.astype(np.float16).astype(np.float32)) if half else bf16(s)
+    return (f"ct.int4_{'f16' if half else 'bf16'}_g{group}/1", [words_along(q + 8, 4, 1), bits],
+            q.astype(np.float32) * np.repeat(s, group, 1))
+
+
+def compressed_int8(half):
+    q, s = RNG.integers(-128, 128, (N, K)), scales((N, 1), np.float32)
+    s[0] = 1e-6  # a denormal half
+    bits, s = (s.astype(np.float16), s.astype(np.float16).astype(np.float32)) if half else bf16(s)
+    return f"ct.int8_{'f16' if half else 'bf16'}/1", [q.astype(np.int8), bits], q.astype(np.float32) * s
+
+
+def decode(name, planes, shape):
+    done = subprocess.run([DRIVER, name, *map(str, shape)], input=b"".join(p.tobytes() for p in planes), capture_output=True)
+    return done.returncode, done.stderr.decode(), np.frombuffer(done.stdout, dtype="<f4")
+
+
+def check(name, planes, want):
+    """None, or what is wrong."""
+    code, said, got = decode(name, planes, want.shape)
+    if code != 0:
+        return said
+    want = want.astype(np.float32).reshape(-1)
+    if got.size != want.size:
+        return f"{got.size} floats instead of {want.size}"
+    differ = (got.view(np.uint32) != want.view(np.uint32)) & ~(np.isnan(got) & np.isnan(want))
+    return f"{differ.sum()} of {want.size} differ, first {got[differ][0]} instead of {want[differ][0]}" if differ.any() else None
+
+
+def refusals():
+    """Columns sorted without desc_act; a group that is not there."""
+    name, planes, x = gptq(4, 64, False, True)
+    yield name.replace("_act", ""), planes, x, "no desc_act"
+    planes[3][17] = K // 64
+    yield name, planes, x, "fewer groups"
+    planes[3][17] = -1
+    yield name, planes, x, "fewer groups"
+
+
+def main():
+    print(f"seed {SEED}")
+    made = [gptq(bits, group, v2, False) for bits in (4, 8) for group in (32, 64, 128) for v2 in (False, True)]
+    made += [gptq(4, group, v2, True) for group in (32, 64, 128) for v2 in (False, True)]
+    made += [awq(group) for group in (32, 64, 128)] + [fp8(), mlc(), nf4()]
+    made += [compressed_int4(group, half) for group in (32, 64, 128) for half in (False, True)]
+    made += [compressed_int8(half) for half in (False, True)]
+    failed = 0
+    for name, planes, want in made:
+        wrong = check(name, planes, want)
+        print(f"{name:<24} {want.size:>6} values  {wrong or 'equal'}")
+        failed += wrong is not None
+    for name, planes, want, words in refusals():
+        code, said, _ = decode(name, planes, want.shape)
+        refused = code != 0 and words in said
+        print(f"{name:<24} {'refused: ' + said.strip() if refused else 'taken, but: ' + words}")
+        failed += not refused
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
