@@ -286,6 +286,97 @@ START_TEST(step_attention)
 }
 END_TEST
 
+/* ---- latent attention --------------------------------------------------------------------------------------------- */
+
+enum { CPU_PAGE = 32, CPU_PAGES = 5, RANK = 32, TURNED = 6, WIDTH = RANK + TURNED, LATENT_HEADS = 3, LATENT_V = 4, ROW = LATENT_HEADS * LATENT_V };
+static const int32_t deep_position[TOKENS] = {68, 69, 70, 0, 1}, deep_context[SEQS] = {71, 2}, deep_table[SEQS * PAGES] = {2, 0, 3, 4, -1, -1};
+
+/* Tokens first, first+1, ... n of them alone in a step, to their rows of y [TOKENS,ROW]. */
+static void run_latent(struct machine *m, const struct fixture *all, const struct machine_options *o, int first, int n, float *y)
+{
+    struct fixture f = *all;
+    int32_t zeros[TOKENS] = {0}, start[2] = {0, n}, len[1] = {deep_context[seq_of_token[first]]}, table[PAGES];
+    const struct { const char *name; void *data; } inputs[] = {{"seq_of_token", zeros}, {"seq_start", start}, {"context_len", len}, {"block_table.0", table}};
+    void *got[4];
+    memcpy(table, deep_table + seq_of_token[first] * PAGES, sizeof table);
+    f.dims.sym[TENON_SYM_T] = n;
+    f.dims.sym[TENON_SYM_S] = 1;
+    f.eval.ctx = &f;
+    for (uint32_t i = 0; i < f.n; i++) {
+        struct item *it = &f.items[i];
+        bool per_token = it->kind == TENON_VALUE_INPUT && it->rank == 3;
+        if (per_token)
+            it->data = (float *)it->data + first * it->dims[1].b * it->dims[2].b;
+        if (it->name != NULL && strcmp(it->name, "position") == 0)
+            it->data = (int32_t *)it->data + first;
+        for (size_t k = 0; it->name != NULL && k < sizeof inputs / sizeof inputs[0]; k++)
+            if (strcmp(it->name, inputs[k].name) == 0)
+                it->data = inputs[k].data;
+    }
+    machine_run(m, &f, o, got);
+    memcpy(y + first * ROW, got[0], (size_t)(n * ROW) * sizeof *y);
+    free(got[0]);
+}
+
+/* _i: the cache and weights in f32, in f16, weights in q8_0; rows of the cache that nobody sees are NaN */
+START_TEST(latent_attention)
+{
+    static const char *const levels[] = {"scalar", "avx2", "neon", NULL};
+    static float rows[CPU_PAGES * CPU_PAGE * WIDTH];
+    static uint8_t pages[sizeof rows];
+    const int64_t h = LATENT_HEADS, d = 32, v = LATENT_V;
+    struct tenon_ref_kv kv = {CPU_PAGES, CPU_PAGE, 1, WIDTH, 0, 0, rows, NULL};
+    struct fixture f = {.dims = attention_dims(), .state = {.kind = TENON_STATE_KV_LATENT, .k_heads = 1, .k_dim = WIDTH}};
+    const struct tenon_attr attrs[] = {tenon_attr_i("rank", RANK), tenon_attr_i("v_dim", v), tenon_attr_f("scale", 0.4)};
+    struct machine_options o = {.half = _i == 1, .q8 = _i == 2, .whole = true, .units = CPU_PAGES, .before = pages};
+    start();
+    f.dims.sym[TENON_SYM_C] = PAGES * CPU_PAGE;
+    for (int i = 0; i < CPU_PAGES * CPU_PAGE * WIDTH; i++)
+        rows[i] = machine_half(random_float());
+    add_input(&f, "q_nope", DIMS(T_, N_(h), N_(d)));
+    add_input(&f, "q_rope", DIMS(T_, N_(h), N_(TURNED)));
+    add_weight(&f, "wk", DIMS(N_(h), N_(RANK), N_(d)));
+    add_weight(&f, "wv", DIMS(N_(h), N_(v), N_(RANK)));
+    add_state(&f, "kv", &kv);
+    add_step(&f, "position", deep_position, TOKENS);
+    add_step(&f, "seq_of_token", seq_of_token, TOKENS);
+    add_step(&f, "seq_start", seq_start, SEQS + 1);
+    add_step(&f, "context_len", deep_context, SEQS);
+    add_step(&f, "block_table.0", deep_table, SEQS * PAGES);
+    o.q8 ? machine_round_q8(&f) : machine_round_weights(&f);
+    run(&f, "core.latent_attention/1", attrs, 3, 1, 1);
+    for (int p = 0; p < CPU_PAGES; p++) /* what lies behind a sequence's end, and the page nobody has */
+        for (int j = 0; j < CPU_PAGE; j++)
+            for (int i = 0; i < WIDTH && (p == 1 || (p == 4 && j > 1) || (p == 3 && j > 70 - 64)); i++)
+                rows[(p * CPU_PAGE + j) * WIDTH + i] = NAN;
+    if (o.half)
+        machine_to_half(rows, CPU_PAGES * CPU_PAGE * WIDTH, (uint16_t *)(void *)pages);
+    else
+        memcpy(pages, rows, sizeof rows);
+    for (int level = 0; level < 4; level++) {
+        const struct eval_tensor *want = eval_output(&f.eval, 0);
+        float single[TOKENS * ROW], *whole;
+        void *got[4];
+        struct machine m;
+        ck_assert_int_eq(levels[level] != NULL ? setenv("TENON_CPU_LEVEL", levels[level], 1) : unsetenv("TENON_CPU_LEVEL"), 0);
+        machine_open(&m, 2);
+        machine_run(&m, &f, &o, got);
+        whole = got[0];
+        for (int64_t i = 0; i < want->n; i++)
+            ck_assert_msg(fabs((double)whole[i] - (double)want->f[i]) <= (o.q8 ? 2e-4 : 4e-6), "[%d] is %.9g, not %.9g", (int)i, (double)whole[i],
+                          (double)want->f[i]);
+        for (int t = 0; t < TOKENS; t++)
+            run_latent(&m, &f, &o, t, 1, single);
+        ck_assert(same(whole, single, want->n));
+        run_latent(&m, &f, &o, 0, 3, single);
+        ck_assert(same(whole, single, want->n));
+        machine_close(&m);
+        free(whole);
+    }
+    finish(&f);
+}
+END_TEST
+
 /* ---- rows ---------------------------------------------------------------------------------------------------------- */
 
 START_TEST(layer_norm)
@@ -335,6 +426,7 @@ int main(void)
     tcase_add_loop_test(tc, delta_rule, 0, 9);
     tcase_add_loop_test(tc, conv_scan, 0, 8);
     tcase_add_loop_test(tc, step_attention, 0, 5);
+    tcase_add_loop_test(tc, latent_attention, 0, 3);
     tcase_add_loop_test(tc, layer_norm, 0, 5);
     tcase_add_loop_test(tc, rope, 0, 2);
     suite_add_tcase(suite, tc);

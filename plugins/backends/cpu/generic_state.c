@@ -160,6 +160,15 @@ static int32_t check_pages(const struct tenon_graph *g, const struct tenon_node 
     return 0;
 }
 
+/* A latent cache's rows are what the queries are multiplied by, latent and turned. */
+static int32_t check_latent(const struct tenon_graph *g, const struct tenon_node *n, const struct tenon_state_desc *d, struct tenon_err *err)
+{
+    int64_t turned = constant(tenon_graph_value(g, n->in[1]), 2);
+    if (d->kind == TENON_STATE_KV_LATENT && d->k_heads == 1 && d->v_dim == 0 && turned >= 0 && d->k_dim == turned + tenon_node_i64(n, "rank", 0))
+        return 0;
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, n->name, "state '%s' has no rows of rank and turned key", d->name);
+}
+
 int32_t cpu_generic_check_state(const struct tenon_executable *exe, const struct tenon_node *n, struct tenon_err *err)
 {
     uint32_t root = TENON_NO_VALUE, op = tenon_op_find(n->op);
@@ -172,6 +181,8 @@ int32_t cpu_generic_check_state(const struct tenon_executable *exe, const struct
     const struct tenon_state_desc *d = &exe->states[index];
     if (op == TENON_OPN_KV_STORE || op == TENON_OPN_KV_LOAD)
         return check_pages(exe->graph, n, d, err);
+    if (op == TENON_OPN_LATENT_ATTENTION)
+        return check_latent(exe->graph, n, d, err);
     int64_t want = slot_floats(exe->graph, n);
     if ((d->kind != TENON_STATE_RECURRENT && d->kind != TENON_STATE_CONV) || want < 0 || (uint64_t)want * sizeof(float) != d->slot_bytes)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, n->name, "its slots of %lld floats are not those of state '%s' (%llu bytes)",

@@ -200,15 +200,8 @@ static struct cpu_act prepare(const struct walker *w, const float *x, int64_t ro
 static void product(const struct walker *w, const struct cpu_call *c, uint32_t in, const struct cpu_act *a, int64_t r0, int64_t r1, int64_t n0,
                     int64_t n1, float *y, int64_t ld, uint32_t bias)
 {
-    const struct cpu_weight *by = weight(w, c->node->in[in]);
     float *from = (float *)((uintptr_t)y - (uintptr_t)n0 * sizeof *y); /* the kernels count from the stack's first row */
-    struct cpu_act part = *a;
-    if (by->program == NULL) {
-        w->k->matmul(&by->m, a, r0, r1, n0, n1, from, ld, c->in[bias].f, cpu_matmul_scratch(w));
-        return;
-    }
-    part.x += r0 * a->ldx;
-    cpu_program_product(w, by, &part, r1 - r0, n0, n1, from + r0 * ld, ld, c->in[bias].f);
+    cpu_by_weight(w, weight(w, c->node->in[in]), a, r0, r1, n0, n1, from, ld, c->in[bias].f);
 }
 
 static void activate(const struct walker *w, const struct cpu_call *c, const struct moe *m, float *gate, float *up, int64_t n)

@@ -1,7 +1,7 @@
 /* native.h - larger ops with code of their own that are run as one step: experts, recurrences, attention without a cache.
  *
  * They are planned as generic steps are, with their node's operands as tensors (generic.h) and weights as matrices where `packed`
- * says so; then run() is called by all threads, which meet at barriers of its own. Rooms: moe.c, scans.c, encoder.c, lines.c;
+ * says so; then run() is called by all threads, which meet at barriers of its own. Rooms: moe.c, scans.c, encoder.c, latent.c, lines.c;
  * the table is in native.c. [any-thread] on a walker of their own. */
 #ifndef TENON_CPU_NATIVE_H
 #define TENON_CPU_NATIVE_H
@@ -24,7 +24,7 @@ const struct cpu_native *cpu_native_of(const struct tenon_graph *g, const struct
 /* Is there one for the op, where operands fit? */
 bool cpu_native_has(uint32_t op);
 
-extern const struct cpu_native cpu_moe, cpu_ssm, cpu_delta, cpu_conv, cpu_encoder, cpu_full_norm, cpu_turn;
+extern const struct cpu_native cpu_moe, cpu_ssm, cpu_delta, cpu_conv, cpu_encoder, cpu_full_norm, cpu_turn, cpu_latent;
 
 /* ---- what they share ---- */
 
@@ -60,6 +60,10 @@ static inline float *cpu_take_floats(struct cpu_room *r, int64_t n)
 {
     return cpu_take(r, (uint64_t)n * sizeof(float));
 }
+
+/* y[r * ld + n] of rows r0..r1 of a and rows n0..n1 of a weight, whatever its encoding. y may point before what is written. */
+void cpu_by_weight(const struct walker *w, const struct cpu_weight *by, const struct cpu_act *a, int64_t r0, int64_t r1, int64_t n0, int64_t n1,
+                 float *y, int64_t ld, const float *bias);
 
 static inline void *cpu_matmul_scratch(const struct walker *w)
 {
