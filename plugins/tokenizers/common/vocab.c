@@ -1,6 +1,6 @@
-/* vocab.c - reads a vocabulary from metadata and indexes it by spelling. The index is one flat table of 8-byte slots
- * with linear probing: opening 150,000 tokens must not cost 150,000 allocations, and a probe touches a spelling only when
- * 32 bits of hash agree. Built by one thread, then constant. Contract: vocab.h. */
+/* vocab.c - reads a vocabulary from metadata and indexes it by spelling. The index is one flat table with linear
+ * probing: opening 150,000 tokens must not cost 150,000 allocations. Most spellings are so short that their hash and size
+ * say all of them; a probe touches a longer one only when these agree. Built by one thread, then constant. Contract: vocab.h. */
 #include "vocab.h"
 
 #include <stdlib.h>
@@ -143,20 +143,20 @@ static uint64_t hash(uint64_t seed, const char *text, size_t size)
     return mix(mix(h ^ eight_bytes(last)));
 }
 
-static inline bool same(const struct tenon_str *a, const char *text, size_t size)
+#define EXACT 8u /* bytes: for up to so many the hash says all, as each step of it can be undone */
+
+static inline bool holds(const struct tok_vocab *v, const struct tok_vocab_slot *slot, uint64_t h, const char *text, size_t size)
 {
-    if (a->size != size)
+    if (slot->hash != h || slot->size != (uint32_t)size)
         return false;
-    if (size <= 8)
-        return few_bytes(a->data, size) == few_bytes(text, size);
-    return memcmp(a->data, text, size) == 0;
+    return size <= EXACT || (v->text[slot->id].size == size && memcmp(v->text[slot->id].data, text, size) == 0);
 }
 
-/* From slot `at` on, the one that holds the spelling, or the free one where it belongs. There is always a free slot. */
+/* The slot that holds the spelling, or the free one where it belongs. There is always a free slot. */
 static inline struct tok_vocab_slot *probe(const struct tok_vocab *v, uint64_t h, const char *text, size_t size)
 {
-    uint32_t at = (uint32_t)h & v->mask, upper = (uint32_t)(h >> 32);
-    while (v->slots[at].id >= 0 && !(v->slots[at].hash == upper && same(&v->text[v->slots[at].id], text, size)))
+    uint32_t at = (uint32_t)(h >> 32) & v->mask;
+    while (v->slots[at].id >= 0 && !holds(v, &v->slots[at], h, text, size))
         at = (at + 1) & v->mask;
     return &v->slots[at];
 }
@@ -173,11 +173,13 @@ static void find_some(const struct tok_vocab *v, const struct tenon_str *texts, 
     uint64_t hashes[AHEAD];
     for (size_t i = 0; i < n; i++) {
         hashes[i] = hash(v->seed, texts[i].data, (size_t)texts[i].size);
-        __builtin_prefetch(&v->slots[hashes[i] & v->mask]);
+        __builtin_prefetch(&v->slots[hashes[i] >> 32 & v->mask]);
     }
-    for (size_t i = 0; i < n; i++) /* a guess: not always is the first slot the one */
-        if ((ids[i] = v->slots[hashes[i] & v->mask].id) >= 0)
+    for (size_t i = 0; i < n; i++) { /* a guess: not always is the first slot the one */
+        ids[i] = texts[i].size > EXACT ? v->slots[hashes[i] >> 32 & v->mask].id : -1;
+        if (ids[i] >= 0)
             __builtin_prefetch(&v->text[ids[i]]);
+    }
     for (size_t i = 0; i < n; i++)
         if (ids[i] >= 0)
             __builtin_prefetch(v->text[ids[i]].data);
@@ -206,7 +208,8 @@ static int32_t index_by(struct tok_vocab *v, uint32_t id, uint64_t h, struct ten
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer", "token %u is spelled like token %d: \"%.*s\"", id,
                           slot->id, (int)(text->size < 64 ? text->size : 64), text->data);
     }
-    slot->hash = (uint32_t)(h >> 32);
+    slot->hash = h;
+    slot->size = (uint32_t)text->size;
     slot->id = (int32_t)id;
     return 0;
 }
@@ -246,7 +249,7 @@ static int32_t build_index(struct tok_vocab *v, struct tenon_err *err)
         n = v->n - first < AHEAD ? v->n - first : AHEAD;
         for (uint32_t i = 0; i < n; i++) {
             hashes[i] = hash(v->seed, v->text[first + i].data, (size_t)v->text[first + i].size);
-            __builtin_prefetch(&v->slots[hashes[i] & v->mask], 1);
+            __builtin_prefetch(&v->slots[hashes[i] >> 32 & v->mask], 1);
         }
         for (uint32_t i = 0; status == 0 && i < n; i++)
             status = index_by(v, first + i, hashes[i], err);

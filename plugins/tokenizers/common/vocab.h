@@ -19,7 +19,8 @@
 #define TOK_MAX_ENTRIES (1u << 24)
 
 struct tok_vocab_slot {
-    uint32_t hash; /* upper half of the spelling's hash */
+    uint64_t hash; /* of the spelling; up to eight bytes of one size all have different ones */
+    uint32_t size; /* of the spelling, its lower half */
     int32_t id;    /* -1: free */
 };
 
