@@ -134,7 +134,9 @@ static int32_t place_one(struct tn_bindings *b, struct tn_container *c, uint32_t
     const struct tenon_encoding *f32 = NULL;
     struct tn_place *place = &b->places[i];
     int32_t rc = TENON_OK;
-    if (w->tensor == NULL || (w->transform.xform & (TENON_XFORM_ADD_ONE | TENON_XFORM_NEG_EXP)) != 0)
+    if (w->tensor != NULL && w->tensor->encoding == NULL)
+        rc = tn_container_encoding(c, w->tensor->t.encoding, &f32, err); /* says what is missing */
+    else if (w->tensor == NULL || (w->transform.xform & (TENON_XFORM_ADD_ONE | TENON_XFORM_NEG_EXP)) != 0)
         rc = tn_container_encoding(c, "f32/1", &f32, err);
     if (rc != TENON_OK)
         return rc;

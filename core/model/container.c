@@ -33,19 +33,25 @@ struct tn_container {
 
 /* ---- the plugin ---------------------------------------------------------------------------------------------- */
 
-/* The first bytes of the file, or of the first file of a folder, for probe. */
-static int32_t head_of(const struct tn_container *src, const char **ret_name, const void **ret_head, uint64_t *ret_size,
-                       struct tenon_err *err)
+/* The first bytes of the file the user named; of a folder none, but it must have files. */
+static int32_t head_of(const struct tn_container *src, const void **ret_head, uint64_t *ret_size, struct tenon_err *err)
 {
     const struct tenon_files *files = tn_files_table(src->files);
     const char *name = tn_files_name(src->files);
     uint32_t id;
-    if (name == NULL)
-        name = files->name_at(files->ctx, 0);
-    if (name == NULL)
+    if (name != NULL)
+        return files->map(files->ctx, name, &id, ret_head, ret_size, err);
+    if (files->name_at(files->ctx, 0) == NULL)
         return tenon_fail(err, TENON_E_NOT_FOUND, src->path, "an empty folder: give the path of a model");
-    *ret_name = name;
-    return files->map(files->ctx, name, &id, ret_head, ret_size, err);
+    return TENON_OK;
+}
+
+/* How sure a plugin is: of a folder by the names in it, of a file by its head [size]. */
+static int32_t ask(const struct tn_container *src, const struct tenon_weights *w, void *self, const void *head, uint64_t size)
+{
+    if (tn_files_name(src->files) == NULL)
+        return w->probe_folder != NULL ? w->probe_folder(self, tn_files_table(src->files)) : 0;
+    return w->probe(self, head, size < HEAD_BYTES ? size : HEAD_BYTES);
 }
 
 static int32_t choose_plugin(struct tn_container *src, const void *head, uint64_t size, struct tenon_err *err)
@@ -58,7 +64,7 @@ static int32_t choose_plugin(struct tn_container *src, const void *head, uint64_
         struct tenon_weights w;
         int32_t sure;
         TENON_COPY_IN(&w, item->impl);
-        sure = w.probe(item->self, head, size < HEAD_BYTES ? size : HEAD_BYTES);
+        sure = ask(src, &w, item->self, head, size);
         if (sure <= best)
             continue;
         best = sure;
@@ -68,7 +74,8 @@ static int32_t choose_plugin(struct tn_container *src, const void *head, uint64_
     }
     if (best == 0)
         return tenon_fail(err, TENON_E_NOT_FOUND, src->path,
-                          "no weights plugin knows this file: is it a model? `tenon plugins list` shows the formats known");
+                          "no weights plugin knows this %s: is it a model? `tenon plugins list` shows the formats known",
+                          tn_files_name(src->files) != NULL ? "file" : "folder");
     return TENON_OK;
 }
 
@@ -172,14 +179,32 @@ static int32_t check_planes(struct tn_container *src, struct tn_tensor *t, struc
     return TENON_OK;
 }
 
+/* Of an encoding that nobody knows: bytes as the plugin says, where they are inside the file. */
+static int32_t count_planes(struct tn_container *src, struct tn_tensor *t, struct tenon_err *err)
+{
+    int32_t rc = TENON_OK;
+    t->bytes = 0;
+    for (uint32_t p = 0; rc == TENON_OK && p < t->t.n_planes; p++) {
+        const void *data;
+        rc = tn_files_view(src->files, t->t.planes[p].file, t->t.planes[p].offset, t->t.planes[p].size, &data, err);
+        t->bytes += t->t.planes[p].size;
+    }
+    return rc;
+}
+
 int32_t tn_container_encode(struct tn_container *src, struct tenon_err *err)
 {
     int32_t rc = TENON_OK;
     for (uint64_t i = 0; rc == TENON_OK && i < src->n_tensors; i++) {
         struct tn_tensor *t = &src->tensors[i];
-        rc = tn_container_encoding(src, t->t.encoding, &t->encoding, err);
+        struct tenon_err none = TENON_ERR_INIT;
+        rc = tn_container_encoding(src, t->t.encoding, &t->encoding, &none);
         if (rc == TENON_OK)
             rc = check_planes(src, t, err);
+        else if (rc == TENON_E_NOT_FOUND) /* matters only if a weight is made of it */
+            rc = count_planes(src, t, err);
+        else
+            rc = tenon_fail(err, rc, none.where, "%s", none.message);
     }
     return rc;
 }
@@ -190,7 +215,6 @@ int32_t tn_container_open(struct tn_registry *reg, const char *path, struct tn_c
 {
     struct tn_container *src = calloc(1, sizeof *src);
     const void *head = NULL;
-    const char *name = NULL;
     uint64_t size = 0;
     int32_t rc;
     if (src == NULL)
@@ -200,11 +224,11 @@ int32_t tn_container_open(struct tn_registry *reg, const char *path, struct tn_c
     rc = src->path != NULL ? tn_files_open(path, &src->files, err)
                            : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, path, "out of memory");
     if (rc == TENON_OK)
-        rc = head_of(src, &name, &head, &size, err);
+        rc = head_of(src, &head, &size, err);
     if (rc == TENON_OK)
         rc = choose_plugin(src, head, size, err);
     if (rc == TENON_OK)
-        rc = src->weights.open(src->self, tn_files_table(src->files), name, &src->model, err);
+        rc = src->weights.open(src->self, tn_files_table(src->files), tn_files_name(src->files), &src->model, err);
     if (rc == TENON_OK) {
         src->meta = src->weights.metadata(src->model);
         rc = take_tensors(src, err);

@@ -22,7 +22,7 @@
 /* A tensor with its encoding found and its planes checked against the file. */
 struct tn_tensor {
     struct tenon_tensor t;                 /* plane sizes filled in */
-    const struct tenon_encoding *encoding; /* NULL until tn_container_encode: OWN: plugin */
+    const struct tenon_encoding *encoding; /* NULL until tn_container_encode, or unknown: OWN: plugin */
     uint64_t bytes;                        /* of all planes */
 };
 
@@ -32,7 +32,8 @@ struct tn_container;
 int32_t tn_container_open(struct tn_registry *reg, const char *path, struct tn_container **ret, struct tenon_err *err);
 void tn_container_close(struct tn_container *src); /* NULL is allowed */
 
-/* Look up and check the encoding of every tensor, once. NOT_FOUND names the encoding no plugin has. [init] */
+/* Look up and check the encoding of every tensor, once. One that no plugin has stays NULL: tn_container_encoding says so to who needs
+ * it. [init] */
 int32_t tn_container_encode(struct tn_container *src, struct tenon_err *err);
 
 /* The encoding of that id, checked. NOT_FOUND: no plugin has it. OWN: plugin. [init] */

@@ -1,6 +1,6 @@
 # Weights, their files and their encodings.
 set(gguf ${CMAKE_SOURCE_DIR}/plugins/weights/gguf)
-set(gguf_sources ${gguf}/cursor.c ${gguf}/names.c ${gguf}/meta.c ${gguf}/types.c ${gguf}/tensors.c ${gguf}/shards.c
+set(gguf_sources ${gguf}/cursor.c ${gguf}/../common/names.c ${gguf}/meta.c ${gguf}/types.c ${gguf}/tensors.c ${gguf}/shards.c
   ${gguf}/plugin.c)
 
 tenon_unit_test(gguf ${gguf_sources} ${CMAKE_CURRENT_SOURCE_DIR}/unit/counted_memory.c)

@@ -211,12 +211,16 @@ class Exits(Command):
         self.assertRegex(self.says("--version"), r"^tenon \d+\.\d+\.\d+\n$")
 
     def test_failures(self):
+        folder = os.path.join(self.root, "no model")
+        os.makedirs(os.path.join(folder, "inner"))
+        with open(os.path.join(folder, "README.md"), "w") as f:
+            f.write("no model\n")
         missing = os.path.join(self.root, "missing")
         text = self.write("text", b"no model\n")
         ids = self.write("ids.json", b'{"a":[1]}')
         for args in (("run", missing, "x"), ("show", missing), ("tokenize", missing, "x"), ("bench", missing), ("graph", missing),
                      ("eval", missing, "--ids", ids), ("template", missing, "--input", ids), ("plugins", "show", "missing"),
-                     ("run", text, "x"), ("show", text), ("tokenize", text, "x"), ("graph", text), ("show", self.root),
+                     ("run", text, "x"), ("show", text), ("tokenize", text, "x"), ("graph", text), ("show", folder),
                      ("bench", text), ("eval", text, "--ids", ids), ("eval", self.model, "--ids", text),
                      ("run", self.model, "x"), ("run", missing), ("run", missing, ""), ("template", text, "--input", text)):
             said = self.refuses(1, *args)

@@ -8,16 +8,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct tenon_weights *weights = gw_plugin();
+    const struct tenon_weights *weights = wf_plugin();
     struct tenon_weights_model *model;
     struct tenon_err err = TENON_ERR_INIT;
-    struct gw_files files;
-    gw_files_init(&files);
-    gw_files_set(&files, 0, "m-00001-of-00002.gguf", data, size);
-    gw_files_set(&files, 1, "m-00002-of-00002.gguf", data, size);
+    struct wf_files files;
+    wf_files_init(&files);
+    wf_files_set(&files, 0, "m-00001-of-00002.gguf", data, size);
+    wf_files_set(&files, 1, "m-00002-of-00002.gguf", data, size);
     (void)weights->probe(NULL, data, size);
     if (weights->open(NULL, &files.table, "m-00001-of-00002.gguf", &model, &err) == TENON_OK) {
-        volatile uint64_t sum = gw_walk(weights, model, &files);
+        volatile uint64_t sum = wf_walk(weights, model, &files);
         (void)sum;
         weights->close(NULL, model);
     } else if (err.code == TENON_OK || err.message[0] == '\0') {

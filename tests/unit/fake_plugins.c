@@ -118,8 +118,10 @@ static int32_t weights_tensor(struct tenon_weights_model *m, uint64_t i, struct 
     return TENON_OK;
 }
 
-static const struct tenon_weights weights = { sizeof weights, 0, weights_probe, weights_open, weights_close, weights_metadata,
-                                              weights_count, weights_tensor };
+static const struct tenon_weights weights = {
+    .struct_size = sizeof weights, .probe = weights_probe, .open = weights_open, .close = weights_close, .metadata = weights_metadata,
+    .tensor_count = weights_count, .tensor_at = weights_tensor,
+};
 
 static void write_model(const char *path, const char *const *names, uint32_t n)
 {

@@ -21,7 +21,7 @@ static struct tenon_err err;
 
 static void setup(void)
 {
-    weights = gw_plugin();
+    weights = wf_plugin();
     err = (struct tenon_err)TENON_ERR_INIT;
 }
 
@@ -29,14 +29,14 @@ static void setup(void)
 static int32_t open_bytes(const void *data, size_t size)
 {
     struct tenon_weights_model *model;
-    struct gw_files files;
-    gw_files_init(&files);
-    gw_files_set(&files, 0, "m.gguf", data, size);
+    struct wf_files files;
+    wf_files_init(&files);
+    wf_files_set(&files, 0, "m.gguf", data, size);
     err = (struct tenon_err)TENON_ERR_INIT;
     counted_watch();
     int32_t rc = weights->open(NULL, &files.table, "m.gguf", &model, &err);
     if (rc == TENON_OK) {
-        (void)gw_walk(weights, model, &files);
+        (void)wf_walk(weights, model, &files);
         weights->close(NULL, model);
     }
     counted.watching = false;
@@ -164,11 +164,11 @@ static void check_small_tensors(struct tenon_weights_model *model, size_t file_s
 START_TEST(reads_all_types)
 {
     struct gw w = {0};
-    struct gw_files files;
+    struct wf_files files;
     struct tenon_weights_model *model;
     write_small(&w, (uint32_t)_i);
-    gw_files_init(&files);
-    gw_files_set(&files, 0, "m.gguf", w.data, w.size);
+    wf_files_init(&files);
+    wf_files_set(&files, 0, "m.gguf", w.data, w.size);
     ck_assert_int_eq(weights->probe(NULL, w.data, w.size), 100);
     ck_assert_int_eq(weights->probe(NULL, w.data, 3), 0);
     ck_assert_int_eq(weights->open(NULL, &files.table, "m.gguf", &model, &err), TENON_OK);
@@ -195,14 +195,14 @@ END_TEST
 START_TEST(names_types_without_an_encoding_here)
 {
     struct gw w = {0};
-    struct gw_files files;
+    struct wf_files files;
     struct tenon_weights_model *model;
     struct tenon_tensor t;
     gw_header(&w, 3, 1, 0);
     gw_tensor(&w, "a", 1, (uint64_t[]){256}, 17, 0);
     gw_align(&w, 32), gw_zeros(&w, 74);
-    gw_files_init(&files);
-    gw_files_set(&files, 0, "m.gguf", w.data, w.size);
+    wf_files_init(&files);
+    wf_files_set(&files, 0, "m.gguf", w.data, w.size);
     ck_assert_int_eq(weights->open(NULL, &files.table, "m.gguf", &model, &err), TENON_OK);
     ck_assert_int_eq(weights->tensor_at(model, 0, &t, &err), TENON_OK);
     ck_assert_str_eq(t.encoding, "gguf.iq2_xs/1");
@@ -223,12 +223,12 @@ START_TEST(opens_a_large_vocabulary_at_once)
     gw_key_array(&w, "tokenizer.ggml.merges", TENON_META_STRING, MERGES);
     for (int i = 0; i < MERGES; i++)
         (void)snprintf(token, sizeof token, "to ken%d", i), gw_string(&w, token);
-    struct gw_files files;
+    struct wf_files files;
     struct tenon_weights_model *model;
     struct tenon_meta_entry e;
     struct tenon_str s;
-    gw_files_init(&files);
-    gw_files_set(&files, 0, "m.gguf", w.data, w.size);
+    wf_files_init(&files);
+    wf_files_set(&files, 0, "m.gguf", w.data, w.size);
     double start = seconds();
     counted_watch();
     int32_t rc = weights->open(NULL, &files.table, "m.gguf", &model, &err);
@@ -463,7 +463,7 @@ static size_t header_size(struct tenon_weights_model *model)
 
 START_TEST(survives_mutations_of_a_real_file)
 {
-    struct gw_files files;
+    struct wf_files files;
     struct tenon_weights_model *model;
     uint8_t undo[16];
     size_t size, opened = 0;
@@ -471,8 +471,8 @@ START_TEST(survives_mutations_of_a_real_file)
     if (data == NULL)
         return;
     seed_random("gguf: the real file");
-    gw_files_init(&files);
-    gw_files_set(&files, 0, "m.gguf", data, size);
+    wf_files_init(&files);
+    wf_files_set(&files, 0, "m.gguf", data, size);
     double start = seconds();
     ck_assert_int_eq(weights->open(NULL, &files.table, "m.gguf", &model, &err), TENON_OK);
     printf("gguf: the real file opens in %.2f ms\n", 1e3 * (seconds() - start));
@@ -487,7 +487,7 @@ START_TEST(survives_mutations_of_a_real_file)
         opened += weights->open(NULL, &files.table, "m.gguf", &model, &err) == TENON_OK;
         if (err.code == TENON_OK) {
             if (k % 16 == 1)
-                (void)gw_walk(weights, model, &files);
+                (void)wf_walk(weights, model, &files);
             weights->close(NULL, model);
         }
         counted.watching = false;

@@ -8,7 +8,7 @@ static struct tenon_err err;
 
 static void setup(void)
 {
-    weights = gw_plugin();
+    weights = wf_plugin();
     err = (struct tenon_err)TENON_ERR_INIT;
 }
 
@@ -28,14 +28,14 @@ static void write_shard(struct gw *w, uint16_t no, uint16_t count, int32_t tenso
 static const char *const shard_names[] = {"m-00001-of-00003.gguf", "m-00002-of-00003.gguf", "m-00003-of-00003.gguf"};
 
 /* Three shards; `tensors` is the total they claim, last_no and last_name what the third says. */
-static void write_shards(struct gw *w, struct gw_files *files, int32_t tensors, uint16_t last_no, const char *last_name)
+static void write_shards(struct gw *w, struct wf_files *files, int32_t tensors, uint16_t last_no, const char *last_name)
 {
     write_shard(&w[0], 0, 3, tensors, "a");
     write_shard(&w[1], 1, 3, tensors, "b");
     write_shard(&w[2], last_no, 3, tensors, last_name);
-    gw_files_init(files);
+    wf_files_init(files);
     for (uint32_t i = 0; i < 3; i++)
-        gw_files_set(files, i, shard_names[i], w[i].data, w[i].size);
+        wf_files_set(files, i, shard_names[i], w[i].data, w[i].size);
 }
 
 static void finish_shards(struct gw *w)
@@ -47,7 +47,7 @@ static void finish_shards(struct gw *w)
 START_TEST(reads_shards_from_any)
 {
     struct gw w[3] = {0};
-    struct gw_files files;
+    struct wf_files files;
     struct tenon_weights_model *model;
     struct tenon_meta_entry e;
     struct tenon_tensor t;
@@ -64,7 +64,7 @@ START_TEST(reads_shards_from_any)
 }
 END_TEST
 
-static void shards_refused(struct gw_files *files, const char *name, int32_t code, const char *words)
+static void shards_refused(struct wf_files *files, const char *name, int32_t code, const char *words)
 {
     struct tenon_weights_model *model;
     ck_assert_int_eq(weights->open(NULL, &files->table, name, &model, &err), code);
@@ -74,7 +74,7 @@ static void shards_refused(struct gw_files *files, const char *name, int32_t cod
 START_TEST(refuses_shards_that_do_not_fit)
 {
     struct gw w[3] = {0};
-    struct gw_files files;
+    struct wf_files files;
     write_shards(w, &files, 3, 2, "c");
     files.names[1] = NULL;
     shards_refused(&files, shard_names[0], TENON_E_NOT_FOUND, "file 2 of 3 of this model is missing");

@@ -3,8 +3,6 @@
  * beside the cursor: any thread. Contract: gguf.h. */
 #include "gguf.h"
 
-#include <stdlib.h>
-
 uint32_t gguf_u32(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -53,19 +51,4 @@ int32_t gguf_take_string(struct gguf_cursor *c, const char *what, struct tenon_s
     if (rc == TENON_OK)
         *ret = (struct tenon_str){(const char *)p, size};
     return rc;
-}
-
-int32_t gguf_grow(void **list, uint32_t n, uint32_t *capacity, size_t size)
-{
-    if (n < *capacity)
-        return TENON_OK;
-    uint64_t larger = (uint64_t)*capacity + *capacity / 2 + 16;
-    if (larger > UINT32_MAX || larger > SIZE_MAX / size)
-        return TENON_E_RESOURCE_EXHAUSTED;
-    void *grown = realloc(*list, (size_t)larger * size);
-    if (grown == NULL)
-        return TENON_E_RESOURCE_EXHAUSTED;
-    *list = grown;
-    *capacity = (uint32_t)larger;
-    return TENON_OK;
 }

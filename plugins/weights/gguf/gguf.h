@@ -1,17 +1,16 @@
 /* gguf.h - private header of the GGUF plugin: what its files share.
  *
  * The way of a file: shards.c maps it and walks header, metadata, tensor list; cursor.c is the only code that moves over
- * its bytes; meta.c and tensors.c keep where things are; names.c finds them by name. Nothing of the file is copied: names
+ * its bytes; meta.c and tensors.c keep where things are; common/names.c finds them by name. Nothing of the file is copied: names
  * and values point into the mapping. Every list grows as entries are really found, so memory follows what the file
  * holds, not what it claims: at most about 12 bytes per byte of header.
  */
 #ifndef GGUF_H
 #define GGUF_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <tenon/weights.h>
+
+#include "../common/names.h"
 
 #define GGUF_DIMS_MAX 4u
 
@@ -38,30 +37,6 @@ uint64_t gguf_u64(const uint8_t *p);
 /* Fail with the cursor's file and error. */
 #define GGUF_FAIL(c, code, ...) tenon_fail((c)->err, (code), (c)->file, __VA_ARGS__)
 
-/* Arguments of "%.*s" for a name out of a file, cut to what fits a message. */
-#define GGUF_SHOW(str) (int)((str).size < 80 ? (str).size : 80), (str).data != NULL ? (str).data : ""
-
-/* Make room for one more of the n elements, of `size` bytes each, in *list. Growing is by half. */
-int32_t gguf_grow(void **list, uint32_t n, uint32_t *capacity, size_t size);
-
-/* ---- names.c: an ordered set of names ------------------------------------------------------------------------- */
-
-/* All zero is the empty set. Names are borrowed. */
-struct gguf_names {
-    struct tenon_str *items; /* [n] in the order they were added */
-    uint32_t n;
-    uint32_t capacity;
-    uint32_t *slots;  /* [n_slots] index + 1; 0: free */
-    uint32_t n_slots; /* power of two; 0 at first */
-    uint64_t seed;    /* so that a file cannot choose names that collide */
-};
-
-/* The name gets number n. ALREADY_EXISTS, RESOURCE_EXHAUSTED. */
-int32_t gguf_names_add(struct gguf_names *names, struct tenon_str name);
-/* false: not there. */
-bool gguf_names_find(const struct gguf_names *names, struct tenon_str name, uint32_t *ret_index);
-void gguf_names_finish(struct gguf_names *names);
-
 /* ---- meta.c: keys and values ---------------------------------------------------------------------------------- */
 
 struct gguf_value {
@@ -75,7 +50,7 @@ struct gguf_value {
 
 struct gguf_meta {
     struct tenon_meta table; /* what the host gets; its ctx is this struct, which must not move after gguf_meta_publish */
-    struct gguf_names keys;
+    struct weights_names keys;
     struct gguf_value *values; /* [keys.n] */
     uint32_t capacity;
 };
@@ -114,7 +89,7 @@ struct gguf_tensor {
 
 /* Tensors of all shards, in the files' order. */
 struct gguf_tensors {
-    struct gguf_names names;
+    struct weights_names names;
     struct gguf_tensor *items; /* [names.n] */
     uint32_t capacity;
 };
@@ -129,6 +104,7 @@ void gguf_tensors_finish(struct gguf_tensors *t);
 struct tenon_weights_model {
     struct gguf_meta meta; /* of the first shard */
     struct gguf_tensors tensors;
+    uint64_t n_files;
 };
 
 /* Read the file `name` and, if it is one of several, all the others. On failure the caller finishes meta and tensors. */

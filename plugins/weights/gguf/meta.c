@@ -26,7 +26,7 @@ static int32_t index_string(struct gguf_value *v, struct gguf_cursor *c, uint32_
     void *ends = v->ends;
     if (end > UINT32_MAX)
         return GGUF_FAIL(c, TENON_E_UNIMPLEMENTED, "an array with more than 4 GiB of text is not supported");
-    int32_t rc = gguf_grow(&ends, k, capacity, sizeof *v->ends);
+    int32_t rc = weights_grow(&ends, k, capacity, sizeof *v->ends);
     v->ends = ends;
     if (rc != TENON_OK)
         return GGUF_FAIL(c, rc, "out of memory for an index of strings");
@@ -92,7 +92,7 @@ static int32_t name_key(const struct gguf_cursor *c, struct tenon_str key, int32
     if (rc == TENON_OK || c->err == NULL)
         return rc;
     memcpy(message, c->err->message, sizeof message);
-    return GGUF_FAIL(c, rc, "metadata key \"%.*s\": %.330s", GGUF_SHOW(key), message);
+    return GGUF_FAIL(c, rc, "metadata key \"%.*s\": %.330s", WEIGHTS_SHOW(key), message);
 }
 
 static int32_t read_entry(struct gguf_meta *meta, struct gguf_cursor *c)
@@ -102,13 +102,13 @@ static int32_t read_entry(struct gguf_meta *meta, struct gguf_cursor *c)
     int32_t rc = gguf_take_string(c, "a metadata key", &key);
     if (rc != TENON_OK)
         return rc;
-    rc = gguf_grow(&values, meta->keys.n, &meta->capacity, sizeof *meta->values);
+    rc = weights_grow(&values, meta->keys.n, &meta->capacity, sizeof *meta->values);
     meta->values = values;
     if (rc == TENON_OK)
-        rc = gguf_names_add(&meta->keys, key);
+        rc = weights_names_add(&meta->keys, key);
     if (rc == TENON_E_ALREADY_EXISTS)
         return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "metadata key \"%.*s\" stands there twice: the file is damaged",
-                         GGUF_SHOW(key));
+                         WEIGHTS_SHOW(key));
     if (rc != TENON_OK)
         return GGUF_FAIL(c, rc, "out of memory after %u metadata keys", (unsigned)meta->keys.n);
     struct gguf_value *v = &meta->values[meta->keys.n - 1];
@@ -129,7 +129,7 @@ void gguf_meta_finish(struct gguf_meta *meta)
     for (uint32_t i = 0; i < meta->keys.n; i++)
         free(meta->values[i].ends);
     free(meta->values);
-    gguf_names_finish(&meta->keys);
+    weights_names_finish(&meta->keys);
     *meta = (struct gguf_meta){0};
 }
 
@@ -162,7 +162,7 @@ static int32_t meta_find(void *ctx, const char *key, struct tenon_meta_entry *re
 {
     const struct gguf_meta *meta = ctx;
     uint32_t i;
-    if (!gguf_names_find(&meta->keys, (struct tenon_str){key, strlen(key)}, &i))
+    if (!weights_names_find(&meta->keys, (struct tenon_str){key, strlen(key)}, &i))
         return TENON_E_NOT_FOUND;
     entry_of(meta, i, ret_entry);
     return TENON_OK;
@@ -202,7 +202,7 @@ int32_t gguf_meta_number(const struct gguf_meta *meta, const struct gguf_cursor 
     struct tenon_meta_entry entry;
     int64_t number;
     uint32_t i;
-    if (!gguf_names_find(&meta->keys, (struct tenon_str){key, strlen(key)}, &i)) {
+    if (!weights_names_find(&meta->keys, (struct tenon_str){key, strlen(key)}, &i)) {
         *ret = fallback;
         return TENON_OK;
     }

@@ -12,6 +12,30 @@ static int32_t probe(void *self, const void *head, uint64_t size)
     return size >= 4 && memcmp(head, "GGUF", 4) == 0 ? 100 : 0;
 }
 
+static bool is_gguf(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 5 && strcmp(name + n - 5, ".gguf") == 0;
+}
+
+/* Files of the format in a folder, and the first. */
+static uint32_t count_files(const struct tenon_files *files, const char **ret_first)
+{
+    const char *name;
+    uint32_t n = 0;
+    for (uint32_t i = 0; (name = files->name_at(files->ctx, i)) != NULL; i++)
+        if (is_gguf(name) && n++ == 0)
+            *ret_first = name;
+    return n;
+}
+
+static int32_t probe_folder(void *self, const struct tenon_files *files)
+{
+    const char *first;
+    (void)self;
+    return count_files(files, &first) > 0 ? 60 : 0;
+}
+
 static void close_model(void *self, struct tenon_weights_model *model)
 {
     (void)self;
@@ -25,10 +49,16 @@ static void close_model(void *self, struct tenon_weights_model *model)
 static int32_t open_model(void *self, const struct tenon_files *files, const char *name,
                           struct tenon_weights_model **ret_model, struct tenon_err *err)
 {
+    const bool folder = name == NULL;
+    const uint32_t n = folder ? count_files(files, &name) : 1;
+    if (n == 0)
+        return tenon_fail(err, TENON_E_NOT_FOUND, "gguf", "the folder has no .gguf file");
     struct tenon_weights_model *model = calloc(1, sizeof *model);
     if (model == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, name, "out of memory");
     int32_t rc = gguf_model_read(model, files, name, err);
+    if (rc == TENON_OK && n > 1 && n != model->n_files)
+        rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "is one of %u models in this folder: name the one you mean", (unsigned)n);
     if (rc != TENON_OK) {
         close_model(self, model);
         return rc;
@@ -65,6 +95,7 @@ static const struct tenon_weights weights = {
     .metadata = metadata,
     .tensor_count = tensor_count,
     .tensor_at = tensor_at,
+    .probe_folder = probe_folder,
 };
 
 static const struct tenon_item items[] = {

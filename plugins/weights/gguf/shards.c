@@ -148,6 +148,7 @@ int32_t gguf_model_read(struct tenon_weights_model *model, const struct tenon_fi
     int32_t rc = read_file(files, name, &model->meta, &model->tensors, err);
     if (rc == TENON_OK)
         rc = read_split(&model->meta, name, &whole, err);
+    model->n_files = whole.count;
     if (rc != TENON_OK || whole.count == 1)
         return rc;
     if (!is_shard_name(name, whole.no, whole.count))

@@ -10,12 +10,12 @@ static int32_t read_dims(struct gguf_tensor *t, struct gguf_cursor *c, struct te
 {
     int32_t rc = gguf_take_u32(c, "a tensor's number of dims", &t->n_dims);
     if (rc == TENON_OK && (t->n_dims == 0 || t->n_dims > GGUF_DIMS_MAX))
-        rc = GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" has %u dims: must be 1 to %u", GGUF_SHOW(name),
+        rc = GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" has %u dims: must be 1 to %u", WEIGHTS_SHOW(name),
                        (unsigned)t->n_dims, GGUF_DIMS_MAX);
     for (uint32_t i = 0; rc == TENON_OK && i < t->n_dims; i++) {
         rc = gguf_take_u64(c, "a tensor's dims", &t->dims[i]);
         if (rc == TENON_OK && (t->dims[i] == 0 || t->dims[i] > INT64_MAX))
-            rc = GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\": dim %u is %lld, must be positive", GGUF_SHOW(name),
+            rc = GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\": dim %u is %lld, must be positive", WEIGHTS_SHOW(name),
                            (unsigned)i, (long long)t->dims[i]);
     }
     return rc;
@@ -30,10 +30,10 @@ static int32_t read_type(struct gguf_tensor *t, struct gguf_cursor *c, struct te
     t->type = gguf_type_of(id);
     if (t->type == NULL)
         return GGUF_FAIL(c, TENON_E_UNIMPLEMENTED, "tensor \"%.*s\" has type %u, which this plugin does not know: a newer "
-                         "version may, or the file was made for another program", GGUF_SHOW(name), (unsigned)id);
+                         "version may, or the file was made for another program", WEIGHTS_SHOW(name), (unsigned)id);
     if (t->dims[0] % t->type->cols != 0)
         return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\": rows of %llu elements are not whole blocks of %u (%s)",
-                         GGUF_SHOW(name), (unsigned long long)t->dims[0], t->type->cols, t->type->encoding);
+                         WEIGHTS_SHOW(name), (unsigned long long)t->dims[0], t->type->cols, t->type->encoding);
     return TENON_OK;
 }
 
@@ -45,9 +45,9 @@ static int32_t measure(struct gguf_tensor *t, const struct gguf_cursor *c, struc
     for (uint32_t i = 0; i < t->n_dims; i++)
         if (__builtin_mul_overflow(elements, t->dims[i], &elements))
             return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" has more elements than can be counted",
-                             GGUF_SHOW(name));
+                             WEIGHTS_SHOW(name));
     if (__builtin_mul_overflow((uint64_t)elements / t->type->cols, t->type->bytes, &size))
-        return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" has more bytes than can be counted", GGUF_SHOW(name));
+        return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" has more bytes than can be counted", WEIGHTS_SHOW(name));
     t->size = size;
     return TENON_OK;
 }
@@ -71,12 +71,12 @@ static int32_t add_tensor(struct gguf_tensors *t, struct gguf_cursor *c, uint32_
     int32_t rc = gguf_take_string(c, "a tensor's name", &name);
     if (rc != TENON_OK)
         return rc;
-    rc = gguf_grow(&items, t->names.n, &t->capacity, sizeof *t->items);
+    rc = weights_grow(&items, t->names.n, &t->capacity, sizeof *t->items);
     t->items = items;
     if (rc == TENON_OK)
-        rc = gguf_names_add(&t->names, name);
+        rc = weights_names_add(&t->names, name);
     if (rc == TENON_E_ALREADY_EXISTS)
-        return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" stands there twice: the file is damaged", GGUF_SHOW(name));
+        return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" stands there twice: the file is damaged", WEIGHTS_SHOW(name));
     if (rc != TENON_OK)
         return GGUF_FAIL(c, rc, "out of memory after %u tensors", (unsigned)t->names.n);
     struct gguf_tensor *tensor = &t->items[t->names.n - 1];
@@ -92,11 +92,11 @@ static int32_t place(struct gguf_tensor *t, const struct gguf_cursor *c, struct 
 {
     if (t->offset % alignment != 0)
         return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" begins at %llu, no multiple of the alignment %llu",
-                         GGUF_SHOW(name), (unsigned long long)t->offset, (unsigned long long)alignment);
+                         WEIGHTS_SHOW(name), (unsigned long long)t->offset, (unsigned long long)alignment);
     uint64_t room = c->size > data ? c->size - data : 0;
     if (t->offset > room || t->size > room - t->offset)
         return GGUF_FAIL(c, TENON_E_DATA_LOSS, "tensor \"%.*s\" (%llu bytes) reaches past the end of the file: it is cut off, "
-                         "fetch it again", GGUF_SHOW(name), (unsigned long long)t->size);
+                         "fetch it again", WEIGHTS_SHOW(name), (unsigned long long)t->size);
     t->offset += data;
     return TENON_OK;
 }
@@ -121,7 +121,7 @@ static int32_t check_overlap(const struct gguf_tensors *t, const struct gguf_cur
     for (uint32_t i = 1; rc == TENON_OK && i < n; i++)
         if (sorted[i]->offset - sorted[i - 1]->offset < sorted[i - 1]->size)
             rc = GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensors \"%.*s\" and \"%.*s\" overlap: the file is damaged",
-                           GGUF_SHOW(t->names.items[sorted[i - 1] - t->items]), GGUF_SHOW(t->names.items[sorted[i] - t->items]));
+                           WEIGHTS_SHOW(t->names.items[sorted[i - 1] - t->items]), WEIGHTS_SHOW(t->names.items[sorted[i] - t->items]));
     free(sorted);
     return rc;
 }
@@ -155,7 +155,7 @@ void gguf_tensors_get(const struct gguf_tensors *t, uint32_t i, struct tenon_ten
 
 void gguf_tensors_finish(struct gguf_tensors *t)
 {
-    gguf_names_finish(&t->names);
+    weights_names_finish(&t->names);
     free(t->items);
     *t = (struct gguf_tensors){0};
 }

@@ -158,19 +158,23 @@ struct tenon_tensor {
 
 struct tenon_weights_model; /* opaque, the plugin's */
 
-/* All callbacks mandatory. */
+/* All callbacks mandatory but probe_folder. */
 struct tenon_weights {
     uint32_t struct_size;
     uint32_t reserved;
     /* [any-thread] How sure this plugin is that a file beginning with head [size] is its own: 0 no ... 100 certain. */
     int32_t (*probe)(void *self, const void *head, uint64_t size);
-    /* [any-thread] OWN: *ret_model until close. `name` is the file the user named, as files->map takes it. */
+    /* [any-thread] OWN: *ret_model until close. `name` is the file the user named, as files->map takes it; NULL: a folder, which
+     * probe_folder took for its own. */
     int32_t (*open)(void *self, const struct tenon_files *files, const char *name, struct tenon_weights_model **ret_model,
                     struct tenon_err *err);
     void (*close)(void *self, struct tenon_weights_model *model); /* NULL is allowed */
     const struct tenon_meta *(*metadata)(struct tenon_weights_model *model); /* OWN: model */
     uint64_t (*tensor_count)(struct tenon_weights_model *model);
     int32_t (*tensor_at)(struct tenon_weights_model *model, uint64_t i, struct tenon_tensor *ret_tensor, struct tenon_err *err);
+    /* [any-thread] How sure this plugin is that a folder of these files is its own, as by probe; a low number where it only knows what
+     * is wrong with it, which open then says. NULL: its models are files. */
+    int32_t (*probe_folder)(void *self, const struct tenon_files *files);
 };
 
 #ifdef __cplusplus

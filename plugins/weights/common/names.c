@@ -1,10 +1,25 @@
 /* names.c - an ordered set of names with a table of indices beside it: linear probing at half load at most. Files come
  * from anywhere, so the hash is SipHash-1-3 under a random seed: nobody can prepare names that make it quadratic. Finding
- * is for any thread, adding for one. Contract: gguf.h. */
-#include "gguf.h"
+ * is for any thread, adding for one. Contract: names.h. */
+#include "names.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
+
+int32_t weights_grow(void **list, uint32_t n, uint32_t *capacity, size_t size)
+{
+    if (n < *capacity)
+        return TENON_OK;
+    uint64_t larger = (uint64_t)*capacity + *capacity / 2 + 16;
+    if (larger > UINT32_MAX || larger > SIZE_MAX / size)
+        return TENON_E_RESOURCE_EXHAUSTED;
+    void *grown = realloc(*list, (size_t)larger * size);
+    if (grown == NULL)
+        return TENON_E_RESOURCE_EXHAUSTED;
+    *list = grown;
+    *capacity = (uint32_t)larger;
+    return TENON_OK;
+}
 
 static uint64_t rotate(uint64_t x, int bits)
 {
@@ -46,7 +61,7 @@ static bool same(struct tenon_str a, struct tenon_str b)
 }
 
 /* The slot that holds the name, or the free one where it belongs. Needs a table. */
-static uint32_t *slot_of(const struct gguf_names *names, struct tenon_str name)
+static uint32_t *slot_of(const struct weights_names *names, struct tenon_str name)
 {
     for (uint64_t h = hash(names->seed, name);; h++) {
         uint32_t *slot = &names->slots[h & (names->n_slots - 1)];
@@ -56,7 +71,7 @@ static uint32_t *slot_of(const struct gguf_names *names, struct tenon_str name)
 }
 
 /* Keep the table at most half full after one more name. */
-static int32_t grow_table(struct gguf_names *names)
+static int32_t grow_table(struct weights_names *names)
 {
     if ((uint64_t)names->n * 2 + 2 <= names->n_slots)
         return TENON_OK;
@@ -76,12 +91,12 @@ static int32_t grow_table(struct gguf_names *names)
     return TENON_OK;
 }
 
-int32_t gguf_names_add(struct gguf_names *names, struct tenon_str name)
+int32_t weights_names_add(struct weights_names *names, struct tenon_str name)
 {
     void *items = names->items;
     int32_t rc = grow_table(names);
     if (rc == TENON_OK)
-        rc = gguf_grow(&items, names->n, &names->capacity, sizeof *names->items);
+        rc = weights_grow(&items, names->n, &names->capacity, sizeof *names->items);
     if (rc != TENON_OK)
         return rc;
     names->items = items;
@@ -93,7 +108,7 @@ int32_t gguf_names_add(struct gguf_names *names, struct tenon_str name)
     return TENON_OK;
 }
 
-bool gguf_names_find(const struct gguf_names *names, struct tenon_str name, uint32_t *ret_index)
+bool weights_names_find(const struct weights_names *names, struct tenon_str name, uint32_t *ret_index)
 {
     if (names->n_slots == 0)
         return false;
@@ -104,9 +119,9 @@ bool gguf_names_find(const struct gguf_names *names, struct tenon_str name, uint
     return true;
 }
 
-void gguf_names_finish(struct gguf_names *names)
+void weights_names_finish(struct weights_names *names)
 {
     free(names->items);
     free(names->slots);
-    *names = (struct gguf_names){0};
+    *names = (struct weights_names){0};
 }
