@@ -27,6 +27,8 @@ tenon_unit_test(bpe ${tokenizer_fixture} LIBS bpe_for_tests)
 tenon_unit_test(bpe_split LIBS bpe_for_tests)
 tenon_unit_test(spm ${tokenizer_fixture} LIBS spm_for_tests m)
 tenon_unit_test(tokenizer_json ${tokenizer_fixture} LIBS json_for_tests)
+get_target_property(json_sources json_for_tests SOURCES)
+tenon_fuzz_target(tokenizer_json ${json_sources} LIBS PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 tenon_unit_test(unigram ${tokenizer_fixture} LIBS unigram_for_tests m)
 tenon_unit_test(wordpiece ${tokenizer_fixture} LIBS wordpiece_for_tests)
 
