@@ -80,8 +80,11 @@ static const char *rung_of(const struct tn_device *d, const struct use *u, const
     uint64_t bytes = 0;
     int32_t rung = 0;
     memcpy(w.dims, u->example->t.dims, sizeof w.dims);
+    uint64_t rows = 1, cols = w.dims[w.rank > 0 ? w.rank - 1 : 0];
+    for (uint32_t d = 0; d + 1 < w.rank; d++)
+        rows *= w.dims[d]; /* counted when the file was opened */
     for (uint32_t p = 0; p < e->n_planes; p++)
-        w.planes[p].size = u->example->t.planes[p].size; /* no buffer: nothing is uploaded for this */
+        w.planes[p].size = tenon_encoding_plane_bytes(e, p, rows, cols); /* no buffer: nothing is uploaded for this */
     return d->backend.weight_query(d->device, &w, &rung, &bytes, err) == TENON_OK ? rung_name(rung) : NULL;
 }
 
@@ -110,8 +113,10 @@ static int32_t put_rungs(const struct shown *s, const struct use *u, const struc
 
 static int32_t put_shape(const struct shown *s, const struct tenon_encoding *e)
 {
-    int32_t rc = s->json ? tn_buf_printf(s->out, ",\"digest\":\"%s\",\"tile\":[%u,%u],\"planes\":[", e->digest, e->tile_rows, e->tile_cols)
-                         : tn_buf_printf(s->out, "  digest     %s\n  tile       %u x %u\n", e->digest, e->tile_rows, e->tile_cols);
+    int32_t rc = s->json ? tn_buf_printf(s->out, ",\"encoding\":\"%s\"", e->id) : tn_buf_printf(s->out, "  encoding   %s\n", e->id);
+    if (rc == TENON_OK)
+        rc = s->json ? tn_buf_printf(s->out, ",\"digest\":\"%s\",\"tile\":[%u,%u],\"planes\":[", e->digest, e->tile_rows, e->tile_cols)
+                     : tn_buf_printf(s->out, "  digest     %s\n  tile       %u x %u\n", e->digest, e->tile_rows, e->tile_cols);
     for (uint32_t p = 0; rc == TENON_OK && p < e->n_planes; p++) {
         if (!s->json) {
             rc = tn_buf_printf(s->out, "  plane p%u   %s, %u bytes a tile\n", p, e->planes[p].name, e->planes[p].tile_bytes);
@@ -143,10 +148,10 @@ static int32_t put_program(const struct shown *s, const struct tenon_encoding *e
 
 static int32_t put_use(const struct shown *s, const struct use *u, bool first)
 {
-    const struct tenon_encoding *e = NULL;
+    const struct tenon_encoding *e = u->example->encoding; /* NULL: what the model is was not found out so far */
     struct tenon_err err = TENON_ERR_INIT;
     unsigned long long tensors = u->tensors, bytes = u->bytes;
-    bool there = tn_container_encoding(s->src, u->id, &e, &err) == TENON_OK;
+    bool there = e != NULL || tn_container_encoding(s->src, u->id, &e, &err) == TENON_OK;
     int32_t rc;
     if (!s->json) {
         rc = tn_buf_printf(s->out, "%s%s  %llu tensors", first ? "" : "\n", u->id, tensors);

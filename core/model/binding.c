@@ -224,22 +224,58 @@ static int32_t view_planes(const struct tn_container *c, const struct tn_tensor 
     return rc;
 }
 
+/* Where the planes of a tensor that has to be unpacked lie one behind the other; returns their end. */
+static uint64_t unpacked_at(const struct tn_tensor *t, uint64_t at[TENON_TENSOR_PLANES])
+{
+    uint64_t end = 0;
+    for (uint32_t p = 0; p < t->encoding->n_planes; p++) {
+        at[p] = end; /* not more than tn_transform_place counted */
+        end += (tenon_encoding_plane_bytes(t->encoding, p, t->t.dims[0], t->t.dims[1]) + MADE_ALIGN - 1) / MADE_ALIGN * MADE_ALIGN;
+    }
+    return end;
+}
+
+/* sources of a stored form become those of its encoding. OWN: *ret_memory, to be freed when they are used. */
+static int32_t unpack(const struct tn_tensor *t, const void *sources[TENON_TENSOR_PLANES], void **ret_memory, struct tenon_err *err)
+{
+    uint64_t at[TENON_TENSOR_PLANES], size = unpacked_at(t, at);
+    void *tiles[TENON_TENSOR_PLANES] = { NULL };
+    char *memory = malloc((size_t)size + 1);
+    if (memory == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, t->stored->id, "no memory to unpack a weight of %llu bytes", (unsigned long long)size);
+    *ret_memory = memory;
+    for (uint32_t p = 0; p < t->encoding->n_planes; p++)
+        tiles[p] = memory + at[p];
+    int32_t rc = t->stored->unpack(t->stored, sources, t->t.dims[0], t->t.dims[1], 0, t->t.dims[0], tiles, err);
+    for (uint32_t p = 0; p < t->encoding->n_planes; p++)
+        sources[p] = tiles[p];
+    return rc;
+}
+
 static int32_t make_one(struct tn_bindings *b, const struct tn_container *c, uint32_t i, struct tenon_err *err)
 {
     const struct tn_resolved_weight *w = b->from[i];
     const struct tn_place *place = &b->places[i];
     const uint64_t n = w->experts != NULL ? w->transform.batch : 1;
     const void *(*sources)[TENON_TENSOR_PLANES] = calloc((size_t)n, sizeof *sources);
+    void **unpacked = calloc((size_t)n, sizeof *unpacked);
     void *planes[TENON_TENSOR_PLANES] = { NULL };
-    int32_t rc = sources != NULL ? TENON_OK : no_memory(c, err);
+    int32_t rc = sources != NULL && unpacked != NULL ? TENON_OK : no_memory(c, err);
     for (uint32_t p = 0; p < place->n_planes; p++)
         planes[p] = (char *)b->made.host + place->planes[p].offset;
-    for (uint64_t k = 0; rc == TENON_OK && w->tensor != NULL && k < n; k++)
-        rc = view_planes(c, w->experts != NULL ? w->experts[k] : w->tensor, sources[k], err);
+    for (uint64_t k = 0; rc == TENON_OK && w->tensor != NULL && k < n; k++) {
+        const struct tn_tensor *t = w->experts != NULL ? w->experts[k] : w->tensor;
+        rc = view_planes(c, t, sources[k], err);
+        if (rc == TENON_OK && t->stored != NULL)
+            rc = unpack(t, sources[k], &unpacked[k], err);
+    }
     if (rc == TENON_OK && w->tensor == NULL)
         memcpy(planes[0], w->values, (size_t)w->values_bytes);
     else if (rc == TENON_OK)
         tn_transform_fill(&w->transform, place, w->tensor->encoding, (const void *const (*)[TENON_TENSOR_PLANES])sources, planes);
+    for (uint64_t k = 0; unpacked != NULL && k < n; k++)
+        free(unpacked[k]);
+    free(unpacked);
     free(sources);
     return rc;
 }

@@ -150,26 +150,62 @@ int32_t tn_container_encoding(struct tn_container *src, const char *id, const st
     return rc;
 }
 
+/* The form of that id, NULL: no plugin has it. */
+static const struct tenon_stored *stored_form(struct tn_container *src, const char *id)
+{
+    const struct tn_item *item;
+    for (uint32_t i = 0; tn_registry_find(src->registry, TENON_QUANTIZER_IFACE, NULL, i, &item, NULL) == TENON_OK; i++) {
+        struct tenon_quantizer q;
+        TENON_COPY_IN(&q, item->impl);
+        for (uint32_t k = 0; k < q.n_stored; k++)
+            if (q.stored[k]->struct_size >= sizeof **q.stored && strcmp(q.stored[k]->id, id) == 0)
+                return q.stored[k];
+    }
+    return NULL;
+}
+
+/* What the tensor's id means: an encoding, or a form that becomes one at load. */
+static int32_t look_up(struct tn_container *src, struct tn_tensor *t, struct tenon_err *err)
+{
+    int32_t rc = tn_container_encoding(src, t->t.encoding, &t->encoding, err);
+    if (rc != TENON_E_NOT_FOUND || (t->stored = stored_form(src, t->t.encoding)) == NULL)
+        return rc;
+    rc = tn_container_encoding(src, t->stored->encoding->id, &t->encoding, err);
+    if (rc == TENON_OK && strcmp(t->encoding->digest, t->stored->encoding->digest) != 0)
+        rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, src->path, "%s becomes %s, which another plugin says otherwise", t->stored->id,
+                        t->encoding->id);
+    return rc;
+}
+
+static uint64_t plane_bytes(const struct tn_tensor *t, uint32_t plane, uint64_t rows, uint64_t cols)
+{
+    if (rows == UINT64_MAX || (t->stored != NULL && t->t.n_dims != 2))
+        return UINT64_MAX;
+    return t->stored != NULL ? t->stored->plane_bytes(t->stored, plane, rows, cols)
+                             : tenon_encoding_plane_bytes(t->encoding, plane, rows, cols);
+}
+
 static int32_t check_planes(struct tn_container *src, struct tn_tensor *t, struct tenon_err *err)
 {
+    uint32_t n_planes = t->stored != NULL ? t->stored->n_planes : t->encoding->n_planes;
     uint64_t rows = 1, cols = t->t.n_dims > 0 ? t->t.dims[t->t.n_dims - 1] : 1;
     const char *name = t->t.name.data;
     int name_size = (int)t->t.name.size;
     for (uint32_t d = 0; d + 1 < t->t.n_dims; d++)
         if (!tn_mul_u64(rows, t->t.dims[d], &rows))
             rows = UINT64_MAX;
-    if (t->t.n_planes != t->encoding->n_planes)
+    if (t->t.n_planes != n_planes)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, src->path, "tensor %.*s: %u planes, its encoding %s has %u",
-                          name_size, name, t->t.n_planes, t->encoding->id, t->encoding->n_planes);
+                          name_size, name, t->t.n_planes, t->t.encoding, n_planes);
     t->bytes = 0;
     for (uint32_t p = 0; p < t->t.n_planes; p++) {
         struct tenon_range *range = &t->t.planes[p];
-        uint64_t bytes = rows == UINT64_MAX ? UINT64_MAX : tenon_encoding_plane_bytes(t->encoding, p, rows, cols);
+        uint64_t bytes = plane_bytes(t, p, rows, cols);
         const void *data;
         int32_t rc;
         if (bytes == UINT64_MAX || (range->size != 0 && range->size != bytes))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, src->path, "tensor %.*s: its shape does not fit encoding %s",
-                              name_size, name, t->encoding->id);
+                              name_size, name, t->t.encoding);
         range->size = bytes;
         rc = tn_files_view(src->files, range->file, range->offset, range->size, &data, err);
         if (rc != TENON_OK)
@@ -198,7 +234,7 @@ int32_t tn_container_encode(struct tn_container *src, struct tenon_err *err)
     for (uint64_t i = 0; rc == TENON_OK && i < src->n_tensors; i++) {
         struct tn_tensor *t = &src->tensors[i];
         struct tenon_err none = TENON_ERR_INIT;
-        rc = tn_container_encoding(src, t->t.encoding, &t->encoding, &none);
+        rc = look_up(src, t, &none);
         if (rc == TENON_OK)
             rc = check_planes(src, t, err);
         else if (rc == TENON_E_NOT_FOUND) /* matters only if a weight is made of it */

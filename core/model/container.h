@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include <tenon/encoding.h>
+#include <tenon/quantizer.h>
 #include <tenon/weights.h>
 
 #include "core/model/files.h"
@@ -23,6 +24,7 @@
 struct tn_tensor {
     struct tenon_tensor t;                 /* plane sizes filled in */
     const struct tenon_encoding *encoding; /* NULL until tn_container_encode, or unknown: OWN: plugin */
+    const struct tenon_stored *stored;     /* NULL: planes are the encoding's; else they become it at load. OWN: plugin */
     uint64_t bytes;                        /* of all planes */
 };
 

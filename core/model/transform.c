@@ -132,9 +132,10 @@ bool tn_transform_fit(struct tn_transform *ret, const struct tenon_weight_desc *
 /* ---- places ---------------------------------------------------------------------------------------------------- */
 
 /* Does a piece of rows lie in one stretch, where it is in the file? */
-static bool in_place(const struct tn_transform *t)
+static bool in_place(const struct tn_transform *t, const struct tn_tensor *tensor)
 {
-    return (t->xform & ~TENON_XFORM_SPLIT) == 0 && (t->xform == TENON_XFORM_NONE || (t->batch == 1 && t->take == t->rows));
+    return tensor->stored == NULL && (t->xform & ~TENON_XFORM_SPLIT) == 0 &&
+           (t->xform == TENON_XFORM_NONE || (t->batch == 1 && t->take == t->rows));
 }
 
 static int32_t refuse(const struct tn_tensor *tensor, const char *why, struct tenon_err *err)
@@ -182,11 +183,11 @@ static int32_t lay_out(const struct tn_transform *t, const struct tn_tensor *ten
 int32_t tn_transform_place(const struct tn_transform *t, const struct tn_tensor *tensor, const struct tenon_encoding *f32,
                            struct tn_place *ret, struct tenon_err *err)
 {
-    struct tn_place p = { .encoding = tensor->encoding, .n_planes = tensor->t.n_planes };
+    struct tn_place p = { .encoding = tensor->encoding, .n_planes = tensor->encoding->n_planes };
     int32_t rc;
     memcpy(p.planes, tensor->t.planes, sizeof p.planes);
     rc = t->xform == TENON_XFORM_NONE ? TENON_OK : check_tiles(t, tensor, err);
-    if (rc == TENON_OK && in_place(t)) {
+    if (rc == TENON_OK && in_place(t, tensor)) {
         for (uint32_t i = 0; t->xform != TENON_XFORM_NONE && i < p.n_planes; i++) {
             p.planes[i].offset += t->start / p.encoding->tile_rows * row_bytes(t, p.encoding, i);
             p.planes[i].size = t->rows / p.encoding->tile_rows * row_bytes(t, p.encoding, i);

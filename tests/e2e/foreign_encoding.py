@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""foreign_encoding.py BUILD_DIR CMAKE CC [SANITIZERS]: an encoding that nothing in the tree knows runs, and right to the bit.
+"""foreign_encoding.py BUILD_DIR CMAKE CC [SANITIZERS]: an encoding that nothing in the tree knows runs, and right to the bit; and so
+does a stored form, which the host unpacks into its encoding at load.
 
 Installs the build, builds tests/foreign/encoding against it and nothing else, writes a small llama whose matrices are random in that
 encoding, and the same expanded to f32, and compares the bits of all their logits: at every instruction level, over threads and
@@ -48,7 +49,22 @@ def matrix(rng, rows, cols):
     return planes, [struct.pack("<%df" % len(floats), *floats)]
 
 
-def tensors(rng):
+def gptq_matrix(rng, rows, cols, group=32):
+    """The same in the form gptq.int4_act_g32/1: groups of columns in any order."""
+    q = [[rng.randrange(16) for _ in range(cols)] for _ in range(rows)]
+    g_idx = [k // group for k in range(cols)]
+    rng.shuffle(g_idx)
+    groups = range(cols // group)
+    zeros = [[rng.randrange(1, 17) for _ in groups] for _ in range(rows)]
+    scales = [[struct.unpack("<e", struct.pack("<e", rng.uniform(0.05, 0.2) * cols**-0.5))[0] for _ in groups] for _ in range(rows)]
+    planes = [[sum(q[n][8 * w + j] << 4 * j for j in range(8)) for w in range(cols // 8) for n in range(rows)],
+              [sum(zeros[8 * w + j][g] - 1 << 4 * j for j in range(8)) for g in groups for w in range(rows // 8)],
+              [scales[n][g] for g in groups for n in range(rows)], g_idx]
+    floats = [scales[n][g_idx[k]] * (q[n][k] - zeros[n][g_idx[k]]) for n in range(rows) for k in range(cols)]
+    return ([struct.pack(f"<{len(p)}{kind}", *p) for p, kind in zip(planes, "IIeI")], [struct.pack(f"<{len(floats)}f", *floats)])
+
+
+def tensors(rng, matrix=matrix):
     """name: (dims, planes or None for vectors, f32)"""
     shapes = {"token_embd": (VOCAB, WIDTH), "output": (VOCAB, WIDTH), "output_norm": (WIDTH,)}
     for i in range(LAYERS):
@@ -65,7 +81,7 @@ def tensors(rng):
     return out
 
 
-def write_model(path, made, foreign):
+def write_model(path, made, name_of_planes=None):
     """A file of tests/foreign/encoding/container.c."""
     lines = ["ACME 1", "str general.architecture llama", f"u32 llama.block_count {LAYERS}", f"u32 llama.embedding_length {WIDTH}",
              f"u32 llama.feed_forward_length {FFN}", "u32 llama.context_length 256", f"u32 llama.attention.head_count {HEADS}",
@@ -73,13 +89,13 @@ def write_model(path, made, foreign):
              f"u32 llama.vocab_size {VOCAB}", f"u32 llama.rope.dimension_count {HEAD}", "f32 llama.rope.freq_base 10000"]
     at, parts = 16384, []
     for name, (dims, planes, floats) in made.items():
-        use = planes if foreign and planes is not None else floats
+        use = planes if name_of_planes and planes is not None else floats
         where = []
         for plane in use:
             where.append(f"{at} {len(plane)}")
             parts.append((at, plane))
             at += (len(plane) + 63) // 64 * 64
-        encoding = "acme.trits/1" if use is planes else "f32/1"
+        encoding = name_of_planes if use is planes else "f32/1"
         lines.append(f"tensor {name}.weight {encoding} {len(dims)} {' '.join(map(str, dims))} {' '.join(where)}")
     with open(path, "wb") as f:
         f.write(("\n".join(lines) + "\nend\n").encode())
@@ -106,8 +122,11 @@ class Foreign(unittest.TestCase):
         cls.build_plugin()
         rng = random.Random(SEED)
         made = tensors(rng)
-        write_model(cls.root + "/trits.acme", made, True)
-        write_model(cls.root + "/f32.acme", made, False)
+        write_model(cls.root + "/trits.acme", made, "acme.trits/1")
+        write_model(cls.root + "/f32.acme", made)
+        made = tensors(rng, gptq_matrix)
+        write_model(cls.root + "/gptq.acme", made, "gptq.int4_act_g32/1")
+        write_model(cls.root + "/gptq-f32.acme", made)
         cls.ids = json.dumps({"a": [rng.randrange(VOCAB) for _ in range(40)]})
 
     @classmethod
@@ -145,6 +164,19 @@ class Foreign(unittest.TestCase):
 
     def test_without_composites(self):
         self.assertEqual(self.bits("trits", "--context", "64", TENON_CPU_CLAIMS="none"), self.bits("f32", "--context", "64", TENON_CPU_CLAIMS="none"))
+
+    def test_stored_form(self):
+        self.assertEqual(self.bits("gptq"), self.bits("gptq-f32"))
+        done = self.tenon("show", self.root + "/gptq.acme", "--encodings", "--json")
+        shown = {e["id"]: e for e in json.loads(done.stdout)["encodings"]}
+        self.assertEqual(shown["gptq.int4_act_g32/1"]["encoding"], "scaled.int8/1")
+        with open(self.root + "/gptq.acme", "rb") as f:
+            data = f.read()
+        with open(self.root + "/gptq-bad.acme", "wb") as f:
+            f.write(data.replace(b"gptq.int4_act_g32/1", b"gptq.int4_g32/1    ", 1))  # sorted columns that are not said to be
+        done = self.tenon("eval", self.root + "/gptq-bad.acme", "--ids", "-", "--bits")
+        self.assertGreater(done.returncode, 0)
+        self.assertIn("the columns are sorted", done.stderr)
 
     def test_is_shown(self):
         done = self.tenon("show", self.root + "/trits.acme", "--encodings", "--json")

@@ -150,7 +150,7 @@ struct tenon_tensor {
     uint32_t n_dims;
     struct tenon_str name;                       /* the format's own name; OWN: opened model */
     uint64_t dims[TENON_TENSOR_DIMS];            /* [n_dims] outermost first, the last varies fastest */
-    const char *encoding;                        /* id, "gguf.q4_k/1"; OWN: plugin, static */
+    const char *encoding;                        /* id, "gguf.q4_k/1", or of a stored form (quantizer.h); OWN: opened model */
     uint32_t n_planes;
     uint32_t reserved;
     struct tenon_range planes[TENON_TENSOR_PLANES]; /* [n_planes]. Sizes of zero: the host computes them by the encoding */

@@ -31,7 +31,7 @@ struct entry {
 };
 
 struct tensor {
-    char name[FIELD];
+    char name[FIELD], encoding[FIELD];
     struct tenon_tensor t;
 };
 
@@ -78,16 +78,15 @@ static int32_t meta_strings(void *ctx, const struct tenon_meta_entry *entry, uin
 
 static int read_tensor(struct tensor *t, uint32_t file, const char *line)
 {
-    char encoding[FIELD];
     int used = 0, n;
-    if (sscanf(line, "tensor %63s %63s %" SCNu32 "%n", t->name, encoding, &t->t.n_dims, &used) != 3 || t->t.n_dims < 1 || t->t.n_dims > 2)
+    if (sscanf(line, "tensor %63s %63s %" SCNu32 "%n", t->name, t->encoding, &t->t.n_dims, &used) != 3 || t->t.n_dims < 1 || t->t.n_dims > 2)
         return -1;
     t->t.struct_size = sizeof t->t;
-    t->t.encoding = strcmp(encoding, acme_trits.id) == 0 ? acme_trits.id : "f32/1";
+    t->t.encoding = t->encoding;
     for (uint32_t d = 0; d < t->t.n_dims; d++, used += n)
         if (sscanf(line + used, "%" SCNu64 "%n", &t->t.dims[d], &n) != 1)
             return -1;
-    for (; t->t.n_planes < 2; t->t.n_planes++, used += n) {
+    for (; t->t.n_planes < TENON_TENSOR_PLANES; t->t.n_planes++, used += n) {
         struct tenon_range *r = &t->t.planes[t->t.n_planes];
         r->file = file;
         if (sscanf(line + used, "%" SCNu64 " %" SCNu64 "%n", &r->offset, &r->size, &n) != 2)
