@@ -77,6 +77,7 @@ void LEVEL(softcap)(const float *x, float cap, int64_t n, float *y)
     X(CPU_RELU, vf_max(vf_zero(), a))                                                 \
     X(CPU_RELU2, vf_mul(vf_max(vf_zero(), a), vf_max(vf_zero(), a)))                  \
     X(CPU_SILU, vf_silu(a))                                                           \
+    X(CPU_GELU, vf_gelu(a))                                                           \
     X(CPU_GELU_TANH, vf_gelu_tanh(a))                                                 \
     X(CPU_GELU_QUICK, vf_gelu_quick(a))
 
