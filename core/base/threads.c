@@ -155,22 +155,28 @@ static void *worker_main(void *arg)
     }
 }
 
+int tn_thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited by what is started */
+    int error = pthread_create(ret, NULL, fn, arg);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 /* Start what is not started yet. Lock: held. */
 static int32_t start_workers(struct tn_threads *pool)
 {
-    sigset_t all, before;
     int error = 0;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the threads of the program */
     while (error == 0 && pool->n_started < pool->n) {
         struct worker *w = &pool->workers[pool->n_started];
-        error = pthread_create(&w->thread, NULL, worker_main, w);
+        error = tn_thread_start(&w->thread, worker_main, w);
         if (error == 0) {
             (void)pthread_setname_np(w->thread, "tenon-compute");
             pool->n_started++;
         }
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error == 0 ? TENON_OK : TENON_E_RESOURCE_EXHAUSTED;
 }
 

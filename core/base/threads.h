@@ -12,6 +12,7 @@
 #ifndef TN_BASE_THREADS_H
 #define TN_BASE_THREADS_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include <tenon/plugin.h>
@@ -20,6 +21,9 @@
 #define TN_THREADS_QUEUE 64u /* regions waiting or running; one more gives RESOURCE_EXHAUSTED */
 
 struct tn_threads;
+
+/* A thread with all signals blocked: they are for the threads of the program. Returns pthread_create's error, 0: it runs. */
+int tn_thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg);
 
 /* Cores in this process's affinity mask, at least 1. [any-thread] */
 uint32_t tn_threads_cores(void);

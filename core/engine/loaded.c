@@ -11,11 +11,11 @@
 #include "core/engine/loaded.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/base/threads.h"
 #include "core/engine/cache.h"
 #include "core/engine/embed.h"
 #include "core/engine/request.h"
@@ -306,12 +306,7 @@ void tn_loaded_stats(struct tenon_loaded *l, struct tenon_engine_stats *ret)
 
 static int32_t start_thread(struct tenon_loaded *l, struct tenon_err *err)
 {
-    sigset_t all, before;
-    int error;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the threads of the program */
-    error = pthread_create(&l->thread, NULL, loaded_main, l);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = tn_thread_start(&l->thread, loaded_main, l);
     l->has_thread = error == 0;
     return error == 0 ? TENON_OK : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, l->name, "no thread: %s", strerror(error));
 }

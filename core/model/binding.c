@@ -94,7 +94,8 @@ static int32_t import_file(struct tn_bindings *b, const struct tn_container *c, 
         return rc;
     b->file_start[f] = start;
     /* The device promises by READ_ONLY not to write: the mapping has no right to it either. */
-    rc = b->backend->buffer_import(device->device, (void *)data, size, TENON_BUFFER_READ_ONLY, &b->files[f], err);
+    rc = b->backend->buffer_import(device->device, (void *)data, size, TENON_BUFFER_READ_ONLY | TENON_BUFFER_FILE_PAGES,
+                                   &b->files[f], err);
     if (rc == TENON_OK)
         b->file_data[f] = data;
     if (rc != TENON_E_UNIMPLEMENTED)
@@ -294,24 +295,24 @@ static int32_t make_all(struct tn_bindings *b, const struct tn_container *c, str
 
 #define PACK_ALIGN 64u
 
-/* Rungs of all weights; where packed ones will lie in one buffer. bytes [n]: of each, 0: used in place. */
-static int32_t plan_packing(struct tn_bindings *b, const struct tn_device *device, uint64_t *bytes, struct tenon_err *err)
+/* Rungs of all weights; where packed ones will lie in one buffer: `packed` of each without its buffer, of size 0: used in place. */
+static int32_t plan_packing(struct tn_bindings *b, const struct tn_device *device, struct tenon_err *err)
 {
     for (uint32_t i = 0; i < b->n; i++) {
         struct tenon_weight_binding *w = &b->items[i];
-        int32_t rc = b->backend->weight_query(device->device, w, &w->rung, &bytes[i], err);
-        uint64_t whole;
+        uint64_t bytes = 0, whole;
+        int32_t rc = b->backend->weight_query(device->device, w, &w->rung, &bytes, err);
         if (rc == TENON_E_UNIMPLEMENTED)
             return tenon_fail(err, rc, w->name, "device %s cannot read encoding %s", device->desc.name, w->encoding->id);
         if (rc != TENON_OK)
             return rc;
-        if (bytes[i] == 0)
+        if (bytes == 0)
             continue;
-        w->packed = (struct tenon_span){ NULL, b->packed_bytes, bytes[i] };
-        if (!tn_add_u64(bytes[i], PACK_ALIGN - 1, &whole) ||
+        w->packed = (struct tenon_span){ NULL, b->packed_bytes, bytes };
+        if (!tn_add_u64(bytes, PACK_ALIGN - 1, &whole) ||
             !tn_add_u64(b->packed_bytes, whole / PACK_ALIGN * PACK_ALIGN, &b->packed_bytes))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, w->name, "device %s wants %llu bytes to pack it", device->desc.name,
-                              (unsigned long long)bytes[i]);
+                              (unsigned long long)bytes);
     }
     return TENON_OK;
 }
@@ -330,36 +331,44 @@ static void let_go(const struct tn_bindings *b, const struct tenon_weight_bindin
     }
 }
 
-/* Make and pack what is to be; bytes [n] as plan_packing has them. */
-static int32_t pack_all(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, const uint64_t *bytes,
-                        struct tenon_err *err)
+int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, struct tenon_executable *exe, uint32_t i,
+                         struct tenon_err *err)
 {
-    int32_t rc = b->made.needs_copy ? make_all(b, c, err) : TENON_OK;
-    for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++) {
-        struct tenon_weight_binding *w = &b->items[i];
-        if (b->places[i].made && !b->made.needs_copy)
-            rc = make_one(b, c, i, err);
-        for (uint32_t p = 0; b->places[i].made && bytes[i] == 0 && p < w->n_planes; p++)
-            b->made_bytes += w->planes[p].size;
-        if (rc != TENON_OK || bytes[i] == 0)
-            continue;
-        w->packed.buffer = b->packed;
-        rc = b->backend->pack(device->device, w, err);
-        if (rc == TENON_OK)
-            let_go(b, w);
-    }
+    struct tenon_weight_binding *w = &b->items[i];
+    int32_t rc;
+    if (w->packed.size == 0 || w->packed.buffer != NULL)
+        return TENON_OK;
+    w->packed.buffer = b->packed;
+    rc = b->backend->pack(device->device, w, err);
+    if (rc == TENON_OK && exe != NULL)
+        rc = b->backend->use_packed(exe, w, err);
+    if (rc == TENON_OK)
+        let_go(b, w);
     return rc;
 }
 
-int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, struct tenon_err *err)
+/* Made, and packed where that cannot come later or would keep what was made beside its packed copy. */
+static int32_t ready_one(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, uint32_t i, bool later,
+                         struct tenon_err *err)
 {
-    uint64_t *bytes = calloc((size_t)b->n + 1, sizeof *bytes);
-    int32_t rc = bytes != NULL ? plan_packing(b, device, bytes, err) : no_memory(c, err);
+    struct tenon_weight_binding *w = &b->items[i];
+    bool made = b->places[i].made;
+    int32_t rc = made && !b->made.needs_copy ? make_one(b, c, i, err) : TENON_OK;
+    for (uint32_t p = 0; made && w->packed.size == 0 && p < w->n_planes; p++)
+        b->made_bytes += w->planes[p].size;
+    return rc == TENON_OK && (made || !later) ? tn_bindings_pack(b, device, NULL, i, err) : rc;
+}
+
+int32_t tn_bindings_ready(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, bool later,
+                          struct tenon_err *err)
+{
+    int32_t rc = plan_packing(b, device, err);
     if (rc == TENON_OK && b->packed_bytes != 0)
         rc = b->backend->buffer_alloc(device->device, b->packed_bytes, TENON_BUFFER_DEVICE_LOCAL, &b->packed, err);
-    if (rc == TENON_OK)
-        rc = pack_all(b, c, device, bytes, err);
-    free(bytes);
+    if (rc == TENON_OK && b->made.needs_copy)
+        rc = make_all(b, c, err);
+    for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++)
+        rc = ready_one(b, c, device, i, later, err);
     return rc;
 }
 

@@ -31,7 +31,7 @@ struct tn_bindings {
     const struct tn_resolved_weight **from; /* [n] what it is made of. OWN: resolved, needed until packed */
     struct tn_membuf made;               /* of weights that are not in the file as they are */
     uint64_t made_bytes;                 /* of those, what stays after packing */
-    struct tenon_buffer *packed;         /* all packed weights, NULL: there are none */
+    struct tenon_buffer *packed;         /* all packed weights, NULL: there are none; where each lies, its item's `packed` says */
     uint64_t packed_bytes;
 };
 
@@ -39,9 +39,14 @@ struct tn_bindings {
  * cannot read an encoding. On failure *ret stays empty. */
 int32_t tn_bindings_make(struct tn_bindings *ret, struct tn_container *c, const struct tn_resolved *resolved,
                          const struct tenon_graph *graph, const struct tn_device *device, struct tenon_err *err);
-/* Make what is to be made, ask the device for the rung of each weight and pack where it wants that; what packed weights were packed
- * from is let go. */
-int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, struct tenon_err *err);
+/* Make what is to be made, ask the device for the rung of each weight and reserve memory for the packed forms it wants. Packed before
+ * this returns is all of them, or with `later` what was made: the rest waits for tn_bindings_pack. */
+int32_t tn_bindings_ready(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, bool later,
+                          struct tenon_err *err);
+/* Weight i, where it waits to be packed: packed, told to the executable that was compiled without, and what it was packed from let
+ * go. One thread at a time. */
+int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, struct tenon_executable *exe, uint32_t i,
+                         struct tenon_err *err);
 void tn_bindings_finish(struct tn_bindings *b); /* fine on a zeroed one */
 
 #endif

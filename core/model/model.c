@@ -12,6 +12,7 @@
 #include "core/graph/memplan.h"
 #include "core/model/binding.h"
 #include "core/model/device.h"
+#include "core/model/packer.h"
 #include "core/model/program.h"
 #include "core/model/states.h"
 
@@ -29,6 +30,7 @@ struct tn_model {
     struct tn_states states;
     struct tenon_dims max;
     struct tenon_executable *executable;
+    struct tn_packer *packer; /* NULL: nothing to pack behind */
     struct tn_model_parts parts;
 };
 
@@ -229,15 +231,19 @@ static int32_t place(struct tn_model *m, const struct tn_model_args *args, struc
     }
     if (rc == TENON_OK)
         rc = check_output(m, err);
+    bool later = m->device.backend.use_packed != NULL; /* behind the first requests */
     if (rc == TENON_OK)
         rc = tell(args, 0.3, "packing", err);
     if (rc == TENON_OK)
-        rc = tn_bindings_pack(&m->bindings, m->container, &m->device, err);
+        rc = tn_bindings_ready(&m->bindings, m->container, &m->device, later, err);
     if (rc == TENON_OK)
         rc = choose_sizes(m, args, err);
     if (rc == TENON_OK)
         rc = tell(args, 0.9, "compiling", err);
-    return rc == TENON_OK ? compile(m, args->profile, err) : rc;
+    if (rc == TENON_OK)
+        rc = compile(m, args->profile, err);
+    return rc == TENON_OK && later && m->bindings.packed != NULL
+               ? tn_packer_start(&m->bindings, &m->device, m->executable, &m->packer, err) : rc;
 }
 
 int32_t tn_model_load(struct tn_registry *reg, const struct tn_model_args *args, struct tn_model **ret,
@@ -270,6 +276,7 @@ void tn_model_unload(struct tn_model *m)
 {
     if (m == NULL)
         return;
+    tn_packer_finish(m->packer);
     if (m->executable != NULL)
         m->device.backend.executable_free(m->executable);
     tn_states_finish(&m->states);
@@ -327,6 +334,11 @@ const struct tn_strlist *tn_model_unused(const struct tn_model *m)
 uint64_t tn_model_state_bytes(const struct tn_model *m)
 {
     return m->states.bytes;
+}
+
+void tn_model_wait_packed(const struct tn_model *m)
+{
+    tn_packer_wait(m->packer);
 }
 
 uint64_t tn_model_packed_bytes(const struct tn_model *m)

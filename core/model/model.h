@@ -6,7 +6,8 @@
  *     ... core/engine/step.h runs it ...
  *     tn_model_unload(m);
  *
- * Weights are used where the file is mapped, unless the device packs them or a transform makes them. A missing plugin is named in the error, with what to do about it.
+ * Weights are used where the file is mapped, unless a transform makes them, and packed behind the first steps where the device wants
+ * that (packer.h). A missing plugin is named in the error, with what to do about it.
  * Immutable once loaded but for the states' memory, which belongs to who runs steps: [serial:model].
  */
 #ifndef TN_MODEL_MODEL_H
@@ -82,7 +83,9 @@ const struct tenon_model_info *tn_model_info(const struct tn_model *m);
 const struct tenon_device_desc *tn_model_device(const struct tn_model *m);
 const struct tn_strlist *tn_model_unused(const struct tn_model *m); /* tensors of the file that nothing uses */
 uint64_t tn_model_state_bytes(const struct tn_model *m);            /* reserved; touched as positions fill */
-uint64_t tn_model_packed_bytes(const struct tn_model *m);            /* copies of weights: packed, or made by a transform */
+uint64_t tn_model_packed_bytes(const struct tn_model *m);            /* copies of weights: packed or to be, or made by a transform */
+/* Until every weight lies as steps read it fastest; before, they are slower and give the same bits. For who measures. */
+void tn_model_wait_packed(const struct tn_model *m);
 
 /* The architecture plugin for a container and its config: what `show` and `graph` need, without a device. */
 struct tn_architecture {

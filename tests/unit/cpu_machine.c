@@ -23,6 +23,7 @@ void machine_open(struct machine *m, uint32_t threads)
 {
     struct tenon_err err = TENON_ERR_INIT;
     ck_assert_int_eq(tn_threads_create(threads, &m->pool, &err), 0);
+    m->packs_later = false;
     m->host = (struct tenon_host){.struct_size = sizeof m->host, .abi = TENON_ABI, .ctx = m, .service = service};
     ck_assert_int_eq(cpu_entry(TENON_ABI, &m->plugin), 0);
     ck_assert_int_eq(m->plugin->init(&m->host, &m->self, &err), 0);
@@ -134,7 +135,8 @@ static void pack_weight(struct machine *m, struct tenon_weight_binding *w, struc
 {
     uint64_t bytes = 0;
     void *p = NULL;
-    w->uses = TENON_USE_MATMUL;
+    if (m->packs_later)
+        return;
     ck_assert_int_eq(m->be->weight_query(m->dev, w, &w->rung, &bytes, NULL), 0);
     if (bytes == 0)
         return;
@@ -163,7 +165,7 @@ static void bind_weight(struct machine *m, const struct item *it, uint32_t index
     int64_t n = elements(it);
     struct tenon_weight_binding *w = &c->weights[c->n];
     *w = (struct tenon_weight_binding){.struct_size = sizeof *w, .weight = index, .layer = -1, .rank = it->rank, .n_planes = 1,
-                                       .encoding = encoding(half ? "f16/1" : "f32/1"), .name = it->name};
+                                       .uses = TENON_USE_MATMUL, .encoding = encoding(half ? "f16/1" : "f32/1"), .name = it->name};
     for (uint32_t d = 0; d < it->rank; d++)
         w->dims[d] = (uint64_t)it->dims[d].b;
     if (q8 && is_matrix(it)) {
@@ -262,29 +264,25 @@ static uint64_t value_bytes(const struct fixture *f, const struct tenon_graph *g
     return n;
 }
 
-void machine_run(struct machine *m, struct fixture *f, const struct machine_options *o, void **ret_outputs)
+void machine_execute(struct machine *m, struct fixture *f, const struct machine_options *o, struct compiled *c, void **ret_outputs)
 {
     const struct tenon_graph *g = graph_of(f, o);
     const struct tenon_block *last = tenon_graph_block(g, g->order[g->n_order - 1].block);
-    struct tenon_err err = TENON_ERR_INIT;
     struct tenon_executable_info info = {.struct_size = sizeof info};
     struct tenon_span in[20], out[4];
-    struct compiled c;
-    int32_t status = machine_compile(m, f, o, &c, &err);
-    ck_assert_msg(status == 0, "%s: %s", err.where, err.message);
-    ck_assert_int_eq(m->be->executable_info(c.exe, &info), 0);
+    ck_assert_int_eq(m->be->executable_info(c->exe, &info), 0);
     struct tenon_state_binding state = {.struct_size = sizeof state, .n_pages = o->units};
     struct tenon_enqueue_args args = {
         .struct_size = sizeof args, .n_inputs = g->n_inputs, .n_outputs = last->n_rets, .n_states = f->state.name != NULL,
-        .executable = c.exe, .dims = &f->dims, .inputs = in, .outputs = out, .states = &state, .state_stride = sizeof state,
+        .executable = c->exe, .dims = &f->dims, .inputs = in, .outputs = out, .states = &state, .state_stride = sizeof state,
         .scratch = scratch_of(m, info.scratch_bytes),
     };
     if (args.n_states != 0) {
-        state.span = scratch_of(m, o->units * c.layout.page_bytes);
+        state.span = scratch_of(m, o->units * c->layout.page_bytes);
         void *p;
         ck_assert_int_eq(m->be->buffer_map(state.span.buffer, &p, NULL), 0);
         memset(p, 0, state.span.size);
-        exchange_state(m, f, o, &c, &state, o->before, NULL);
+        exchange_state(m, f, o, c, &state, o->before, NULL);
     }
     for (uint32_t i = 0; i < g->n_inputs; i++)
         in[i] = import(m, f->eval.data(f, tenon_graph_value(g, g->inputs[i]), -1), value_bytes(f, g, g->inputs[i]));
@@ -295,12 +293,21 @@ void machine_run(struct machine *m, struct fixture *f, const struct machine_opti
     }
     wait_for(m, &args);
     if (args.n_states != 0)
-        exchange_state(m, f, o, &c, &state, NULL, o->after);
+        exchange_state(m, f, o, c, &state, NULL, o->after);
     for (uint32_t i = 0; i < g->n_inputs; i++)
         m->be->buffer_free(in[i].buffer);
     for (uint32_t i = 0; i < last->n_rets; i++)
         m->be->buffer_free(out[i].buffer);
     m->be->buffer_free(args.scratch.buffer);
     m->be->buffer_free(state.span.buffer);
+}
+
+void machine_run(struct machine *m, struct fixture *f, const struct machine_options *o, void **ret_outputs)
+{
+    struct tenon_err err = TENON_ERR_INIT;
+    struct compiled c;
+    int32_t status = machine_compile(m, f, o, &c, &err);
+    ck_assert_msg(status == 0, "%s: %s", err.where, err.message);
+    machine_execute(m, f, o, &c, ret_outputs);
     machine_free(m, &c);
 }

@@ -23,6 +23,7 @@ struct machine {
     void *self;
     const struct tenon_backend *be;
     struct tenon_device *dev;
+    bool packs_later; /* set it to have no weight packed before compile */
 };
 
 struct machine_options {
@@ -51,7 +52,10 @@ struct compiled {
 int32_t machine_compile(struct machine *m, struct fixture *f, const struct machine_options *o, struct compiled *ret, struct tenon_err *err);
 void machine_free(struct machine *m, struct compiled *c);
 
-/* Outputs [rets of the program], each allocated to its exact size. */
+/* Run what machine_compile made; outputs as below. */
+void machine_execute(struct machine *m, struct fixture *f, const struct machine_options *o, struct compiled *c, void **ret_outputs);
+
+/* Both, and free. Outputs [rets of the program], each allocated to its exact size. */
 void machine_run(struct machine *m, struct fixture *f, const struct machine_options *o, void **ret_outputs);
 
 /* Make the fixture's weights what f16 can hold. */

@@ -114,9 +114,26 @@ static int32_t be_weight_query(struct tenon_device *dev, const struct tenon_weig
 
 static int32_t be_pack(struct tenon_device *dev, const struct tenon_weight_binding *w, struct tenon_err *err)
 {
-    (void)dev, (void)err;
+    (void)dev;
+    if (atomic_load(&fake.slow_us) != 0)
+        usleep(atomic_load(&fake.slow_us));
+    if (atomic_fetch_add(&fake.packed, 1) + 1 == atomic_load(&fake.fail_pack))
+        return tenon_fail(err, TENON_E_INTERNAL, w->name, "the device broke");
     memset(w->packed.buffer->memory + w->packed.offset, 1, w->packed.size);
     return TENON_OK;
+}
+
+static int32_t be_use_packed(struct tenon_executable *exe, const struct tenon_weight_binding *w, struct tenon_err *err)
+{
+    (void)err;
+    NEED(exe != NULL && w->packed.size == 16 && w->packed.buffer->memory[w->packed.offset] == 1);
+    atomic_fetch_add(&fake.used, 1);
+    return TENON_OK;
+}
+
+void fake_pack_behind(bool on)
+{
+    fake_backend.use_packed = on ? be_use_packed : NULL;
 }
 
 static int32_t be_state_layout(struct tenon_device *dev, const struct tenon_state_desc *s, int32_t kv, struct tenon_state_layout *ret,
@@ -254,7 +271,7 @@ static int32_t be_import_pages(struct tenon_device *dev, const struct tenon_stat
     return tenon_fail(err, TENON_E_UNIMPLEMENTED, "fake", "pages");
 }
 
-const struct tenon_backend fake_backend = {
+struct tenon_backend fake_backend = {
     .struct_size = sizeof fake_backend, .device_at = be_device_at, .open = be_open, .close = be_close, .buffer_alloc = be_alloc,
     .buffer_import = be_import, .buffer_free = be_free, .buffer_map = be_map, .upload = be_upload, .download = be_download,
     .query = be_query, .weight_query = be_weight_query, .pack = be_pack, .state_layout = be_state_layout, .compile = be_compile,

@@ -7,7 +7,7 @@
 
 #include <tenon/backend.h>
 
-extern const struct tenon_backend fake_backend;
+extern struct tenon_backend fake_backend;
 
 /* Check's own asserts are for its test thread alone. */
 #define NEED(condition)                                                                      \

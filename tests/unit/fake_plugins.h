@@ -11,6 +11,7 @@
 #define FAKE_PLUGINS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/plugin/registry.h"
@@ -36,9 +37,14 @@ struct fake_state {
     _Atomic int32_t nan_from;  /* logits are NaN from this step on; 0: never */
     _Atomic uint32_t slow_us;  /* each step takes at least so long */
     _Atomic int32_t buffers;   /* alive */
+    _Atomic uint32_t packed, used; /* weights: pack and use_packed */
+    _Atomic uint32_t fail_pack; /* this pack (counted from 1) fails; 0: none */
     int refuse_import;         /* buffer_import is UNIMPLEMENTED: memory is the device's own */
 };
 extern struct fake_state fake;
+
+/* Does the backend take packed weights while it runs? Until the next call. */
+void fake_pack_behind(bool on);
 
 /* The token that follows tokens [n]: a letter, or FAKE_END where the sum of all is a multiple of 97. */
 int32_t fake_next(const int32_t *tokens, uint64_t n);

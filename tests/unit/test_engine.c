@@ -191,6 +191,35 @@ START_TEST(memory_of_the_devices_own)
 }
 END_TEST
 
+START_TEST(packing_behind_the_first_requests)
+{
+    struct client c;
+    open_registry(FAKE_ALL);
+    fake_pack_behind(true);
+    atomic_store(&fake.slow_us, _i == 2 ? 20000 : 200);
+    atomic_store(&fake.fail_pack, _i == 1);
+    ck_assert_int_eq(load(path, 200, 1, 8, NULL), 0);
+    if (_i < 2) { /* 2: unloaded meanwhile */
+        submit(&c, long_prompt, 20, NULL);
+        check_answer(&c, long_prompt, 20);
+        tn_model_wait_packed(tn_engine_model(model));
+        ck_assert_uint_eq(atomic_load(&fake.used), _i == 0);
+    }
+    close_engine();
+    ck_assert_uint_le(atomic_load(&fake.packed), 1);
+    fake_pack_behind(false);
+}
+END_TEST
+
+START_TEST(packing_before_compile)
+{
+    open_engine(200, 1, 8);
+    ck_assert_uint_eq(atomic_load(&fake.packed), 1);
+    ck_assert_uint_eq(atomic_load(&fake.used), 0);
+    close_engine();
+}
+END_TEST
+
 START_TEST(many_at_once_do_not_mix)
 {
     enum { N = 40 };
@@ -551,6 +580,8 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, any_chunking_gives_the_same_answer, 0, 5);
     tcase_add_test(tc, memory_of_the_devices_own);
+    tcase_add_loop_test(tc, packing_behind_the_first_requests, 0, 3);
+    tcase_add_test(tc, packing_before_compile);
     tcase_add_test(tc, many_at_once_do_not_mix);
     tcase_add_test(tc, the_next_turn_computes_only_what_is_new);
     tcase_add_test(tc, ends);

@@ -70,6 +70,12 @@ int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, con
                   uint32_t n_weights, uint32_t weight_stride, struct tenon_claim *claims, uint32_t claim_stride, struct tenon_err *err);
 /* packing.c */
 uint64_t cpu_pack_most(const char *setting); /* "never", "always", "auto": see struct tenon_device */
+/* A weight's rows (all dims but the last), columns and bytes of a row of its first plane; as the kernels see it in the file's order,
+ * for encodings they know; and packed. All check every size against the bytes there are. */
+int32_t cpu_weight_shape(const struct tenon_weight_binding *weight, uint64_t *ret_rows, uint64_t *ret_cols, uint64_t *ret_row_bytes,
+                         struct tenon_err *err);
+int32_t cpu_matrix_of(const struct tenon_weight_binding *weight, struct cpu_matrix *ret, struct tenon_err *err);
+int32_t cpu_packed_of(const struct tenon_weight_binding *weight, const struct cpu_matrix *m, struct cpu_matrix *ret, struct tenon_err *err);
 int32_t cpu_pack_weight(struct tenon_device *dev, const struct tenon_weight_binding *weight, struct tenon_err *err);
 int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_binding *weight, int32_t *ret_rung,
                          uint64_t *ret_pack_bytes, struct tenon_err *err);
@@ -79,6 +85,7 @@ int32_t cpu_compile(struct tenon_device *dev, const struct tenon_compile_args *a
                     struct tenon_err *err);
 int32_t cpu_executable_info(struct tenon_executable *exe, struct tenon_executable_info *ret);
 void cpu_executable_free(struct tenon_executable *exe);
+int32_t cpu_use_packed(struct tenon_executable *exe, const struct tenon_weight_binding *weight, struct tenon_err *err);
 
 /* stream.c */
 int32_t cpu_stream_create(struct tenon_device *dev, struct tenon_stream **ret, struct tenon_err *err);

@@ -52,32 +52,16 @@ static int32_t bind_vector(struct tenon_executable *exe, struct cpu_weight *w, s
 
 static int32_t bind_weight(struct tenon_executable *exe, const struct tenon_weight_binding *b, struct cpu_weight *w, struct tenon_err *err)
 {
-    const struct cpu_encoding *e = cpu_encoding_find(b->encoding->digest);
-    uint64_t rows = 1;
-    const uint8_t *data = cpu_span_data(&b->planes[0]);
-    if (b->rank == 0 || b->rank > TENON_TENSOR_DIMS || b->n_planes != b->encoding->n_planes || data == NULL)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "not the planes of a tensor");
-    for (uint32_t i = 0; i + 1 < b->rank; i++)
-        if (__builtin_mul_overflow(rows, b->dims[i], &rows))
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "its dims overflow");
-    uint64_t cols = b->dims[b->rank - 1], need = tenon_encoding_plane_bytes(b->encoding, 0, rows, cols);
-    if (need == UINT64_MAX || need > b->planes[0].size || rows == 0 || cols == 0 || rows > INT32_MAX || cols > INT32_MAX)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "%llu x %llu in %s does not fit %llu bytes", (unsigned long long)rows,
-                          (unsigned long long)cols, b->encoding->id, (unsigned long long)b->planes[0].size);
+    uint64_t rows = 0, cols = 0, row_bytes = 0;
+    int32_t status = cpu_weight_shape(b, &rows, &cols, &row_bytes, err);
     w->name = b->name;
-    if (e == NULL) {
-        int32_t status = cpu_program_bind(exe, b, rows, cols, w, err);
-        return status == 0 && b->rank == 1 ? bind_vector(exe, w, err) : status;
-    }
-    w->m = (struct cpu_matrix){ .data = data, .rows = (int64_t)rows, .cols = (int64_t)cols, .row_bytes = (int64_t)(need / rows),
-                                .format = e->format };
-    if (b->packed.buffer != NULL) {
-        w->m.data = cpu_span_data(&b->packed);
-        w->m.packed = true;
-        if (w->m.data == NULL || (uint64_t)cpu_packed_bytes(&w->m) > b->packed.size)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, b->name, "its packed form does not fit %llu bytes", (unsigned long long)b->packed.size);
-    }
-    return b->rank == 1 ? bind_vector(exe, w, err) : 0;
+    if (status == 0 && cpu_encoding_find(b->encoding->digest) == NULL)
+        status = cpu_program_bind(exe, b, rows, cols, w, err);
+    else if (status == 0)
+        status = cpu_matrix_of(b, &w->m, err);
+    if (status == 0 && w->program == NULL && b->packed.buffer != NULL)
+        status = cpu_packed_of(b, &w->m, &w->m, err);
+    return status == 0 && b->rank == 1 ? bind_vector(exe, w, err) : status;
 }
 
 #define MOST_LAYERS 65536u

@@ -76,7 +76,9 @@ struct cpu_home {
 };
 
 struct cpu_weight {
-    struct cpu_matrix m;
+    struct cpu_matrix m;      /* as it was bound; read through lies() of walk.h */
+    struct cpu_matrix packed; /* once is_packed */
+    atomic_bool is_packed;    /* set once, releases `packed`: packing.c */
     const float *f32; /* vectors and small tables as floats: in the file, or in `owned`; NULL for matrices */
     float *owned;     /* OWN: plan */
     struct cpu_program_weight *program; /* NULL: a kernel knows the encoding; OWN: plan */

@@ -1,8 +1,7 @@
 /* plugin.c - the CPU backend as a plugin: its one device and its table. Config: set.level = scalar | avx2 | avx512 | neon |
- * dotprod caps the instruction level, and so does the environment variable TENON_CPU_LEVEL; set.activations = 8 | 16 says how
- * many bits of an activation meet a quantised weight (TENON_CPU_ACTIVATIONS). 8 is faster; with 16 (the default) a small model
- * answers as it does in float32. set.claims = none (TENON_CPU_CLAIMS) takes no composite, so that the host lowers all: for
- * comparing, it is slow. */
+ * dotprod caps the instruction level, and so does the environment variable TENON_CPU_LEVEL; set.pack = never | always
+ * (TENON_CPU_PACK) is told in packing.c. set.claims = none (TENON_CPU_CLAIMS) takes no composite, so that the host lowers all:
+ * for comparing, it is slow. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -123,6 +122,7 @@ static const struct tenon_backend backend = {
     .export_pages = cpu_export_pages,
     .import_pages = cpu_import_pages,
     .profile = cpu_profile,
+    .use_packed = cpu_use_packed,
 };
 
 static const struct tenon_item items[] = { TENON_ITEM(TENON_BACKEND_IFACE, "cpu", NULL, &backend) };

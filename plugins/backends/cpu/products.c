@@ -50,13 +50,13 @@ static void product(const struct walker *w, uint32_t weight_value, uint32_t bias
     if (from->program != NULL)
         cpu_program_product(w, from, a, rows, n0, n1, y, ldy, vector(w, bias_value));
     else
-        w->k->matmul(&from->m, a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
+        w->k->matmul(matrix(w, weight_value), a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
 }
 
 /* Rows n0..n1 of all weights of the gate for all tokens: hidden = kind(gate) * up. */
 static void gated_chunk(const struct walker *w, const struct cpu_step *s, const struct cpu_act *a, int64_t rows, int64_t n0, int64_t n1)
 {
-    int64_t n = weight(w, s->w[0])->m.rows;
+    int64_t n = matrix(w, s->w[0])->rows;
     float *hidden = (float *)(void *)(w->run->scratch + s->hidden_offset), *up = (float *)(void *)(w->run->scratch + s->gate_offset);
     product(w, s->w[0], s->bias[0], a, rows, n0, n1, hidden, n);
     if (s->n > 1)
@@ -73,7 +73,7 @@ static void gated_chunk(const struct walker *w, const struct cpu_step *s, const 
 static void plain_chunk(const struct walker *w, const struct cpu_step *s, uint32_t j, const struct cpu_act *a, int64_t rows, int64_t n0,
                         int64_t n1)
 {
-    const struct cpu_matrix *m = &weight(w, s->w[j])->m;
+    const struct cpu_matrix *m = matrix(w, s->w[j]);
     float *y = at(w, s->outs[j]);
     product(w, s->w[j], s->bias[j], a, rows, n0, n1, y, m->rows);
     if (s->b == TENON_NO_VALUE)
@@ -95,11 +95,11 @@ static struct cut cut_of(const struct walker *w, const struct cpu_step *s)
     struct cut c = { .n = s->gated ? 1 : s->n };
     int64_t all = 0;
     for (uint32_t j = 0; j < c.n; j++)
-        all += weight(w, s->w[j])->m.rows;
+        all += matrix(w, s->w[j])->rows;
     c.chunk = all / (8 * (int64_t)w->n) / CPU_PANEL_ROWS * CPU_PANEL_ROWS;
     c.chunk = c.chunk > CPU_CHUNK_ROWS ? CPU_CHUNK_ROWS : c.chunk < CPU_PANEL_ROWS ? CPU_PANEL_ROWS : c.chunk;
     for (uint32_t j = 0; j < c.n; j++)
-        c.tasks += (weight(w, s->w[j])->m.rows + c.chunk - 1) / c.chunk;
+        c.tasks += (matrix(w, s->w[j])->rows + c.chunk - 1) / c.chunk;
     return c;
 }
 
@@ -107,7 +107,7 @@ static struct cut cut_of(const struct walker *w, const struct cpu_step *s)
 static uint32_t weight_of_task(const struct walker *w, const struct cpu_step *s, const struct cut *c, int64_t task, int64_t *ret_row)
 {
     for (uint32_t j = 0;; j++) {
-        int64_t tasks = (weight(w, s->w[j])->m.rows + c->chunk - 1) / c->chunk;
+        int64_t tasks = (matrix(w, s->w[j])->rows + c->chunk - 1) / c->chunk;
         if (task < tasks) {
             *ret_row = task * c->chunk;
             return j;
@@ -121,13 +121,13 @@ void cpu_run_matmul(const struct walker *w, const struct cpu_step *s)
     int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims), task, n0;
     if (rows == 0)
         return;
-    struct cpu_act a = prepare(w, s, rows, weight(w, s->w[0])->m.cols);
+    struct cpu_act a = prepare(w, s, rows, matrix(w, s->w[0])->cols);
     struct cut c = cut_of(w, s);
     for (uint32_t j = 0; w->time != NULL && j < s->n; j++)
-        cpu_profile_matmul(w->time, &weight(w, s->w[j])->m, rows);
+        cpu_profile_matmul(w->time, matrix(w, s->w[j]), rows);
     while ((task = next_task(w, c.tasks)) < c.tasks) {
         uint32_t j = weight_of_task(w, s, &c, task, &n0);
-        int64_t m_rows = weight(w, s->w[j])->m.rows, n1 = n0 + c.chunk < m_rows ? n0 + c.chunk : m_rows;
+        int64_t m_rows = matrix(w, s->w[j])->rows, n1 = n0 + c.chunk < m_rows ? n0 + c.chunk : m_rows;
         if (s->gated)
             gated_chunk(w, s, &a, rows, n0, n1);
         else
@@ -147,7 +147,7 @@ void cpu_warm_matmul(const struct walker *w, const struct cpu_step *s, uint32_t 
     struct cut c = cut_of(&then, s);
     if (range_of(w, w->i, c.tasks) == range_of(w, w->i + 1, c.tasks))
         return;
-    const struct cpu_matrix *m = &weight(&then, s->w[weight_of_task(&then, s, &c, range_of(w, w->i, c.tasks), &n0)])->m;
+    const struct cpu_matrix *m = matrix(&then, s->w[weight_of_task(&then, s, &c, range_of(w, w->i, c.tasks), &n0)]);
     const uint8_t *p = m->data + n0 * m->row_bytes;
     int64_t bytes = (m->rows - n0) * m->row_bytes;
     for (int64_t i = 0; i < bytes && i < WARM_BYTES; i += 64)

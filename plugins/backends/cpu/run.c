@@ -11,13 +11,13 @@ static void gather_row(const struct walker *w, const struct cpu_step *s, int64_t
 {
     const struct tenon_value *table = value(w, s->x);
     bool is_weight = table->kind == TENON_VALUE_WEIGHT;
-    int64_t rows = is_weight ? weight(w, s->x)->m.rows : tenon_dim_value(&table->dims[0], &w->run->dims);
+    int64_t rows = is_weight ? matrix(w, s->x)->rows : tenon_dim_value(&table->dims[0], &w->run->dims);
     if (index < 0 || index >= rows) {
         memset(y, 0, (size_t)cols * sizeof *y);
         return;
     }
     if (is_weight) {
-        const struct cpu_matrix *m = &weight(w, s->x)->m;
+        const struct cpu_matrix *m = matrix(w, s->x);
         cpu_matrix_row(m, index, y);
     } else {
         memcpy(y, (const float *)at(w, s->x) + index * cols, (size_t)cols * sizeof *y);
@@ -55,7 +55,7 @@ static void run_binary(const struct walker *w, const struct cpu_step *s)
     const struct tenon_value *vb = value(w, s->b);
     bool is_weight = vb->kind == TENON_VALUE_WEIGHT;
     int64_t all = cpu_elements(value(w, s->out), &w->run->dims), r0, r1;
-    int64_t n = is_weight ? weight(w, s->b)->m.rows * weight(w, s->b)->m.cols : cpu_elements(vb, &w->run->dims);
+    int64_t n = is_weight ? matrix(w, s->b)->rows * matrix(w, s->b)->cols : cpu_elements(vb, &w->run->dims);
     const float *a = at(w, s->x), *b = is_weight ? vector(w, s->b) : at(w, s->b);
     float *y = at(w, s->out);
     int64_t cols = cpu_cols(value(w, s->out), &w->run->dims);
@@ -123,10 +123,10 @@ static void bind_weight_operand(const struct walker *w, const struct cpu_step *s
     if (from->f32 != NULL) {
         c->in[i].f = (float *)(uintptr_t)from->f32; /* operands are only read */
     } else if (bytes == 0) {
-        c->in[i].packed = &from->m;
+        c->in[i].packed = matrix(w, root);
     } else {
         c->in[i].p = w->run->scratch + s->expand_offset + *offset;
-        expand(w, &from->m, c->in[i].f);
+        expand(w, matrix(w, root), c->in[i].f);
         *offset += bytes;
     }
 }

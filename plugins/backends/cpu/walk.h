@@ -69,6 +69,17 @@ static inline const struct cpu_weight *weight(const struct walker *w, uint32_t v
     return &w->exe->weights[w->exe->weight_base[v] + layer];
 }
 
+/* A weight as it lies now: packed, once it is. Nothing else about it changes, so threads of one step may see either. */
+static inline const struct cpu_matrix *lies(const struct cpu_weight *by)
+{
+    return atomic_load_explicit(&by->is_packed, memory_order_acquire) ? &by->packed : &by->m;
+}
+
+static inline const struct cpu_matrix *matrix(const struct walker *w, uint32_t v)
+{
+    return lies(weight(w, v));
+}
+
 static inline const float *vector(const struct walker *w, uint32_t v)
 {
     return v == TENON_NO_VALUE ? NULL : weight(w, v)->f32;

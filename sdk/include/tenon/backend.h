@@ -63,6 +63,7 @@ struct tenon_device_desc {
 #define TENON_BUFFER_HOST_COHERENT 2u /* and needs no flush */
 #define TENON_BUFFER_DEVICE_LOCAL 4u
 #define TENON_BUFFER_READ_ONLY 8u     /* the device will not write (weights) */
+#define TENON_BUFFER_FILE_PAGES 16u   /* of buffer_import: a file's pages, which may be let go (madvise): they come back when read */
 
 /* A stretch of a buffer. */
 struct tenon_span {
@@ -267,6 +268,11 @@ struct tenon_backend {
 
     /* Optional. Entry i of the profile, OUT_OF_RANGE past the last. */
     int32_t (*profile)(struct tenon_executable *exe, uint32_t i, struct tenon_profile_entry *ret);
+
+    /* Optional. A weight that compile was given without its packed form has one now, in weight->packed: executions use it from
+     * here on, to the same bits. Where a backend has this, the host may pack behind the first executions. [any-thread], also
+     * while some run; its planes stay readable all the same. */
+    int32_t (*use_packed)(struct tenon_executable *exe, const struct tenon_weight_binding *weight, struct tenon_err *err);
 };
 
 #ifdef __cplusplus

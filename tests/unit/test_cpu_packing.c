@@ -1,0 +1,121 @@
+/* test_cpu_packing.c - weights packed behind executions that run: whatever the threads see, the bits are those of the file's order.
+ * Under the thread sanitizer (tools/test) nothing may race. Two threads: one runs a plan, the other packs. */
+#include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu_machine.h"
+
+enum { ROWS = 7, K = 96, N = 133 }; /* the last group of packed rows is not full */
+
+struct scene {
+    struct machine m;
+    struct compiled c;
+    struct tenon_buffer *packed;
+    atomic_bool ended;
+    int32_t status; /* of what failed first */
+};
+
+/* Check's asserts are for its own thread. */
+static void *pack(void *arg)
+{
+    struct scene *s = arg;
+    for (uint32_t i = 0; i < s->c.n && s->status == 0; i++) {
+        struct tenon_weight_binding w = s->c.weights[i];
+        uint64_t bytes = 0;
+        s->status = s->m.be->weight_query(s->m.dev, &w, &w.rung, &bytes, NULL);
+        if (s->status == 0 && bytes == 0)
+            continue;
+        if (s->status == 0)
+            s->status = s->m.be->buffer_alloc(s->m.dev, bytes, 0, &s->packed, NULL);
+        w.packed = (struct tenon_span){ s->packed, 0, bytes };
+        if (s->status == 0)
+            s->status = s->m.be->pack(s->m.dev, &w, NULL);
+        if (s->status == 0)
+            s->status = s->m.be->use_packed(s->c.exe, &w, NULL);
+    }
+    atomic_store(&s->ended, true);
+    return NULL;
+}
+
+static void run_equal(struct scene *s, struct fixture *f, const struct machine_options *o, const void *want, uint64_t bytes)
+{
+    void *got;
+    machine_execute(&s->m, f, o, &s->c, &got);
+    ck_assert_mem_eq(got, want, bytes);
+    free(got);
+}
+
+START_TEST(packed_behind_what_runs)
+{
+    const struct machine_options o = {.q8 = true};
+    struct fixture f = {.dims = {.struct_size = sizeof f.dims, .sym[TENON_SYM_R] = ROWS}};
+    struct scene s = {.status = 0};
+    struct tenon_err err = TENON_ERR_INIT;
+    void *want;
+    pthread_t thread;
+    start();
+    add_input(&f, "x", DIMS(R_, N_(K)));
+    add_weight(&f, "w", DIMS(N_(N), N_(K)));
+    run(&f, "core.matmul/1", NULL, 0, 1, 1);
+    machine_open(&s.m, (uint32_t)_i + 1);
+    s.m.packs_later = true;
+    ck_assert_int_eq(machine_compile(&s.m, &f, &o, &s.c, &err), 0);
+    machine_execute(&s.m, &f, &o, &s.c, &want);
+    ck_assert_int_eq(pthread_create(&thread, NULL, pack, &s), 0);
+    while (!atomic_load(&s.ended))
+        run_equal(&s, &f, &o, want, ROWS * N * sizeof(float));
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(s.status, 0);
+    if (s.packed != NULL) /* now the file's order is read no more */
+        memset(s.c.halves[0], 0x55, N * K / 32 * 34);
+    run_equal(&s, &f, &o, want, ROWS * N * sizeof(float));
+    machine_free(&s.m, &s.c);
+    s.m.be->buffer_free(s.packed);
+    machine_close(&s.m);
+    free(want);
+    finish(&f);
+}
+END_TEST
+
+START_TEST(bad_packed_forms_are_refused)
+{
+    const struct machine_options o = {.q8 = true};
+    struct fixture f = {.dims = {.struct_size = sizeof f.dims, .sym[TENON_SYM_R] = ROWS}};
+    struct scene s = {.status = 0};
+    struct tenon_err err = TENON_ERR_INIT;
+    start();
+    add_input(&f, "x", DIMS(R_, N_(K)));
+    add_weight(&f, "w", DIMS(N_(N), N_(K)));
+    run(&f, "core.matmul/1", NULL, 0, 1, 1);
+    machine_open(&s.m, 2);
+    s.m.packs_later = true;
+    ck_assert_int_eq(machine_compile(&s.m, &f, &o, &s.c, &err), 0);
+    struct tenon_weight_binding w = s.c.weights[0];
+    ck_assert_int_eq(s.m.be->use_packed(s.c.exe, &w, &err), TENON_E_INVALID_ARGUMENT); /* no buffer */
+    w.packed = (struct tenon_span){ s.c.buffers[0], 0, N * K / 32 * 34 };          /* without the rows that fill the last group */
+    ck_assert_int_eq(s.m.be->use_packed(s.c.exe, &w, &err), TENON_E_INVALID_ARGUMENT);
+    ck_assert_int_eq(s.m.be->pack(s.m.dev, &w, &err), TENON_E_INVALID_ARGUMENT);
+    w.weight += 100;
+    ck_assert_int_eq(s.m.be->use_packed(s.c.exe, &w, &err), TENON_E_NOT_FOUND);
+    machine_free(&s.m, &s.c);
+    machine_close(&s.m);
+    finish(&f);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cpu_packing");
+    TCase *tc = tcase_create("packing");
+    tcase_add_loop_test(tc, packed_behind_what_runs, 0, 3);
+    tcase_add_test(tc, bad_packed_forms_are_refused);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
