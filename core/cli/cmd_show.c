@@ -28,15 +28,25 @@ struct kind {
     uint64_t tensors, bytes;
 };
 
+/* Weights of one role in one encoding. */
+struct role {
+    int32_t role;         /* TENON_ROLE_* */
+    const char *encoding; /* OWN: plugin */
+    uint64_t weights, bytes;
+};
+
 struct facts {
     struct tn_container *src;
     struct tn_vocab *vocab;          /* NULL: none, or no plugin for it */
     struct tn_architecture arch;
     struct tn_resolved weights;
-    bool has_arch, has_weights;
+    bool has_arch, has_weights;      /* has_weights: what is missing and unused is known */
     struct kind kinds[KINDS_MAX];
     uint32_t n_kinds;
+    struct role roles[KINDS_MAX];
+    uint32_t n_roles;
     uint64_t state_token_bytes;      /* of one token in f16, all layers */
+    uint64_t state_bytes;            /* of a sequence of any length: recurrent and convolution states */
     char problem[512];               /* why something is missing; "" nothing is */
 };
 
@@ -60,13 +70,62 @@ static void count_states(struct facts *f)
 {
     const struct tenon_state_desc *d;
     for (uint32_t i = 0; f->arch.table.state_at(f->arch.config, i, &d) == 0; i++)
-        f->state_token_bytes += 2ull * d->n_layers * ((uint64_t)d->k_heads * d->k_dim + (uint64_t)d->v_heads * d->v_dim);
+        if (d->kind == TENON_STATE_RECURRENT || d->kind == TENON_STATE_CONV)
+            f->state_bytes += d->n_layers * d->slot_bytes;
+        else
+            f->state_token_bytes += 2ull * d->n_layers * ((uint64_t)d->k_heads * d->k_dim + (uint64_t)d->v_heads * d->v_dim);
+}
+
+static const char *role_name(int32_t role)
+{
+    static const char *const names[] = { [TENON_ROLE_MATMUL] = "matmul", [TENON_ROLE_EMBED] = "embed", [TENON_ROLE_NORM] = "norm",
+                                         [TENON_ROLE_ROUTER] = "router", [TENON_ROLE_BIAS] = "bias", [TENON_ROLE_CONV] = "conv" };
+    return role > 0 && role < (int32_t)(sizeof names / sizeof names[0]) && names[role] != NULL ? names[role] : "other";
+}
+
+/* Bytes of the file that a weight is made of: of a tensor that several are cut from, its share. */
+static uint64_t weight_bytes(const struct tn_resolved_weight *w)
+{
+    const struct tn_transform *t = &w->transform;
+    uint64_t bytes = w->tensor->bytes;
+    for (uint64_t e = 1; w->experts != NULL && e < t->batch; e++)
+        bytes += w->experts[e] != NULL ? w->experts[e]->bytes : 0;
+    return t->source_rows > t->rows ? (uint64_t)((double)bytes * (double)t->rows / (double)t->source_rows) : bytes;
+}
+
+static void count_roles(struct facts *f)
+{
+    for (uint32_t i = 0; i < f->weights.n; i++) {
+        const struct tn_resolved_weight *w = &f->weights.items[i];
+        const int32_t role = f->weights.descs[w->weight]->role;
+        uint32_t k = 0;
+        if (w->tensor == NULL)
+            continue;
+        while (k < f->n_roles && (f->roles[k].role != role || strcmp(f->roles[k].encoding, w->tensor->t.encoding) != 0))
+            k++;
+        if (k == KINDS_MAX)
+            continue;
+        if (k == f->n_roles)
+            f->roles[f->n_roles++] = (struct role){ role, w->tensor->t.encoding, 0, 0 };
+        f->roles[k].weights++;
+        f->roles[k].bytes += weight_bytes(w);
+    }
 }
 
 static void note(struct facts *f, const struct tenon_err *err)
 {
     if (f->problem[0] == '\0')
         (void)snprintf(f->problem, sizeof f->problem, "%s: %s", err->where, err->message);
+}
+
+/* Those of weights; others do not matter. */
+static void check_encodings(struct facts *f)
+{
+    const struct tenon_encoding *encoding;
+    struct tenon_err e = TENON_ERR_INIT;
+    for (uint32_t i = 0; i < f->n_roles; i++)
+        if (tn_container_encoding(f->src, f->roles[i].encoding, &encoding, &e) != TENON_OK)
+            note(f, &e);
 }
 
 /* What cannot be had (no plugin, no tensors) is told, not an error: the rest is still worth showing. */
@@ -87,23 +146,36 @@ static int32_t gather(struct tn_registry *reg, const char *path, struct facts *f
     else
         count_states(f);
     if (f->has_arch && tn_container_tensor_count(f->src) != 0) {
-        f->has_weights = tn_resolve(f->src, &f->arch.table, f->arch.config, &f->weights, &e) == 0;
-        if (!f->has_weights)
+        int32_t rc = tn_resolve(f->src, &f->arch.table, f->arch.config, &f->weights, &e);
+        f->has_weights = rc == TENON_OK || rc == TENON_E_NOT_FOUND;
+        if (rc != TENON_OK)
             note(f, &e);
+        count_roles(f);
+        check_encodings(f);
     }
     return 0;
 }
 
 static void drop(struct facts *f)
 {
-    if (f->has_weights)
-        tn_resolved_finish(&f->weights);
+    tn_resolved_finish(&f->weights);
     tn_architecture_close(&f->arch);
     tn_vocab_close(f->vocab);
     tn_container_close(f->src);
 }
 
 /* ---- output ---- */
+
+/* A member that is a list of names; NULL: an empty one. */
+static int32_t put_names(struct tn_buf *out, const char *member, const struct tn_strlist *names)
+{
+    int32_t s = tn_buf_printf(out, ",\"%s\":[", member);
+    for (uint32_t i = 0; names != NULL && i < names->n && s == 0; i++) {
+        s = i != 0 ? tn_buf_char(out, ',') : 0;
+        s = s == 0 ? tn_json_text(out, names->items[i]) : s;
+    }
+    return s == 0 ? tn_buf_char(out, ']') : s;
+}
 
 static int32_t put_json(const struct facts *f, struct tn_buf *out)
 {
@@ -126,12 +198,15 @@ static int32_t put_json(const struct facts *f, struct tn_buf *out)
     for (uint32_t i = 0; i < f->n_kinds && s == 0; i++)
         s = tn_buf_printf(out, "%s{\"encoding\":\"%s\",\"tensors\":%llu,\"bytes\":%llu}", i != 0 ? "," : "", f->kinds[i].encoding,
                           (unsigned long long)f->kinds[i].tensors, (unsigned long long)f->kinds[i].bytes);
-    s = s == 0 ? tn_buf_str(out, "],\"unused\":[") : s;
-    for (uint32_t i = 0; f->has_weights && i < f->weights.unused.n && s == 0; i++) {
-        s = i != 0 ? tn_buf_char(out, ',') : 0;
-        s = s == 0 ? tn_json_text(out, f->weights.unused.items[i]) : s;
-    }
-    s = s == 0 ? tn_buf_str(out, "],\"problem\":") : s;
+    s = s == 0 ? tn_buf_str(out, "],\"roles\":[") : s;
+    for (uint32_t i = 0; i < f->n_roles && s == 0; i++)
+        s = tn_buf_printf(out, "%s{\"role\":\"%s\",\"encoding\":\"%s\",\"weights\":%llu,\"bytes\":%llu}", i != 0 ? "," : "",
+                          role_name(f->roles[i].role), f->roles[i].encoding, (unsigned long long)f->roles[i].weights,
+                          (unsigned long long)f->roles[i].bytes);
+    s = s == 0 ? tn_buf_printf(out, "],\"state_bytes\":%llu", (unsigned long long)f->state_bytes) : s;
+    s = s == 0 ? put_names(out, "missing", f->has_weights ? &f->weights.missing : NULL) : s;
+    s = s == 0 ? put_names(out, "unused", f->has_weights ? &f->weights.unused : NULL) : s;
+    s = s == 0 ? tn_buf_str(out, ",\"problem\":") : s;
     s = s == 0 ? tn_json_text(out, f->problem[0] != '\0' ? f->problem : NULL) : s;
     return s == 0 ? tn_buf_str(out, "}\n") : s;
 }
@@ -163,9 +238,16 @@ static int32_t put_text(const struct facts *f, struct tn_buf *out)
         s = tn_buf_printf(out, "tokenizer     %s\nchat template %s\nweights       %.1f MiB in %llu tensors\n",
                           f->vocab != NULL ? tn_vocab_plugin(f->vocab) : "none", f->vocab != NULL && tn_vocab_has_template(f->vocab) ? "yes" : "no",
                           (double)tn_container_tensor_bytes(f->src) / mib, (unsigned long long)tn_container_tensor_count(f->src));
-    for (uint32_t i = 0; i < f->n_kinds && s == 0; i++)
+    if (f->state_bytes != 0 && s == 0)
+        s = tn_buf_printf(out, "states        %.1f MiB per sequence\n", (double)f->state_bytes / mib);
+    for (uint32_t i = 0; f->n_roles == 0 && i < f->n_kinds && s == 0; i++) /* nobody knows what they are for */
         s = tn_buf_printf(out, "  %-14s %4llu tensors %9.1f MiB\n", f->kinds[i].encoding, (unsigned long long)f->kinds[i].tensors,
                           (double)f->kinds[i].bytes / mib);
+    for (uint32_t i = 0; i < f->n_roles && s == 0; i++)
+        s = tn_buf_printf(out, "  %-7s %-14s %5llu weights %9.1f MiB\n", role_name(f->roles[i].role), f->roles[i].encoding,
+                          (unsigned long long)f->roles[i].weights, (double)f->roles[i].bytes / mib);
+    for (uint32_t i = 0; f->has_weights && i < f->weights.missing.n && s == 0; i++)
+        s = put_line(out, "missing", f->weights.missing.items[i]);
     for (uint32_t i = 0; f->has_weights && i < f->weights.unused.n && s == 0; i++)
         s = put_line(out, "unused", f->weights.unused.items[i]);
     return s == 0 && f->problem[0] != '\0' ? put_line(out, "problem", f->problem) : s;

@@ -12,6 +12,13 @@ tenon_unit_test(encoding ${TENON_GGUF_ENCODINGS})
 tenon_unit_test(encoding_text ${TENON_GGUF_ENCODINGS})
 tenon_unit_test(transform ${TENON_GGUF_ENCODINGS} LIBS tenon_reference m)
 tenon_unit_test(files)
+
+set(safetensors ${CMAKE_SOURCE_DIR}/plugins/weights/safetensors)
+set(safetensors_sources ${safetensors}/dtypes.c ${safetensors}/folder.c ${safetensors}/json.c ${safetensors}/meta.c
+  ${safetensors}/tensors.c ${safetensors}/plugin.c ${safetensors}/../common/names.c)
+tenon_unit_test(safetensors ${safetensors_sources} LIBS m)
+tenon_fuzz_target(safetensors ${safetensors_sources} LIBS PkgConfig::CJSON)
+tenon_fuzz_target(config_json ${safetensors_sources} LIBS PkgConfig::CJSON m)
 tenon_fuzz_target(gguf ${gguf_sources})
 tenon_fuzz_target(encoding LIBS tenon_reference)
 
@@ -32,4 +39,10 @@ if(TENON_TESTS)
   add_test(NAME e2e.encodings_checkpoints
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/encodings_checkpoints.py $<TARGET_FILE:decode_checkpoint>)
   set_tests_properties(e2e.encodings_checkpoints PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+endif()
+
+# One model as a Hugging Face directory and as a GGUF file.
+if(TENON_TESTS)
+  add_test(NAME e2e.huggingface COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/huggingface.py $<TARGET_FILE:tenon>)
+  set_tests_properties(e2e.huggingface PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
 endif()

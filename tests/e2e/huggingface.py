@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""huggingface.py TENON: one tiny random model written twice, as a Hugging Face directory (single, sharded, at odd offsets) and as a GGUF
+file, must have the same logits: bit for bit where both hold the same rows (qwen2), and within 1e-5 of the largest where GGUF
+permutes rows of q and k, so that sums go in another order (llama); llama's directory equals itself with no permutation to the bit, too,
+when GGUF's rows are those that the host would permute. Also what `run` says of folders that are no models. Needs numpy, gguf."""
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+try:
+    import gguf
+    import numpy as np
+except ImportError as e:
+    print("SKIPPED: %s: pip install -r tests/requirements.txt" % e)
+    sys.exit(77)
+
+TENON = os.path.abspath(sys.argv[1])
+EMBED, FFN, HEADS, KV, LAYERS, VOCAB, CONTEXT = 64, 96, 4, 2, 2, 50, 64
+HEAD = EMBED // HEADS
+IDS = json.dumps({"a": [1, 7, 3, 49, 0, 12, 7, 7, 30, 5], "b": [2, 2, 9]})
+
+
+def weights(bias):
+    rng = np.random.default_rng(1)
+    def some(*shape):
+        return (rng.standard_normal(shape) * 0.2).astype(np.float16)
+    w = {"model.embed_tokens.weight": some(VOCAB, EMBED), "model.norm.weight": some(EMBED) + np.float16(1), "lm_head.weight": some(VOCAB, EMBED)}
+    for i in range(LAYERS):
+        p = "model.layers.%d." % i
+        for name, out in (("q", EMBED), ("k", KV * HEAD), ("v", KV * HEAD)):
+            w[p + "self_attn.%s_proj.weight" % name] = some(out, EMBED)
+            if bias:
+                w[p + "self_attn.%s_proj.bias" % name] = some(out)
+        w[p + "self_attn.o_proj.weight"] = some(EMBED, EMBED)
+        w[p + "mlp.gate_proj.weight"], w[p + "mlp.up_proj.weight"] = some(FFN, EMBED), some(FFN, EMBED)
+        w[p + "mlp.down_proj.weight"] = some(EMBED, FFN)
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            w[p + norm + ".weight"] = some(EMBED) + np.float16(1)
+    return w
+
+
+def config(kind, **more):
+    return {"model_type": kind, "hidden_size": EMBED, "intermediate_size": FFN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS,
+            "num_key_value_heads": KV, "vocab_size": VOCAB, "max_position_embeddings": CONTEXT, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+            "hidden_act": "silu", "tie_word_embeddings": False, "initializer_range": float("nan"), **more}
+
+
+def write_safetensors(path, tensors, pad=0):
+    header, at = {"__metadata__": {"format": "pt"}}, 0
+    for name, t in tensors.items():
+        header[name] = {"dtype": "F16", "shape": list(t.shape), "data_offsets": [at, at + t.nbytes]}
+        at += t.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8 + pad)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + b"".join(t.tobytes() for t in tensors.values()))
+
+
+def write_directory(folder, tensors, cfg, shards=1, pad=0):
+    os.makedirs(folder)
+    with open(os.path.join(folder, "config.json"), "w") as f:
+        json.dump(cfg, f)
+    names = list(tensors)
+    if shards == 1:
+        write_safetensors(os.path.join(folder, "model.safetensors"), tensors, pad)
+        return folder
+    where = {}
+    for s in range(shards):
+        file = "model-%05d-of-%05d.safetensors" % (s + 1, shards)
+        write_safetensors(os.path.join(folder, file), {n: tensors[n] for n in names[s::shards]}, pad)
+        where.update({n: file for n in names[s::shards]})
+    with open(os.path.join(folder, "model.safetensors.index.json"), "w") as f:
+        json.dump({"metadata": {}, "weight_map": where}, f)
+    return folder
+
+
+GGUF_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output", "self_attn.q_proj": "attn_q",
+              "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate",
+              "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
+
+
+def permuted(t, heads):
+    """Half-split rows of each head to interleaved ones."""
+    return np.ascontiguousarray(t.reshape(heads, 2, t.shape[0] // heads // 2, *t.shape[1:]).swapaxes(1, 2).reshape(t.shape))
+
+
+def write_gguf(path, tensors, arch):
+    w = gguf.GGUFWriter(path, arch)
+    w.add_block_count(LAYERS), w.add_context_length(CONTEXT), w.add_embedding_length(EMBED), w.add_feed_forward_length(FFN)
+    w.add_head_count(HEADS), w.add_head_count_kv(KV), w.add_vocab_size(VOCAB), w.add_rope_freq_base(10000.0)
+    w.add_key_value(arch + ".attention.layer_norm_rms_epsilon", 1e-5, gguf.GGUFValueType.FLOAT64) # float32 would be another number
+    for name, t in tensors.items():
+        stem, end = name.rsplit(".", 1)
+        layer = "blk.%s." % stem.split(".")[2] if stem.startswith("model.layers.") else ""
+        stem = stem.split(".", 3)[3] if layer else stem
+        if arch == "llama" and stem in ("self_attn.q_proj", "self_attn.k_proj"):
+            t = permuted(t, HEADS if "q_proj" in stem else KV)
+        w.add_tensor(layer + GGUF_NAMES[stem] + "." + end, t)
+    w.write_header_to_file(), w.write_kv_data_to_file(), w.write_tensors_to_file(), w.close()
+    return path
+
+
+class HuggingFace(unittest.TestCase):
+    def setUp(self):
+        place = tempfile.TemporaryDirectory(prefix="tenon-hf-")
+        self.addCleanup(place.cleanup)
+        self.root = place.name
+
+    def path(self, name):
+        return os.path.join(self.root, name)
+
+    def logits(self, path):
+        run = subprocess.run([TENON, "eval", path, "--ids", "-", "--kv", "f32", "--logits"], input=IDS, capture_output=True, text=True,
+                             timeout=120)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return [row for rows in json.loads(run.stdout).values() for row in rows]
+
+    def refused(self, *args):
+        run = subprocess.run([TENON, *args], capture_output=True, text=True, timeout=120)
+        self.assertEqual(run.returncode, 1, run.stdout)
+        return run.stderr
+
+    def test_bit_for_bit(self):
+        w = weights(bias=True)
+        want = self.logits(write_gguf(self.path("m.gguf"), w, "qwen2"))
+        self.assertEqual(len(want), 13)
+        for name, how in (("single", {}), ("sharded", {"shards": 3}), ("odd", {"pad": 3})):
+            folder = write_directory(self.path(name), w, config("qwen2"), **how)
+            self.assertEqual(self.logits(folder), want, name)
+        self.assertEqual(self.logits(os.path.join(self.path("single"), "model.safetensors")), want)
+        self.assertEqual(self.logits(os.path.join(self.path("sharded"), "model-00002-of-00003.safetensors")), want)
+
+    def test_permuted(self):
+        w = weights(bias=False)
+        want = np.array(self.logits(write_gguf(self.path("m.gguf"), w, "llama")))
+        got = np.array(self.logits(write_directory(self.path("m"), w, config("llama"))))
+        error = np.abs(got - want).max() / np.abs(want).max()
+        self.assertLess(error, 1e-5)
+        wrong = {n: permuted(t, HEADS if "q_proj" in n else KV) if "q_proj" in n or "k_proj" in n else t for n, t in w.items()}
+        self.assertGreater(np.abs(np.array(self.logits(write_directory(self.path("wrong"), wrong, config("llama")))) - want).max(), 0.01)
+
+    def test_tied(self):
+        w = weights(bias=False)
+        lonely = {n: t for n, t in w.items() if n != "lm_head.weight"}
+        folder = write_directory(self.path("tied"), lonely, config("llama", tie_word_embeddings=True))
+        self.assertEqual(self.logits(folder), self.logits(write_directory(self.path("both"), w, config("llama", tie_word_embeddings=True))))
+        folder = write_directory(self.path("untied"), lonely, config("llama"))
+        self.assertIn("1 tensors missing: lm_head.weight", self.refused("run", folder, "x"))
+
+    def test_show(self):
+        w = weights(bias=False)
+        w["model.layers.0.extra"] = w.pop("model.layers.1.mlp.up_proj.weight")
+        got = json.loads(subprocess.run([TENON, "show", write_directory(self.path("m"), w, config("llama")), "--json"], capture_output=True,
+                                        text=True, timeout=60, check=True).stdout)
+        self.assertEqual((got["format"], got["architecture"], got["layers"], got["vocab"]), ("safetensors", "llama", LAYERS, VOCAB))
+        self.assertEqual(got["unused"], ["model.layers.0.extra"])
+        self.assertEqual(got["missing"], ["model.layers.1.mlp.up_proj.weight"])
+        self.assertEqual({(r["role"], r["encoding"], r["weights"]) for r in got["roles"]},
+                         {("embed", "f16/1", 1), ("matmul", "f16/1", 14), ("norm", "f16/1", 5)})
+
+    def test_no_models(self):
+        w = weights(bias=False)
+        folder = write_directory(self.path("m"), w, config("acme"))
+        self.assertIn("acme", self.refused("run", folder, "x"))
+        os.rename(os.path.join(folder, "config.json"), os.path.join(folder, "adapter_config.json"))
+        self.assertIn("LoRA", self.refused("run", folder, "x"))
+        os.remove(os.path.join(folder, "adapter_config.json"))
+        self.assertIn("config.json", self.refused("run", folder, "x"))
+        self.assertIn("config.json", self.refused("run", os.path.join(folder, "model.safetensors"), "x"))
+        os.rename(os.path.join(folder, "model.safetensors"), os.path.join(folder, "pytorch_model.bin"))
+        with open(os.path.join(folder, "config.json"), "w") as f:
+            json.dump(config("llama"), f)
+        self.assertIn("pytorch_model", self.refused("run", folder, "x"))
+
+    def test_outside(self):
+        folder = write_directory(self.path("m"), weights(bias=False), config("llama"), shards=2)
+        for name in ("../../etc/passwd", "/etc/passwd", "..", "a/b.safetensors", "../x.safetensors", ".safetensors", ""):
+            with open(os.path.join(folder, "model.safetensors.index.json"), "w") as f:
+                json.dump({"weight_map": {"a": name}}, f)
+            self.assertIn("in its own folder", self.refused("run", folder, "x"))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
