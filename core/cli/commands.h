@@ -10,6 +10,7 @@ int tn_cmd_tokenize(int argc, char **argv);
 int tn_cmd_template(int argc, char **argv);
 int tn_cmd_bench(int argc, char **argv);
 int tn_cmd_eval(int argc, char **argv);
+int tn_cmd_embed(int argc, char **argv);
 int tn_cmd_graph(int argc, char **argv);
 
 #endif

@@ -21,6 +21,7 @@ static const struct {
     { "template", tn_cmd_template, "FILE.jinja --input FILE.json   render a chat template" },
     { "bench", tn_cmd_bench, "MODEL   how fast it runs here" },
     { "eval", tn_cmd_eval, "MODEL --ids FILE   log-probabilities of given tokens" },
+    { "embed", tn_cmd_embed, "MODEL [TEXT...]   vectors of texts" },
     { "graph", tn_cmd_graph, "MODEL   the computation as text" },
 };
 

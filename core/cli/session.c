@@ -44,7 +44,7 @@ int32_t cli_session_open(struct cli_session *s, const struct cli_common *c, cons
     struct tenon_load_args args = {
         .struct_size = sizeof args, .path = path, .device = c->device, .context = c->context,
         .max_sequences = c->parallel, .max_tokens_per_step = c->chunk, .kv_encoding = kv_encoding(c->kv),
-        .flags = c->profile ? TENON_LOAD_PROFILE : 0,
+        .flags = (c->profile ? TENON_LOAD_PROFILE : 0u) | (c->embed ? TENON_LOAD_EMBED : 0u),
     };
     double start = cli_now();
     int32_t status = cli_runtime_open(s, c, err);

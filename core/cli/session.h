@@ -18,6 +18,7 @@ struct cli_common {
     const char *device, *kv;
     bool verbose, json;
     bool profile; /* times per node are wanted */
+    bool embed;   /* vectors are wanted, no text */
 };
 
 /* Rows for a table of a struct T whose member `common` is a struct cli_common. */

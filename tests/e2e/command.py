@@ -14,7 +14,7 @@ import unittest
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TENON = os.path.abspath(sys.argv[1])
-COMMANDS = "run", "plugins", "devices", "show", "tokenize", "template", "bench", "eval", "graph"
+COMMANDS = "run", "plugins", "devices", "show", "tokenize", "template", "bench", "eval", "embed", "graph"
 SMOLLM2 = {
     "general.architecture": "llama", "general.name": "Smollm2 135M", "llama.block_count": 30, "llama.context_length": 8192,
     "llama.embedding_length": 576, "llama.feed_forward_length": 1536, "llama.attention.head_count": 9,
@@ -174,7 +174,7 @@ class Exits(Command):
         self.refuses(2, "explode")
         for command in COMMANDS:
             self.assertIn("--explode", self.refuses(2, command, "--explode"))
-        for command in "run", "show", "tokenize", "template", "bench", "eval", "graph":
+        for command in "run", "show", "tokenize", "template", "bench", "eval", "embed", "graph":
             self.assertIn("usage", self.refuses(2, command))
         for args in (("show", "a", "b"), ("devices", "x"), ("plugins", "explode"), ("plugins", "show"), ("tokenize", "m", "a", "b"),
                      ("tokenize", "m", "--json", "--decode", "1"), ("graph", "m", "--plan"), ("eval", "m", "--ids", "f", "--top", "0"),
@@ -221,7 +221,7 @@ class Exits(Command):
         for args in (("run", missing, "x"), ("show", missing), ("tokenize", missing, "x"), ("bench", missing), ("graph", missing),
                      ("eval", missing, "--ids", ids), ("template", missing, "--input", ids), ("plugins", "show", "missing"),
                      ("run", text, "x"), ("show", text), ("tokenize", text, "x"), ("graph", text), ("show", folder),
-                     ("bench", text), ("eval", text, "--ids", ids), ("eval", self.model, "--ids", text),
+                     ("bench", text), ("embed", text, "x"), ("embed", self.model, "x"), ("eval", text, "--ids", ids), ("eval", self.model, "--ids", text),
                      ("run", self.model, "x"), ("run", missing), ("run", missing, ""), ("template", text, "--input", text)):
             said = self.refuses(1, *args)
             self.assertTrue(said.startswith("tenon: "), said)
