@@ -37,11 +37,14 @@ static int32_t open_model(void *self, const struct tenon_files *files, const cha
     if (model == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "safetensors", "out of memory");
     int32_t rc = st_folder_read(model, files, name, err);
+    if (rc == TENON_OK) {
+        st_meta_publish(&model->meta);
+        rc = st_quantized_join(&model->tensors, &model->meta.table, err);
+    }
     if (rc != TENON_OK) {
         close_model(self, model);
         return rc;
     }
-    st_meta_publish(&model->meta);
     *ret_model = model;
     return TENON_OK;
 }

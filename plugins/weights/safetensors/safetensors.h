@@ -83,11 +83,18 @@ struct st_tensors {
     struct weights_names names;  /* OWN of their text: tensors */
     struct tenon_tensor *items;  /* [names.n] */
     uint32_t capacity;
+    char forms[2][48];           /* ids of quantised weights: scales in bf16 in the second. Tensors point here */
 };
 
 /* Take down the tensors of one file. On failure, too, the caller finishes `t`. */
 int32_t st_tensors_read(struct st_tensors *t, const struct tenon_files *files, const char *file, struct tenon_err *err);
 void st_tensors_finish(struct st_tensors *t);
+
+/* ---- quantized.c -------------------------------------------------------------------------------------------- */
+
+/* Parts of quantised weights become weights. UNIMPLEMENTED: a variant of its method that is not known. The list must not move
+ * afterwards. */
+int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, struct tenon_err *err);
 
 /* ---- folder.c ----------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,238 @@
+/* quantized.c - tensors that are parts of one quantised weight become one tensor of several planes, as config.json's
+ * quantization_config says; which encoding or stored form that is, and the order of its planes, stands in
+ * plugins/quantizers/README.md. Methods not known here are left alone; those known but in a variant that nobody here decodes are
+ * refused by name. Sizes are the host's to check, by the form. Runs once in open. Contract: safetensors.h. */
+#include "safetensors.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PARTS_MAX 4u
+#define CONFIG "config.quantization_config."
+
+/* A way of taking weights apart. */
+struct method {
+    const char *parts[PARTS_MAX]; /* suffixes of the planes' tensors, in order; the first gives the weight its shape */
+    const char *first_type;       /* encoding of the first part */
+    uint32_t scales;              /* which part is the scales: a float of 16 bits there is in the form's name */
+    uint32_t rows_times, cols_times; /* the first part's dims [rows, cols], times these over 32, are the weight's */
+    bool transposed;              /* its dims are [cols, rows] */
+};
+
+static const struct method gptq = {{".qweight", ".qzeros", ".scales", ".g_idx"}, "i32/1", 2, 32, 0, true};
+static const struct method awq = {{".qweight", ".qzeros", ".scales"}, "i32/1", 2, 8 * 32, 32, true};
+static const struct method fp8 = {{".weight", ".weight_scale_inv"}, "f8_e4m3/1", 1, 32, 32, false};
+static const struct method packed = {{".weight_packed", ".weight_scale"}, "i32/1", 1, 32, 8 * 32, false};
+static const struct method int8 = {{".weight", ".weight_scale"}, "i8/1", 1, 32, 32, false};
+
+/* What a configuration says. */
+struct choice {
+    struct method method;
+    char form[48]; /* with %s where the scales' type is wanted */
+};
+
+/* ---- the configuration -------------------------------------------------------------------------------------- */
+
+static int64_t number(const struct tenon_meta *meta, const char *key, int64_t absent)
+{
+    struct tenon_meta_entry e;
+    int64_t v;
+    return meta->find(meta->ctx, key, &e) == TENON_OK && !e.is_array && tenon_meta_i64(&e, 0, &v) == TENON_OK ? v : absent;
+}
+
+static bool is_word(const struct tenon_meta *meta, const char *key, const char *word)
+{
+    struct tenon_meta_entry e;
+    struct tenon_str s;
+    return meta->find(meta->ctx, key, &e) == TENON_OK && e.type == TENON_META_STRING && !e.is_array &&
+           meta->strings(meta->ctx, &e, 0, 1, &s) == TENON_OK && s.size == strlen(word) && memcmp(s.data, word, s.size) == 0;
+}
+
+static bool known_group(int64_t group)
+{
+    return group == 32 || group == 64 || group == 128;
+}
+
+static bool choose_gptq(const struct tenon_meta *meta, struct choice *ret)
+{
+    int64_t bits = number(meta, CONFIG "bits", 0), group = number(meta, CONFIG "group_size", 0);
+    bool act = number(meta, CONFIG "desc_act", 0) != 0;
+    ret->method = gptq;
+    ret->method.cols_times = bits != 0 ? (uint32_t)(32 * 32 / bits) : 0;
+    (void)snprintf(ret->form, sizeof ret->form, "gptq%s.int%d%s_g%d/1", is_word(meta, CONFIG "checkpoint_format", "gptq_v2") ? "_v2" : "",
+                   (int)bits, act ? "_act" : "", (int)group);
+    return known_group(group) && (bits == 4 || (bits == 8 && !act));
+}
+
+static bool choose_awq(const struct tenon_meta *meta, struct choice *ret)
+{
+    int64_t group = number(meta, CONFIG "group_size", 0);
+    ret->method = awq;
+    (void)snprintf(ret->form, sizeof ret->form, "awq.int4_g%d/1", (int)group);
+    return known_group(group) && number(meta, CONFIG "bits", 0) == 4 &&
+           (is_word(meta, CONFIG "version", "gemm") || is_word(meta, CONFIG "version", "GEMM"));
+}
+
+static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
+{
+    struct tenon_meta_entry e;
+    int64_t rows = 0, cols = 0;
+    ret->method = fp8;
+    (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_128x128/1");
+    if (meta->find(meta->ctx, CONFIG "weight_block_size", &e) != TENON_OK || e.count != 2)
+        return false;
+    return tenon_meta_i64(&e, 0, &rows) == TENON_OK && tenon_meta_i64(&e, 1, &cols) == TENON_OK && rows == 128 && cols == 128;
+}
+
+#define GROUP_0 CONFIG "config_groups.group_0.weights."
+static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
+{
+    int64_t bits = number(meta, GROUP_0 "num_bits", 0), group = number(meta, GROUP_0 "group_size", 0);
+    bool symmetric = number(meta, GROUP_0 "symmetric", 1) != 0;
+    if (is_word(meta, CONFIG "format", "int-quantized")) {
+        ret->method = int8;
+        (void)snprintf(ret->form, sizeof ret->form, "ct.int8_%%s/1");
+        return symmetric && bits == 8 && is_word(meta, GROUP_0 "strategy", "channel");
+    }
+    ret->method = packed;
+    (void)snprintf(ret->form, sizeof ret->form, "ct.int4_%%s_g%d/1", (int)group);
+    return symmetric && bits == 4 && known_group(group) && is_word(meta, CONFIG "format", "pack-quantized");
+}
+
+/* false: there is nothing to join. */
+static int32_t choose(const struct tenon_meta *meta, bool *ret_joins, struct choice *ret, struct tenon_err *err)
+{
+    static const struct {
+        const char *name;
+        bool (*choose)(const struct tenon_meta *meta, struct choice *ret);
+    } methods[] = {{"gptq", choose_gptq}, {"awq", choose_awq}, {"fp8", choose_fp8}, {"compressed-tensors", choose_compressed}};
+    *ret_joins = false;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        if (!is_word(meta, CONFIG "quant_method", methods[i].name))
+            continue;
+        if (!methods[i].choose(meta, ret))
+            return tenon_fail(err, TENON_E_UNIMPLEMENTED, "config.json", "quantization_config: %s in this variant (bits, group_size, format, "
+                              "strategy) is not known here: plugins/quantizers/README.md lists those that are", methods[i].name);
+        *ret_joins = true;
+    }
+    return TENON_OK;
+}
+
+/* ---- joining ------------------------------------------------------------------------------------------------ */
+
+static bool ends_with(struct tenon_str s, const char *suffix)
+{
+    size_t n = strlen(suffix);
+    return s.size > n && memcmp(s.data + s.size - n, suffix, n) == 0;
+}
+
+/* Numbers of the parts of the weight whose first part is tensor i; false: it is none. */
+static bool find_parts(const struct st_tensors *t, const struct method *m, uint32_t i, uint32_t ret[PARTS_MAX])
+{
+    char name[512];
+    uint64_t stem = t->names.items[i].size - strlen(m->parts[0]);
+    if (!ends_with(t->names.items[i], m->parts[0]) || strcmp(t->items[i].encoding, m->first_type) != 0 || t->items[i].n_dims != 2 ||
+        stem > sizeof name - 32)
+        return false;
+    ret[0] = i;
+    for (uint32_t p = 1; p < PARTS_MAX && m->parts[p] != NULL; p++) {
+        int n = snprintf(name, sizeof name, "%.*s%s", (int)stem, t->names.items[i].data, m->parts[p]);
+        if (!weights_names_find(&t->names, (struct tenon_str){name, (uint64_t)n}, &ret[p]))
+            return false;
+    }
+    return true;
+}
+
+/* The joined tensor without its name. The form's id is kept by `t`. */
+static int32_t join(struct st_tensors *t, const struct choice *c, const uint32_t parts[PARTS_MAX], struct tenon_tensor *ret,
+                    struct tenon_err *err)
+{
+    const struct method *m = &c->method;
+    const struct tenon_tensor *first = &t->items[parts[0]], *scales = &t->items[parts[m->scales]];
+    bool half = strcmp(scales->encoding, "f16/1") == 0, brain = strcmp(scales->encoding, "bf16/1") == 0;
+    const uint64_t rows = first->dims[m->transposed ? 1 : 0], cols = first->dims[m->transposed ? 0 : 1];
+    uint64_t dims[2];
+    bool named = strchr(c->form, '%') != NULL;
+    if (named ? !half && !brain : m->transposed ? !half : strcmp(scales->encoding, "f32/1") != 0)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "", "tensor \"%.*s\": its scales are of type %s", WEIGHTS_SHOW(first->name), scales->encoding);
+    if (__builtin_mul_overflow(rows, (uint64_t)m->rows_times, &dims[0]) || __builtin_mul_overflow(cols, (uint64_t)m->cols_times, &dims[1]))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "", "tensor \"%.*s\" is too large", WEIGHTS_SHOW(first->name));
+    *ret = (struct tenon_tensor){.struct_size = sizeof *ret, .n_dims = 2, .dims = {dims[0] / 32, dims[1] / 32}};
+    (void)snprintf(t->forms[brain], sizeof t->forms[brain], named && brain ? "%.*sbf16%s" : named ? "%.*sf16%s" : "%.*s%s",
+                   named ? (int)(strchr(c->form, '%') - c->form) : (int)strlen(c->form), c->form, named ? strchr(c->form, '%') + 2 : "");
+    ret->encoding = t->forms[brain];
+    for (uint32_t p = 0; p < PARTS_MAX && m->parts[p] != NULL; p++)
+        ret->planes[ret->n_planes++] = t->items[parts[p]].planes[0];
+    return TENON_OK;
+}
+
+/* Names P.weight for tensor i, whose first part's suffix is `suffix`. OWN: caller */
+static char *weight_name(const struct st_tensors *t, uint32_t i, const char *suffix, uint64_t *ret_size)
+{
+    uint64_t stem = t->names.items[i].size - strlen(suffix);
+    char *name = malloc(stem + sizeof ".weight");
+    if (name == NULL)
+        return NULL;
+    memcpy(name, t->names.items[i].data, stem);
+    memcpy(name + stem, ".weight", sizeof ".weight");
+    *ret_size = stem + sizeof ".weight" - 1;
+    return name;
+}
+
+/* Put a tensor behind the others of `out`. OWN: name, taken whatever comes of it. */
+static int32_t put(struct st_tensors *out, char *name, uint64_t size, struct tenon_tensor tensor, struct tenon_err *err)
+{
+    void *items = out->items;
+    int32_t rc = name != NULL ? weights_grow(&items, out->names.n, &out->capacity, sizeof *out->items) : TENON_E_RESOURCE_EXHAUSTED;
+    out->items = items;
+    if (rc == TENON_OK)
+        rc = weights_names_add(&out->names, (struct tenon_str){name, size});
+    if (rc != TENON_OK) {
+        rc = rc == TENON_E_ALREADY_EXISTS
+                 ? tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.80s\" stands there plain and quantised", name)
+                 : tenon_fail(err, rc, "safetensors", "out of memory for the tensors of quantised weights");
+        free(name);
+        return rc;
+    }
+    tensor.name = out->names.items[out->names.n - 1];
+    out->items[out->names.n - 1] = tensor;
+    return TENON_OK;
+}
+
+int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, struct tenon_err *err)
+{
+    struct st_tensors out = {0};
+    struct choice c;
+    uint32_t parts[PARTS_MAX];
+    bool joins, *is_part;
+    int32_t rc = choose(meta, &joins, &c, err);
+    if (rc != TENON_OK || !joins)
+        return rc;
+    is_part = calloc((size_t)t->names.n + 1, sizeof *is_part);
+    if (is_part == NULL)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "safetensors", "out of memory for %u tensors", (unsigned)t->names.n);
+    for (uint32_t i = 0; i < t->names.n; i++)
+        if (find_parts(t, &c.method, i, parts))
+            for (uint32_t p = 0; p < PARTS_MAX && c.method.parts[p] != NULL; p++)
+                is_part[parts[p]] = true;
+    for (uint32_t i = 0; rc == TENON_OK && i < t->names.n; i++) {
+        struct tenon_tensor tensor = t->items[i];
+        uint64_t size = t->names.items[i].size;
+        bool first = is_part[i] && find_parts(t, &c.method, i, parts);
+        if (is_part[i] && !first)
+            continue;
+        rc = first ? join(t, &c, parts, &tensor, err) : TENON_OK;
+        if (rc == TENON_OK) {
+            char *name = first ? weight_name(t, i, c.method.parts[0], &size) : strdup(t->names.items[i].data);
+            rc = put(&out, name, size, tensor, err);
+        }
+    }
+    free(is_part);
+    if (rc == TENON_OK) { /* ids of forms stay where they are: in *t, which does not move */
+        struct st_tensors old = *t;
+        t->names = out.names, t->items = out.items, t->capacity = out.capacity;
+        out = old;
+    }
+    st_tensors_finish(&out);
+    return rc;
+}

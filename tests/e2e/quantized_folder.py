@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""quantized_folder.py TENON BUILD/tests/decode_checkpoint [SEED]: Hugging Face directories whose linear layers are quantised, by each
+method that the safetensors plugin knows. A small llama of random weights, packed by encodings_checkpoints.py, must give the logits
+of the same weights in f32, within what 16-bit activations cost; variants that nobody decodes are refused by name. Exit 77: numpy is
+missing."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+ARGS = sys.argv[:]
+sys.argv = [ARGS[0], ARGS[2], *ARGS[3:]]
+import encodings_checkpoints as packers  # noqa: E402  (exits with 77 without numpy)
+import numpy as np  # noqa: E402
+
+TENON = os.path.abspath(ARGS[1])
+WIDTH, HEADS, KV_HEADS, FFN, VOCAB, LAYERS = 256, 4, 2, 512, 320, 2
+KINDS = {"float32": "F32", "float16": "F16", "int32": "I32", "uint32": "I32", "uint8": "U8", "int8": "I8", "uint16": "BF16"}
+RNG = packers.RNG
+
+
+def linear(pack, n, k):
+    """(planes, f32 [n, k]) of a layer, smaller than the packers make them."""
+    packers.N, packers.K = n, k
+    _, planes, x = pack()
+    return planes, x
+
+
+def clean_fp8(planes, x):
+    """No NaN among the weights."""
+    codes = planes[0]
+    codes[(codes & 127) == 127] = 0
+    s = planes[1]
+    k = np.arange(codes.shape[1])[None, :] // 128
+    return [codes, s], (packers.e4m3(codes.astype(np.int64)) * s[np.arange(codes.shape[0])[:, None] // 128, k]).astype(np.float32)
+
+
+def fp8(n, k):
+    codes, s = RNG.integers(0, 256, (n, k)).astype(np.uint8), packers.scales(((n + 127) // 128, k // 128), np.float32)
+    return clean_fp8([codes, s * np.float32(0.01)], None)
+
+
+METHODS = {
+    "gptq": ({"quant_method": "gptq", "bits": 4, "group_size": 64, "desc_act": False},
+             [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, 64, False, False), n, k)),
+    "gptq sorted": ({"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": True, "checkpoint_format": "gptq_v2"},
+                    [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, 32, True, True), n, k)),
+    "gptq of 8 bits": ({"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": False},
+                       [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(8, 128, False, False), n, k)),
+    "awq": ({"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"},
+            [".qweight", ".qzeros", ".scales"], lambda n, k: linear(lambda: packers.awq(128), n, k)),
+    "fp8": ({"quant_method": "fp8", "weight_block_size": [128, 128]}, [".weight", ".weight_scale_inv"], fp8),
+    "int4": ({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {"group_0": {"weights": {
+             "num_bits": 4, "group_size": 128, "symmetric": True, "strategy": "group"}}}},
+             [".weight_packed", ".weight_scale"], lambda n, k: linear(lambda: packers.compressed_int4(128, False), n, k)),
+    "int8": ({"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups": {"group_0": {"weights": {
+             "num_bits": 8, "symmetric": True, "strategy": "channel"}}}},
+             [".weight", ".weight_scale"], lambda n, k: linear(lambda: packers.compressed_int8(True), n, k)),
+}
+REFUSED = {"gptq of 3 bits": {"quant_method": "gptq", "bits": 3, "group_size": 128, "desc_act": False},
+           "awq gemv": {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemv"},
+           "fp8 whole": {"quant_method": "fp8"}}
+
+
+def layers():
+    for i in range(LAYERS):
+        p = f"model.layers.{i}."
+        yield from ((p + "self_attn.q_proj", WIDTH, WIDTH), (p + "self_attn.k_proj", WIDTH // HEADS * KV_HEADS, WIDTH),
+                    (p + "self_attn.v_proj", WIDTH // HEADS * KV_HEADS, WIDTH), (p + "self_attn.o_proj", WIDTH, WIDTH),
+                    (p + "mlp.gate_proj", FFN, WIDTH), (p + "mlp.up_proj", FFN, WIDTH), (p + "mlp.down_proj", WIDTH, FFN))
+
+
+def plain():
+    out = {"model.embed_tokens.weight": RNG.normal(0, 1, (VOCAB, WIDTH)), "lm_head.weight": RNG.normal(0, 0.05, (VOCAB, WIDTH)),
+           "model.norm.weight": RNG.uniform(0.8, 1.2, WIDTH)}
+    for i in range(LAYERS):
+        out[f"model.layers.{i}.input_layernorm.weight"] = RNG.uniform(0.8, 1.2, WIDTH)
+        out[f"model.layers.{i}.post_attention_layernorm.weight"] = RNG.uniform(0.8, 1.2, WIDTH)
+    return {k: v.astype(np.float32) for k, v in out.items()}
+
+
+def write(folder, tensors, quantization):
+    os.makedirs(folder)
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": WIDTH, "num_hidden_layers": LAYERS,
+              "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "intermediate_size": FFN, "vocab_size": VOCAB,
+              "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu"}
+    if quantization:
+        config["quantization_config"] = quantization
+    with open(os.path.join(folder, "config.json"), "w", encoding="ascii") as f:
+        json.dump(config, f)
+    header, parts, at = {}, [], 0
+    for name, x in tensors.items():
+        data = np.ascontiguousarray(x).tobytes()
+        kind = "F8_E4M3" if x.dtype == np.uint8 and name.endswith(".weight") else KINDS[x.dtype.name]
+        header[name] = {"dtype": kind, "shape": list(x.shape), "data_offsets": [at, at + len(data)]}
+        parts.append(data)
+        at += len(data)
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    with open(os.path.join(folder, "model.safetensors"), "wb") as f:
+        f.write(len(head).to_bytes(8, "little") + head + b"".join(parts))
+
+
+def logits(folder):
+    ids = json.dumps({"a": [int(i) for i in np.arange(24) * 13 % VOCAB]})
+    done = subprocess.run([TENON, "eval", folder, "--ids", "-", "--logits"], input=ids, capture_output=True, text=True)
+    return None if done.returncode != 0 else np.array(json.loads(done.stdout)["a"], dtype=np.float64), done.stderr.strip()
+
+
+def compare(root, name):
+    """None, or what is wrong."""
+    config, suffixes, make = METHODS[name]
+    tensors, floats = plain(), None
+    floats = dict(tensors)
+    for stem, n, k in layers():
+        planes, x = make(n, k)
+        tensors.update({stem + s: p for s, p in zip(suffixes, planes)})
+        floats[stem + ".weight"] = x
+    write(f"{root}/{name}", tensors, config)
+    write(f"{root}/{name} f32", floats, None)
+    (got, said), (want, said_f32) = logits(f"{root}/{name}"), logits(f"{root}/{name} f32")
+    if got is None or want is None:
+        return said or said_f32
+    error = np.abs(got - want).max() / np.abs(want).max()
+    return None if got.shape == want.shape and error < 1e-3 else f"logits differ by {error:.2g} of the largest"
+
+
+def main():
+    print(f"seed {packers.SEED}")
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="tenon-quantized-") as root:
+        for name in METHODS:
+            wrong = compare(root, name)
+            print(f"{name:<16} {wrong or 'as in f32'}")
+            failed += wrong is not None
+        for name, config in REFUSED.items():
+            write(f"{root}/{name}", plain(), config)
+            _, said = logits(f"{root}/{name}")
+            refused = f"{config['quant_method']} in this variant" in said
+            print(f"{name:<16} {'refused by name' if refused else 'not refused: ' + said}")
+            failed += not refused
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
