@@ -82,7 +82,7 @@ int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_bin
     struct cpu_matrix m;
     *ret_rung = cpu_encoding_find(weight->encoding->digest) != NULL ? TENON_RUNG_NATIVE : TENON_RUNG_COMPILED; /* programs.c runs any */
     *ret_pack_bytes = 0;
-    if (*ret_rung != TENON_RUNG_NATIVE)
+    if (*ret_rung != TENON_RUNG_NATIVE || weight->planes[0].buffer == NULL) /* no buffer: the rung is all that is asked */
         return 0;
     int32_t status = cpu_matrix_of(weight, &m, err);
     if (status != 0)
