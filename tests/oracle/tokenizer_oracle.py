@@ -10,16 +10,24 @@ text to `tenon tokenize MODEL --json -` and compares:
     tenon tokenize MODEL.gguf --json - < t.txt > got.json
     tokenizer_oracle.py MODEL.gguf --read-text t.txt --compare got.json
 
+A tokenizer.json stands for a GGUF, --save DIR writes one, and --tool runs the test program
+tokenizer_json_ids on it and compares ids and the text that they decode to:
+
+    tokenizer_oracle.py MODEL.gguf --bytes 2000000 --save DIR --tool build/tests/tokenizer_json_ids
+
 As there, the text of control tokens is text unless --special is given, user-defined
 tokens are always recognised, and no BOS or EOS is added. Needs pip packages
 `tokenizers` and `gguf`.
 """
 import argparse
 import json
+import os
+import struct
+import subprocess
 import sys
 
 from gguf import GGUFReader
-from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import BPE, WordPiece
 
 from mixed_text import mixed_text
@@ -89,6 +97,8 @@ def build_llama(field):
     if field("add_space_prefix", True):
         spaces.insert(0, normalizers.Prepend("\u2581"))
     tok.normalizer = normalizers.Sequence(spaces)
+    steps = [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()]
+    tok.decoder = decoders.Sequence(steps + [decoders.Strip(" ", 1, 0)] * (len(spaces) - 1))
     return tok
 
 
@@ -102,11 +112,18 @@ def build_bert(field):
     tok = Tokenizer(WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
     tok.normalizer = normalizers.BertNormalizer()
     tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tok.decoder = decoders.WordPiece()
     return tok
 
 
 def build(gguf_path, special=False, normalize=True):
-    """The Tokenizer of the vocabulary in gguf_path; special: parse control tokens."""
+    """The Tokenizer of the vocabulary in gguf_path, or of a tokenizer.json; special: parse control tokens."""
+    if gguf_path.endswith(".json"):
+        tok = Tokenizer.from_file(gguf_path)
+        tok.no_truncation()
+        tok.no_padding()
+        tok.encode_special_tokens = not special
+        return tok
     reader = GGUFReader(gguf_path)
 
     def field(name, default=None):
@@ -127,6 +144,7 @@ def build(gguf_path, special=False, normalize=True):
     merges = [tuple(m.split(" ")) for m in field("merges")]
     tok = Tokenizer(BPE(vocab, merges, ignore_merges=pre in IGNORE_MERGES))
     tok.pre_tokenizer = pre_tokenizers.Sequence(PRE_TOKENIZERS[pre]())
+    tok.decoder = decoders.ByteLevel()
     if normalize and pre in NFC:
         tok.normalizer = normalizers.NFC()
     add_tokens(tok, tokens, types, special)
@@ -148,6 +166,22 @@ def compare(want, got, tok, text):
         len(ids), len(got), at, text[max(0, start - 20):start + 40], show(ids), show(got))
 
 
+def tokenize_with(tool, folder, texts, special=False):
+    """Ids of each text and what they decode to, by tokenizer_json_ids on the tokenizer.json in a folder."""
+    data = b"".join(struct.pack("<I", len(t)) + t for t in texts)
+    done = subprocess.run([tool, folder] + ["--special"] * special, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode != 0:
+        raise SystemExit("%s: %s %s" % (folder, done.stdout.decode(), done.stderr.decode()))
+    for line in done.stdout.decode().split("\n")[:-1]:
+        ids, _, text = line.partition("\t")
+        yield [int(i) for i in ids.split()], bytes.fromhex(text)
+
+
+def save(tok, folder):
+    os.makedirs(folder, exist_ok=True)
+    tok.save(os.path.join(folder, "tokenizer.json"), pretty=False)
+
+
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("gguf")
@@ -158,6 +192,8 @@ def arguments():
     p.add_argument("--no-normalizer", action="store_true", help="leave out qwen2's NFC")
     p.add_argument("--text", metavar="OUT", help="write the text (UTF-8) here")
     p.add_argument("--ids", metavar="OUT", help='write {"ids":[...]} here')
+    p.add_argument("--save", metavar="DIR", help="write the Tokenizer as DIR/tokenizer.json")
+    p.add_argument("--tool", metavar="PROGRAM", help="compare with tokenizer_json_ids on what --save wrote, or on the tokenizer.json given")
     p.add_argument("--compare", metavar="JSON", help="what `tenon tokenize --json` printed")
     return p.parse_args()
 
@@ -171,6 +207,16 @@ def main():
         text = mixed_text(args.bytes, args.seed)
     tok = build(args.gguf, args.special, not args.no_normalizer)
     want = tok.encode(text, add_special_tokens=False)
+    if args.save:
+        save(build(args.gguf, True, not args.no_normalizer), args.save)
+    if args.tool:
+        folder = args.save or os.path.dirname(args.gguf)
+        (ids, back), = tokenize_with(args.tool, folder, [text.encode()], args.special)
+        difference = compare(want, ids, tok, text)
+        if difference:
+            raise SystemExit("%s (seed %d): %s" % (folder, args.seed, difference))
+        if back.decode("utf-8", "replace") != tok.decode(ids, skip_special_tokens=False):
+            raise SystemExit("%s (seed %d): the ids are the same, but they decode to another text" % (folder, args.seed))
     if args.text:
         with open(args.text, "w", encoding="utf-8", newline="") as f:
             f.write(text)
