@@ -30,7 +30,10 @@ static bool levels_are_complete(void)
 static void print_encodings(FILE *out, uint32_t op)
 {
     switch (op) {
-    case TENON_OPN_MATMUL: case TENON_OPN_GATHER: case TENON_OPN_GROUPED_MATMUL: case TENON_OPN_GATED_FFN:
+    case TENON_OPN_GATHER: case TENON_OPN_GROUPED_MATMUL: case TENON_OPN_GATED_FFN:
+        fprintf(out, "as %s", tenon_op_at(TENON_OPN_MATMUL)->id);
+        break;
+    case TENON_OPN_MATMUL:
         for (int i = 0; i < CPU_FORMAT_COUNT; i++)
             fprintf(out, "%s%s", i > 0 ? ", " : "", cpu_encoding_at((enum cpu_format)i)->id);
         fprintf(out, "; any other by its program");

@@ -89,6 +89,19 @@ static void put_half(uint8_t *p)
     memcpy(p, &h, 2);
 }
 
+/* Finite scales where a quantised format has them. */
+static void put_scales(enum cpu_format f, uint8_t *p)
+{
+    switch (f) {
+    case CPU_Q6_K: put_half(p + 208); break;
+    case CPU_Q3_K: put_half(p + 108); break;
+    case CPU_Q2_K: put_half(p + 80); put_half(p + 82); break;
+    case CPU_Q4_1: case CPU_Q5_1: case CPU_Q4_K: case CPU_Q5_K: put_half(p + 2); put_half(p); break;
+    case CPU_MXFP4: p[0] = (uint8_t)(rng_below(16) == 0 ? rng_below(3) : 110 + rng_below(20)); break; /* denormals too */
+    default: put_half(p); break;
+    }
+}
+
 /* Random bytes with finite scales. */
 static void random_block(enum cpu_format f, uint8_t *p)
 {
@@ -100,9 +113,7 @@ static void random_block(enum cpu_format f, uint8_t *p)
     case CPU_F32: memcpy(p, &x, 4); break;
     case CPU_F16: put_half(p); break;
     case CPU_BF16: memcpy(p, &upper, 2); break;
-    case CPU_Q6_K: put_half(p + 208); break;
-    case CPU_Q4_1: case CPU_Q4_K: case CPU_Q5_K: put_half(p + 2); put_half(p); break;
-    default: put_half(p); break;
+    default: put_scales(f, p); break;
     }
 }
 
@@ -153,8 +164,8 @@ static double exact(const struct product *p, int64_t t, int64_t n, double *ret_s
             cpu_quant_block(p->w.format, row, b, &block);
             for (int i = 0; i < 32; i++) {
                 double q = d * p->a.q[t * p->K + 32 * b + cpu_act_column(i)];
-                y += q * ((double)block.scale[i >> 4] * block.q[i] + (double)block.min);
-                size += fabs(q) * (fabs((double)block.scale[i >> 4] * block.q[i]) + fabs((double)block.min));
+                y += q * ((double)block.scale[i >> 4] * block.q[i] + (double)block.min[i >> 4]);
+                size += fabs(q) * (fabs((double)block.scale[i >> 4] * block.q[i]) + fabs((double)block.min[i >> 4]));
             }
         }
     } else {
@@ -191,7 +202,8 @@ static const int64_t supers_k[] = { 256, 512, 768, 1024, 1280, 2304 };
 
 static int64_t columns(enum cpu_format f, int i)
 {
-    return f <= CPU_BF16 ? floats_k[i] : f <= CPU_Q8_0 ? blocks_k[i] : supers_k[i];
+    int32_t of_block = cpu_encoding_at(f)->block_cols;
+    return of_block == 1 ? floats_k[i] : of_block == 32 ? blocks_k[i] : supers_k[i];
 }
 
 START_TEST(products_are_right)
@@ -221,9 +233,7 @@ START_TEST(extreme_quants_do_not_saturate)
         begin(&p, f, i % 2 == 0 ? 2 : 7, 33, columns(f, 3)); /* straight from the file, and by panels */
         for (int64_t at = 0; at < p.N * p.w.row_bytes; at += e->block_bytes) {
             memset(p.memory.p + at, bytes[i / 2], (size_t)e->block_bytes);
-            put_half(p.memory.p + at + (f == CPU_Q6_K ? 208 : 0));
-            if (cpu_format_has_min(f))
-                put_half(p.memory.p + at + 2);
+            put_scales(f, p.memory.p + at);
         }
         for (int64_t j = 0; j < p.T * p.K; j++)
             p.x[j] = i % 4 < 2 ? 1.0f : -1.0f;
@@ -386,6 +396,40 @@ START_TEST(bad_activations_spoil_their_row_only)
 }
 END_TEST
 
+/* A scale that is NaN, infinity or 0 in one block of one row: that row only, at every level, whatever else the block holds. */
+START_TEST(bad_scales_spoil_their_row_only)
+{
+    static const uint16_t bad[] = { 0x7e00, 0x7c00, 0xfc00, 0x0000 };
+    struct product p;
+    enum cpu_format f = (enum cpu_format)_i;
+    int64_t bytes = cpu_encoding_at(f)->block_bytes;
+    begin(&p, f, 5, 37, columns(f, 3));
+    for (int i = 0; i < 4; i++)
+        FOR_LEVELS(k) {
+            int64_t n = rng_below(p.N), blocks = p.w.row_bytes / bytes;
+            uint8_t *block = p.memory.p + n * p.w.row_bytes + rng_below(blocks) * bytes, kept[256];
+            float *before = aligned(p.T * p.N * 4);
+            compute(&p, k);
+            memcpy(before, p.y, (size_t)(p.T * p.N * 4));
+            memcpy(kept, block, (size_t)bytes);
+            for (int64_t at = 0; at + 2 <= bytes; at += 2) /* scales stand at even places; quants may be anything */
+                memcpy(block + at, &bad[i], 2);
+            compute(&p, k);
+            for (int64_t j = 0; j < p.T * p.N; j++)
+                if (j % p.N != n)
+                    ENSURE(bits_of(p.y[j]) == bits_of(before[j]), "%s: another row changed", k->level);
+            for (int64_t t = 0; t < p.T; t++) {
+                double size, want = exact(&p, t, n, &size), got = (double)p.y[t * p.N + n];
+                ENSURE(isfinite(want) ? fabs(got - want) <= (double)(p.K / 8 + 8) * 0x1p-24 * size + 1e-30 : !isfinite(got),
+                       "%s %s: %g, exactly %g", k->level, cpu_encoding_at(f)->id, got, want);
+            }
+            memcpy(block, kept, (size_t)bytes);
+            free(before);
+        }
+    end(&p);
+}
+END_TEST
+
 START_TEST(zero_and_tiny_rows)
 {
     struct product p;
@@ -469,6 +513,12 @@ START_TEST(activations_are_within_half_a_step)
                 sum += a.q[32 * b + i];
             ck_assert_int_eq(a.sum[b], sum);
             ck_assert_float_eq(a.ds[b], a.d[b] * (float)sum);
+            for (int half = 0; half < 2; half++) {
+                sum = 0;
+                for (int i = 0; i < 16; i++)
+                    sum += a.q[32 * b + 16 * half + i];
+                ck_assert_float_eq(a.ds_16[2 * b + half], a.d[b] * (float)sum);
+            }
         }
     }
     free(x), free(mem);
@@ -491,6 +541,7 @@ int main(void)
     tcase_add_loop_test(tc, bits_do_not_depend_on_the_batch, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, packed_or_not_the_bits_are_the_same, CPU_Q4_0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, bad_activations_spoil_their_row_only, 0, CPU_FORMAT_COUNT);
+    tcase_add_loop_test(tc, bad_scales_spoil_their_row_only, CPU_Q4_0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, zero_and_tiny_rows, 0, CPU_FORMAT_COUNT);
     tcase_add_test(tc, activations_are_the_same_on_all_levels);
     tcase_add_test(tc, activations_are_within_half_a_step);

@@ -1,10 +1,10 @@
-/* fields.h - what a block of each quantised format is made of: 16-bit and 32-bit elements that packing keeps whole. */
+/* fields.h - what a block of each quantised format is made of: elements of 8, 16 or 32 bits that packing keeps whole. */
 #ifndef TENON_CPU_FIELDS_H
 #define TENON_CPU_FIELDS_H
 
 #include "kernels.h"
 
-/* `count` elements of `width` bytes (2 or 4) from byte `at` of a block on; count 0 ends the list. */
+/* `count` elements of `width` bytes (1, 2 or 4) from byte `at` of a block on; count 0 ends the list. */
 struct cpu_field {
     int at, width, count;
 };

@@ -18,6 +18,12 @@ static const struct cpu_encoding encodings[CPU_FORMAT_COUNT] = {
     [CPU_Q4_K] = { "gguf.q4_k/1", "10a1815cf10c3e0f15625be6abe0ca89319fe1b0d1d4376761fc9ad073d3eff5", CPU_Q4_K, 256, 144, true },
     [CPU_Q5_K] = { "gguf.q5_k/1", "97c02c9431397c17e17ad8e931685a66948f67027dee2bfe653dd3186e37f6d1", CPU_Q5_K, 256, 176, true },
     [CPU_Q6_K] = { "gguf.q6_k/1", "f63e3321b621517761bb87c29ef961d7943b85ae687bdbeafbf694a0e3523718", CPU_Q6_K, 256, 210, true },
+    [CPU_Q5_1] = { "gguf.q5_1/1", "8c02ddcfa679b034617c3540816dc69e656338b1e93617b07856dc345dbec539", CPU_Q5_1, 32, 24, true },
+    [CPU_IQ4_NL] = { "gguf.iq4_nl/1", "4ee416f25a940ca09168cb66831e65bf35157ded20084cc83bae8448b8d45d10", CPU_IQ4_NL, 32, 18, true },
+    [CPU_MXFP4] = { "gguf.mxfp4/1", "a4167bd75c4de5928df529f3a2c529e702b33d245c87ee7b7f24d53c4de5c231", CPU_MXFP4, 32, 17, true },
+    [CPU_Q2_K] = { "gguf.q2_k/1", "61ce7e62fffbd8ce1669593b45fc0be4f0677fdffd296ebc151f2b13083148d9", CPU_Q2_K, 256, 84, true },
+    [CPU_Q3_K] = { "gguf.q3_k/1", "870dbde2876dfcc61a8a7326164957355b90150a1dc76eda512b45894617c783", CPU_Q3_K, 256, 110, true },
+    [CPU_IQ4_XS] = { "gguf.iq4_xs/1", "2e2b112b0ff63833b0add7a821c4bd95e6ac6245cee5f9d838a4e0854e17f9fe", CPU_IQ4_XS, 256, 136, true },
 };
 
 const struct cpu_encoding *cpu_encoding_find(const char *digest)
@@ -35,12 +41,12 @@ const struct cpu_encoding *cpu_encoding_at(enum cpu_format format)
 
 bool cpu_format_has_min(enum cpu_format format)
 {
-    return format == CPU_Q4_1 || format == CPU_Q4_K || format == CPU_Q5_K;
+    return format == CPU_Q4_1 || format == CPU_Q5_1 || format == CPU_Q4_K || format == CPU_Q5_K || format == CPU_Q2_K;
 }
 
 bool cpu_format_by_16(enum cpu_format format)
 {
-    return format == CPU_Q6_K;
+    return format == CPU_Q6_K || format == CPU_Q2_K || format == CPU_Q3_K;
 }
 
 /* ---- one block of 32 each; p is the start of the format's own block */
@@ -65,7 +71,7 @@ static void q4_1(const uint8_t *p, struct cpu_quant_block *ret)
 {
     nibbles(p + 4, ret->q);
     ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p));
-    ret->min = cpu_f16_float(cpu_load16(p + 2));
+    ret->min[0] = ret->min[1] = cpu_f16_float(cpu_load16(p + 2));
 }
 
 static void q5_0(const uint8_t *p, struct cpu_quant_block *ret)
@@ -92,7 +98,7 @@ static void q45_k(const uint8_t *p, int j, bool five, struct cpu_quant_block *re
         ret->q[i] = (int8_t)((qs[i] >> (j & 1) * 4 & 15) + (five ? (p[16 + i] >> j & 1) * 16 : 0));
     cpu_k_scale(p + 4, j, &scale, &min);
     ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p)) * (float)scale;
-    ret->min = -(cpu_f16_float(cpu_load16(p + 2)) * (float)min);
+    ret->min[0] = ret->min[1] = -(cpu_f16_float(cpu_load16(p + 2)) * (float)min);
 }
 
 static void q6_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
@@ -106,12 +112,83 @@ static void q6_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
     ret->scale[1] = d * (float)(int8_t)p[193 + 2 * j];
 }
 
+static void q5_1(const uint8_t *p, struct cpu_quant_block *ret)
+{
+    uint32_t high = cpu_load32(p + 4);
+    nibbles(p + 8, ret->q);
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)(ret->q[i] + (int)(high >> i & 1u) * 16);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p));
+    ret->min[0] = ret->min[1] = cpu_f16_float(cpu_load16(p + 2));
+}
+
+/* Pairs of bits of sub-block j of Q2_K, Q3_K and TQ2_0: 32 bytes have those of four. */
+static void pairs(const uint8_t *qs, int j, int offset, int8_t *ret_q)
+{
+    for (int i = 0; i < 32; i++)
+        ret_q[i] = (int8_t)((qs[32 * (j >> 2) + i] >> 2 * (j & 3) & 3) + offset);
+}
+
+static void q2_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    pairs(p + 16, j, 0, ret->q);
+    for (int half = 0; half < 2; half++) {
+        uint8_t s = p[2 * j + half];
+        ret->scale[half] = cpu_f16_float(cpu_load16(p + 80)) * (float)(s & 15);
+        ret->min[half] = -(cpu_f16_float(cpu_load16(p + 82)) * (float)(s >> 4));
+    }
+}
+
+static void q3_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    const uint8_t *s = p + 96;
+    pairs(p + 32, j, -4, ret->q);
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)(ret->q[i] + (p[i] >> j & 1) * 4);
+    for (int half = 0; half < 2; half++) {
+        int k = 2 * j + half, scale = (s[k & 7] >> 4 * (k >> 3) & 15) | (s[8 + (k & 3)] >> 2 * (k >> 2) & 3) << 4;
+        ret->scale[half] = cpu_f16_float(cpu_load16(p + 108)) * (float)(scale - 32);
+    }
+}
+
+const int8_t cpu_iq4_values[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 };
+const int8_t cpu_e2m1_doubled[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
+
+/* Nibbles as places in a table. */
+static void looked_up(const uint8_t *qs, const int8_t *values, int8_t *ret_q)
+{
+    nibbles(qs, ret_q);
+    for (int i = 0; i < 32; i++)
+        ret_q[i] = values[ret_q[i]];
+}
+
+static void iq4_nl(const uint8_t *p, struct cpu_quant_block *ret)
+{
+    looked_up(p + 2, cpu_iq4_values, ret->q);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p));
+}
+
+static void iq4_xs(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    int scale = (p[4 + (j >> 1)] >> 4 * (j & 1) & 15) | (cpu_load16(p + 2) >> 2 * j & 3) << 4;
+    looked_up(p + 8 + 16 * j, cpu_iq4_values, ret->q);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p)) * (float)(scale - 32);
+}
+
+/* The scale is 2^(e - 128): what halves the doubled values. */
+static void mxfp4(const uint8_t *p, struct cpu_quant_block *ret)
+{
+    uint32_t e = p[0];
+    looked_up(p + 1, cpu_e2m1_doubled, ret->q);
+    ret->scale[0] = ret->scale[1] = cpu_float_of(e < 2 ? 0x200000u << e : (e - 1) << 23);
+}
+
 void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, struct cpu_quant_block *ret)
 {
     const struct cpu_encoding *e = &encodings[format];
     const uint8_t *p = row + b * 32 / e->block_cols * e->block_bytes;
     int j = (int)(b % (e->block_cols / 32));
-    ret->min = 0.0f;
+    ret->min[0] = ret->min[1] = 0.0f;
     switch (format) {
     case CPU_Q4_0: q4_0(p, ret); break;
     case CPU_Q4_1: q4_1(p, ret); break;
@@ -120,6 +197,12 @@ void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, stru
     case CPU_Q4_K: q45_k(p, j, false, ret); break;
     case CPU_Q5_K: q45_k(p, j, true, ret); break;
     case CPU_Q6_K: q6_k(p, j, ret); break;
+    case CPU_Q5_1: q5_1(p, ret); break;
+    case CPU_IQ4_NL: iq4_nl(p, ret); break;
+    case CPU_MXFP4: mxfp4(p, ret); break;
+    case CPU_Q2_K: q2_k(p, j, ret); break;
+    case CPU_Q3_K: q3_k(p, j, ret); break;
+    case CPU_IQ4_XS: iq4_xs(p, j, ret); break;
     default: memset(ret, 0, sizeof *ret); break;
     }
 }
@@ -134,7 +217,7 @@ static void decode_quants(enum cpu_format format, const uint8_t *row, int64_t co
         cpu_quant_block(format, row, b, &block);
         for (int i = 0; i < 32; i++) {
             float v = block.scale[i >> 4] * (float)block.q[i];
-            x[32 * b + i] = has_min ? v + block.min : v; /* -0 + 0 would lose its sign where nothing is to be added */
+            x[32 * b + i] = has_min ? v + block.min[i >> 4] : v; /* -0 + 0 would lose its sign where nothing is to be added */
         }
     }
 }

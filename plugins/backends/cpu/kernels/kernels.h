@@ -16,7 +16,8 @@
  *    element one chain runs over ascending blocks b:
  *        acc = fma(dw_b * da_b, (float)isum_b, acc);   isum_b exact in int32
  *        acc = fma(m_b, da_b * (float)asum_b, acc);    formats with minimums only
- *    with sub-blocks of 16 in place of 32 where the weights' scales are that fine (Q6_K). Vector lanes run over weight rows.
+ *    with sub-blocks of 16 in place of 32 where the weights' scales are that fine (Q6_K; Q2_K's minimums too: two links with
+ *    scales, then two with minimums). Vector lanes run over weight rows.
  *  - Float matmul. Partial sums by k mod (vector length), ascending k, then one fixed tree.
  *  - Attention. Keys in blocks of CPU_PAGE_TOKENS by absolute position in ascending order, summed by spans of CPU_SPAN_TOKENS,
  *    which are merged in ascending order.
@@ -44,6 +45,8 @@ enum cpu_format {
     CPU_F32, CPU_F16, CPU_BF16,                 /* plain floats */
     CPU_Q4_0, CPU_Q4_1, CPU_Q5_0, CPU_Q8_0,     /* blocks of 32 */
     CPU_Q4_K, CPU_Q5_K, CPU_Q6_K,               /* super-blocks of 256 */
+    CPU_Q5_1, CPU_IQ4_NL, CPU_MXFP4,            /* blocks of 32 */
+    CPU_Q2_K, CPU_Q3_K, CPU_IQ4_XS,             /* super-blocks of 256 */
     CPU_FORMAT_COUNT
 };
 
@@ -66,7 +69,7 @@ const struct cpu_encoding *cpu_encoding_at(enum cpu_format format);
 void cpu_decode_row(enum cpu_format format, const void *row, int64_t cols, float *ret_x);
 
 /* Weights, in the file's order or packed. Packed, CPU_PACK_ROWS rows make a group (the last filled up), in which each 16 bits or
- * dword of a block has that of the other rows beside it: element e, w bytes wide, of a field at byte f of block b lies at
+ * dword (and byte, where a block has one alone) has that of the other rows beside it: element e, w bytes wide, of a field at byte f of block b lies at
  * CPU_PACK_ROWS * (b * block_bytes + f + e * w) + w * lane. As many bytes, and no transposing when they are used. */
 struct cpu_matrix {
     const uint8_t *data; /* [rows] rows of row_bytes, packed: [rows rounded up to CPU_PACK_ROWS]; OWN: borrowed, never written */
@@ -95,6 +98,7 @@ struct cpu_act {
     int16_t *q;     /* [T, K] columns in the order of cpu_act_column() */
     float *d;       /* [T, K/32] scale of each block */
     float *ds;      /* [T, K/32] d * sum */
+    float *ds_16;   /* [T, K/16] the same over each 16 */
     int32_t *sum;   /* [T, K/32] sum of q over the block */
 };
 

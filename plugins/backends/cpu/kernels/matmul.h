@@ -22,10 +22,10 @@
 /* ---- activations */
 
 /* One block of 32; the same numbers as the scalar level's, see there. */
-INLINE void quantize_block(const float *x, int16_t *q, float *ret_d, float *ret_ds, int32_t *ret_sum)
+INLINE void quantize_block(const float *x, int16_t *q, float *ret_d, float *ret_ds, float *ret_ds_16, int32_t *ret_sum)
 {
     const vi magnitude = vi_all(0x7fffffff);
-    vi largest = vi_and(vi_of_bits(vf_load(x)), magnitude), sum = vi_zero();
+    vi largest = vi_and(vi_of_bits(vf_load(x)), magnitude), sum[2] = { vi_zero(), vi_zero() };
     for (int i = LANES; i < 32; i += LANES)
         largest = vi_max(largest, vi_and(vi_of_bits(vf_load(x + i)), magnitude));
     uint32_t bits = vi_max_lanes(largest); /* as integers NaN > infinity > all numbers */
@@ -33,18 +33,21 @@ INLINE void quantize_block(const float *x, int16_t *q, float *ret_d, float *ret_
     if (bits >= 0x7f800000u || max < 0x1p-100f) {
         memset(q, 0, 64);
         *ret_d = bits >= 0x7f800000u ? NAN : 0.0f;
-        *ret_ds = *ret_d;
+        *ret_ds = ret_ds_16[0] = ret_ds_16[1] = *ret_d;
         *ret_sum = 0;
         return;
     }
     for (int i = 0; i < 32; i += LANES) {
         vi n = vi_of_float(vf_mul(vf_load(x + i), vf_all(CPU_ACT_MAX / max)));
-        sum = vi_add(sum, n);
+        sum[i >> 4] = vi_add(sum[i >> 4], n);
         vi_store_columns(q + i, n);
     }
     *ret_d = max / CPU_ACT_MAX;
-    *ret_sum = vi_sum_lanes(sum);
+    int32_t first = vi_sum_lanes(sum[0]), second = vi_sum_lanes(sum[1]);
+    *ret_sum = first + second;
     *ret_ds = *ret_d * (float)*ret_sum;
+    ret_ds_16[0] = *ret_d * (float)first;
+    ret_ds_16[1] = *ret_d * (float)second;
 }
 
 void LEVEL(quantize)(const struct cpu_act *a, int64_t t0, int64_t t1)
@@ -53,7 +56,8 @@ void LEVEL(quantize)(const struct cpu_act *a, int64_t t0, int64_t t1)
     for (int64_t t = t0; t < t1; t++)
         for (int64_t b = 0; b < blocks; b++) {
             int64_t at = t * blocks + b;
-            quantize_block(a->x + t * a->ldx + 32 * b, a->q + t * a->K + 32 * b, a->d + at, a->ds + at, a->sum + at);
+            quantize_block(a->x + t * a->ldx + 32 * b, a->q + t * a->K + 32 * b, a->d + at, a->ds + at, a->ds_16 + 2 * at,
+                           a->sum + at);
         }
 }
 
@@ -103,6 +107,7 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
         s.q[i] = a->q + (t + i) * a->K;
         s.d[i] = a->d + (t + i) * (a->K / 32);
         s.ds[i] = a->ds + (t + i) * (a->K / 32);
+        s.ds_16[i] = a->ds_16 + (t + i) * (a->K / 16);
         s.asum[i] = a->sum + (t + i) * (a->K / 32);
         s.acc[i] = vf_zero();
     }
@@ -137,7 +142,7 @@ static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a,
                             float *y, int64_t ldy, const float *bias)
 {
     switch (m->format) {
-#define DIRECT_CASE(format) \
+#define DIRECT_CASE(format, unpack, bytes, blocks) \
     case format: direct_format(format, m, a, t0, t1, n0, n1, y, ldy, bias); break;
         QUANTISED_FORMATS(DIRECT_CASE)
 #undef DIRECT_CASE
@@ -182,7 +187,7 @@ struct kind {
 struct tile_rows {
     const int16_t *q[TOKENS];
     const float *d[TOKENS];
-    const float *ds[TOKENS];
+    const float *ds[TOKENS]; /* of the 32 or 16 that minimums are for */
 };
 
 /* Products of pairs first .. first + count of block b, PANEL_ROWS x tokens. */
@@ -227,9 +232,12 @@ INLINE void add_block(const struct job *j, const struct kind kind, const struct 
         dots(&j->w, r, b, 0, 16, tokens, sum);
         links(j->w.scale + b * PANEL_ROWS, r, b, tokens, sum, acc);
     }
-    for (int i = 0; kind.min && i < tokens; i++)
-        for (int h = 0; h < 2; h++)
-            acc[h][i] = vf_fma(vf_load(j->w.min + b * PANEL_ROWS + h * LANES), vf_all(r->ds[i][b]), acc[h][i]);
+    const int mins = !kind.min ? 0 : kind.by_16 ? 2 : 1;
+    for (int m = 0; m < mins; m++)
+        for (int i = 0; i < tokens; i++)
+            for (int h = 0; h < 2; h++)
+                acc[h][i] = vf_fma(vf_load(j->w.min + (mins * b + m) * PANEL_ROWS + h * LANES), vf_all(r->ds[i][mins * b + m]),
+                                   acc[h][i]);
 }
 
 #define SOON_LINES 5 /* per block and tile: 8 tokens make two tiles, a block of 32 columns and 16 rows has 5 to 9 lines */
@@ -252,7 +260,7 @@ INLINE void tile(struct job *j, const struct kind kind, int64_t t, const int tok
         int64_t at = (t + i) * (a->K / 32) + j->block;
         r.q[i] = a->q + 32 * at;
         r.d[i] = a->d + at;
-        r.ds[i] = a->ds + at;
+        r.ds[i] = kind.by_16 ? a->ds_16 + 2 * at : a->ds + at;
         acc[0][i] = load_chain(j, t + i, 0);
         acc[1][i] = load_chain(j, t + i, 1);
     }
@@ -320,21 +328,26 @@ static void look_ahead(const struct cpu_matrix *m, struct job *j)
     }
 }
 
-/* Unpack the job's chunk, and run it. */
-INLINE void run_panel(const enum cpu_format format, const struct kind kind, const struct cpu_matrix *m, struct job *j, int64_t t0, int64_t t1)
+/* Unpack the job's chunk. */
+static void fill_panel(const struct cpu_matrix *m, const struct job *j)
 {
-    for (int h = 0; h < 2; h++) {
-        if (m->packed)
-            fill_half(format, true, m, j, h);
-        else
-            fill_half(format, false, m, j, h);
-    }
-    look_ahead(m, j);
-    run_tiles(j, kind, t0, t1);
+    for (int h = 0; h < 2; h++)
+        switch (m->format) {
+#define FILL_CASE(format, unpack, bytes, blocks)    \
+    case format:                                    \
+        if (m->packed)                              \
+            fill_half(format, true, m, j, h);       \
+        else                                        \
+            fill_half(format, false, m, j, h);      \
+        break;
+            QUANTISED_FORMATS(FILL_CASE)
+#undef FILL_CASE
+        default: break;
+        }
 }
 
 /* Panels of matrices with fewer than LANES rows: slow, and rare. Lanes past the end repeat a row, nobody looks. */
-static void fill_panel(const struct cpu_matrix *m, const struct job *j)
+static void fill_few_rows(const struct cpu_matrix *m, const struct job *j)
 {
     bool by_16 = cpu_format_by_16(m->format);
     struct cpu_quant_block block;
@@ -343,41 +356,39 @@ static void fill_panel(const struct cpu_matrix *m, const struct job *j)
             cpu_quant_block(m->format, m->data + (lane < m->rows ? lane : 0) * m->row_bytes, j->block + b, &block);
             for (int i = 0; i < 32; i++)
                 j->w.q[((b * 16 + i / 2) * PANEL_ROWS + lane) * 2 + i % 2] = block.q[cpu_act_column(i)];
-            for (int s = 0; s < (by_16 ? 2 : 1); s++)
-                j->w.scale[(by_16 ? 2 * b + s : b) * PANEL_ROWS + lane] = block.scale[s];
-            if (cpu_format_has_min(m->format))
-                j->w.min[b * PANEL_ROWS + lane] = block.min;
+            for (int s = 0; s < (by_16 ? 2 : 1); s++) {
+                int64_t at = (by_16 ? 2 * b + s : b) * PANEL_ROWS + lane;
+                j->w.scale[at] = block.scale[s];
+                if (cpu_format_has_min(m->format))
+                    j->w.min[at] = block.min[s];
+            }
         }
 }
 
-static void run_filled(const struct cpu_matrix *m, struct job *j, int64_t t0, int64_t t1)
-{
-    fill_panel(m, j);
-    if (cpu_format_by_16(m->format))
-        run_tiles(j, (struct kind){ .by_16 = true }, t0, t1);
-    else if (cpu_format_has_min(m->format))
-        run_tiles(j, (struct kind){ .min = true }, t0, t1);
-    else
-        run_tiles(j, (struct kind){ 0 }, t0, t1);
-}
+/* The tiles of each kind, compiled once. */
+#define DEFINE_TILES(name, ...)                                                 \
+    static __attribute__((noinline)) void name(struct job *j, int64_t t0, int64_t t1) \
+    {                                                                           \
+        run_tiles(j, (struct kind){ __VA_ARGS__ }, t0, t1);                     \
+    }
+DEFINE_TILES(run_plain, 0)
+DEFINE_TILES(run_min, .min = true)
+DEFINE_TILES(run_by_16, .by_16 = true)
+DEFINE_TILES(run_min_by_16, .min = true, .by_16 = true)
 
 static void run_chunk(const struct cpu_matrix *m, struct job *j, int64_t t0, int64_t t1)
 {
-    const struct kind plain = { 0 }, min = { .min = true }, by_16 = { .by_16 = true };
+    bool min = cpu_format_has_min(m->format);
     if (m->rows < LANES && !m->packed) {
-        run_filled(m, j, t0, t1);
-        return;
+        fill_few_rows(m, j);
+    } else {
+        fill_panel(m, j);
+        look_ahead(m, j);
     }
-    switch (m->format) {
-    case CPU_Q4_0: run_panel(CPU_Q4_0, plain, m, j, t0, t1); break;
-    case CPU_Q4_1: run_panel(CPU_Q4_1, min, m, j, t0, t1); break;
-    case CPU_Q5_0: run_panel(CPU_Q5_0, plain, m, j, t0, t1); break;
-    case CPU_Q8_0: run_panel(CPU_Q8_0, plain, m, j, t0, t1); break;
-    case CPU_Q4_K: run_panel(CPU_Q4_K, min, m, j, t0, t1); break;
-    case CPU_Q5_K: run_panel(CPU_Q5_K, min, m, j, t0, t1); break;
-    case CPU_Q6_K: run_panel(CPU_Q6_K, by_16, m, j, t0, t1); break;
-    default: break;
-    }
+    if (cpu_format_by_16(m->format))
+        (min ? run_min_by_16 : run_by_16)(j, t0, t1);
+    else
+        (min ? run_min : run_plain)(j, t0, t1);
 }
 
 /* The panel's second half. Where the first reaches the end of the rows it has none of its own: it repeats them, nobody looks. */
@@ -419,12 +430,10 @@ INLINE void pack_field(const struct cpu_field *f, const uint8_t *p, int64_t stri
         for (int i = 0; i < 4; i++)
             vi_store(group + (f->at + 4 * (e + i)) * CPU_PACK_ROWS + 4 * lane, v[i]);
     }
-    for (; f->width == 4 && e < f->count; e++)
-        for (int i = 0; i < LANES; i++)
-            memcpy(group + (f->at + e * 4) * CPU_PACK_ROWS + 4 * (lane + i), p + i * stride + f->at + e * 4, 4);
     for (; e < f->count; e++)
         for (int i = 0; i < LANES; i++)
-            memcpy(group + (f->at + e * 2) * CPU_PACK_ROWS + 2 * (lane + i), p + i * stride + f->at + e * 2, 2);
+            memcpy(group + (f->at + e * f->width) * CPU_PACK_ROWS + f->width * (lane + i), p + i * stride + f->at + e * f->width,
+                   (size_t)f->width);
 }
 
 void LEVEL(pack)(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed)
@@ -538,7 +547,7 @@ static int64_t direct_most(const struct cpu_matrix *w)
 {
     if (w->rows < LANES && !w->packed)
         return 0;
-    return cpu_format_by_16(w->format) ? 1 : w->packed ? DIRECT_MOST : 2;
+    return w->format == CPU_Q6_K ? 1 : w->packed ? DIRECT_MOST : 2;
 }
 
 void LEVEL(matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,

@@ -31,14 +31,16 @@ static void quantize_block(const struct cpu_act *a, int64_t t, int64_t b)
     uint32_t bits = largest_bits(x);
     bool bad = bits >= 0x7f800000u, zero = cpu_float_of(bits) < 0x1p-100f;
     float inverse = bad || zero ? 0.0f : CPU_ACT_MAX / cpu_float_of(bits);
-    int32_t sum = 0;
+    int32_t sum[2] = { 0, 0 };
     for (int i = 0; i < 32; i++) {
         q[i] = bad ? 0 : (int16_t)lrintf(x[cpu_act_column(i)] * inverse); /* a NaN must not reach the conversion */
-        sum += q[i];
+        sum[i >> 4] += q[i];
     }
     a->d[at] = bad ? NAN : zero ? 0.0f : cpu_float_of(bits) / CPU_ACT_MAX;
-    a->sum[at] = sum;
-    a->ds[at] = a->d[at] * (float)sum;
+    a->sum[at] = sum[0] + sum[1];
+    a->ds[at] = a->d[at] * (float)a->sum[at];
+    for (int half = 0; half < 2; half++)
+        a->ds_16[2 * at + half] = a->d[at] * (float)sum[half];
 }
 
 void cpu_quantize_scalar(const struct cpu_act *a, int64_t t0, int64_t t1)
@@ -68,10 +70,10 @@ static float add_block(const struct cpu_quant_block *w, const struct cpu_act *a,
     if (by_16) {
         acc += w->scale[0] * d * (float)first;
         acc += w->scale[1] * d * (float)second;
-    } else {
-        acc += w->scale[0] * d * (float)(first + second);
+        return acc + w->min[0] * a->ds_16[2 * at] + w->min[1] * a->ds_16[2 * at + 1];
     }
-    return acc + w->min * a->ds[at];
+    acc += w->scale[0] * d * (float)(first + second);
+    return acc + w->min[0] * a->ds[at];
 }
 
 /* One row of weights against all tokens: each block is unpacked once, y holds the unfinished chains meanwhile. */

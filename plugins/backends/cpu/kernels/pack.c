@@ -13,6 +13,12 @@ const struct cpu_field cpu_fields[CPU_FORMAT_COUNT][CPU_FIELDS_MAX] = {
     [CPU_Q4_K] = { { 0, 2, 2 }, { 4, 4, 3 }, { 16, 4, 32 } },
     [CPU_Q5_K] = { { 0, 2, 2 }, { 4, 4, 3 }, { 16, 4, 8 }, { 48, 4, 32 } },
     [CPU_Q6_K] = { { 0, 4, 32 }, { 128, 4, 16 }, { 192, 4, 4 }, { 208, 2, 1 } },
+    [CPU_Q5_1] = { { 0, 2, 2 }, { 4, 4, 5 } },
+    [CPU_IQ4_NL] = { { 0, 2, 1 }, { 2, 4, 4 } },
+    [CPU_MXFP4] = { { 0, 1, 1 }, { 1, 4, 4 } },
+    [CPU_Q2_K] = { { 0, 4, 21 } },
+    [CPU_Q3_K] = { { 0, 4, 27 }, { 108, 2, 1 } },
+    [CPU_IQ4_XS] = { { 0, 4, 34 } },
 };
 
 int64_t cpu_packed_bytes(const struct cpu_matrix *m)
@@ -30,7 +36,7 @@ static void scatter(const struct cpu_field *f, const uint8_t *block, uint8_t *gr
             memcpy(to + (int64_t)e * 4 * CPU_PACK_ROWS, from + e * 4, 4);
     else
         for (int e = 0; e < f->count; e++)
-            memcpy(to + (int64_t)e * 2 * CPU_PACK_ROWS, from + e * 2, 2);
+            memcpy(to + (int64_t)e * f->width * CPU_PACK_ROWS, from + e * f->width, (size_t)f->width);
 }
 
 void cpu_pack_scalar(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed)

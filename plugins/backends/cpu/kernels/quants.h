@@ -1,6 +1,6 @@
 /* quants.h - one block of 32 weights as small integers, in plain C: what the decoder and the scalar level share.
  *
- * x[i] = scale[i / 16] * q[i] + min, with the products below exact in f32: a half times 6 to 8 bits has at most 19. */
+ * x[i] = scale[i / 16] * q[i] + min[i / 16], with the products below exact in f32: a half times 6 to 8 bits has at most 19. */
 #ifndef TENON_CPU_QUANTS_H
 #define TENON_CPU_QUANTS_H
 
@@ -9,12 +9,15 @@
 struct cpu_quant_block {
     int8_t q[32];
     float scale[2]; /* of each 16; equal where the format has one per 32 */
-    float min;      /* to be added; 0 for formats without */
+    float min[2];   /* to be added, likewise; 0 for formats without */
 };
+
+/* What the nibbles of IQ4_NL and IQ4_XS stand for, and those of MXFP4 and NVFP4, doubled. */
+extern const int8_t cpu_iq4_values[16], cpu_e2m1_doubled[16];
 
 /* Block number b (of 32 elements) of a row. Quantised formats only. */
 void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, struct cpu_quant_block *ret);
-/* Whether the format has minimums, and whether its scales are per 16. */
+/* Whether the format has minimums, and whether its scales (and minimums) are per 16. */
 bool cpu_format_has_min(enum cpu_format format);
 bool cpu_format_by_16(enum cpu_format format);
 

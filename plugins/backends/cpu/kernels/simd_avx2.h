@@ -54,6 +54,7 @@ INLINE void vi_store(void *p, vi x) { _mm256_storeu_si256(p, x); }
 INLINE vi vi_all(uint32_t x) { return _mm256_set1_epi32((int)x); }
 INLINE vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
+INLINE vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
 INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 INLINE vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
 INLINE vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
@@ -93,6 +94,14 @@ INLINE vi vi_spread_byte(vi a, int n)
     vi base = _mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c);
     return _mm256_shuffle_epi8(a, _mm256_add_epi8(base, _mm256_set1_epi8((char)n)));
 }
+
+/* What 16 bytes have at the places, below 16, that the bytes of x name. */
+INLINE vi vi_lookup(const int8_t *table, vi x)
+{
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table)), x);
+}
+INLINE vi vi_load_u8(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)); } /* a byte to each dword */
+INLINE vi vi_gather(const uint32_t *table, vi x) { return _mm256_i32gather_epi32((const int *)(const void *)table, x, 4); }
 
 /* Halves in the low and in the high 16 bits of each dword. */
 INLINE void vf_of_halves(vi x, vf *ret_low, vf *ret_high)

@@ -55,6 +55,7 @@ INLINE void vi_store(void *p, vi x) { _mm512_storeu_si512(p, x); }
 INLINE vi vi_all(uint32_t x) { return _mm512_set1_epi32((int)x); }
 INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
+INLINE vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
 INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
 INLINE vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
 INLINE vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
@@ -81,6 +82,13 @@ INLINE vi vi_spread_byte(vi a, int n)
     vi base = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
     return _mm512_shuffle_epi8(a, _mm512_add_epi8(base, _mm512_set1_epi8((char)n)));
 }
+
+INLINE vi vi_lookup(const int8_t *table, vi x)
+{
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table)), x);
+}
+INLINE vi vi_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)); }
+INLINE vi vi_gather(const uint32_t *table, vi x) { return _mm512_i32gather_epi32(x, table, 4); }
 
 INLINE void vf_of_halves(vi x, vf *ret_low, vf *ret_high)
 {

@@ -83,6 +83,7 @@ INLINE void vi_store(void *p, vi x) { vst1q_u8(p, vreinterpretq_u8_s32(x)); }
 INLINE vi vi_all(uint32_t x) { return vdupq_n_s32((int32_t)x); }
 INLINE vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
 INLINE vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
+INLINE vi vi_xor(vi a, vi b) { return veorq_s32(a, b); }
 INLINE vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
 INLINE vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
 INLINE vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
@@ -113,6 +114,24 @@ INLINE vi vi_spread_byte(vi a, int n)
 {
     static const uint8_t first[16] = { 0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12 };
     return vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(a), vaddq_u8(vld1q_u8(first), vdupq_n_u8((uint8_t)n))));
+}
+
+INLINE vi vi_lookup(const int8_t *table, vi x)
+{
+    return vreinterpretq_s32_s8(vqtbl1q_s8(vld1q_s8(table), vreinterpretq_u8_s32(x)));
+}
+INLINE vi vi_load_u8(const uint8_t *p)
+{
+    uint32_t four;
+    memcpy(&four, p, sizeof four);
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four))))));
+}
+INLINE vi vi_gather(const uint32_t *table, vi x)
+{
+    vi y = vi_all(table[vgetq_lane_s32(x, 0)]);
+    y = vsetq_lane_s32((int32_t)table[vgetq_lane_s32(x, 1)], y, 1);
+    y = vsetq_lane_s32((int32_t)table[vgetq_lane_s32(x, 2)], y, 2);
+    return vsetq_lane_s32((int32_t)table[vgetq_lane_s32(x, 3)], y, 3);
 }
 
 INLINE vf vf_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }

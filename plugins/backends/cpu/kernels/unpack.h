@@ -2,15 +2,17 @@
  * vector level.
  *
  * A lane is a row from the start: of a packed matrix (kernels.h) the lanes lie side by side in memory; of a file's blocks 16-byte
- * pieces of LANES rows are read and transposed in registers. Weights leave in pairs, two 16-bit columns in a dword, sixteen pairs to a block of 32 columns; pairs 2g and 2g + 1 hold columns (4g, 4g + 2)
- * and (4g + 1, 4g + 3), which is how bytes and nibbles come apart without a shuffle (cpu_act has its columns in that order).
+ * pieces of LANES rows are read and transposed in registers. Weights leave in pairs, two 16-bit columns in a dword, sixteen pairs
+ * to a block of 32 columns; pairs 2g and 2g + 1 hold columns (4g, 4g + 2) and (4g + 1, 4g + 3), which is how bytes and nibbles
+ * come apart without a shuffle (cpu_act has its columns in that order).
  * An unpack function calls, for every block of 32,
  *     put(s, b, slot, pair, x, form)  all 16 pairs; `slot` tells blocks apart that are under way at the same time, `form` how x
  *                                     stands for the weights
- *     done(s, b, slot, scale, offset) or, where scales are per 16, done_16(); blocks end in ascending order
+ *     done(s, b, slot, scale, offset) or, where scales are per 16, done_16(); blocks end in ascending order;
+ *     done_min() or done_min_16()     after it, for formats with minimums
  * The sink is either a panel in memory (matmul.h) or the products themselves. No load leaves the block it is for: the last block
  * may end where the mapping ends.
- * Include after simd_*.h. A new encoding: one function here, one UNPACK_LOOP, one line in each switch of matmul.h. */
+ * Include after simd_*.h. A new encoding: one function in the file of its family, one line in QUANTISED_FORMATS. */
 #ifndef TENON_CPU_UNPACK_H
 #define TENON_CPU_UNPACK_H
 
@@ -23,7 +25,7 @@
 struct panel {
     int16_t *q;   /* [PANEL_COLS / 32][16 pairs][PANEL_ROWS][2] */
     float *scale; /* [PANEL_COLS / 32, or / 16 where scales are per 16][PANEL_ROWS] */
-    float *min;   /* [PANEL_COLS / 32][PANEL_ROWS] */
+    float *min;   /* likewise */
 };
 
 /* scratch (CPU_MATMUL_SCRATCH bytes) as a panel. */
@@ -32,7 +34,7 @@ INLINE struct panel panel_at(void *scratch)
     uint8_t *p = scratch;
     return (struct panel){ (int16_t *)(void *)p, (float *)(void *)(p + 16384), (float *)(void *)(p + 16384 + 2048) };
 }
-_Static_assert(16384 + 2048 + 1024 <= CPU_MATMUL_SCRATCH, "the panel must fit the scratch that callers give");
+_Static_assert(16384 + 2048 + 2048 <= CPU_MATMUL_SCRATCH, "the panel must fit the scratch that callers give");
 _Static_assert(PANEL_ROWS * PANEL_COLS / 16 * 4 <= 2048, "scales must fit before the minimums");
 
 /* Where weights go. `tokens` is 0 for a panel, else the number of tokens; constant once inlined. */
@@ -42,6 +44,7 @@ struct sink {
     const int16_t *q[DIRECT_TOKENS];  /* [K] */
     const float *d[DIRECT_TOKENS];    /* [K / 32] */
     const float *ds[DIRECT_TOKENS];
+    const float *ds_16[DIRECT_TOKENS]; /* [K / 16] */
     const int32_t *asum[DIRECT_TOKENS]; /* [K / 32] */
     vi sum[8][4][DIRECT_TOKENS];      /* by slot and part: products of the blocks under way; parts 0 and 1 shift 0, 2 and 3 shifts 4, 8 */
     bool open[8][4];                  /* which of them have begun */
@@ -149,12 +152,32 @@ INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf seco
     close_slot(s, slot + 1);
 }
 
+/* After done_16(). */
+INLINE void done_min_16(struct sink *s, int64_t b, vf first, vf second)
+{
+    if (s->tokens == 0) {
+        vf_store(s->w.min + 2 * b * PANEL_ROWS, first);
+        vf_store(s->w.min + (2 * b + 1) * PANEL_ROWS, second);
+    }
+    for (int i = 0; i < s->tokens; i++)
+        s->acc[i] = vf_fma(first, vf_all(s->ds_16[i][2 * b]), s->acc[i]);
+    for (int i = 0; i < s->tokens; i++)
+        s->acc[i] = vf_fma(second, vf_all(s->ds_16[i][2 * b + 1]), s->acc[i]);
+}
+
 /* ---- bytes and nibbles of four columns, as two pairs */
 
 INLINE vi even_bytes(vi x) { return vi_and(x, vi_all(0x00ff00ff)); }
 INLINE vi odd_bytes(vi x) { return vi_shr16(x, 8); }
 INLINE vi even_signed(vi x) { return vi_sar16(vi_shl16(x, 8), 8); }
 INLINE vi odd_signed(vi x) { return vi_sar16(x, 8); }
+
+/* Signed bytes: pairs `pair` and `pair + 1`. */
+INLINE void put_bytes(struct sink *s, int64_t b, const int slot, const int pair, vi x)
+{
+    put(s, b, slot, pair, even_signed(x), AS_IS);
+    put(s, b, slot, pair + 1, odd_signed(x), AS_IS);
+}
 
 /* The nibbles of a dword, offset above their values: low ones of its four bytes are pairs `pair` and `pair + 1` of block b, high
  * ones of block high_b. */
@@ -190,6 +213,16 @@ INLINE void columns(const struct rows *r, int at, vi v[4])
         v[i] = vi_load(r->p + (at + 4 * i) * CPU_PACK_ROWS + 4 * r->lane);
 }
 
+/* The dword at byte `at`; unless packed, its block has 12 bytes before it or behind. */
+INLINE vi dword_at(const struct rows *r, int at)
+{
+    vi v[4];
+    if (r->packed)
+        return vi_load(r->p + at * CPU_PACK_ROWS + 4 * r->lane);
+    load_columns(r->p + (at < 12 ? at : at - 12), r->stride, v);
+    return v[at < 12 ? 0 : 3];
+}
+
 /* The 16 bits at byte `at`, which begins a block or, unless packed, has 14 bytes of it before; as floats. */
 INLINE vf half_at(const struct rows *r, int at)
 {
@@ -215,191 +248,8 @@ INLINE void two_halves(const struct rows *r, vf *ret_first, vf *ret_second)
     vf_of_halves(v[0], ret_first, ret_second);
 }
 
-/* ---- blocks of 32 */
-
-INLINE void unpack_q4_0(const struct rows *r, struct sink *s, int64_t b)
-{
-    vi v[4];
-    vf d = half_at(r, 0);
-    columns(r, 2, v);
-    for (int i = 0; i < 4; i++)
-        put_nibbles(s, b, 0, 2 * i, b, 0, 8 + 2 * i, v[i], 8);
-    done(s, b, 0, d, 8);
-}
-
-INLINE void unpack_q4_1(const struct rows *r, struct sink *s, int64_t b)
-{
-    vi v[4];
-    vf d, m;
-    two_halves(r, &d, &m);
-    columns(r, 4, v);
-    for (int i = 0; i < 4; i++)
-        put_nibbles(s, b, 0, 2 * i, b, 0, 8 + 2 * i, v[i], 0);
-    done(s, b, 0, d, 0);
-    done_min(s, b, m);
-}
-
-/* Bits 4 group .. 4 group + 3 of each dword, each as 0x10 in a byte of its own. */
-INLINE vi fifth_bits(vi high, int group)
-{
-    vi in_upper = (group & 1) != 0 ? high : vi_shl(high, 4); /* the four bits to the upper half of byte group / 2 */
-    vi one_each = vi_and(vi_spread_byte(in_upper, group >> 1), vi_all(0x80402010));
-    return vi_min_u8(one_each, vi_all(0x10101010)); /* whichever bit stood there: 0x10 */
-}
-
-INLINE void unpack_q5_0(const struct rows *r, struct sink *s, int64_t b)
-{
-    const struct form f = { 0, 16, false };
-    vi head[4], v[4], high;
-    vf d, unused;
-    if (r->packed) {
-        d = half_at(r, 0);
-        high = vi_load(r->p + 2 * CPU_PACK_ROWS + 4 * r->lane);
-    } else {
-        load_columns(r->p, r->stride, head); /* d, qh low; qh high, qs.. */
-        vf_of_halves(head[0], &d, &unused);
-        high = vi_or(vi_shr(head[0], 16), vi_shl(head[1], 16));
-    }
-    columns(r, 6, v);
-    for (int i = 0; i < 4; i++) {
-        vi first = vi_or(low_nibbles(v[i]), fifth_bits(high, i)), second = vi_or(high_nibbles(v[i]), fifth_bits(high, 4 + i));
-        put(s, b, 0, 2 * i, even_bytes(first), f);
-        put(s, b, 0, 2 * i + 1, odd_bytes(first), f);
-        put(s, b, 0, 8 + 2 * i, even_bytes(second), f);
-        put(s, b, 0, 9 + 2 * i, odd_bytes(second), f);
-    }
-    done(s, b, 0, d, f.offset);
-}
-
-INLINE void unpack_q8_0(const struct rows *r, struct sink *s, int64_t b)
-{
-    vi v[4];
-    vf d = half_at(r, 0);
-    for (int half = 0; half < 2; half++) {
-        columns(r, 2 + 16 * half, v);
-        for (int i = 0; i < 4; i++) {
-            put(s, b, 0, 8 * half + 2 * i, even_signed(v[i]), AS_IS);
-            put(s, b, 0, 8 * half + 2 * i + 1, odd_signed(v[i]), AS_IS);
-        }
-    }
-    done(s, b, 0, d, 0);
-}
-
-/* ---- super-blocks of 256 */
-
-/* Scales and minimums of the eight sub-blocks of Q4_K and Q5_K: d, dmin, then 12 packed bytes. */
-INLINE void unpack_k_scales(const struct rows *r, vf ret_scale[8], vf ret_min[8])
-{
-    vi head[4]; /* [1] to [3]: the 12 bytes */
-    vf d, dmin;
-    if (r->packed) {
-        two_halves(r, &d, &dmin);
-        for (int i = 1; i < 4; i++)
-            head[i] = vi_load(r->p + 4 * i * CPU_PACK_ROWS + 4 * r->lane);
-    } else {
-        load_columns(r->p, r->stride, head);
-        vf_of_halves(head[0], &d, &dmin);
-    }
-    const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
-    vi scale[2] = { vi_and(head[1], six), vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4)) };
-    vi min[2] = { vi_and(head[2], six), vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4)) };
-    dmin = vf_sub(vf_zero(), dmin);
-    for (int half = 0; half < 2; half++)
-        for (int j = 0; j < 4; j++) {
-            ret_scale[4 * half + j] = vf_mul(d, vf_of_int(vi_and(scale[half], vi_all(0xff))));
-            ret_min[4 * half + j] = vf_mul(dmin, vf_of_int(vi_and(min[half], vi_all(0xff))));
-            scale[half] = vi_shr(scale[half], 8);
-            min[half] = vi_shr(min[half], 8);
-        }
-}
-
-INLINE void unpack_q4_k(const struct rows *r, struct sink *s, int64_t b)
-{
-    vi v[4];
-    vf scale[8], min[8];
-    unpack_k_scales(r, scale, min);
-    for (int two = 0; two < 8; two += 2) { /* 32 bytes: low nibbles are one sub-block, high nibbles the next */
-        for (int half = 0; half < 2; half++) {
-            columns(r, 16 + 16 * (two + half), v);
-            for (int i = 0; i < 4; i++)
-                put_nibbles(s, b + two, 0, 8 * half + 2 * i, b + two + 1, 1, 8 * half + 2 * i, v[i], 0);
-        }
-        for (int i = 0; i < 2; i++) {
-            done(s, b + two + i, i, scale[two + i], 0);
-            done_min(s, b + two + i, min[two + i]);
-        }
-    }
-}
-
-/* Bit j of every byte, as 0x10. */
-#define FIFTH_BIT(x, j) vi_and((j) < 4 ? vi_shl(x, 4 - (j)) : vi_shr(x, (j) - 4), vi_all(0x10101010))
-
-INLINE void unpack_q5_k(const struct rows *r, struct sink *s, int64_t b)
-{
-    vi high[2][4], v[4];
-    vf scale[8], min[8];
-    unpack_k_scales(r, scale, min);
-    columns(r, 16, high[0]);
-    columns(r, 32, high[1]);
-    for (int two = 0; two < 8; two += 2) {
-        for (int half = 0; half < 2; half++) {
-            columns(r, 48 + 16 * (two + half), v);
-            for (int i = 0; i < 4; i++) {
-                vi bits = high[half][i];
-                vi first = vi_or(low_nibbles(v[i]), FIFTH_BIT(bits, 0)), second = vi_or(high_nibbles(v[i]), FIFTH_BIT(bits, 1));
-                put(s, b + two, 0, 8 * half + 2 * i, even_bytes(first), AS_IS);
-                put(s, b + two, 0, 8 * half + 2 * i + 1, odd_bytes(first), AS_IS);
-                put(s, b + two + 1, 1, 8 * half + 2 * i, even_bytes(second), AS_IS);
-                put(s, b + two + 1, 1, 8 * half + 2 * i + 1, odd_bytes(second), AS_IS);
-                high[half][i] = vi_shr(bits, 2); /* the next pair's bits come to the bottom; strays are masked */
-            }
-        }
-        for (int i = 0; i < 2; i++) {
-            done(s, b + two + i, i, scale[two + i], 0);
-            done_min(s, b + two + i, min[two + i]);
-        }
-    }
-}
-
-/* Scale number n of the 16 signed bytes in v. */
-INLINE vf q6_scale(vf d, const vi v[4], const int n)
-{
-    return vf_mul(d, vf_of_int(vi_sar(vi_shl(v[n >> 2], 24 - 8 * (n & 3)), 24)));
-}
-
-/* Bytes 32 above their values. */
-INLINE void put_six(struct sink *s, int64_t b, const int slot, const int pair, vi x)
-{
-    x = vi_sub8(x, vi_all(0x20202020));
-    put(s, b, slot, pair, even_signed(x), AS_IS_ALONE);
-    put(s, b, slot, pair + 1, odd_signed(x), AS_IS_ALONE);
-}
-
-INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
-{
-    const vi top = vi_all(0x30303030);
-    vi scales[4];
-    vf d = half_at(r, 208);
-    columns(r, 192, scales);
-    for (int side = 0; side < 2; side++) { /* 128 columns: four blocks under way */
-        int64_t at = b + 4 * side;
-        for (int half = 0; half < 2; half++) {
-            vi low[4], mid[4], high[4];
-            columns(r, 64 * side + 16 * half, low);
-            columns(r, 64 * side + 32 + 16 * half, mid);
-            columns(r, 128 + 32 * side + 16 * half, high);
-            for (int i = 0; i < 4; i++) {
-                int pair = 8 * half + 2 * i;
-                put_six(s, at, half, pair, vi_or(low_nibbles(low[i]), vi_and(vi_shl(high[i], 4), top)));
-                put_six(s, at + 1, 2 + half, pair, vi_or(low_nibbles(mid[i]), vi_and(vi_shl(high[i], 2), top)));
-                put_six(s, at + 2, 4 + half, pair, vi_or(high_nibbles(low[i]), vi_and(high[i], top)));
-                put_six(s, at + 3, 6 + half, pair, vi_or(high_nibbles(mid[i]), vi_and(vi_shr(high[i], 2), top)));
-            }
-        }
-        for (int i = 0; i < 4; i++)
-            done_16(s, at + i, 2 * i, q6_scale(d, scales, 8 * side + 2 * i), q6_scale(d, scales, 8 * side + 2 * i + 1));
-    }
-}
+#include "unpack_blocks.h"
+#include "unpack_kquants.h"
 
 /* ---- a row of blocks */
 
@@ -414,7 +264,7 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 
 /* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). Packed rows are read as they lie, so far
  * ahead is fetched, 0: not here; next: of rows in the file's order, see prefetch(), or NULL. */
-#define UNPACK_LOOP(name, bytes, per_block)                                                            \
+#define UNPACK_LOOP(format, name, bytes, per_block)                                                            \
     INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const int ahead, const uint8_t *next) \
     {                                                                                                  \
         for (int64_t i = 0; i < blocks; i++) {                                                         \
@@ -426,30 +276,34 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
             r.p += (r.packed ? CPU_PACK_ROWS : 1) * (bytes);                                           \
         }                                                                                              \
     }
-UNPACK_LOOP(unpack_q4_0, 18, 1)
-UNPACK_LOOP(unpack_q4_1, 20, 1)
-UNPACK_LOOP(unpack_q5_0, 22, 1)
-UNPACK_LOOP(unpack_q8_0, 34, 1)
-UNPACK_LOOP(unpack_q4_k, 144, 8)
-UNPACK_LOOP(unpack_q5_k, 176, 8)
-UNPACK_LOOP(unpack_q6_k, 210, 8)
+
+/* Format, its function, bytes of its block and blocks of 32 in it. */
+#define QUANTISED_FORMATS(X)            \
+    X(CPU_Q4_0, unpack_q4_0, 18, 1)     \
+    X(CPU_Q4_1, unpack_q4_1, 20, 1)     \
+    X(CPU_Q5_0, unpack_q5_0, 22, 1)     \
+    X(CPU_Q8_0, unpack_q8_0, 34, 1)     \
+    X(CPU_Q4_K, unpack_q4_k, 144, 8)    \
+    X(CPU_Q5_K, unpack_q5_k, 176, 8)    \
+    X(CPU_Q6_K, unpack_q6_k, 210, 8)    \
+    X(CPU_Q5_1, unpack_q5_1, 24, 1)     \
+    X(CPU_IQ4_NL, unpack_iq4_nl, 18, 1) \
+    X(CPU_MXFP4, unpack_mxfp4, 17, 1)   \
+    X(CPU_Q2_K, unpack_q2_k, 84, 8)     \
+    X(CPU_Q3_K, unpack_q3_k, 110, 8)    \
+    X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8)
+QUANTISED_FORMATS(UNPACK_LOOP)
 
 /* `format` is a constant wherever this is called. */
 INLINE void unpack_rows(const enum cpu_format format, struct rows r, int64_t blocks, struct sink *s, const int ahead, const uint8_t *next)
 {
     switch (format) {
-    case CPU_Q4_0: unpack_q4_0_rows(r, blocks, s, ahead, next); break;
-    case CPU_Q4_1: unpack_q4_1_rows(r, blocks, s, ahead, next); break;
-    case CPU_Q5_0: unpack_q5_0_rows(r, blocks, s, ahead, next); break;
-    case CPU_Q8_0: unpack_q8_0_rows(r, blocks, s, ahead, next); break;
-    case CPU_Q4_K: unpack_q4_k_rows(r, blocks, s, ahead, next); break;
-    case CPU_Q5_K: unpack_q5_k_rows(r, blocks, s, ahead, next); break;
-    case CPU_Q6_K: unpack_q6_k_rows(r, blocks, s, ahead, next); break;
+#define UNPACK_CASE(format, name, bytes, per_block) \
+    case format: name##_rows(r, blocks, s, ahead, next); break;
+        QUANTISED_FORMATS(UNPACK_CASE)
+#undef UNPACK_CASE
     default: break; /* floats are not unpacked */
     }
 }
-
-/* The quantised formats, for lists of cases. */
-#define QUANTISED_FORMATS(X) X(CPU_Q4_0) X(CPU_Q4_1) X(CPU_Q5_0) X(CPU_Q8_0) X(CPU_Q4_K) X(CPU_Q5_K) X(CPU_Q6_K)
 
 #endif

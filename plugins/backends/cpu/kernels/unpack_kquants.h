@@ -1,0 +1,190 @@
+/* unpack_kquants.h - the K-quants: super-blocks of 256 in sub-blocks of 16 or 32.
+ * Included by unpack.h, which tells how. */
+#ifndef TENON_CPU_UNPACK_KQUANTS_H
+#define TENON_CPU_UNPACK_KQUANTS_H
+
+/* ---- super-blocks of 256 */
+
+/* Scales and minimums of the eight sub-blocks of Q4_K and Q5_K: d, dmin, then 12 packed bytes. */
+INLINE void unpack_k_scales(const struct rows *r, vf ret_scale[8], vf ret_min[8])
+{
+    vi head[4]; /* [1] to [3]: the 12 bytes */
+    vf d, dmin;
+    if (r->packed) {
+        two_halves(r, &d, &dmin);
+        for (int i = 1; i < 4; i++)
+            head[i] = vi_load(r->p + 4 * i * CPU_PACK_ROWS + 4 * r->lane);
+    } else {
+        load_columns(r->p, r->stride, head);
+        vf_of_halves(head[0], &d, &dmin);
+    }
+    const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
+    vi scale[2] = { vi_and(head[1], six), vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4)) };
+    vi min[2] = { vi_and(head[2], six), vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4)) };
+    dmin = vf_sub(vf_zero(), dmin);
+    for (int half = 0; half < 2; half++)
+        for (int j = 0; j < 4; j++) {
+            ret_scale[4 * half + j] = vf_mul(d, vf_of_int(vi_and(scale[half], vi_all(0xff))));
+            ret_min[4 * half + j] = vf_mul(dmin, vf_of_int(vi_and(min[half], vi_all(0xff))));
+            scale[half] = vi_shr(scale[half], 8);
+            min[half] = vi_shr(min[half], 8);
+        }
+}
+
+INLINE void unpack_q4_k(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi v[4];
+    vf scale[8], min[8];
+    unpack_k_scales(r, scale, min);
+    for (int two = 0; two < 8; two += 2) { /* 32 bytes: low nibbles are one sub-block, high nibbles the next */
+        for (int half = 0; half < 2; half++) {
+            columns(r, 16 + 16 * (two + half), v);
+            for (int i = 0; i < 4; i++)
+                put_nibbles(s, b + two, 0, 8 * half + 2 * i, b + two + 1, 1, 8 * half + 2 * i, v[i], 0);
+        }
+        for (int i = 0; i < 2; i++) {
+            done(s, b + two + i, i, scale[two + i], 0);
+            done_min(s, b + two + i, min[two + i]);
+        }
+    }
+}
+
+/* Bit j of every byte, as 0x10. */
+#define FIFTH_BIT(x, j) vi_and((j) < 4 ? vi_shl(x, 4 - (j)) : vi_shr(x, (j) - 4), vi_all(0x10101010))
+
+INLINE void unpack_q5_k(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi high[2][4], v[4];
+    vf scale[8], min[8];
+    unpack_k_scales(r, scale, min);
+    columns(r, 16, high[0]);
+    columns(r, 32, high[1]);
+    for (int two = 0; two < 8; two += 2) {
+        for (int half = 0; half < 2; half++) {
+            columns(r, 48 + 16 * (two + half), v);
+            for (int i = 0; i < 4; i++) {
+                vi bits = high[half][i];
+                vi first = vi_or(low_nibbles(v[i]), FIFTH_BIT(bits, 0)), second = vi_or(high_nibbles(v[i]), FIFTH_BIT(bits, 1));
+                put(s, b + two, 0, 8 * half + 2 * i, even_bytes(first), AS_IS);
+                put(s, b + two, 0, 8 * half + 2 * i + 1, odd_bytes(first), AS_IS);
+                put(s, b + two + 1, 1, 8 * half + 2 * i, even_bytes(second), AS_IS);
+                put(s, b + two + 1, 1, 8 * half + 2 * i + 1, odd_bytes(second), AS_IS);
+                high[half][i] = vi_shr(bits, 2); /* the next pair's bits come to the bottom; strays are masked */
+            }
+        }
+        for (int i = 0; i < 2; i++) {
+            done(s, b + two + i, i, scale[two + i], 0);
+            done_min(s, b + two + i, min[two + i]);
+        }
+    }
+}
+
+/* Scale number n of the 16 signed bytes in v. */
+INLINE vf byte_scale(vf d, const vi v[4], const int n)
+{
+    return vf_mul(d, vf_of_int(vi_sar(vi_shl(v[n >> 2], 24 - 8 * (n & 3)), 24)));
+}
+
+/* Bytes 32 above their values. */
+INLINE void put_six(struct sink *s, int64_t b, const int slot, const int pair, vi x)
+{
+    x = vi_sub8(x, vi_all(0x20202020));
+    put(s, b, slot, pair, even_signed(x), AS_IS_ALONE);
+    put(s, b, slot, pair + 1, odd_signed(x), AS_IS_ALONE);
+}
+
+INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
+{
+    const vi top = vi_all(0x30303030);
+    vi scales[4];
+    vf d = half_at(r, 208);
+    columns(r, 192, scales);
+    for (int side = 0; side < 2; side++) { /* 128 columns: four blocks under way */
+        int64_t at = b + 4 * side;
+        for (int half = 0; half < 2; half++) {
+            vi low[4], mid[4], high[4];
+            columns(r, 64 * side + 16 * half, low);
+            columns(r, 64 * side + 32 + 16 * half, mid);
+            columns(r, 128 + 32 * side + 16 * half, high);
+            for (int i = 0; i < 4; i++) {
+                int pair = 8 * half + 2 * i;
+                put_six(s, at, half, pair, vi_or(low_nibbles(low[i]), vi_and(vi_shl(high[i], 4), top)));
+                put_six(s, at + 1, 2 + half, pair, vi_or(low_nibbles(mid[i]), vi_and(vi_shl(high[i], 2), top)));
+                put_six(s, at + 2, 4 + half, pair, vi_or(high_nibbles(low[i]), vi_and(high[i], top)));
+                put_six(s, at + 3, 6 + half, pair, vi_or(high_nibbles(mid[i]), vi_and(vi_shr(high[i], 2), top)));
+            }
+        }
+        for (int i = 0; i < 4; i++)
+            done_16(s, at + i, 2 * i, byte_scale(d, scales, 8 * side + 2 * i), byte_scale(d, scales, 8 * side + 2 * i + 1));
+    }
+}
+
+/* The lowest two bits of each byte, which are nothing above. */
+#define TWO_BITS(x) vi_and(x, vi_all(0x03030303))
+
+/* The number in four bits from bit `at` on. */
+INLINE vf nibble(vi x, const int at) { return vf_of_int(vi_and(vi_shr(x, at), vi_all(15))); }
+
+/* scales[16], a nibble of scale and one of minimum; qs[64]; d, dmin. */
+INLINE void unpack_q2_k(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi v[2][4], scales[4];
+    vf d, dmin;
+    vf_of_halves(dword_at(r, 80), &d, &dmin);
+    dmin = vf_sub(vf_zero(), dmin);
+    columns(r, 0, scales);
+    for (int side = 0; side < 2; side++) {
+        columns(r, 16 + 32 * side, v[0]);
+        columns(r, 32 + 32 * side, v[1]);
+        for (int j = 4 * side; j < 4 * side + 4; j++) {
+            vi two = j % 2 == 0 ? scales[j >> 1] : vi_shr(scales[j >> 1], 16);
+            for (int half = 0; half < 2; half++)
+                for (int i = 0; i < 4; i++) {
+                    vi x = TWO_BITS(v[half][i]);
+                    put(s, b + j, half, 8 * half + 2 * i, even_bytes(x), AS_IS);
+                    put(s, b + j, half, 8 * half + 2 * i + 1, odd_bytes(x), AS_IS);
+                    v[half][i] = vi_shr(v[half][i], 2);
+                }
+            done_16(s, b + j, 0, vf_mul(d, nibble(two, 0)), vf_mul(d, nibble(two, 8)));
+            done_min_16(s, b + j, vf_mul(dmin, nibble(two, 4)), vf_mul(dmin, nibble(two, 12)));
+        }
+    }
+}
+
+/* The 16 scales of Q3_K as signed bytes: low nibbles in two dwords, the two bits above them in a third. */
+INLINE void unpack_q3_scales(const struct rows *r, vi ret_scale[4])
+{
+    vi v[4]; /* [1] to [3]: the 12 bytes */
+    columns(r, 92, v);
+    vi low[4] = { low_nibbles(v[1]), low_nibbles(v[2]), high_nibbles(v[1]), high_nibbles(v[2]) };
+    for (int i = 0; i < 4; i++) {
+        ret_scale[i] = vi_sub8(vi_or(low[i], vi_shl(TWO_BITS(v[3]), 4)), vi_all(0x20202020));
+        v[3] = vi_shr(v[3], 2);
+    }
+}
+
+/* hmask[32], a bit for each of eight sub-blocks; qs[64]; scales[12]; d. */
+INLINE void unpack_q3_k(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi high[2][4], v[2][4], scales[4];
+    vf d = half_at(r, 108);
+    unpack_q3_scales(r, scales);
+    columns(r, 0, high[0]);
+    columns(r, 16, high[1]);
+    for (int side = 0; side < 2; side++) {
+        columns(r, 32 + 32 * side, v[0]);
+        columns(r, 48 + 32 * side, v[1]);
+        for (int j = 4 * side; j < 4 * side + 4; j++) {
+            for (int half = 0; half < 2; half++)
+                for (int i = 0; i < 4; i++) {
+                    vi x = vi_or(TWO_BITS(v[half][i]), vi_and(vi_shl(high[half][i], 2), vi_all(0x04040404)));
+                    put_bytes(s, b + j, half, 8 * half + 2 * i, vi_sub8(x, vi_all(0x04040404)));
+                    v[half][i] = vi_shr(v[half][i], 2);
+                    high[half][i] = vi_shr(high[half][i], 1);
+                }
+            done_16(s, b + j, 0, byte_scale(d, scales, 2 * j), byte_scale(d, scales, 2 * j + 1));
+        }
+    }
+}
+
+#endif
