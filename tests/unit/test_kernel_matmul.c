@@ -97,6 +97,13 @@ static void put_scales(enum cpu_format f, uint8_t *p)
     case CPU_Q3_K: put_half(p + 108); break;
     case CPU_Q2_K: put_half(p + 80); put_half(p + 82); break;
     case CPU_Q4_1: case CPU_Q5_1: case CPU_Q4_K: case CPU_Q5_K: put_half(p + 2); put_half(p); break;
+    case CPU_TQ1_0: put_half(p + 52); break;
+    case CPU_TQ2_0: put_half(p + 64); break;
+    case CPU_NVFP4: break; /* none is anything else */
+    case CPU_IQ1_M: /* in the upper four bits of each 16 */
+        for (int k = 0, d = random_half(); k < 4; k++)
+            p[49 + 2 * k] = (uint8_t)((p[49 + 2 * k] & 15) | (d >> 4 * k & 15) << 4);
+        break;
     case CPU_MXFP4: p[0] = (uint8_t)(rng_below(16) == 0 ? rng_below(3) : 110 + rng_below(20)); break; /* denormals too */
     default: put_half(p); break;
     }

@@ -1,10 +1,12 @@
-/* formats.c - the encodings the kernels know: their table and their decoding to f32, one row or one block of 32.
+/* formats.c - the encodings the kernels know: their table and their decoding to f32, one row or one block of 32 (codebooks.c has
+ * those of codebooks).
  *
  * Plain C, run once per row or by the scalar level; the vector levels have their own unpacking in unpack.h. [any-thread]
  * Contract: kernels.h, quants.h. */
 #include <stddef.h>
 
 #include "bits.h"
+#include "codebooks.h"
 #include "quants.h"
 
 static const struct cpu_encoding encodings[CPU_FORMAT_COUNT] = {
@@ -24,6 +26,16 @@ static const struct cpu_encoding encodings[CPU_FORMAT_COUNT] = {
     [CPU_Q2_K] = { "gguf.q2_k/1", "61ce7e62fffbd8ce1669593b45fc0be4f0677fdffd296ebc151f2b13083148d9", CPU_Q2_K, 256, 84, true },
     [CPU_Q3_K] = { "gguf.q3_k/1", "870dbde2876dfcc61a8a7326164957355b90150a1dc76eda512b45894617c783", CPU_Q3_K, 256, 110, true },
     [CPU_IQ4_XS] = { "gguf.iq4_xs/1", "2e2b112b0ff63833b0add7a821c4bd95e6ac6245cee5f9d838a4e0854e17f9fe", CPU_IQ4_XS, 256, 136, true },
+    [CPU_IQ2_XXS] = { "gguf.iq2_xxs/1", "77daccf51d32dff615a204715c136d14a0a9f09f8348c5530abadea88101217d", CPU_IQ2_XXS, 256, 66, true },
+    [CPU_IQ2_XS] = { "gguf.iq2_xs/1", "7e4bb982dd812b12b58bbb85b08bd7c510d6d8b180c9f6cf09d95b357c580e86", CPU_IQ2_XS, 256, 74, true },
+    [CPU_IQ2_S] = { "gguf.iq2_s/1", "e95c4546ffc9a81414f6d39dc7aa9c75fecf7bcc866181bdaeba40db0e19c653", CPU_IQ2_S, 256, 82, true },
+    [CPU_IQ3_XXS] = { "gguf.iq3_xxs/1", "7fe83db9cd70b902e066729c01ef550ad617ed14adf41d429ee0faedb8efe9f9", CPU_IQ3_XXS, 256, 98, true },
+    [CPU_IQ3_S] = { "gguf.iq3_s/1", "df048955e245cff251f68d7205f1fbf5ef9a2b3a2ea7e109ec67070ca6367ec9", CPU_IQ3_S, 256, 110, true },
+    [CPU_IQ1_S] = { "gguf.iq1_s/1", "92ef0e2ffe1bc4d537c54c008eb9752c49b529f13e1ece290f95ea472c9d6fc4", CPU_IQ1_S, 256, 50, true },
+    [CPU_IQ1_M] = { "gguf.iq1_m/1", "0ae6eb858e00297b165b2ec2d90ef8509d5128a1a6529b3e2c26ec420a1ebf88", CPU_IQ1_M, 256, 56, true },
+    [CPU_TQ1_0] = { "gguf.tq1_0/1", "c616f23eff0eacecd164b7dfbf307c2f05a0b7b34dfbaa67f6553f21639ba997", CPU_TQ1_0, 256, 54, true },
+    [CPU_TQ2_0] = { "gguf.tq2_0/1", "5b71b016f7d0feb735f33b3e5551d0db204be0fbf6fac5741ae0fd5832d9a946", CPU_TQ2_0, 256, 66, true },
+    [CPU_NVFP4] = { "gguf.nvfp4/1", "cf334668efb73c3c038ded28bd0935d1602b3f79d03e4e4b3b7250f50d4a62bb", CPU_NVFP4, 64, 36, true },
 };
 
 const struct cpu_encoding *cpu_encoding_find(const char *digest)
@@ -46,7 +58,10 @@ bool cpu_format_has_min(enum cpu_format format)
 
 bool cpu_format_by_16(enum cpu_format format)
 {
-    return format == CPU_Q6_K || format == CPU_Q2_K || format == CPU_Q3_K;
+    switch (format) {
+    case CPU_Q2_K: case CPU_Q3_K: case CPU_Q6_K: case CPU_IQ2_XS: case CPU_IQ2_S: case CPU_IQ1_M: case CPU_NVFP4: return true;
+    default: return false;
+    }
 }
 
 /* ---- one block of 32 each; p is the start of the format's own block */
@@ -183,6 +198,42 @@ static void mxfp4(const uint8_t *p, struct cpu_quant_block *ret)
     ret->scale[0] = ret->scale[1] = cpu_float_of(e < 2 ? 0x200000u << e : (e - 1) << 23);
 }
 
+/* A scale is a float of four bits of exponent and three of mantissa without a sign, 0x7f is 0; halved, as the values are doubled. */
+static void nvfp4(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    for (int half = 0; half < 2; half++) {
+        int k = 2 * j + half;
+        uint32_t e = p[k] >> 3 & 15u, m = p[k] & 7u, of_1024 = e == 0 ? m : (8 + m) << (e - 1);
+        for (int i = 0; i < 16; i++)
+            ret->q[16 * half + i] = cpu_e2m1_doubled[p[4 + 8 * k + (i & 7)] >> 4 * (i >> 3) & 15];
+        ret->scale[half] = p[k] == 0x7f ? 0.0f : (float)of_1024 * 0x1p-10f;
+    }
+}
+
+static void tq2_0(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    pairs(p, j, -1, ret->q);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p + 64));
+}
+
+/* Digit n, 0 to 4, of a fraction to the base of 3, less 1. */
+static int8_t digit(uint32_t fraction, int n)
+{
+    for (; n > 0; n--)
+        fraction = fraction * 3 & 255;
+    return (int8_t)((int)(fraction * 3 >> 8) - 1);
+}
+
+/* Bytes 0..31 have five times 32 columns, 32..47 five times 16 and 48..51 four times 4. */
+static void tq1_0(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    for (int i = 0; i < 32; i++) {
+        int c = 32 * j + i;
+        ret->q[i] = c < 160 ? digit(p[i], j) : c < 240 ? digit(p[32 + i % 16], (c - 160) / 16) : digit(p[48 + i % 4], (c - 240) / 4);
+    }
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p + 52));
+}
+
 void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, struct cpu_quant_block *ret)
 {
     const struct cpu_encoding *e = &encodings[format];
@@ -203,7 +254,10 @@ void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, stru
     case CPU_Q2_K: q2_k(p, j, ret); break;
     case CPU_Q3_K: q3_k(p, j, ret); break;
     case CPU_IQ4_XS: iq4_xs(p, j, ret); break;
-    default: memset(ret, 0, sizeof *ret); break;
+    case CPU_NVFP4: nvfp4(p, j, ret); break;
+    case CPU_TQ1_0: tq1_0(p, j, ret); break;
+    case CPU_TQ2_0: tq2_0(p, j, ret); break;
+    default: cpu_codebook_block(format, p, j, ret); break;
     }
 }
 

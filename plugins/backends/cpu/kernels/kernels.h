@@ -47,6 +47,8 @@ enum cpu_format {
     CPU_Q4_K, CPU_Q5_K, CPU_Q6_K,               /* super-blocks of 256 */
     CPU_Q5_1, CPU_IQ4_NL, CPU_MXFP4,            /* blocks of 32 */
     CPU_Q2_K, CPU_Q3_K, CPU_IQ4_XS,             /* super-blocks of 256 */
+    CPU_IQ2_XXS, CPU_IQ2_XS, CPU_IQ2_S, CPU_IQ3_XXS, CPU_IQ3_S, CPU_IQ1_S, CPU_IQ1_M, CPU_TQ1_0, CPU_TQ2_0,
+    CPU_NVFP4,                                  /* blocks of 64 */
     CPU_FORMAT_COUNT
 };
 

@@ -542,12 +542,14 @@ INLINE void multiply_floats(enum cpu_format format, const struct cpu_matrix *m, 
     }
 }
 
-/* Up to so many tokens go without a panel. Q6_K has eight sums under way as it is. */
+/* Up to so many tokens go without a panel. Q6_K has eight sums under way as it is, and what comes out of codebooks costs more to
+ * unpack than to multiply. */
 static int64_t direct_most(const struct cpu_matrix *w)
 {
     if (w->rows < LANES && !w->packed)
         return 0;
-    return w->format == CPU_Q6_K ? 1 : w->packed ? DIRECT_MOST : 2;
+    bool codebook = w->format >= CPU_IQ2_XXS && w->format <= CPU_IQ1_M;
+    return w->format == CPU_Q6_K ? 1 : w->packed && !codebook ? DIRECT_MOST : 2;
 }
 
 void LEVEL(matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,

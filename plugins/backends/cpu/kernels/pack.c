@@ -19,6 +19,16 @@ const struct cpu_field cpu_fields[CPU_FORMAT_COUNT][CPU_FIELDS_MAX] = {
     [CPU_Q2_K] = { { 0, 4, 21 } },
     [CPU_Q3_K] = { { 0, 4, 27 }, { 108, 2, 1 } },
     [CPU_IQ4_XS] = { { 0, 4, 34 } },
+    [CPU_IQ2_XXS] = { { 0, 2, 1 }, { 2, 4, 16 } },
+    [CPU_IQ2_XS] = { { 0, 2, 1 }, { 2, 4, 18 } },
+    [CPU_IQ2_S] = { { 0, 2, 1 }, { 2, 4, 20 } },
+    [CPU_IQ3_XXS] = { { 0, 2, 1 }, { 2, 4, 24 } },
+    [CPU_IQ3_S] = { { 0, 2, 1 }, { 2, 4, 27 } },
+    [CPU_IQ1_S] = { { 0, 2, 1 }, { 2, 4, 12 } },
+    [CPU_IQ1_M] = { { 0, 4, 14 } },
+    [CPU_TQ1_0] = { { 0, 4, 13 }, { 52, 2, 1 } },
+    [CPU_TQ2_0] = { { 0, 4, 16 }, { 64, 2, 1 } },
+    [CPU_NVFP4] = { { 0, 4, 9 } },
 };
 
 int64_t cpu_packed_bytes(const struct cpu_matrix *m)

@@ -249,6 +249,7 @@ INLINE void two_halves(const struct rows *r, vf *ret_first, vf *ret_second)
 }
 
 #include "unpack_blocks.h"
+#include "unpack_codebooks.h"
 #include "unpack_kquants.h"
 
 /* ---- a row of blocks */
@@ -291,7 +292,17 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_MXFP4, unpack_mxfp4, 17, 1)   \
     X(CPU_Q2_K, unpack_q2_k, 84, 8)     \
     X(CPU_Q3_K, unpack_q3_k, 110, 8)    \
-    X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8)
+    X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8) \
+    X(CPU_IQ2_XXS, unpack_iq2_xxs, 66, 8) \
+    X(CPU_IQ2_XS, unpack_iq2_xs, 74, 8) \
+    X(CPU_IQ2_S, unpack_iq2_s, 82, 8) \
+    X(CPU_IQ3_XXS, unpack_iq3_xxs, 98, 8) \
+    X(CPU_IQ3_S, unpack_iq3_s, 110, 8) \
+    X(CPU_IQ1_S, unpack_iq1_s, 50, 8) \
+    X(CPU_IQ1_M, unpack_iq1_m, 56, 8) \
+    X(CPU_TQ1_0, unpack_tq1_0, 54, 8) \
+    X(CPU_TQ2_0, unpack_tq2_0, 66, 8) \
+    X(CPU_NVFP4, unpack_nvfp4, 36, 2)
 QUANTISED_FORMATS(UNPACK_LOOP)
 
 /* `format` is a constant wherever this is called. */

@@ -148,4 +148,105 @@ INLINE void unpack_iq4_xs(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
+/* ---- blocks of 64 */
+
+/* Half of a scale of NVFP4, the bits of which stand in each dword: (1 + m / 8) 2^(e - 8), for e = 0 m / 8 2^-7; 0x7f is 0. */
+INLINE vf e4m3_halved(vi x)
+{
+    vf code = vf_of_int(x), known = vf_all(127.0f), y;
+    y = vf_of_bits(vi_add(vi_shl(vi_and(x, vi_all(0x7f)), 20), vi_all(119u << 23)));
+    y = vf_pick(vf_less(y, vf_all(0x1p-7f)), vf_mul(vf_sub(y, vf_all(0x1p-8f)), vf_all(2.0f)), y);
+    return vf_pick(vf_less(code, known), y, vf_pick(vf_less(known, code), y, vf_zero()));
+}
+
+/* d[4]; qs[32]: 16 columns in 8 bytes. */
+INLINE void unpack_nvfp4(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi v[4], scales = dword_at(r, 0);
+    for (int j = 0; j < 2; j++) {
+        vf scale[2];
+        columns(r, 4 + 16 * j, v);
+        for (int half = 0; half < 2; half++) {
+            for (int i = 0; i < 2; i++) {
+                vi x = v[2 * half + i];
+                put_bytes(s, b + j, half, 8 * half + 2 * i, vi_lookup(cpu_e2m1_doubled, low_nibbles(x)));
+                put_bytes(s, b + j, half, 8 * half + 4 + 2 * i, vi_lookup(cpu_e2m1_doubled, high_nibbles(x)));
+            }
+            scale[half] = e4m3_halved(vi_and(scales, vi_all(255)));
+            scales = vi_shr(scales, 8);
+        }
+        done_16(s, b + j, 0, scale[0], scale[1]);
+    }
+}
+
+/* ---- three values, -1, 0 and 1, in super-blocks of 256 */
+
+static const struct form ONE_ABOVE = { 0, 1, false };
+
+/* The next digit to the base of 3 of the fraction in each 16 bits, of which the rest stays. */
+INLINE vi next_digit(vi *x)
+{
+    vi three = vi_add(*x, vi_shl16(*x, 1));
+    *x = even_bytes(three);
+    return vi_shr16(three, 8);
+}
+
+INLINE void put_digits(struct sink *s, int64_t b, const int pair, vi *even, vi *odd)
+{
+    put(s, b, 0, pair, next_digit(even), ONE_ABOVE);
+    put(s, b, 0, pair + 1, next_digit(odd), ONE_ABOVE);
+}
+
+INLINE void digits_at(const struct rows *r, int at, vi ret_even[4], vi ret_odd[4])
+{
+    vi v[4];
+    columns(r, at, v);
+    for (int i = 0; i < 4; i++) {
+        ret_even[i] = even_bytes(v[i]);
+        ret_odd[i] = odd_bytes(v[i]);
+    }
+}
+
+/* 32 bytes of five digits: 32 columns for each; 16 bytes: 16 columns for each; 4 bytes of four. */
+INLINE void unpack_tq1_0(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi even[8], odd[8], last_even = even_bytes(dword_at(r, 48)), last_odd = odd_bytes(dword_at(r, 48));
+    vf d = half_at(r, 52);
+    digits_at(r, 0, even, odd);
+    digits_at(r, 16, even + 4, odd + 4);
+    for (int j = 0; j < 5; j++) {
+        for (int i = 0; i < 8; i++)
+            put_digits(s, b + j, 2 * i, &even[i], &odd[i]);
+        done(s, b + j, 0, d, 1);
+    }
+    digits_at(r, 32, even, odd);
+    for (int j = 5; j < 8; j++) {
+        for (int i = 0; i < 4; i++)
+            put_digits(s, b + j, 2 * i, &even[i], &odd[i]);
+        for (int i = 0; i < 4; i++)
+            put_digits(s, b + j, 8 + 2 * i, j < 7 ? &even[i] : &last_even, j < 7 ? &odd[i] : &last_odd);
+        done(s, b + j, 0, d, 1);
+    }
+}
+
+INLINE void unpack_tq2_0(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi v[2][4];
+    vf d = half_at(r, 64);
+    for (int side = 0; side < 2; side++) {
+        columns(r, 32 * side, v[0]);
+        columns(r, 32 * side + 16, v[1]);
+        for (int j = 4 * side; j < 4 * side + 4; j++) {
+            for (int half = 0; half < 2; half++)
+                for (int i = 0; i < 4; i++) {
+                    vi x = vi_and(v[half][i], vi_all(0x03030303));
+                    put(s, b + j, 0, 8 * half + 2 * i, even_bytes(x), ONE_ABOVE);
+                    put(s, b + j, 0, 8 * half + 2 * i + 1, odd_bytes(x), ONE_ABOVE);
+                    v[half][i] = vi_shr(v[half][i], 2);
+                }
+            done(s, b + j, 0, d, 1);
+        }
+    }
+}
+
 #endif
