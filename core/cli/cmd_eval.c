@@ -25,7 +25,7 @@ static const struct cli_option table[] = {
     { "top", CLI_U32, offsetof(struct eval, top), "K", "most likely tokens per position (10)", 1, 1 << 20 },
     { "json", CLI_FLAG, offsetof(struct eval, common.json), NULL, "the result is JSON (it always is)", 0, 0 },
     { "bits", CLI_FLAG, offsetof(struct eval, bits), NULL, "a hash of each position's logits instead", 0, 0 },
-    { "logits", CLI_FLAG, offsetof(struct eval, logits), NULL, "each position's logits instead, exact to the bit", 0, 0 },
+    { "logits", CLI_FLAG, offsetof(struct eval, logits), NULL, "each position's logits, or an embedding model's rows, exact to the bit", 0, 0 },
     { "chunk", CLI_U32, offsetof(struct eval, common.chunk), "N", "tokens of a sequence per step", 1, 65536 },
     { "beside", CLI_U32, offsetof(struct eval, beside), "N", "run N other sequences in the same steps (0)", 0, 64 },
     CLI_COMMON_OPTIONS(struct eval),
@@ -105,7 +105,7 @@ static int32_t print_logits(struct evaluator *e, const float *row, uint32_t n)
 static int32_t print_row(struct evaluator *e, const float *row)
 {
     char text[64];
-    uint32_t vocab = (uint32_t)e->parts->vocab_size, k = e->o->top < vocab ? e->o->top : vocab;
+    uint32_t vocab = (uint32_t)e->parts->row_size, k = e->o->top < vocab ? e->o->top : vocab;
     if (e->o->logits && !e->o->bits)
         return print_logits(e, row, vocab);
     int32_t status = tn_buf_append(&e->out, "[", 1);
@@ -171,7 +171,7 @@ static int32_t eval_ids(struct evaluator *e, const int32_t *ids, uint32_t n, str
             if (at + i != 0)
                 status = tn_buf_append(&e->out, ",", 1);
             if (status == 0)
-                status = print_row(e, rows + (size_t)(others + i) * e->parts->vocab_size);
+                status = print_row(e, rows + (size_t)(others + i) * e->parts->row_size);
         }
         at += m;
     }

@@ -11,6 +11,7 @@ import sys
 ORACLE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "oracle", "families")
 BOUND = 1e-4
 WAYS = {"whole": [], "chunks of 3": ["--chunk", "3"], "token by token": ["--chunk", "1"], "beside": ["--beside", "1", "--chunk", "5"]}
+ENCODERS = {"bert", "modernbert"}  # see a text as a whole: there are no chunks
 BY_LENGTH = {"llama-rope-dynamic", "phi3-rope-longrope"}  # scaled by the length of what is run: Tenon takes it from --context
 
 
@@ -55,7 +56,8 @@ def check(tenon, name):
     with open(os.path.join(ORACLE, name, "prompts.json"), encoding="utf-8") as f:
         prompts = json.load(f)
     whole = rows_of(tenon, name, prompts)
-    others = [way for way, how in WAYS.items() if how and rows_of(tenon, name, prompts, *how) != whole]
+    ways = {"beside": ["--beside", "2"]} if name in ENCODERS else WAYS
+    others = [way for way, how in ways.items() if how and rows_of(tenon, name, prompts, *how) != whole]
     return error(whole, expected(name)), others
 
 

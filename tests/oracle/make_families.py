@@ -3,7 +3,7 @@
 
     config.json, model.safetensors   as save_pretrained writes them
     prompts.json                     {"name": [token ids...]}, the input of `tenon eval --ids`
-    logits.f32                       little-endian [positions of all prompts in order, vocab]
+    logits.f32                       little-endian [positions of all prompts in order, vocab]; of encoders their last rows [.., width]
 
 Seeded by the name: the same versions give the same files. Every parameter is random, norms and biases too, so that none can be
 left out unseen, and each family has its special features switched on, with windows and trained contexts shorter than the prompts.
@@ -18,7 +18,7 @@ import zlib
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "families")
 VOCAB = 64
@@ -136,6 +136,15 @@ FAMILIES = {
                    "linear_conv_kernel_dim": 4, "full_attention_interval": 2, "norm_topk_prob": True, "mlp_only_layers": [],
                    "decoder_sparse_step": 1, "rope_parameters": rope(partial_rotary_factor=0.25)},
 }
+# Encoders, whose rows are compared instead of logits.
+ENCODER_SIZES = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
+ENCODERS = {
+    "bert": {"model_type": "bert", **ENCODER_SIZES, "type_vocab_size": 2, "hidden_act": "gelu"},
+    "modernbert": {"model_type": "modernbert", **ENCODER_SIZES, "num_hidden_layers": 4, "local_attention": 8,
+                   "layer_types": ["full_attention", "sliding_attention", "sliding_attention", "full_attention"],
+                   "rope_parameters": {"full_attention": rope(theta=1000.0), "sliding_attention": rope(theta=30.0)}},
+}
+FAMILIES.update(ENCODERS)
 # config.json as transformers 4 wrote it, and so as most published models have it.
 OLD_STYLE = {"llama-rope-llama3", "llama-rope-linear", "llama-rope-yarn", "llama-rope-dynamic", "smollm", "qwen2", "gemma3_text",
              "phi3-rope-longrope", "gpt_neox", "deepseek_v3"}
@@ -152,7 +161,7 @@ def randomise(model):
             last = name.rsplit(".", 1)[-1]
             if last in ("A_log", "dt_bias", "D"):
                 p.copy_({"A_log": torch.rand(p.shape) * 2, "dt_bias": torch.randn(p.shape), "D": torch.randn(p.shape)}[last])
-            elif "norm" in name or "ln_" in name or "layernorm" in name:
+            elif "norm" in name.lower() or "ln_" in name:
                 p.copy_((p.mean().round() if last == "weight" else 0) + 0.3 * torch.randn(p.shape))
             elif last.endswith("bias") or last in ("sinks", "e_score_correction_bias") or p.dim() == 1:
                 p.copy_(0.3 * torch.randn(p.shape))
@@ -194,6 +203,8 @@ def rewrite_config(where, name):
 
 def logits_of(model, prompts):
     with torch.no_grad():
+        if model.config.model_type in ENCODERS:
+            return torch.cat([model(torch.tensor([ids])).last_hidden_state[0] for ids in prompts.values()])
         return torch.cat([model(torch.tensor([ids]), use_cache=False).logits[0] for ids in prompts.values()])
 
 
@@ -201,7 +212,8 @@ def make(name):
     """One family's directory. What transformers makes of it again must be the model it was written from."""
     seed(name)
     config = AutoConfig.for_model(**FAMILIES[name])
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
+    auto = AutoModel if name in ENCODERS else AutoModelForCausalLM
+    model = auto.from_config(config, attn_implementation="eager", dtype=torch.float32).eval()
     randomise(model)
     where = os.path.join(HERE, name)
     shutil.rmtree(where, ignore_errors=True)
@@ -211,9 +223,9 @@ def make(name):
     rewrite_config(where, name)
     prompts = {key: torch.randint(3, VOCAB, (n,)).tolist() for key, n in LENGTHS.items()}
     logits = logits_of(model, prompts)
-    again = AutoModelForCausalLM.from_pretrained(where, attn_implementation="eager", dtype=torch.float32).eval()
+    again = auto.from_pretrained(where, attn_implementation="eager", dtype=torch.float32).eval()
     assert float((logits_of(again, prompts) - logits).abs().max()) < 1e-5 * float(logits.abs().max()), name + " read back is another model"
-    assert logits.shape[1] == VOCAB and bool(torch.isfinite(logits).all())
+    assert logits.shape[1] == (config.hidden_size if name in ENCODERS else VOCAB) and bool(torch.isfinite(logits).all())
     with open(os.path.join(where, "prompts.json"), "w", encoding="utf-8") as f:
         json.dump(prompts, f)
         f.write("\n")

@@ -58,6 +58,8 @@ enum tenon_decoder_size {
 #define TENON_ONLY_EXPERTS 2   /* those with experts */
 #define TENON_ONLY_ATTENTION 3
 #define TENON_ONLY_RECURRENT 4 /* those without attention */
+#define TENON_ONLY_LATER 5     /* all but the first */
+#define TENON_ONLY_COUNT 6
 
 /* Rows of a layer's weights; logical names, GGUF's and Hugging Face's without their ends. axis: along which a matrix is sharded. */
 #define TENON_LAYER_MATRIX(name, gguf, hf, out, in, axis) TENON_LAYER_MATRIX_OF(0, name, gguf, hf, out, in, axis)
@@ -191,6 +193,7 @@ struct tenon_decoder_family {
                       const struct tenon_layer_attention *a);
     /* What a layer that sees NONE has in place of attention: x [T,embed] is normed. With TENON_SEES_NONE only. */
     uint32_t (*mix)(const struct tenon_model_config *config, const struct tenon_builder *b, uint32_t x);
+    int32_t is_encoder;      /* 1: its one program is embed: tokens of a text see each other without a cache */
     int32_t has_no_attention; /* 1: nor a net: no keys of heads, net and context are read, no layer has the rows of ONLY_ATTENTION */
     int32_t has_experts;     /* 1: some models have experts, by their keys in every layer, unless `read` says else */
     const char *act;         /* kind of core.unary/1 in the net, which config.json must name; NULL: "silu" */
@@ -214,10 +217,11 @@ struct tenon_decoder {
     unsigned char sees[TENON_DECODER_LAYERS]; /* [n_layers] TENON_SEES_* */
     unsigned char experts[TENON_DECODER_LAYERS]; /* [n_layers] 1: it has experts */
     struct tenon_moe moe;                     /* how they are chosen and run; its weights are set when a layer is built */
-    uint8_t has[TENON_ONLY_RECURRENT + 1][TENON_DECODER_LAYERS]; /* of TENON_ONLY_*: [n_layers] has_layer of model.h */
+    uint8_t has[TENON_ONLY_COUNT][TENON_DECODER_LAYERS]; /* of TENON_ONLY_*: [n_layers] has_layer of model.h */
     double eps;
     /* What `read` may change. Factors of embeddings, of what a layer adds, of logits and of scores; caps, 0: none. */
     double embed_scale, residual_scale, logit_scale, attn_scale, logit_softcap, attn_softcap;
+    uint32_t pooling;                    /* TENON_POOL_* of an encoder; 0: not said */
     int is_parallel;                     /* attention and net both read the layer's input */
     struct tenon_rope_params rope;       /* n_rot 0: nothing is turned */
     struct tenon_rope_params rope_local; /* of layers with a window; as `rope` unless `read` says else */
@@ -654,6 +658,7 @@ static inline void tenon_decoder_declare_layers(struct tenon_decoder *d)
         d->has[TENON_ONLY_EXPERTS][k] = d->experts[k];
         d->has[TENON_ONLY_DENSE][k] = d->experts[k] == 0;
         d->has[TENON_ONLY_RECURRENT][k] = d->sees[k] == TENON_SEES_NONE;
+        d->has[TENON_ONLY_LATER][k] = k > 0;
         d->has[TENON_ONLY_ATTENTION][k] = d->sees[k] != TENON_SEES_NONE;
     }
     for (i = 0; i < d->family->n_rows; i++)
@@ -680,8 +685,10 @@ static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct teno
         factors->values = d->rope_short;
         tenon_decoder_desc(d, "rope_factors_long")->values = d->rope_long;
     }
-    tenon_decoder_declare_kv(d, TENON_SEES_ALL);
-    tenon_decoder_declare_kv(d, TENON_SEES_WINDOW);
+    if (!d->family->is_encoder) {
+        tenon_decoder_declare_kv(d, TENON_SEES_ALL);
+        tenon_decoder_declare_kv(d, TENON_SEES_WINDOW);
+    }
     for (i = 0; i < d->n_slots; i++) {
         state = tenon_decoder_add_state(d, d->slots[i].name, d->slots[i].kind, TENON_SEES_NONE);
         if (state != NULL)
@@ -697,6 +704,7 @@ static inline void tenon_decoder_info(const struct tenon_decoder *d, struct teno
     info->context_length = (uint64_t)d->context;
     info->vocab_size = (uint64_t)d->size[TENON_SIZE_VOCAB];
     info->embedding_length = (uint64_t)d->size[TENON_SIZE_EMBED];
+    info->pooling = d->pooling;
     info->n_heads = (uint32_t)d->n_heads;
     info->n_kv_heads = (uint32_t)d->n_kv_heads;
 }
@@ -871,10 +879,14 @@ static inline uint32_t tenon_layer_attend(const struct tenon_decoder *d, const s
     q = tenon_layer_heads(d, b, "q", q, d->n_heads, a->rope);
     k = tenon_layer_heads(d, b, "k", k, d->n_kv_heads, a->rope);
     v = tenon_reshape3(b, "v_heads", v, t, tenon_dim_n(d->n_kv_heads), tenon_dim_n(d->v_dim));
-    kv = tenon_group_store(b, "kv_store", group, b->state(b->ctx, d->states[group].name), k, v);
     p.kv_heads = d->n_kv_heads, p.k_dim = d->k_dim, p.v_dim = d->v_dim;
     p.window = a->window, p.scale = a->scale, p.softcap = a->softcap;
-    y = tenon_group_attention(b, "attn", group, q, kv, tenon_layer_weight(d, b, "attn_sinks"), &p);
+    if (d->family->is_encoder) {
+        y = tenon_step_attention(b, "attn", q, k, v, &p, 0);
+    } else {
+        kv = tenon_group_store(b, "kv_store", group, b->state(b->ctx, d->states[group].name), k, v);
+        y = tenon_group_attention(b, "attn", group, q, kv, tenon_layer_weight(d, b, "attn_sinks"), &p);
+    }
     y = tenon_reshape2(b, "attn_flat", y, t, tenon_dim_n(d->size[TENON_SIZE_ATTN]));
     if (tenon_layer_weight(d, b, "attn_gate") != TENON_NO_VALUE)
         y = tenon_mul(b, "attn_gated", y, tenon_unary(b, "attn_opened", "sigmoid", tenon_layer_linear(d, b, "attn_gate", x)));
@@ -983,6 +995,11 @@ static inline uint32_t tenon_decoder_embed(const struct tenon_decoder *d, const 
     in[0] = tenon_decoder_weight(d, b, "", "position_embd", "");
     if (in[0] != TENON_NO_VALUE)
         h = tenon_add(b, "positioned", h, tenon_gather(b, "position_embd", in[0], tenon_input(b, "position")));
+    in[0] = tenon_decoder_weight(d, b, "", "token_type", "");
+    if (in[0] != TENON_NO_VALUE)
+        h = tenon_add(b, "typed", h, in[0]);
+    if (tenon_decoder_has_row(d, "token_embd_norm"))
+        h = tenon_decoder_norm(d, b, "", "token_embd_norm", h);
     (void)b->run(b->ctx, tenon_decoder_end_block(b, h), 0, 0);
     return h;
 }
@@ -1046,7 +1063,12 @@ static inline void tenon_decoder_head(const struct tenon_decoder *d, const struc
     uint32_t h;
     (void)b->block_begin(b->ctx, "head", &like, 1, &h);
     h = tenon_gather(b, "rows", h, tenon_input(b, "out_row"));
-    h = tenon_decoder_norm(d, b, "", "output_norm", h);
+    h = tenon_decoder_has_row(d, "output_norm") ? tenon_decoder_norm(d, b, "", "output_norm", h) : h;
+    if (d->family->is_encoder) {
+        (void)b->run(b->ctx, tenon_decoder_end_block(b, h), 0, 0);
+        (void)b->output(b->ctx, 0, "rows");
+        return;
+    }
     h = tenon_matmul(b, "logits", h, tenon_decoder_weight(d, b, "", "output", ""), TENON_NO_VALUE);
     h = d->logit_scale != 1.0 ? tenon_affine(b, "logits_scaled", h, d->logit_scale, 0.0) : h;
     h = d->logit_softcap > 0.0 ? tenon_softcap(b, "logits_capped", h, d->logit_softcap) : h;
@@ -1054,13 +1076,14 @@ static inline void tenon_decoder_head(const struct tenon_decoder *d, const struc
     (void)b->output(b->ctx, 0, "logits");
 }
 
-/* The program "step": embed, layers in turn, head. */
+/* The program: embed, layers in turn, head. */
 static inline int32_t tenon_decoder_build(struct tenon_model_config *c, const char *program, const struct tenon_builder *b,
                                           struct tenon_err *err)
 {
     const struct tenon_decoder *d = tenon_decoder_of(c);
-    if (strcmp(program, "step") != 0)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, d->family->arch, "this family has no program '%s', only step", program);
+    const char *own = d->family->is_encoder ? "embed" : "step";
+    if (strcmp(program, own) != 0)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, d->family->arch, "this family has no program '%s', only %s", program, own);
     tenon_step_inputs(b, d->n_groups, d->n_states > d->n_groups);
     tenon_decoder_head(d, b, tenon_decoder_layers(c, d, b, tenon_decoder_embed(d, b)));
     return b->status(b->ctx, err);
