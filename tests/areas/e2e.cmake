@@ -13,6 +13,8 @@ if(TENON_TESTS)
       set_tests_properties(oracle.kl_${short} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
     endforeach()
   endif()
+  add_test(NAME oracle.families COMMAND ${TENON_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/e2e/families.py $<TARGET_FILE:tenon>)
+  set_tests_properties(oracle.families PROPERTIES TIMEOUT 900)
   add_test(NAME oracle.kl COMMAND ${TENON_PYTHON3} -m unittest test_kl
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/oracle)
 endif()

@@ -125,11 +125,6 @@ FAMILIES = {
     "lfm2": {"model_type": "lfm2", **SIZES, "num_hidden_layers": 4, "conv_L_cache": 3, "conv_bias": True,
              "block_auto_adjust_ff_dim": True, "block_multiple_of": 16, "layer_types": ["conv", "full_attention", "conv", "full_attention"],
              "tie_word_embeddings": True, "rope_parameters": rope()},
-    "falcon_h1": {"model_type": "falcon_h1", **SIZES, "mamba_d_ssm": 48, "mamba_n_heads": 6, "mamba_d_head": 8, "mamba_n_groups": 2,
-                  "mamba_d_state": 12, "mamba_d_conv": 4, "mamba_chunk_size": 16, "mamba_conv_bias": True,
-                  "embedding_multiplier": 2.0, "lm_head_multiplier": 0.5, "mlp_multipliers": [1.3, 0.7], "key_multiplier": 0.8,
-                  "attention_out_multiplier": 0.9, "attention_in_multiplier": 1.1, "ssm_multipliers": [0.9, 1.1, 0.8, 1.2, 0.7],
-                  "ssm_in_multiplier": 1.2, "ssm_out_multiplier": 0.6, "mamba_rms_norm": False, "rope_parameters": rope()},
     "qwen3_next": {"model_type": "qwen3_next", **SIZES, "num_hidden_layers": 4, "head_dim": 16, "num_experts": 4,
                    "num_experts_per_tok": 2, "moe_intermediate_size": 16, "shared_expert_intermediate_size": 24,
                    "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
@@ -140,9 +135,6 @@ FAMILIES = {
 ENCODER_SIZES = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
 ENCODERS = {
     "bert": {"model_type": "bert", **ENCODER_SIZES, "type_vocab_size": 2, "hidden_act": "gelu"},
-    "modernbert": {"model_type": "modernbert", **ENCODER_SIZES, "num_hidden_layers": 4, "local_attention": 8,
-                   "layer_types": ["full_attention", "sliding_attention", "sliding_attention", "full_attention"],
-                   "rope_parameters": {"full_attention": rope(theta=1000.0), "sliding_attention": rope(theta=30.0)}},
 }
 FAMILIES.update(ENCODERS)
 # config.json as transformers 4 wrote it, and so as most published models have it.
