@@ -11,7 +11,7 @@ import sys
 ORACLE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "oracle", "families")
 BOUND = 1e-4
 WAYS = {"whole": [], "chunks of 3": ["--chunk", "3"], "token by token": ["--chunk", "1"], "beside": ["--beside", "1", "--chunk", "5"]}
-ENCODERS = {"bert"}  # see a text as a whole: there are no chunks
+ENCODERS = {"bert", "modernbert"}  # see a text as a whole: there are no chunks
 BY_LENGTH = {"llama-rope-dynamic", "phi3-rope-longrope"}  # scaled by the length of what is run: Tenon takes it from --context
 
 

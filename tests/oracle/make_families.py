@@ -135,6 +135,9 @@ FAMILIES = {
 ENCODER_SIZES = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
 ENCODERS = {
     "bert": {"model_type": "bert", **ENCODER_SIZES, "type_vocab_size": 2, "hidden_act": "gelu"},
+    "modernbert": {"model_type": "modernbert", **ENCODER_SIZES, "num_hidden_layers": 4, "local_attention": 8,
+                   "layer_types": ["full_attention", "sliding_attention", "sliding_attention", "full_attention"],
+                   "rope_parameters": {"full_attention": rope(theta=1000.0), "sliding_attention": rope(theta=30.0)}},
 }
 FAMILIES.update(ENCODERS)
 # config.json as transformers 4 wrote it, and so as most published models have it.

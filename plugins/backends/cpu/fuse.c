@@ -142,12 +142,13 @@ static bool store_fused(const struct fuser *f, const struct tenon_node *n)
     return r != NULL && op_of(r) == TENON_OPN_ATTENTION;
 }
 
+/* Attention turns q itself, and k with the kv_store, but not without a cache: that is generic. */
 static bool rope_fused(const struct fuser *f, const struct tenon_node *n)
 {
     const struct tenon_node *r = reader(f->g, f->block, n->out[0]);
     if (r == NULL || pending_rope(f, n->out[0]) == NULL)
         return false;
-    return op_of(r) == TENON_OPN_ATTENTION || (op_of(r) == TENON_OPN_KV_STORE && r->in[1] == n->out[0] && store_fused(f, r));
+    return (op_of(r) == TENON_OPN_ATTENTION && r->in[1] != TENON_NO_VALUE) || (op_of(r) == TENON_OPN_KV_STORE && r->in[1] == n->out[0] && store_fused(f, r));
 }
 
 /* Has this node no kernel, or none for these operands? Composites that come here were claimed, so they have. */
