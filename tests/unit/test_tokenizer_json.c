@@ -321,6 +321,73 @@ START_TEST(regex_bombs)
 }
 END_TEST
 
+#define MERGING(vocab_, options_, merges_) "{\"model\":{\"type\":\"BPE\",\"vocab\":{" vocab_ "}," options_ "\"merges\":[" merges_ "]}}"
+#define HASH "\"continuing_subword_prefix\":\"#\","
+
+/* Merges of nothing, and what a prefix leaves nothing of. */
+START_TEST(hostile_merges)
+{
+    bad(MERGING("\"\":0,\"a\":1", "", "[\"\",\"a\"]"), TENON_E_INVALID_ARGUMENT, "begins with what is no token");
+    bad(MERGING("\"\":0,\"a\":1", "", "[\"a\",\"\"]"), TENON_E_INVALID_ARGUMENT, "ends with what is no token");
+    bad(MERGING("\"\":0,\"a\":1", "", "[\"\",\"\"]"), TENON_E_INVALID_ARGUMENT, "what is no token");
+    bad(MERGING("\"a\":0,\" a\":1", "", "\" a\""), TENON_E_INVALID_ARGUMENT, "not of two tokens");
+    bad(MERGING("\"a\":0,\"##\":1", "\"continuing_subword_prefix\":\"###\",", "[\"a\",\"##\"]"), TENON_E_INVALID_ARGUMENT,
+        "ends with what is no token");
+}
+END_TEST
+
+/* Merges that make one of their own sides, each other's sides in a ring, and lower ranks the higher they are. What is
+ * merged grows shorter all the same, so it ends. */
+START_TEST(cyclic_merges)
+{
+    static const char *const files[] = {
+        MERGING("\"#\":0,\"#a\":1,\"#aa\":2,\"a\":3", HASH, "[\"#\",\"#a\"],[\"#a\",\"#a\"],[\"#\",\"#aa\"],[\"a\",\"#\"]"),
+        MERGING("\"#\":0,\"#a\":1,\"#aa\":2,\"a\":3", HASH, "[\"#a\",\"#\"],[\"#aa\",\"#\"],[\"#\",\"#aa\"],[\"#\",\"#a\"],[\"#a\",\"#a\"]"),
+        MERGING("\"#\":0,\"a\":1,\"aa\":2,\"aaa\":3,\"aaaa\":4", "", "\"aa aa\",\"a aaa\",\"aaa a\",\"a aa\",\"aa a\",\"a a\",\"a a\""),
+    };
+    const size_t size = 200000;
+    struct tenon_tokenizer_object *tok = open_text(files[_i]);
+    char *text = malloc(size);
+    int32_t *ids;
+    uint64_t n;
+    double start = seconds();
+    memset(text, 'a', size);
+    text[0] = '#';
+    ids = encode(tok, text, size, 0, &n);
+    ck_assert_uint_gt(n, 0);
+    ck_assert_uint_le(n, size);
+    ck_assert_msg(seconds() - start < 60, "%.1f s", seconds() - start); /* sanitizers, shared machines */
+    if (_i == 0) {
+        CHECK_IDS(tok, "#aa", 0, 2);
+        CHECK_IDS(tok, "#aaa", 0, 2, 1);
+    } else if (_i == 2) {
+        CHECK_IDS(tok, "aaaaa", 0, 4, 1);
+    }
+    free(ids);
+    free(text);
+    table->close(NULL, tok);
+}
+END_TEST
+
+/* The model may stand before the added tokens, or without any; neither is there twice once the other counts on it. */
+START_TEST(order_of_members)
+{
+    struct tenon_tokenizer_object *tok = open_text("{" WORDS "," SPECIALS "," SPACES "}");
+    CHECK_IDS(tok, "a <s> b", TENON_ENCODE_SPECIAL, 0, 3, 1);
+    table->close(NULL, tok);
+    tok = open_text("{" SPECIALS "," WORDS "," SPACES "}");
+    CHECK_IDS(tok, "a <s> b", TENON_ENCODE_SPECIAL, 0, 3, 1);
+    table->close(NULL, tok);
+    tok = open_text("{\"model\":{\"vocab\":7}," WORDS "," SPACES "}"); /* the last counts */
+    CHECK_IDS(tok, "a b", TENON_ENCODE_SPECIAL, 0, 1);
+    table->close(NULL, tok);
+    bad("{" SPECIALS "," WORDS "," WORDS "}", TENON_E_INVALID_ARGUMENT, "there twice");
+    bad("{" SPECIALS "," WORDS ",\"added_tokens\":[{\"id\":90000,\"content\":\"x\"}]}", TENON_E_INVALID_ARGUMENT, "there twice");
+    bad("{" SPECIALS "," WORDS, TENON_E_INVALID_ARGUMENT, "a comma or the end");
+    bad("{" SPECIALS "," WORDS "}]", TENON_E_INVALID_ARGUMENT, "something follows");
+}
+END_TEST
+
 /* Every beginning of a file, and bytes changed at random. */
 START_TEST(damaged_files)
 {
@@ -364,6 +431,9 @@ int main(void)
     tcase_add_loop_test(tests, forms_of_unicode, 0, 4);
     tcase_add_test(tests, hostile_files);
     tcase_add_loop_test(tests, regex_bombs, 0, 5);
+    tcase_add_test(tests, hostile_merges);
+    tcase_add_loop_test(tests, cyclic_merges, 0, 3);
+    tcase_add_test(tests, order_of_members);
     tcase_add_test(tests, damaged_files);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);

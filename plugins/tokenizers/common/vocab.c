@@ -214,11 +214,6 @@ static int32_t index_by(struct tok_vocab *v, uint32_t id, uint64_t h, struct ten
     return 0;
 }
 
-int32_t tok_vocab_index(struct tok_vocab *v, uint32_t id, struct tenon_err *err)
-{
-    return index_by(v, id, hash(v->seed, v->text[id].data, (size_t)v->text[id].size), err);
-}
-
 int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err)
 {
     uint32_t slots = 16;
@@ -241,7 +236,7 @@ int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err)
     return 0;
 }
 
-static int32_t build_index(struct tok_vocab *v, struct tenon_err *err)
+int32_t tok_vocab_index(struct tok_vocab *v, struct tenon_err *err)
 {
     uint64_t hashes[AHEAD];
     int32_t status = 0;
@@ -338,7 +333,7 @@ int32_t tok_vocab_init(struct tok_vocab *v, const struct tenon_meta *meta, struc
     int32_t status;
     memset(v, 0, sizeof *v);
     if ((status = read_tokens(v, meta, err)) != 0 || (status = read_types(v, meta, err)) != 0 ||
-        (status = build_index(v, err)) != 0 || (status = read_ids(v, meta, err)) != 0 ||
+        (status = tok_vocab_index(v, err)) != 0 || (status = read_ids(v, meta, err)) != 0 ||
         (status = mark_ends(v, meta, err)) != 0) {
         tok_vocab_finish(v);
         return status;

@@ -39,11 +39,11 @@ struct tok_vocab {
  * RESOURCE_EXHAUSTED. On failure nothing is held. */
 int32_t tok_vocab_init(struct tok_vocab *v, const struct tenon_meta *meta, struct tenon_err *err);
 
-/* The same by hand: n tokens without spelling, to be filled in and then indexed one by one. */
+/* The same by hand: n tokens without spelling, to be filled in and then indexed. */
 int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err);
 
-/* v->text[id] can be found from now on. INVALID_ARGUMENT: another token is spelled so. */
-int32_t tok_vocab_index(struct tok_vocab *v, uint32_t id, struct tenon_err *err);
+/* What has a spelling can be found from now on. INVALID_ARGUMENT: two tokens are spelled alike. */
+int32_t tok_vocab_index(struct tok_vocab *v, struct tenon_err *err);
 
 /* Control tokens that end an answer in all models that have them get TENON_TOKEN_END. `find` says what is a token. */
 void tok_vocab_mark_ends(struct tok_vocab *v, int32_t (*find)(const void *arg, const char *text, size_t size),

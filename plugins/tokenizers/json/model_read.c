@@ -111,9 +111,8 @@ static int32_t fill_vocab(struct reading *r)
         if (v->text[e->id].size > 0)
             return tenon_fail(r->j->err, TENON_E_INVALID_ARGUMENT, "json", "two tokens have the id %d", e->id);
         v->text[e->id] = e->text;
-        status = tok_vocab_index(v, (uint32_t)e->id, r->j->err);
     }
-    return status;
+    return status == 0 ? tok_vocab_index(v, r->j->err) : status;
 }
 
 /* ---- merges ---------------------------------------------------------------------------------------------------- */

@@ -362,22 +362,29 @@ void js_skip(struct js *j)
 
 /* ---- objects by name ----------------------------------------------------------------------------------------- */
 
-void js_object(struct js *j, struct js_object *ret)
+bool js_members(struct js *j, struct js_object *o, const char *stop)
 {
     struct tenon_str key;
-    ret->n = 0;
-    if (!js_open(j, '{'))
-        return;
     while (js_member(j, &key)) {
-        if (ret->n == JS_MEMBERS) {
+        if (o->n == JS_MEMBERS) {
             js_fail(j, "an object has more members than any is known to have");
-            return;
+            return false;
         }
         (void)js_kind(j); /* over white space */
-        ret->members[ret->n].key = key;
-        ret->members[ret->n++].at = j->at;
+        o->members[o->n].key = key;
+        o->members[o->n++].at = j->at;
+        if (stop != NULL && js_is(key, stop))
+            return true;
         js_skip(j);
     }
+    return false;
+}
+
+void js_object(struct js *j, struct js_object *ret)
+{
+    ret->n = 0;
+    if (js_open(j, '{'))
+        (void)js_members(j, ret, NULL); /* nothing to stop at */
 }
 
 bool js_find(const struct js *j, const struct js_object *o, const char *key, struct js *ret)

@@ -83,6 +83,9 @@ struct js_object {
 /* Read over an object and note its members. */
 void js_object(struct js *j, struct js_object *ret);
 
+/* Within an object: note members up to the one of that name, whose value is to be read next; false: no such until the end. */
+bool js_members(struct js *j, struct js_object *o, const char *stop);
+
 /* A reader of that member's value; false: it is not there, or null. Errors in it are to be taken over by js_join. */
 bool js_find(const struct js *j, const struct js_object *o, const char *key, struct js *ret);
 void js_join(struct js *j, const struct js *part);

@@ -186,19 +186,49 @@ static int32_t read_chains(struct tenon_tokenizer_object *tok, struct js *j, con
     return status;
 }
 
+/* The added tokens, then the model at j: it must have room for their ids. */
+static int32_t read_tokens(struct tenon_tokenizer_object *tok, const struct js_object *top, struct js *j)
+{
+    struct js part;
+    int32_t status = 0, most = -1;
+    if (js_find(j, top, "added_tokens", &part))
+        status = js_added_read(&tok->added, &part);
+    for (uint32_t i = 0; i < tok->added.n; i++)
+        most = tok->added.tokens[i].id > most ? tok->added.tokens[i].id : most;
+    return status == 0 ? js_model_read(&tok->model, j, &tok->arena, most) : status;
+}
+
+/* Note all members. The model, most of the file, is not gone over twice where the added tokens stand before it, as they do. */
+static int32_t note_members(struct tenon_tokenizer_object *tok, struct js *j, struct js_object *top, bool *ret_has_model)
+{
+    struct js part;
+    uint32_t noted;
+    int32_t status;
+    top->n = 0;
+    *ret_has_model = js_open(j, '{') && js_members(j, top, "model") && js_find(j, top, "added_tokens", &part);
+    noted = top->n;
+    if (*ret_has_model) {
+        status = read_tokens(tok, top, j);
+        if (status != 0)
+            return status;
+    } else if (noted > 0 && js_is(top->members[noted - 1].key, "model")) {
+        js_skip(j);
+    }
+    if (j->depth > 0)
+        (void)js_members(j, top, NULL); /* nothing to stop at */
+    for (uint32_t i = noted; *ret_has_model && i < top->n; i++)
+        if (js_is(top->members[i].key, "model") || js_is(top->members[i].key, "added_tokens"))
+            js_fail(j, "the model or the added tokens are there twice");
+    js_finish(j);
+    return j->status;
+}
+
 static int32_t read_top(struct tenon_tokenizer_object *tok, struct js *j, struct tenon_err *err)
 {
     struct js_object top;
     struct js part;
-    int32_t status = 0, most = -1;
-    js_object(j, &top);
-    js_finish(j);
-    if (j->status != 0)
-        return j->status;
-    if (js_find(j, &top, "added_tokens", &part))
-        status = js_added_read(&tok->added, &part);
-    for (uint32_t i = 0; i < tok->added.n; i++)
-        most = tok->added.tokens[i].id > most ? tok->added.tokens[i].id : most;
+    bool has_model;
+    int32_t status = note_members(tok, j, &top, &has_model);
     if (status != 0 || (status = read_chains(tok, j, &top)) != 0)
         return status;
     if (js_find(j, &top, "post_processor", &part)) {
@@ -207,9 +237,9 @@ static int32_t read_top(struct tenon_tokenizer_object *tok, struct js *j, struct
     }
     if (j->status != 0)
         return j->status;
-    if (!js_find(j, &top, "model", &part))
+    if (!has_model && !js_find(j, &top, "model", &part))
         return js_fail(j, "there is no model");
-    status = js_model_read(&tok->model, &part, &tok->arena, most);
+    status = has_model ? 0 : read_tokens(tok, &top, &part);
     return status != 0 ? status : finish(tok, err);
 }
 
