@@ -101,7 +101,15 @@ INLINE vi vi_lookup(const int8_t *table, vi x)
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table)), x);
 }
 INLINE vi vi_load_u8(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)); } /* a byte to each dword */
-INLINE vi vi_gather(const uint32_t *table, vi x) { return _mm256_i32gather_epi32((const int *)(const void *)table, x, 4); }
+/* table[x] by lanes. The index stands in a register of its own, since qemu 7.2, by which tools/cross runs this level, takes ymm4 as
+ * index of a gather for no index at all. */
+INLINE vi vi_gather(const uint32_t *table, vi x)
+{
+    register vi index __asm__("ymm5") = x;
+    vi mask = vi_all(0xffffffff), y;
+    __asm__("vpgatherdd %1, (%2,%3,4), %0" : "=&x"(y), "+&x"(mask) : "r"(table), "x"(index)); /* tables are constants: no clobber */
+    return y;
+}
 
 /* Halves in the low and in the high 16 bits of each dword. */
 INLINE void vf_of_halves(vi x, vf *ret_low, vf *ret_high)
