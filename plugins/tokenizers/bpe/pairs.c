@@ -123,13 +123,12 @@ int32_t bpe_pairs_create(struct bpe_pairs *p, const struct tok_vocab *vocab, uin
     p->seed = (vocab->seed ^ 0x9e3779b97f4a7c15u) | 1;
     p->n = n;
     p->mask = slots - 1;
-    p->slots = malloc(slots * sizeof *p->slots);
+    p->slots = tok_table_alloc(slots * sizeof *p->slots);
     p->made = malloc(((size_t)n + 1) * sizeof *p->made);
     if (p->slots == NULL || p->made == NULL) {
         bpe_pairs_finish(p);
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for %u merges", n);
     }
-    memset(p->slots, 0xff, slots * sizeof *p->slots);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #define KEY "tokenizer.ggml."
@@ -214,6 +215,18 @@ static int32_t index_by(struct tok_vocab *v, uint32_t id, uint64_t h, struct ten
     return 0;
 }
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *tok_table_alloc(size_t size)
+{
+    void *table = size < HUGE_PAGE ? malloc(size) : aligned_alloc(HUGE_PAGE, size);
+    if (table == NULL)
+        return NULL;
+    if (size >= HUGE_PAGE)
+        (void)madvise(table, size, MADV_HUGEPAGE); /* advice: fine without */
+    return memset(table, 0xff, size);
+}
+
 int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err)
 {
     uint32_t slots = 16;
@@ -227,12 +240,11 @@ int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err)
     v->mask = slots - 1;
     v->text = calloc(n, sizeof *v->text);
     v->attributes = calloc(n, sizeof *v->attributes);
-    v->slots = malloc(slots * sizeof *v->slots);
+    v->slots = tok_table_alloc(slots * sizeof *v->slots);
     if (v->text == NULL || v->attributes == NULL || v->slots == NULL) {
         tok_vocab_finish(v);
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "tokenizer", "no memory for %u tokens", n);
     }
-    memset(v->slots, -1, slots * sizeof *v->slots);
     return 0;
 }
 

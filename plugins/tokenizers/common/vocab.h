@@ -39,6 +39,9 @@ struct tok_vocab {
  * RESOURCE_EXHAUSTED. On failure nothing is held. */
 int32_t tok_vocab_init(struct tok_vocab *v, const struct tenon_meta *meta, struct tenon_err *err);
 
+/* A table of 2^n bytes, all 0xff. A big one asks for huge pages: look-ups go to and fro in it. NULL: no memory. free() it. */
+void *tok_table_alloc(size_t size);
+
 /* The same by hand: n tokens without spelling, to be filled in and then indexed. */
 int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err);
 
