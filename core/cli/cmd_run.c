@@ -61,7 +61,8 @@ static int32_t print_json(const struct cli_answer *a)
     return s;
 }
 
-static int32_t one_answer(struct cli_run *o, struct cli_session *s, struct tenon_str prompt, struct tenon_err *err)
+/* *ret_code: 0, or that of a program that Ctrl-C ended. */
+static int32_t one_answer(struct cli_run *o, struct cli_session *s, struct tenon_str prompt, int *ret_code, struct tenon_err *err)
 {
     struct tn_buf messages = { 0 };
     struct cli_answer a = { .stream = !o->common.json };
@@ -85,12 +86,13 @@ static int32_t one_answer(struct cli_run *o, struct cli_session *s, struct tenon
     (void)fflush(stdout); /* before what stderr says; cli_finish_stdout tells */
     if (status == 0 && o->stats)
         cli_print_stats(&a, s->load_s);
+    *ret_code = status == 0 && a.end == TENON_END_CANCELLED ? CLI_INTERRUPTED : CLI_OK;
     cli_answer_finish(&a);
     tn_buf_finish(&messages);
     return status;
 }
 
-static int32_t run(struct cli_run *o, const struct cli_args *args, struct cli_session *s, struct tenon_err *err)
+static int32_t run(struct cli_run *o, const struct cli_args *args, struct cli_session *s, int *ret_code, struct tenon_err *err)
 {
     char *kept = NULL;
     struct tenon_str prompt = { args->items[1], args->n == 2 ? strlen(args->items[1]) : 0 };
@@ -109,7 +111,7 @@ static int32_t run(struct cli_run *o, const struct cli_args *args, struct cli_se
     if (status == 0)
         status = cli_session_open(s, &o->common, args->items[0], err);
     if (status == 0)
-        status = chat ? cli_chat(o, s, err) : one_answer(o, s, prompt, err);
+        status = chat ? cli_chat(o, s, err) : one_answer(o, s, prompt, ret_code, err);
     free(kept);
     return status;
 }
@@ -135,7 +137,11 @@ int tn_cmd_run(int argc, char **argv)
             cli_print_options(table);
         return args.help ? CLI_OK : CLI_USAGE;
     }
-    status = run(&o, &args, &s, &err);
+    int code = CLI_OK;
+    status = run(&o, &args, &s, &code, &err);
     cli_session_close(&s);
-    return status != 0 ? cli_failed(&err) : cli_finish_stdout();
+    if (status != 0)
+        return cli_failed(&err);
+    status = cli_finish_stdout();
+    return status != CLI_OK ? status : code;
 }

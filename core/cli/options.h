@@ -19,6 +19,7 @@
 #define CLI_OK 0
 #define CLI_FAILED 1
 #define CLI_USAGE 2
+#define CLI_INTERRUPTED 130 /* as shells have it: 128 and the number of the signal */
 
 enum cli_kind { CLI_FLAG /* bool */, CLI_U32, CLI_I32, CLI_U64, CLI_F32, CLI_TEXT /* const char * */,
                 CLI_CHOICE /* const char *, one of the words of `value`, which are A|B|C */, CLI_LIST /* struct cli_list */ };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/log.h"
 #include "core/plugin/record.h"
 #include "core/plugin/static_table.h"
 #include "core/plugin/trace.h"
@@ -86,6 +87,18 @@ static int32_t read_words(const char *variable, struct tn_strlist *ret, bool *re
     return value == NULL || tn_strlist_split(ret, value, " ,") == TENON_OK ? TENON_OK : out_of_memory(err);
 }
 
+/* A word that names nothing is most likely misspelt: then what it was to switch off is on. */
+static void warn_unknown(const struct tn_registry *reg, const char *variable, const struct tn_strlist *words)
+{
+    for (uint32_t i = 0; i < words->n; i++) {
+        bool is_known = false;
+        for (uint32_t k = 0; k < reg->n && !is_known; k++)
+            is_known = tn_record_is_called(reg->records[k], words->items[i]);
+        if (!is_known)
+            tn_log(TENON_LOG_WARN, variable, "names '%s', which no plugin is called: see `tenon plugins list`", words->items[i]);
+    }
+}
+
 static int32_t fill(struct tn_registry *reg, const char *plugin_path, struct tenon_err *err)
 {
     bool unused;
@@ -100,6 +113,10 @@ static int32_t fill(struct tn_registry *reg, const char *plugin_path, struct ten
 #else
     (void)add_sources, (void)plugin_path; /* a build without dlopen has no use for manifests */
 #endif
+    if (rc == TENON_OK) {
+        warn_unknown(reg, "TENON_PLUGINS_SELECT", &reg->world.select);
+        warn_unknown(reg, "TENON_PLUGINS_DISABLE", &reg->world.disable);
+    }
     return rc;
 }
 

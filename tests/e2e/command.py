@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -274,6 +275,16 @@ class Weights(Command):
         args = [TENON, "run", os.environ["TENON_MODEL_SMOLLM2"], "hi", "--max-tokens", "3", "--temperature", "0", "--stats"]
         said = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, env=self.env).stdout
         self.assertRegex(said, r"\A[^\n]+\nload [^\n]+\n\Z")
+
+    def test_interrupted(self):
+        """What there is of the answer is kept, and a script can tell."""
+        args = [TENON, "run", os.environ["TENON_MODEL_SMOLLM2"], "Count to 10000.", "--temperature", "0", "--repeat-penalty", "1.5"]
+        run = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env)
+        first = run.stdout.read(1)
+        run.send_signal(signal.SIGINT)
+        rest, said = run.communicate(timeout=300)
+        self.assertEqual((run.returncode, said, rest[-1:]), (130, b"", b"\n"))
+        self.assertTrue(first)
 
     def test_decode_reads_to_the_end(self):
         args = [TENON, "tokenize", os.environ["TENON_MODEL_SMOLLM2"], "--decode", "-"]

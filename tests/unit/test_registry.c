@@ -14,6 +14,7 @@
 #include <cjson/cJSON.h>
 
 #include "core/base/file.h"
+#include "core/base/log.h"
 #include "core/cli/commands.h"
 #include "core/plugin/presence.h"
 #include "core/plugin/probe.h"
@@ -83,11 +84,21 @@ START_TEST(layers_merge_and_mask)
 }
 END_TEST
 
+static void keep_line(void *arg, int32_t level, const char *line)
+{
+    (void)level;
+    (void)snprintf(arg, 200, "%s", line);
+}
+
 START_TEST(environment)
 {
     const struct tn_item *item;
+    char line[200] = "";
     setenv("TENON_PLUGINS_DISABLE", "x good", 1);
+    tn_log_set_sink(keep_line, line);
     reopen();
+    tn_log_set_sink(NULL, NULL);
+    ck_assert_msg(strstr(line, "TENON_PLUGINS_DISABLE: names 'x'") != NULL, "%s", line);
     expect("10-good.plugin", TN_PLUGIN_DISABLED, "TENON_PLUGINS_DISABLE");
     ck_assert_int_eq(tn_registry_find(reg, "tenon.test/1", "good", 0, &item, &err), TENON_E_NOT_FOUND);
     ck_assert_msg(strstr(err.message, "10-good.plugin is disabled") != NULL, "%s", err.message);
