@@ -515,15 +515,12 @@ START_TEST(activations_are_within_half_a_step)
                    a.q[cpu_act_column(i)], d);
         }
         for (int b = 0; b < K / 32; b++) {
-            int32_t sum = 0;
-            for (int i = 0; i < 32; i++)
-                sum += a.q[32 * b + i];
-            ck_assert_int_eq(a.sum[b], sum);
-            ck_assert_float_eq(a.ds[b], a.d[b] * (float)sum);
+            ck_assert_float_eq(a.ds[b], a.d[b] * (float)(a.sum_16[2 * b] + a.sum_16[2 * b + 1]));
             for (int half = 0; half < 2; half++) {
-                sum = 0;
+                int32_t sum = 0;
                 for (int i = 0; i < 16; i++)
                     sum += a.q[32 * b + 16 * half + i];
+                ck_assert_int_eq(a.sum_16[2 * b + half], sum);
                 ck_assert_float_eq(a.ds_16[2 * b + half], a.d[b] * (float)sum);
             }
         }

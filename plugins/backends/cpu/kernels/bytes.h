@@ -9,24 +9,17 @@
 
 #define MINUS_128 0x80808080u /* in each byte */
 
-/* Parts of a slot's sums: low and high by token, the weights' own and the pair that waits for its second at token 0. */
-enum { PART_LOW, PART_HIGH, PART_WEIGHTS, PART_WAITING };
+/* Parts of a slot's sums: low and high by token, the weights' own at token 0. */
+enum { PART_LOW, PART_HIGH, PART_WEIGHTS };
 
-/* What put() does against tokens: two pairs make the bytes of four columns. */
-INLINE void put_products(struct sink *s, int64_t b, const int slot, const int pair, vi x, const struct form f)
+/* What put() does against tokens. Bytes without sign are below 128: signed ones of the same value. */
+INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi w, const struct form f)
 {
-    vi(*sum)[DIRECT_TOKENS] = s->sum[slot], w;
+    vi(*sum)[DIRECT_TOKENS] = s->sum[slot];
     const bool open = s->open[slot][PART_LOW];
-    if (pair % 2 == 0) {
-        sum[PART_WAITING][0] = f.shift != 0 ? vi_shr16(x, f.shift) : x;
-        return;
-    }
-    if (f.shift == 8)
-        w = vi_pick_bytes(sum[PART_WAITING][0], x);
-    else
-        w = vi_join_bytes(sum[PART_WAITING][0], f.shift != 0 ? vi_shr16(x, f.shift) : x);
+    (void)f;
     for (int i = 0; i < s->tokens; i++) {
-        vi a = vi_split_4(s->q[i] + 32 * b + 2 * (pair - 1));
+        vi a = vi_split_4(s->q[i] + 32 * b + 4 * quad);
         sum[PART_LOW][i] = vi_dot8(open ? sum[PART_LOW][i] : vi_zero(), w, a, 0);
         sum[PART_HIGH][i] = vi_dot8(open ? sum[PART_HIGH][i] : vi_zero(), w, a, 1);
     }

@@ -101,7 +101,7 @@ struct cpu_act {
     float *d;       /* [T, K/32] scale of each block */
     float *ds;      /* [T, K/32] d * sum */
     float *ds_16;   /* [T, K/16] the same over each 16 */
-    int32_t *sum;   /* [T, K/32] sum of q over the block */
+    int32_t *sum_16; /* [T, K/16] sum of q over each 16 */
 };
 
 #define CPU_ACT_MAX 32767.0f /* largest q: 16 bits lose nothing that f32 activations would show, 8 bits do */
@@ -114,7 +114,7 @@ static inline int64_t cpu_act_column(int64_t i)
 
 /* Memory for the quantised part of T rows of K. */
 int64_t cpu_act_bytes(int64_t T, int64_t K);
-/* Point q, d, ds, sum into mem and set K; x and ldx stay. Without K % 32 == 0 the row cannot be quantised and need not
+/* Point q and what goes with it into mem and set K; x and ldx stay. Without K % 32 == 0 the row cannot be quantised and need not
  * be: then only float weights can follow. */
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K);
 
@@ -231,7 +231,7 @@ enum cpu_unary cpu_unary_find(const char *kind);
 struct cpu_kernels {
     const char *level; /* "scalar", "avx2", "avx512", "neon", "dotprod" */
 
-    /* Rows t0 <= t < t1 of a->x into a->q, d, ds, sum. K % 32 == 0. */
+    /* Rows t0 <= t < t1 of a->x into a->q and what goes with it. K % 32 == 0. */
     void (*quantize)(const struct cpu_act *a, int64_t t0, int64_t t1);
     /* Groups g0 <= g < g1 of m, which is in the file's order, to `packed` [cpu_packed_bytes], 64-aligned. */
     void (*pack)(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed);

@@ -22,7 +22,7 @@
 /* ---- activations */
 
 /* One block of 32; the same numbers as the scalar level's, see there. */
-INLINE void quantize_block(const float *x, int16_t *q, float *ret_d, float *ret_ds, float *ret_ds_16, int32_t *ret_sum)
+INLINE void quantize_block(const float *x, int16_t *q, float *ret_d, float *ret_ds, float *ret_ds_16, int32_t *ret_sum_16)
 {
     const vi magnitude = vi_all(0x7fffffff);
     vi largest = vi_and(vi_of_bits(vf_load(x)), magnitude), sum[2] = { vi_zero(), vi_zero() };
@@ -34,7 +34,7 @@ INLINE void quantize_block(const float *x, int16_t *q, float *ret_d, float *ret_
         memset(q, 0, 64);
         *ret_d = bits >= 0x7f800000u ? NAN : 0.0f;
         *ret_ds = ret_ds_16[0] = ret_ds_16[1] = *ret_d;
-        *ret_sum = 0;
+        ret_sum_16[0] = ret_sum_16[1] = 0;
         return;
     }
     for (int i = 0; i < 32; i += LANES) {
@@ -43,11 +43,11 @@ INLINE void quantize_block(const float *x, int16_t *q, float *ret_d, float *ret_
         vi_store_columns(q + i, n);
     }
     *ret_d = max / CPU_ACT_MAX;
-    int32_t first = vi_sum_lanes(sum[0]), second = vi_sum_lanes(sum[1]);
-    *ret_sum = first + second;
-    *ret_ds = *ret_d * (float)*ret_sum;
-    ret_ds_16[0] = *ret_d * (float)first;
-    ret_ds_16[1] = *ret_d * (float)second;
+    for (int half = 0; half < 2; half++) {
+        ret_sum_16[half] = vi_sum_lanes(sum[half]);
+        ret_ds_16[half] = *ret_d * (float)ret_sum_16[half];
+    }
+    *ret_ds = *ret_d * (float)(ret_sum_16[0] + ret_sum_16[1]);
 }
 
 void LEVEL(quantize)(const struct cpu_act *a, int64_t t0, int64_t t1)
@@ -57,7 +57,7 @@ void LEVEL(quantize)(const struct cpu_act *a, int64_t t0, int64_t t1)
         for (int64_t b = 0; b < blocks; b++) {
             int64_t at = t * blocks + b;
             quantize_block(a->x + t * a->ldx + 32 * b, a->q + t * a->K + 32 * b, a->d + at, a->ds + at, a->ds_16 + 2 * at,
-                           a->sum + at);
+                           a->sum_16 + 2 * at);
         }
 }
 
@@ -108,7 +108,7 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
         s.d[i] = a->d + (t + i) * (a->K / 32);
         s.ds[i] = a->ds + (t + i) * (a->K / 32);
         s.ds_16[i] = a->ds_16 + (t + i) * (a->K / 16);
-        s.asum[i] = a->sum + (t + i) * (a->K / 32);
+        s.asum[i] = a->sum_16 + (t + i) * (a->K / 16);
         s.acc[i] = vf_zero();
     }
     unpack_rows(format, matrix_rows(m, packed, l.base, 0), m->cols / cpu_encoding_at(format)->block_cols, &s, AHEAD,

@@ -37,10 +37,11 @@ static void quantize_block(const struct cpu_act *a, int64_t t, int64_t b)
         sum[i >> 4] += q[i];
     }
     a->d[at] = bad ? NAN : zero ? 0.0f : cpu_float_of(bits) / CPU_ACT_MAX;
-    a->sum[at] = sum[0] + sum[1];
-    a->ds[at] = a->d[at] * (float)a->sum[at];
-    for (int half = 0; half < 2; half++)
+    a->ds[at] = a->d[at] * (float)(sum[0] + sum[1]);
+    for (int half = 0; half < 2; half++) {
         a->ds_16[2 * at + half] = a->d[at] * (float)sum[half];
+        a->sum_16[2 * at + half] = sum[half];
+    }
 }
 
 void cpu_quantize_scalar(const struct cpu_act *a, int64_t t0, int64_t t1)

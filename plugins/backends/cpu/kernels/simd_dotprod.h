@@ -9,8 +9,6 @@
 
 /* Low bytes of the 16 bits in a, high bytes those of b. */
 INLINE vi vi_join_bytes(vi a, vi b) { return vreinterpretq_s32_u16(vsliq_n_u16(vreinterpretq_u16_s32(a), vreinterpretq_u16_s32(b), 8)); }
-/* Low bytes of a, high bytes of b. */
-INLINE vi vi_pick_bytes(vi a, vi b) { return vbslq_s32(vdupq_n_u32(0x00ff00ff), a, b); }
 
 /* 16-bit activations in cpu_act's order to bytes by column, a = 256 high + 128 + low: of 4 columns low ones in dword 0 and high ones
  * in dword 1, of 16 in two vectors. */

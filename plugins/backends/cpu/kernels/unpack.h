@@ -2,14 +2,15 @@
  * vector level.
  *
  * A lane is a row from the start: of a packed matrix (kernels.h) the lanes lie side by side in memory; of a file's blocks 16-byte
- * pieces of LANES rows are read and transposed in registers. Weights leave in pairs, two 16-bit columns in a dword, sixteen pairs
- * to a block of 32 columns; pairs 2g and 2g + 1 hold columns (4g, 4g + 2) and (4g + 1, 4g + 3), which is how bytes and nibbles
- * come apart without a shuffle (cpu_act has its columns in that order).
+ * pieces of LANES rows are read and transposed in registers. Weights leave in quads, a dword of four columns' bytes, eight quads to
+ * a block of 32 columns.
  * An unpack function calls, for every block of 32,
- *     put(s, b, slot, pair, x, form)  all 16 pairs; `slot` tells blocks apart that are under way at the same time, `form` how x
- *                                     stands for the weights
- *     done(s, b, slot, scale, offset) or, where scales are per 16, done_16(); blocks end in ascending order;
- *     done_min() or done_min_16()     after it, for formats with minimums
+ *     put(s, b, slot, quad, x, form)   all 8 quads; `slot` tells blocks apart that are under way at the same time, `form` how bytes
+ *                                      stand for weights
+ *     done(s, b, slot, scale, form)    or, where scales are per 16, done_16(); blocks end in ascending order; the form is the quads'
+ *     done_min() or done_min_16()      after it, for formats with minimums
+ * Products of 16 bits take a quad apart into pairs, columns (4g, 4g + 2) and (4g + 1, 4g + 3), which needs no shuffle; cpu_act has
+ * its columns in that order.
  * The sink is either a panel in memory (matmul.h) or the products themselves. No load leaves the block it is for: the last block
  * may end where the mapping ends.
  * Include after simd_*.h. A new encoding: one function in the file of its family, one line in QUANTISED_FORMATS. */
@@ -45,7 +46,7 @@ struct sink {
     const float *d[DIRECT_TOKENS];    /* [K / 32] */
     const float *ds[DIRECT_TOKENS];
     const float *ds_16[DIRECT_TOKENS]; /* [K / 16] */
-    const int32_t *asum[DIRECT_TOKENS]; /* [K / 32] */
+    const int32_t *asum[DIRECT_TOKENS]; /* [K / 16] */
     vi sum[8][4][DIRECT_TOKENS];      /* by slot and part: products of the blocks under way; parts 0 and 1 shift 0, 2 and 3 shifts 4, 8 */
     bool open[8][4];                  /* which of them have begun */
     vf acc[DIRECT_TOKENS];            /* the chains */
@@ -64,20 +65,26 @@ INLINE vf link(vf acc, vf scale, const float *d, vi sum)
     return vf_fma(vf_mul(scale, vf_all(*d)), vf_of_int(sum), acc);
 }
 
-/* Weights as they stand in 16 bits: times 1 << shift (0, 4 or 8, below 2^15 in all), and `offset` above their value. Against
- * tokens neither is undone weight by weight: each shift has a sum of its own, and the offset meets the sum of activations. */
+/* How bytes stand for weights: `offset` above their value and below 1 << bits (at most 7), or, 8 bits, signed and at no offset.
+ * Against tokens the offset is not undone weight by weight: it meets the sum of activations. */
 struct form {
-    int shift, offset;
+    int offset, bits;
     bool alone; /* many slots are under way, so each makes do with one chain of sums */
 };
-static const struct form AS_IS = { 0, 0, false }, AS_IS_ALONE = { 0, 0, true };
+static const struct form SIGNED = { 0, 8, false };
+
+INLINE vi even_bytes(vi x) { return vi_and(x, vi_all(0x00ff00ff)); }
+INLINE vi odd_bytes(vi x) { return vi_shr16(x, 8); }
+INLINE vi even_signed(vi x) { return vi_sar16(vi_shl16(x, 8), 8); }
+INLINE vi odd_signed(vi x) { return vi_sar16(x, 8); }
 
 #ifdef BYTE_PRODUCTS
 #include "bytes.h"
 #else
-INLINE void put_products(struct sink *s, int64_t b, const int slot, const int pair, vi x, const struct form f)
+/* A pair of columns in 16 bits against tokens, times 1 << shift (0, 4 or 8, below 2^15 in all): each shift has a sum of its own. */
+INLINE void put_pair(struct sink *s, int64_t b, const int slot, const int pair, vi x, const int shift, const bool alone)
 {
-    const int part = f.shift != 0 ? 1 + f.shift / 4 : f.alone ? 0 : pair & 1; /* several short chains hide the latency of one */
+    const int part = shift != 0 ? 1 + shift / 4 : alone ? 0 : pair & 1; /* several short chains hide the latency of one */
     for (int i = 0; i < s->tokens; i++) {
         vi a = vi_all(load_pair(s->q[i] + 32 * b + 2 * pair));
         s->sum[slot][part][i] = vi_dot16(s->open[slot][part] ? s->sum[slot][part][i] : vi_zero(), x, a);
@@ -97,16 +104,26 @@ INLINE vi total(struct sink *s, const int slot, const int token)
         sum = vi_add(sum, vi_sar(s->sum[slot][3][token], 8));
     return sum;
 }
+
+INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
+{
+    put_pair(s, b, slot, 2 * quad, f.bits == 8 ? even_signed(x) : even_bytes(x), 0, f.alone);
+    put_pair(s, b, slot, 2 * quad + 1, f.bits == 8 ? odd_signed(x) : odd_bytes(x), 0, f.alone);
+}
 #endif
 
-INLINE void put(struct sink *s, int64_t b, const int slot, const int pair, vi x, const struct form f)
+INLINE void put(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
 {
     if (s->tokens > 0) {
-        put_products(s, b, slot, pair, x, f);
+        put_products(s, b, slot, quad, x, f);
         return;
     }
-    x = f.shift != 0 ? vi_shr16(x, f.shift) : x;
-    vi_store(s->w.q + (b * 16 + pair) * (PANEL_ROWS * 2), f.offset != 0 ? vi_sub16(x, vi_all((uint32_t)f.offset * 0x10001u)) : x);
+    if (f.offset != 0)
+        x = vi_sub8(x, vi_all((uint32_t)f.offset * 0x01010101u));
+    const bool with_sign = f.bits == 8 || f.offset != 0;
+    int16_t *at = s->w.q + (b * 16 + 2 * quad) * (PANEL_ROWS * 2);
+    vi_store(at, with_sign ? even_signed(x) : even_bytes(x));
+    vi_store(at + PANEL_ROWS * 2, with_sign ? odd_signed(x) : odd_bytes(x));
 }
 
 INLINE void close_slot(struct sink *s, const int slot)
@@ -115,16 +132,19 @@ INLINE void close_slot(struct sink *s, const int slot)
         s->open[slot][part] = false;
 }
 
-INLINE void done(struct sink *s, int64_t b, const int slot, vf scale, const int offset)
+/* The sums of a slot over columns whose activations come to asum. */
+INLINE vi without_offset(struct sink *s, const int slot, const int token, int32_t asum, const struct form f)
+{
+    vi sum = total(s, slot, token);
+    return f.offset != 0 ? vi_sub(sum, vi_all((uint32_t)(asum * f.offset))) : sum;
+}
+
+INLINE void done(struct sink *s, int64_t b, const int slot, vf scale, const struct form f)
 {
     if (s->tokens == 0)
         vf_store(s->w.scale + b * PANEL_ROWS, scale);
-    for (int i = 0; i < s->tokens; i++) {
-        vi sum = total(s, slot, i);
-        if (offset != 0)
-            sum = vi_sub(sum, vi_all((uint32_t)(s->asum[i][b] * offset)));
-        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, sum);
-    }
+    for (int i = 0; i < s->tokens; i++)
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, without_offset(s, slot, i, s->asum[i][2 * b] + s->asum[i][2 * b + 1], f));
     close_slot(s, slot);
 }
 
@@ -138,15 +158,15 @@ INLINE void done_min(struct sink *s, int64_t b, vf min)
 }
 
 /* Slots `slot` and `slot + 1` hold the first and the second 16 columns. */
-INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf second)
+INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf second, const struct form f)
 {
     if (s->tokens == 0) {
         vf_store(s->w.scale + 2 * b * PANEL_ROWS, first);
         vf_store(s->w.scale + (2 * b + 1) * PANEL_ROWS, second);
     }
     for (int i = 0; i < s->tokens; i++) {
-        s->acc[i] = link(s->acc[i], first, s->d[i] + b, total(s, slot, i));
-        s->acc[i] = link(s->acc[i], second, s->d[i] + b, total(s, slot + 1, i));
+        s->acc[i] = link(s->acc[i], first, s->d[i] + b, without_offset(s, slot, i, s->asum[i][2 * b], f));
+        s->acc[i] = link(s->acc[i], second, s->d[i] + b, without_offset(s, slot + 1, i, s->asum[i][2 * b + 1], f));
     }
     close_slot(s, slot);
     close_slot(s, slot + 1);
@@ -165,33 +185,27 @@ INLINE void done_min_16(struct sink *s, int64_t b, vf first, vf second)
         s->acc[i] = vf_fma(second, vf_all(s->ds_16[i][2 * b + 1]), s->acc[i]);
 }
 
-/* ---- bytes and nibbles of four columns, as two pairs */
-
-INLINE vi even_bytes(vi x) { return vi_and(x, vi_all(0x00ff00ff)); }
-INLINE vi odd_bytes(vi x) { return vi_shr16(x, 8); }
-INLINE vi even_signed(vi x) { return vi_sar16(vi_shl16(x, 8), 8); }
-INLINE vi odd_signed(vi x) { return vi_sar16(x, 8); }
-
-/* Signed bytes: pairs `pair` and `pair + 1`. */
-INLINE void put_bytes(struct sink *s, int64_t b, const int slot, const int pair, vi x)
-{
-    put(s, b, slot, pair, even_signed(x), AS_IS);
-    put(s, b, slot, pair + 1, odd_signed(x), AS_IS);
-}
-
-/* The nibbles of a dword, offset above their values: low ones of its four bytes are pairs `pair` and `pair + 1` of block b, high
- * ones of block high_b. */
-INLINE void put_nibbles(struct sink *s, int64_t b, const int slot, const int pair, int64_t high_b, const int high_slot,
-                        const int high_pair, vi x, const int offset)
-{
-    put(s, b, slot, pair, vi_and(x, vi_all(0x000f000f)), (struct form){ 0, offset, false });
-    put(s, b, slot, pair + 1, vi_and(x, vi_all(0x0f000f00)), (struct form){ 8, offset, false });
-    put(s, high_b, high_slot, high_pair, vi_and(x, vi_all(0x00f000f0)), (struct form){ 4, offset, false });
-    put(s, high_b, high_slot, high_pair + 1, vi_shr16(x, 12), (struct form){ 0, offset, false });
-}
+/* ---- nibbles of four columns */
 
 INLINE vi low_nibbles(vi x) { return vi_and(x, vi_all(0x0f0f0f0f)); }
 INLINE vi high_nibbles(vi x) { return vi_and(vi_shr(x, 4), vi_all(0x0f0f0f0f)); }
+
+/* The nibbles of a dword: low ones of its four bytes are a quad of block b, high ones of block high_b. */
+INLINE void put_nibbles(struct sink *s, int64_t b, const int slot, const int quad, int64_t high_b, const int high_slot,
+                        const int high_quad, vi x, const struct form f)
+{
+#ifndef BYTE_PRODUCTS
+    if (s->tokens > 0) { /* pairs come off by one mask each */
+        put_pair(s, b, slot, 2 * quad, vi_and(x, vi_all(0x000f000f)), 0, false);
+        put_pair(s, b, slot, 2 * quad + 1, vi_and(x, vi_all(0x0f000f00)), 8, false);
+        put_pair(s, high_b, high_slot, 2 * high_quad, vi_and(x, vi_all(0x00f000f0)), 4, false);
+        put_pair(s, high_b, high_slot, 2 * high_quad + 1, vi_shr16(x, 12), 0, false);
+        return;
+    }
+#endif
+    put(s, b, slot, quad, low_nibbles(x), f);
+    put(s, high_b, high_slot, high_quad, high_nibbles(x), f);
+}
 
 /* ---- the rows of a matrix, from one block on. `packed` is constant once inlined. */
 

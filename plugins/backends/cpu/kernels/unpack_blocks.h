@@ -3,6 +3,8 @@
 #ifndef TENON_CPU_UNPACK_BLOCKS_H
 #define TENON_CPU_UNPACK_BLOCKS_H
 
+static const struct form NIBBLE = { 0, 4, false }, FIVE_BITS = { 0, 5, false };
+
 /* ---- blocks of 32 */
 
 INLINE void unpack_q4_0(const struct rows *r, struct sink *s, int64_t b)
@@ -10,9 +12,10 @@ INLINE void unpack_q4_0(const struct rows *r, struct sink *s, int64_t b)
     vi v[4];
     vf d = half_at(r, 0);
     columns(r, 2, v);
+    const struct form f = { 8, 4, false };
     for (int i = 0; i < 4; i++)
-        put_nibbles(s, b, 0, 2 * i, b, 0, 8 + 2 * i, v[i], 8);
-    done(s, b, 0, d, 8);
+        put_nibbles(s, b, 0, i, b, 0, 4 + i, v[i], f);
+    done(s, b, 0, d, f);
 }
 
 INLINE void unpack_q4_1(const struct rows *r, struct sink *s, int64_t b)
@@ -22,8 +25,8 @@ INLINE void unpack_q4_1(const struct rows *r, struct sink *s, int64_t b)
     two_halves(r, &d, &m);
     columns(r, 4, v);
     for (int i = 0; i < 4; i++)
-        put_nibbles(s, b, 0, 2 * i, b, 0, 8 + 2 * i, v[i], 0);
-    done(s, b, 0, d, 0);
+        put_nibbles(s, b, 0, i, b, 0, 4 + i, v[i], NIBBLE);
+    done(s, b, 0, d, NIBBLE);
     done_min(s, b, m);
 }
 
@@ -36,16 +39,11 @@ INLINE vi bits_apart(vi high, int group, uint32_t ones)
 }
 
 /* Four times four columns of five bits from dwords of nibbles and one of fifth bits. */
-INLINE void put_fives(struct sink *s, int64_t b, const vi v[4], vi high, const int offset)
+INLINE void put_fives(struct sink *s, int64_t b, const vi v[4], vi high, const struct form f)
 {
-    const struct form f = { 0, offset, false };
     for (int i = 0; i < 4; i++) {
-        vi first = vi_or(low_nibbles(v[i]), bits_apart(high, i, 0x10101010));
-        vi second = vi_or(high_nibbles(v[i]), bits_apart(high, 4 + i, 0x10101010));
-        put(s, b, 0, 2 * i, even_bytes(first), f);
-        put(s, b, 0, 2 * i + 1, odd_bytes(first), f);
-        put(s, b, 0, 8 + 2 * i, even_bytes(second), f);
-        put(s, b, 0, 9 + 2 * i, odd_bytes(second), f);
+        put(s, b, 0, i, vi_or(low_nibbles(v[i]), bits_apart(high, i, 0x10101010)), f);
+        put(s, b, 0, 4 + i, vi_or(high_nibbles(v[i]), bits_apart(high, 4 + i, 0x10101010)), f);
     }
 }
 
@@ -62,8 +60,9 @@ INLINE void unpack_q5_0(const struct rows *r, struct sink *s, int64_t b)
         high = vi_or(vi_shr(head[0], 16), vi_shl(head[1], 16));
     }
     columns(r, 6, v);
-    put_fives(s, b, v, high, 16);
-    done(s, b, 0, d, 16);
+    const struct form f = { 16, 5, false };
+    put_fives(s, b, v, high, f);
+    done(s, b, 0, d, f);
 }
 
 INLINE void unpack_q5_1(const struct rows *r, struct sink *s, int64_t b)
@@ -72,8 +71,8 @@ INLINE void unpack_q5_1(const struct rows *r, struct sink *s, int64_t b)
     vf d, m;
     two_halves(r, &d, &m);
     columns(r, 8, v);
-    put_fives(s, b, v, dword_at(r, 4), 0);
-    done(s, b, 0, d, 0);
+    put_fives(s, b, v, dword_at(r, 4), FIVE_BITS);
+    done(s, b, 0, d, FIVE_BITS);
     done_min(s, b, m);
 }
 
@@ -84,9 +83,9 @@ INLINE void unpack_q8_0(const struct rows *r, struct sink *s, int64_t b)
     for (int half = 0; half < 2; half++) {
         columns(r, 2 + 16 * half, v);
         for (int i = 0; i < 4; i++)
-            put_bytes(s, b, 0, 8 * half + 2 * i, v[i]);
+            put(s, b, 0, 4 * half + i, v[i], SIGNED);
     }
-    done(s, b, 0, d, 0);
+    done(s, b, 0, d, SIGNED);
 }
 
 /* ---- blocks of 32 whose nibbles are places in a table */
@@ -94,8 +93,8 @@ INLINE void unpack_q8_0(const struct rows *r, struct sink *s, int64_t b)
 INLINE void put_looked_up(struct sink *s, int64_t b, const vi v[4], const int8_t *table)
 {
     for (int i = 0; i < 4; i++) {
-        put_bytes(s, b, 0, 2 * i, vi_lookup(table, low_nibbles(v[i])));
-        put_bytes(s, b, 0, 8 + 2 * i, vi_lookup(table, high_nibbles(v[i])));
+        put(s, b, 0, i, vi_lookup(table, low_nibbles(v[i])), SIGNED);
+        put(s, b, 0, 4 + i, vi_lookup(table, high_nibbles(v[i])), SIGNED);
     }
 }
 
@@ -105,7 +104,7 @@ INLINE void unpack_iq4_nl(const struct rows *r, struct sink *s, int64_t b)
     vf d = half_at(r, 0);
     columns(r, 2, v);
     put_looked_up(s, b, v, cpu_iq4_values);
-    done(s, b, 0, d, 0);
+    done(s, b, 0, d, SIGNED);
 }
 
 /* The byte that begins a block. */
@@ -125,7 +124,7 @@ INLINE void unpack_mxfp4(const struct rows *r, struct sink *s, int64_t b)
     vf scale = vf_of_bits(vi_max(vi_shl(vi_sub(e, vi_all(1)), 23), vi_shl(vi_add(e, vi_all(1)), 21)));
     columns(r, 1, v);
     put_looked_up(s, b, v, cpu_e2m1_doubled);
-    done(s, b, 0, scale, 0);
+    done(s, b, 0, scale, SIGNED);
 }
 
 /* ---- the same in super-blocks of 256 */
@@ -142,7 +141,7 @@ INLINE void unpack_iq4_xs(const struct rows *r, struct sink *s, int64_t b)
         vi scale = vi_or(vi_and(low, vi_all(15)), vi_shl(vi_and(high, vi_all(3)), 4));
         columns(r, 8 + 16 * j, v);
         put_looked_up(s, b + j, v, cpu_iq4_values);
-        done(s, b + j, 0, vf_mul(d, vf_of_int(vi_sub(scale, vi_all(32)))), 0);
+        done(s, b + j, 0, vf_mul(d, vf_of_int(vi_sub(scale, vi_all(32)))), SIGNED);
         low = vi_shr(low, 4);
         high = vi_shr(high, 2);
     }
@@ -169,32 +168,31 @@ INLINE void unpack_nvfp4(const struct rows *r, struct sink *s, int64_t b)
         for (int half = 0; half < 2; half++) {
             for (int i = 0; i < 2; i++) {
                 vi x = v[2 * half + i];
-                put_bytes(s, b + j, half, 8 * half + 2 * i, vi_lookup(cpu_e2m1_doubled, low_nibbles(x)));
-                put_bytes(s, b + j, half, 8 * half + 4 + 2 * i, vi_lookup(cpu_e2m1_doubled, high_nibbles(x)));
+                put(s, b + j, half, 4 * half + i, vi_lookup(cpu_e2m1_doubled, low_nibbles(x)), SIGNED);
+                put(s, b + j, half, 4 * half + 2 + i, vi_lookup(cpu_e2m1_doubled, high_nibbles(x)), SIGNED);
             }
             scale[half] = e4m3_halved(vi_and(scales, vi_all(255)));
             scales = vi_shr(scales, 8);
         }
-        done_16(s, b + j, 0, scale[0], scale[1]);
+        done_16(s, b + j, 0, scale[0], scale[1], SIGNED);
     }
 }
 
 /* ---- three values, -1, 0 and 1, in super-blocks of 256 */
 
-static const struct form ONE_ABOVE = { 0, 1, false };
+static const struct form ONE_ABOVE = { 1, 2, false };
 
-/* The next digit to the base of 3 of the fraction in each 16 bits, of which the rest stays. */
+/* Three times the fraction in each 16 bits: its next digit to the base of 3 is above, the rest of it stays. */
 INLINE vi next_digit(vi *x)
 {
     vi three = vi_add(*x, vi_shl16(*x, 1));
     *x = even_bytes(three);
-    return vi_shr16(three, 8);
+    return three;
 }
 
-INLINE void put_digits(struct sink *s, int64_t b, const int pair, vi *even, vi *odd)
+INLINE void put_digits(struct sink *s, int64_t b, const int quad, vi *even, vi *odd)
 {
-    put(s, b, 0, pair, next_digit(even), ONE_ABOVE);
-    put(s, b, 0, pair + 1, next_digit(odd), ONE_ABOVE);
+    put(s, b, 0, quad, vi_or(vi_shr16(next_digit(even), 8), vi_and(next_digit(odd), vi_all(0xff00ff00))), ONE_ABOVE);
 }
 
 INLINE void digits_at(const struct rows *r, int at, vi ret_even[4], vi ret_odd[4])
@@ -216,16 +214,16 @@ INLINE void unpack_tq1_0(const struct rows *r, struct sink *s, int64_t b)
     digits_at(r, 16, even + 4, odd + 4);
     for (int j = 0; j < 5; j++) {
         for (int i = 0; i < 8; i++)
-            put_digits(s, b + j, 2 * i, &even[i], &odd[i]);
-        done(s, b + j, 0, d, 1);
+            put_digits(s, b + j, i, &even[i], &odd[i]);
+        done(s, b + j, 0, d, ONE_ABOVE);
     }
     digits_at(r, 32, even, odd);
     for (int j = 5; j < 8; j++) {
         for (int i = 0; i < 4; i++)
-            put_digits(s, b + j, 2 * i, &even[i], &odd[i]);
+            put_digits(s, b + j, i, &even[i], &odd[i]);
         for (int i = 0; i < 4; i++)
-            put_digits(s, b + j, 8 + 2 * i, j < 7 ? &even[i] : &last_even, j < 7 ? &odd[i] : &last_odd);
-        done(s, b + j, 0, d, 1);
+            put_digits(s, b + j, 4 + i, j < 7 ? &even[i] : &last_even, j < 7 ? &odd[i] : &last_odd);
+        done(s, b + j, 0, d, ONE_ABOVE);
     }
 }
 
@@ -239,12 +237,10 @@ INLINE void unpack_tq2_0(const struct rows *r, struct sink *s, int64_t b)
         for (int j = 4 * side; j < 4 * side + 4; j++) {
             for (int half = 0; half < 2; half++)
                 for (int i = 0; i < 4; i++) {
-                    vi x = vi_and(v[half][i], vi_all(0x03030303));
-                    put(s, b + j, 0, 8 * half + 2 * i, even_bytes(x), ONE_ABOVE);
-                    put(s, b + j, 0, 8 * half + 2 * i + 1, odd_bytes(x), ONE_ABOVE);
+                    put(s, b + j, 0, 4 * half + i, vi_and(v[half][i], vi_all(0x03030303)), ONE_ABOVE);
                     v[half][i] = vi_shr(v[half][i], 2);
                 }
-            done(s, b + j, 0, d, 1);
+            done(s, b + j, 0, d, ONE_ABOVE);
         }
     }
 }

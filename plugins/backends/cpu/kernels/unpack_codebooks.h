@@ -12,7 +12,7 @@ INLINE vi seventh(vi x, const int k) { return vi_and(vi_shl(x, k), vi_all(127u <
 /* Four columns from 4 g on: levels with signs or shifts in bit 3. */
 INLINE void put_levels(struct sink *s, int64_t b, const int slot, const int g, vi levels, const int8_t *values)
 {
-    put_bytes(s, b, slot, 2 * g, vi_lookup(values, levels));
+    put(s, b, slot, g, vi_lookup(values, levels), SIGNED);
 }
 
 /* Bit 4 g .. of signs at four columns. */
@@ -53,7 +53,7 @@ INLINE void unpack_iq2_xxs(const struct rows *r, struct sink *s, int64_t b)
             vi signs = signs_of_28_bits(v[2 * j + 1]);
             for (int k = 0; k < 4; k++)
                 put_eight(s, b + two + j, 0, k, vi_gather(cpu_iq2xxs_grid, byte_of(v[2 * j], k)), signs, cpu_iq2_values);
-            done(s, b + two + j, 0, odd_scale(d, vi_shr(v[2 * j + 1], 28), 15), 0);
+            done(s, b + two + j, 0, odd_scale(d, vi_shr(v[2 * j + 1], 28), 15), SIGNED);
         }
     }
 }
@@ -81,7 +81,7 @@ INLINE void unpack_iq2_xs(const struct rows *r, struct sink *s, int64_t b)
                 put_eight(s, b + two + j, k >> 1, k, vi_gather(cpu_iq2xs_grid, vi_and(k % 2 == 0 ? both : vi_shr(both, 16), nine)), signs,
                           cpu_iq2_values);
             }
-            done_16(s, b + two + j, 0, odd_scale(d, scale, 15), odd_scale(d, vi_shr(scale, 4), 15));
+            done_16(s, b + two + j, 0, odd_scale(d, scale, 15), odd_scale(d, vi_shr(scale, 4), 15), SIGNED);
             scale = vi_shr(scale, 8);
         }
     }
@@ -102,7 +102,7 @@ INLINE void unpack_iq2_s(const struct rows *r, struct sink *s, int64_t b)
                 vi index = vi_or(byte_of(low[j], k), vi_and(vi_shl(high, 8 - 2 * k), vi_all(0x300)));
                 put_eight(s, at, k >> 1, k, vi_gather(cpu_iq2s_grid, index), signs[j], cpu_iq2_values);
             }
-            done_16(s, at, 0, odd_scale(d, scale, 15), odd_scale(d, vi_shr(scale, 4), 15));
+            done_16(s, at, 0, odd_scale(d, scale, 15), odd_scale(d, vi_shr(scale, 4), 15), SIGNED);
             high = vi_shr(high, 8);
             scale = vi_shr(scale, 8);
         }
@@ -121,7 +121,7 @@ INLINE void unpack_iq3_xxs(const struct rows *r, struct sink *s, int64_t b)
             vi signs = signs_of_28_bits(rest[two % 4 + j]);
             for (int g = 0; g < 8; g++)
                 put_four(s, b + two + j, 0, g, vi_gather(cpu_iq3xxs_grid, byte_of(v[2 * j + (g >> 2)], g & 3)), signs, cpu_iq3xxs_values);
-            done(s, b + two + j, 0, odd_scale(d, vi_shr(rest[two % 4 + j], 28), 15), 0);
+            done(s, b + two + j, 0, odd_scale(d, vi_shr(rest[two % 4 + j], 28), 15), SIGNED);
         }
     }
 }
@@ -142,7 +142,7 @@ INLINE void unpack_iq3_s(const struct rows *r, struct sink *s, int64_t b)
                 vi index = vi_or(byte_of(v[2 * (j & 1) + (g >> 2)], g & 3), vi_and(vi_shl(high, 8 - g), vi_all(0x100)));
                 put_four(s, at, 0, g, vi_gather(cpu_iq3s_grid, index), signs[j], cpu_iq3s_values);
             }
-            done(s, at, 0, odd_scale(d, scale, 15), 0);
+            done(s, at, 0, odd_scale(d, scale, 15), SIGNED);
             high = vi_shr(high, 8);
             scale = vi_shr(scale, 4);
         }
@@ -176,7 +176,7 @@ INLINE void unpack_iq1_s(const struct rows *r, struct sink *s, int64_t b)
                 vi index = vi_or(byte_of(low[j], k), HIGH_3(rest, 3 * k));
                 put_moved(s, at, 0, k, vi_gather(cpu_iq1s_grid, index), vi_shr(rest, 12));
             }
-            done(s, at, 0, odd_scale(d, vi_shr(rest, 12), 7), 0);
+            done(s, at, 0, odd_scale(d, vi_shr(rest, 12), 7), SIGNED);
         }
     }
 }
@@ -208,7 +208,7 @@ INLINE void unpack_iq1_m(const struct rows *r, struct sink *s, int64_t b)
                 vi index = vi_or(byte_of(low[j], k), HIGH_3(rest, 4 * k));
                 put_moved(s, at, k >> 1, k, vi_gather(cpu_iq1s_grid, index), vi_shr(rest, 4 * k));
             }
-            done_16(s, at, 0, odd_scale(d, scale, 7), odd_scale(d, vi_shr(scale, 3), 7));
+            done_16(s, at, 0, odd_scale(d, scale, 7), odd_scale(d, vi_shr(scale, 3), 7), SIGNED);
         }
     }
 }

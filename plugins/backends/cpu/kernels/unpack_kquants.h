@@ -40,10 +40,10 @@ INLINE void unpack_q4_k(const struct rows *r, struct sink *s, int64_t b)
         for (int half = 0; half < 2; half++) {
             columns(r, 16 + 16 * (two + half), v);
             for (int i = 0; i < 4; i++)
-                put_nibbles(s, b + two, 0, 8 * half + 2 * i, b + two + 1, 1, 8 * half + 2 * i, v[i], 0);
+                put_nibbles(s, b + two, 0, 4 * half + i, b + two + 1, 1, 4 * half + i, v[i], NIBBLE);
         }
         for (int i = 0; i < 2; i++) {
-            done(s, b + two + i, i, scale[two + i], 0);
+            done(s, b + two + i, i, scale[two + i], NIBBLE);
             done_min(s, b + two + i, min[two + i]);
         }
     }
@@ -64,16 +64,13 @@ INLINE void unpack_q5_k(const struct rows *r, struct sink *s, int64_t b)
             columns(r, 48 + 16 * (two + half), v);
             for (int i = 0; i < 4; i++) {
                 vi bits = high[half][i];
-                vi first = vi_or(low_nibbles(v[i]), FIFTH_BIT(bits, 0)), second = vi_or(high_nibbles(v[i]), FIFTH_BIT(bits, 1));
-                put(s, b + two, 0, 8 * half + 2 * i, even_bytes(first), AS_IS);
-                put(s, b + two, 0, 8 * half + 2 * i + 1, odd_bytes(first), AS_IS);
-                put(s, b + two + 1, 1, 8 * half + 2 * i, even_bytes(second), AS_IS);
-                put(s, b + two + 1, 1, 8 * half + 2 * i + 1, odd_bytes(second), AS_IS);
+                put(s, b + two, 0, 4 * half + i, vi_or(low_nibbles(v[i]), FIFTH_BIT(bits, 0)), FIVE_BITS);
+                put(s, b + two + 1, 1, 4 * half + i, vi_or(high_nibbles(v[i]), FIFTH_BIT(bits, 1)), FIVE_BITS);
                 high[half][i] = vi_shr(bits, 2); /* the next pair's bits come to the bottom; strays are masked */
             }
         }
         for (int i = 0; i < 2; i++) {
-            done(s, b + two + i, i, scale[two + i], 0);
+            done(s, b + two + i, i, scale[two + i], FIVE_BITS);
             done_min(s, b + two + i, min[two + i]);
         }
     }
@@ -85,16 +82,9 @@ INLINE vf byte_scale(vf d, const vi v[4], const int n)
     return vf_mul(d, vf_of_int(vi_sar(vi_shl(v[n >> 2], 24 - 8 * (n & 3)), 24)));
 }
 
-/* Bytes 32 above their values. */
-INLINE void put_six(struct sink *s, int64_t b, const int slot, const int pair, vi x)
-{
-    x = vi_sub8(x, vi_all(0x20202020));
-    put(s, b, slot, pair, even_signed(x), AS_IS_ALONE);
-    put(s, b, slot, pair + 1, odd_signed(x), AS_IS_ALONE);
-}
-
 INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
 {
+    const struct form f = { 32, 6, true };
     const vi top = vi_all(0x30303030);
     vi scales[4];
     vf d = half_at(r, 208);
@@ -107,15 +97,15 @@ INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
             columns(r, 64 * side + 32 + 16 * half, mid);
             columns(r, 128 + 32 * side + 16 * half, high);
             for (int i = 0; i < 4; i++) {
-                int pair = 8 * half + 2 * i;
-                put_six(s, at, half, pair, vi_or(low_nibbles(low[i]), vi_and(vi_shl(high[i], 4), top)));
-                put_six(s, at + 1, 2 + half, pair, vi_or(low_nibbles(mid[i]), vi_and(vi_shl(high[i], 2), top)));
-                put_six(s, at + 2, 4 + half, pair, vi_or(high_nibbles(low[i]), vi_and(high[i], top)));
-                put_six(s, at + 3, 6 + half, pair, vi_or(high_nibbles(mid[i]), vi_and(vi_shr(high[i], 2), top)));
+                int quad = 4 * half + i;
+                put(s, at, half, quad, vi_or(low_nibbles(low[i]), vi_and(vi_shl(high[i], 4), top)), f);
+                put(s, at + 1, 2 + half, quad, vi_or(low_nibbles(mid[i]), vi_and(vi_shl(high[i], 2), top)), f);
+                put(s, at + 2, 4 + half, quad, vi_or(high_nibbles(low[i]), vi_and(high[i], top)), f);
+                put(s, at + 3, 6 + half, quad, vi_or(high_nibbles(mid[i]), vi_and(vi_shr(high[i], 2), top)), f);
             }
         }
         for (int i = 0; i < 4; i++)
-            done_16(s, at + i, 2 * i, byte_scale(d, scales, 8 * side + 2 * i), byte_scale(d, scales, 8 * side + 2 * i + 1));
+            done_16(s, at + i, 2 * i, byte_scale(d, scales, 8 * side + 2 * i), byte_scale(d, scales, 8 * side + 2 * i + 1), f);
     }
 }
 
@@ -128,6 +118,7 @@ INLINE vf nibble(vi x, const int at) { return vf_of_int(vi_and(vi_shr(x, at), vi
 /* scales[16], a nibble of scale and one of minimum; qs[64]; d, dmin. */
 INLINE void unpack_q2_k(const struct rows *r, struct sink *s, int64_t b)
 {
+    const struct form f = { 0, 2, false };
     vi v[2][4], scales[4];
     vf d, dmin;
     vf_of_halves(dword_at(r, 80), &d, &dmin);
@@ -140,12 +131,10 @@ INLINE void unpack_q2_k(const struct rows *r, struct sink *s, int64_t b)
             vi two = j % 2 == 0 ? scales[j >> 1] : vi_shr(scales[j >> 1], 16);
             for (int half = 0; half < 2; half++)
                 for (int i = 0; i < 4; i++) {
-                    vi x = TWO_BITS(v[half][i]);
-                    put(s, b + j, half, 8 * half + 2 * i, even_bytes(x), AS_IS);
-                    put(s, b + j, half, 8 * half + 2 * i + 1, odd_bytes(x), AS_IS);
+                    put(s, b + j, half, 4 * half + i, TWO_BITS(v[half][i]), f);
                     v[half][i] = vi_shr(v[half][i], 2);
                 }
-            done_16(s, b + j, 0, vf_mul(d, nibble(two, 0)), vf_mul(d, nibble(two, 8)));
+            done_16(s, b + j, 0, vf_mul(d, nibble(two, 0)), vf_mul(d, nibble(two, 8)), f);
             done_min_16(s, b + j, vf_mul(dmin, nibble(two, 4)), vf_mul(dmin, nibble(two, 12)));
         }
     }
@@ -166,6 +155,7 @@ INLINE void unpack_q3_scales(const struct rows *r, vi ret_scale[4])
 /* hmask[32], a bit for each of eight sub-blocks; qs[64]; scales[12]; d. */
 INLINE void unpack_q3_k(const struct rows *r, struct sink *s, int64_t b)
 {
+    const struct form f = { 4, 3, false };
     vi high[2][4], v[2][4], scales[4];
     vf d = half_at(r, 108);
     unpack_q3_scales(r, scales);
@@ -178,11 +168,11 @@ INLINE void unpack_q3_k(const struct rows *r, struct sink *s, int64_t b)
             for (int half = 0; half < 2; half++)
                 for (int i = 0; i < 4; i++) {
                     vi x = vi_or(TWO_BITS(v[half][i]), vi_and(vi_shl(high[half][i], 2), vi_all(0x04040404)));
-                    put_bytes(s, b + j, half, 8 * half + 2 * i, vi_sub8(x, vi_all(0x04040404)));
+                    put(s, b + j, half, 4 * half + i, x, f);
                     v[half][i] = vi_shr(v[half][i], 2);
                     high[half][i] = vi_shr(high[half][i], 1);
                 }
-            done_16(s, b + j, 0, byte_scale(d, scales, 2 * j), byte_scale(d, scales, 2 * j + 1));
+            done_16(s, b + j, 0, byte_scale(d, scales, 2 * j), byte_scale(d, scales, 2 * j + 1), f);
         }
     }
 }
