@@ -86,6 +86,16 @@ static int32_t read_latent(struct tenon_model_config *c, const struct tenon_meta
     return read_scale(c, m, err);
 }
 
+/* How experts are chosen, which GGUF does not say by a word. */
+static int32_t read_method(const struct tenon_meta *m, char word[64], struct tenon_err *err)
+{
+    static const char key[] = "config.topk_method";
+    int32_t s = tenon_key_str(m, ARCH, "topk_method", "", word, 64, err);
+    if (s != 0 || word[0] == '\0' || strcmp(word, "greedy") == 0 || strcmp(word, "group_limited_greedy") == 0 || strcmp(word, "noaux_tc") == 0)
+        return s;
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is '%s': this plugin knows greedy, group_limited_greedy and noaux_tc", key, word);
+}
+
 /* V2 scores by softmax and takes a group for its best expert, V3 by sigmoids and for its two best. */
 static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
@@ -97,7 +107,7 @@ static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta
     int64_t scoring = 1, is_v3;
     char word[64], type[64];
     int32_t s;
-    if ((s = tenon_key_str(m, ARCH, "topk_method", "", word, sizeof word, err)) != 0 ||
+    if ((s = read_method(m, word, err)) != 0 ||
         (s = tenon_key_str(m, NULL, "config.model_type", "", type, sizeof type, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_gating_func", 1, 2, &softmax, &scoring, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_weights_norm", 0, 1, &none, &moe->normalise, err)) != 0 ||
@@ -106,14 +116,16 @@ static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta
         (s = tenon_decoder_key(d, m, "expert_group_used_count", moe->groups, &moe->groups, &moe->groups_used, err)) != 0)
         return s;
     is_v3 = is_hf ? strcmp(type, "deepseek_v3") == 0 : scoring == 2;
-    if (moe->used > 0 && d->size[TENON_SIZE_EXPERTS] % moe->groups != 0)
-        return tenon_decoder_bad_key(d, "expert_group_count", moe->groups, "which does not divide the number of experts", err);
+    moe->group_best = is_v3 ? 2 : 1;
+    if (moe->used > 0 && moe->groups > 1 &&
+        (d->size[TENON_SIZE_EXPERTS] % moe->groups != 0 || d->size[TENON_SIZE_EXPERTS] / moe->groups < moe->group_best))
+        return tenon_decoder_bad_key(d, "expert_group_count", moe->groups, "which does not divide the experts into groups that are large enough",
+                                     err);
     if (is_hf && !is_v3)
         moe->normalise = 0; /* whatever the file says */
     if (moe->groups == 1 || strcmp(word, "greedy") == 0)
         moe->groups = moe->groups_used = 0;
     moe->scoring = is_v3 ? "sigmoid" : "softmax";
-    moe->group_best = is_v3 ? 2 : 1;
     return TENON_E_OK;
 }
 

@@ -32,7 +32,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
         return s;
     const int listed = tenon_key_find(m, ARCH, "no_rope_layers", name, &e);
     for (i = 0; i < c->d.n_layers; i++) {
-        if (listed && (e.is_array == 0 || tenon_meta_i64(&e, (uint64_t)i, &turns) != TENON_E_OK))
+        if (listed && (e.is_array == 0 || e.count != (uint64_t)c->d.n_layers || tenon_meta_i64(&e, (uint64_t)i, &turns) != TENON_E_OK))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must have a number for each of %lld layers", name,
                               (long long)c->d.n_layers);
         c->kind[i] = (listed ? turns != 0 : (i + 1) % every != 0) ? TURNED : PLAIN;

@@ -273,7 +273,7 @@ static inline int32_t tenon_decoder_read_kv_heads(struct tenon_decoder *d, const
     if (d->family->mix == NULL || !tenon_key_find(m, d->family->arch, "attention.head_count_kv", name, &e) || e.is_array == 0)
         return tenon_decoder_key(d, m, "attention.head_count_kv", 4096, &d->n_heads, &d->n_kv_heads, err);
     for (i = 0; i < d->n_layers; i++) {
-        if (tenon_meta_i64(&e, (uint64_t)i, &n) != 0 || n < 0 || n > 4096 || (n > 0 && d->n_kv_heads > 0 && n != d->n_kv_heads))
+        if (e.count != (uint64_t)d->n_layers || tenon_meta_i64(&e, (uint64_t)i, &n) != 0 || n < 0 || n > 4096 || (n > 0 && d->n_kv_heads > 0 && n != d->n_kv_heads))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must have for each of %lld layers 0 or one and the same number",
                               name, (long long)d->n_layers);
         d->sees[i] = n == 0 ? TENON_SEES_NONE : TENON_SEES_ALL;
@@ -494,7 +494,7 @@ static inline int32_t tenon_decoder_read_types(struct tenon_decoder *d, const st
     *ret = tenon_key_find(m, d->family->arch, "layer_types", name, &e);
     for (i = 0; *ret != 0 && i < d->n_layers; i++) {
         struct tenon_str type = {"", 0};
-        const int is_list = e.is_array != 0 && e.type == TENON_META_STRING;
+        const int is_list = e.is_array != 0 && e.type == TENON_META_STRING && e.count == (uint64_t)d->n_layers;
         if (!is_list || m->strings(m->ctx, &e, (uint64_t)i, 1, &type) != TENON_E_OK)
             type.size = 0;
         if (none != NULL && tenon_str_is(&type, none))
