@@ -5,24 +5,14 @@ does a stored form, which the host unpacks into its encoding at load.
 Installs the build, builds tests/foreign/encoding against it and nothing else, writes a small llama whose matrices are random in that
 encoding, and the same expanded to f32, and compares the bits of all their logits: at every instruction level, over threads and
 chunks. Then damages: a plugin whose digest is wrong, planes that do not fit. Standard library only. Exit 77: pkg-config is missing."""
-import glob
 import json
-import os
 import random
-import shutil
 import struct
-import subprocess
-import sys
-import tempfile
-import unittest
 
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FOREIGN = os.path.join(HERE, "foreign", "encoding")
-BUILD, CMAKE, CC = os.path.abspath(sys.argv[1]), sys.argv[2], sys.argv[3]
-SANITIZE = sys.argv[4] if len(sys.argv) > 4 else ""
-MANIFEST = "format = 1\nlibrary = acme.so\nprovides = quantizer:acme, weights:acme\n"
+import foreign
+from foreign import SEED
+
 WIDTH, HEADS, KV_HEADS, HEAD, FFN, VOCAB, LAYERS = 192, 6, 3, 32, 384, 320, 2
-SEED = int(os.environ.get("TENON_TEST_SEED", random.randrange(2**32)))
 
 
 def trits(code):
@@ -104,22 +94,12 @@ def write_model(path, made, name_of_planes=None):
             f.write(plane)
 
 
-class Foreign(unittest.TestCase):
+class Encoding(foreign.Foreign):
+    folder, name, provides = "encoding", "acme", "quantizer:acme, weights:acme"
+
     @classmethod
     def setUpClass(cls):
-        print("seed", SEED)
-        cls.root = tempfile.mkdtemp(prefix="tenon-foreign-")
-        cls.addClassCleanup(shutil.rmtree, cls.root)
-        cls.run_ok(CMAKE, "--install", BUILD, "--prefix", cls.root + "/prefix")
-        packages = os.path.dirname(glob.glob(cls.root + "/prefix/**/tenon-plugin.pc", recursive=True)[0])
-        cls.env = {k: v for k, v in os.environ.items() if not k.startswith("TENON_")}
-        cls.env.update(PKG_CONFIG_PATH=packages, XDG_CACHE_HOME=cls.root + "/cache", XDG_CONFIG_HOME=cls.root + "/config",
-                       LD_LIBRARY_PATH=os.path.dirname(packages), TENON_PLUGIN_PATH_ADD=cls.root + "/acme")
-        os.makedirs(cls.root + "/acme/plugins.d")
-        with open(cls.root + "/acme/plugins.d/60-acme.plugin", "w") as f:
-            f.write(MANIFEST)
-        shutil.copytree(FOREIGN, cls.root + "/source")
-        cls.build_plugin()
+        super().setUpClass()
         rng = random.Random(SEED)
         made = tensors(rng)
         write_model(cls.root + "/trits.acme", made, "acme.trits/1")
@@ -129,25 +109,8 @@ class Foreign(unittest.TestCase):
         write_model(cls.root + "/gptq-f32.acme", made)
         cls.ids = json.dumps({"a": [rng.randrange(VOCAB) for _ in range(40)]})
 
-    @classmethod
-    def build_plugin(cls):
-        flags = "-fsanitize=" + SANITIZE if SANITIZE else ""
-        cls.run_ok(CMAKE, "-S", cls.root + "/source", "-B", cls.root + "/out", "-DCMAKE_C_COMPILER=" + CC, "-DCMAKE_C_FLAGS=" + flags)
-        cls.run_ok(CMAKE, "--build", cls.root + "/out")
-        shutil.copy(cls.root + "/out/acme.so", cls.root + "/acme/acme.so")
-
-    @classmethod
-    def run_ok(cls, *args):
-        done = subprocess.run(args, capture_output=True, text=True, env=getattr(cls, "env", None))
-        if done.returncode != 0:
-            raise AssertionError(f"{' '.join(args)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
-
-    def tenon(self, *args, **env):
-        return subprocess.run([self.root + "/prefix/bin/tenon", *args], input=self.ids, capture_output=True, text=True,
-                              env={**self.env, **env})
-
     def bits(self, model, *args, **env):
-        done = self.tenon("eval", f"{self.root}/{model}.acme", "--ids", "-", "--bits", *args, **env)
+        done = self.tenon("eval", f"{self.root}/{model}.acme", "--ids", "-", "--bits", *args, stdin=self.ids, **env)
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)["a"]
 
@@ -174,7 +137,7 @@ class Foreign(unittest.TestCase):
             data = f.read()
         with open(self.root + "/gptq-bad.acme", "wb") as f:
             f.write(data.replace(b"gptq.int4_act_g32/1", b"gptq.int4_g32/1    ", 1))  # sorted columns that are not said to be
-        done = self.tenon("eval", self.root + "/gptq-bad.acme", "--ids", "-", "--bits")
+        done = self.tenon("eval", self.root + "/gptq-bad.acme", "--ids", "-", "--bits", stdin=self.ids)
         self.assertGreater(done.returncode, 0)
         self.assertIn("the columns are sorted", done.stderr)
 
@@ -201,7 +164,7 @@ class Foreign(unittest.TestCase):
         with open(self.root + "/size.acme", "wb") as f:
             f.write(data.replace(b"acme.trits/1 2 320 192", b"acme.trits/1 2 320 288", 1))
         for model, words in (("short", "outside the file"), ("size", "does not fit")):
-            done = self.tenon("eval", f"{self.root}/{model}.acme", "--ids", "-", "--bits")
+            done = self.tenon("eval", f"{self.root}/{model}.acme", "--ids", "-", "--bits", stdin=self.ids)
             self.assertGreater(done.returncode, 0)
             self.assertIn(words, done.stderr)
 
@@ -213,17 +176,10 @@ class Foreign(unittest.TestCase):
         self.addCleanup(self.rewrite, source, text)
         self.rewrite(source, text.replace(".imm = 171", ".imm = 170", 1))  # no longer what the digest says
         self.build_plugin()
-        done = self.tenon("eval", self.root + "/trits.acme", "--ids", "-", "--bits")
+        done = self.tenon("eval", self.root + "/trits.acme", "--ids", "-", "--bits", stdin=self.ids)
         self.assertGreater(done.returncode, 0)
         self.assertIn("acme.trits/1: the digest is", done.stderr)
 
-    def rewrite(self, path, text):
-        with open(path, "w") as f:
-            f.write(text)
-
 
 if __name__ == "__main__":
-    if shutil.which("pkg-config") is None:
-        print("SKIPPED: pkg-config is missing", file=sys.stderr)
-        sys.exit(77)
-    unittest.main(argv=sys.argv[:1])
+    foreign.main()
