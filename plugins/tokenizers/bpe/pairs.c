@@ -1,13 +1,28 @@
 /* pairs.c - reads the list of merges, "left right" per rank, into one flat table keyed by the two ids. The names of
  * three tokens are looked up per merge, which is most of what opening costs: those of the sides in batches, and the joined
- * one is usually the token after the last merge's. A slot of the table is one number that says all of a pair: eight share a
- * line of the processor's cache. Built by one thread, then constant. Contract: pairs.h. */
+ * one is usually the token after the last merge's. They wait for memory, so that two threads take half the time of one. A slot
+ * of the table is one number that says all of a pair: eight share a line of the processor's cache. Constant once filled.
+ * Contract: pairs.h. */
 #include "pairs.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MERGES "tokenizer.ggml.merges"
+#define PART_FROM 65536u /* merges that pay for a thread */
+
+/* Merges from rank `from` to before `to`, for one thread. */
+struct part {
+    const struct bpe_merges *merges;
+    struct bpe_pairs *pairs;
+    uint32_t from, to;
+    int32_t last_id;     /* of the last joined token; -1 to start with */
+    char *joined;        /* [capacity] what a merge makes */
+    size_t capacity;
+    int32_t status;
+    struct tenon_err err;
+};
 
 static int32_t refuse(uint32_t rank, struct tenon_str left, struct tenon_str right, const char *why,
                       struct tenon_err *err)
@@ -25,79 +40,148 @@ static bool is_joined(const struct tok_vocab *v, uint32_t id, struct tenon_str l
            memcmp(text->data, left.data, left.size) == 0 && memcmp(text->data + left.size, right.data, right.size) == 0;
 }
 
-static int32_t reserve(struct bpe_merges *m, size_t size, struct tenon_err *err)
+static int32_t reserve(struct part *part, size_t size)
 {
     char *grown;
-    if (size <= m->capacity)
+    if (size <= part->capacity)
         return 0;
-    grown = realloc(m->joined, size);
+    grown = realloc(part->joined, size);
     if (grown == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for a merge of %zu bytes", size);
-    m->joined = grown;
-    m->capacity = size;
+        return tenon_fail(&part->err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for a merge of %zu bytes", size);
+    part->joined = grown;
+    part->capacity = size;
     return 0;
 }
 
 /* What left and right make; -1: no token. Mostly it is the token after the last one made, or that again. */
-static int32_t find_joined(struct bpe_merges *m, struct tenon_str left, struct tenon_str right, int32_t *ret_id,
-                           struct tenon_err *err)
+static int32_t find_joined(struct part *part, struct tenon_str left, struct tenon_str right, int32_t *ret_id)
 {
+    const struct tok_vocab *v = part->merges->vocab;
+    size_t size = (size_t)(left.size + right.size);
     int32_t status = 0;
-    *ret_id = m->last_id + 1;
-    if (is_joined(m->vocab, (uint32_t)m->last_id + 1, left, right))
+    *ret_id = part->last_id + 1;
+    if (is_joined(v, (uint32_t)part->last_id + 1, left, right))
         return 0;
-    *ret_id = m->last_id;
-    if (is_joined(m->vocab, (uint32_t)m->last_id, left, right))
+    *ret_id = part->last_id;
+    if (is_joined(v, (uint32_t)part->last_id, left, right))
         return 0;
-    status = reserve(m, (size_t)(left.size + right.size), err);
+    status = reserve(part, size);
     if (status != 0)
         return status;
-    memcpy(m->joined, left.data, (size_t)left.size);
-    memcpy(m->joined + left.size, right.data, (size_t)right.size);
-    *ret_id = tok_vocab_find(m->vocab, m->joined, (size_t)(left.size + right.size));
+    memcpy(part->joined, left.data, (size_t)left.size);
+    memcpy(part->joined + left.size, right.data, (size_t)right.size);
+    *ret_id = tok_vocab_find(v, part->joined, size);
     return 0;
+}
+
+/* Of a pair listed twice the last counts, as elsewhere. */
+static void put(struct bpe_pairs *p, uint64_t key, uint32_t rank)
+{
+    uint64_t item = key << BPE_RANK_BITS | rank;
+    for (uint32_t at = bpe_pairs_home(p, key);; at = (at + 1) & p->mask) {
+        uint64_t seen = __atomic_load_n(&p->slots[at], __ATOMIC_RELAXED);
+        while (seen == UINT64_MAX || (seen >> BPE_RANK_BITS == key && seen < item))
+            if (__atomic_compare_exchange_n(&p->slots[at], &seen, item, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+                return;
+        if (seen >> BPE_RANK_BITS == key)
+            return;
+    }
 }
 
 /* A merge whose sides are known by their ids. */
-static int32_t add(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, const struct tenon_str *sides, const int32_t *ids,
-                   struct tenon_err *err)
+static int32_t add(struct part *part, uint32_t rank, const struct tenon_str *sides, const int32_t *ids)
 {
     struct tenon_str left = sides[0], right = sides[1];
-    uint64_t key = bpe_pair_key(ids[0], ids[1]);
+    uint32_t prefix = part->merges->prefix;
     int32_t id, status;
-    if (ids[0] < 0 || ids[1] < 0 || right.size < m->prefix)
-        return refuse(rank, left, right, ids[0] < 0 ? "begins with what is no token" : "ends with what is no token", err);
-    right.data += m->prefix;
-    right.size -= m->prefix;
-    status = find_joined(m, left, right, &id, err);
+    if (ids[0] < 0 || ids[1] < 0 || right.size < prefix)
+        return refuse(rank, left, right, ids[0] < 0 ? "begins with what is no token" : "ends with what is no token", &part->err);
+    right.data += prefix;
+    right.size -= prefix;
+    status = find_joined(part, left, right, &id);
     if (status != 0)
         return status;
     if (id < 0)
-        return refuse(rank, left, sides[1], "makes what is no token", err);
-    m->last_id = id;
-    p->made[rank] = id;
-    *bpe_pairs_slot(p, key) = key << BPE_RANK_BITS | rank; /* of a pair listed twice the last counts, as elsewhere */
+        return refuse(rank, left, sides[1], "makes what is no token", &part->err);
+    part->last_id = id;
+    part->pairs->made[rank] = id;
+    put(part->pairs, bpe_pair_key(ids[0], ids[1]), rank);
     return 0;
 }
 
-int32_t bpe_merges_add_batch(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, const struct tenon_str *sides,
-                             uint32_t count, struct tenon_err *err)
+static int32_t add_batch(struct part *part, uint32_t rank, uint32_t count)
 {
-    int32_t ids[2 * BPE_MERGES_BATCH], status = 0;
-    tok_vocab_find_all(m->vocab, sides, 2 * count, ids);
+    struct tenon_str sides[2 * BPE_MERGES_BATCH];
+    int32_t ids[2 * BPE_MERGES_BATCH], status = part->merges->sides(part->merges->arg, rank, count, sides, &part->err);
+    if (status != 0)
+        return status;
+    tok_vocab_find_all(part->merges->vocab, sides, 2 * count, ids);
     for (uint32_t i = 0; i < count; i++) /* a big table is not in the processor's cache */
-        __builtin_prefetch(&p->slots[bpe_pairs_home(p, bpe_pair_key(ids[2 * i], ids[2 * i + 1]))], 1);
+        __builtin_prefetch(&part->pairs->slots[bpe_pairs_home(part->pairs, bpe_pair_key(ids[2 * i], ids[2 * i + 1]))], 1);
     for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = add(m, p, rank + i, &sides[2 * i], &ids[2 * i], err);
+        status = add(part, rank + i, &sides[2 * i], &ids[2 * i]);
     return status;
 }
 
-int32_t bpe_merges_add(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, struct tenon_str left,
-                       struct tenon_str right, struct tenon_err *err)
+static void *run_part(void *arg)
 {
-    const struct tenon_str sides[2] = {left, right};
-    return bpe_merges_add_batch(m, p, rank, sides, 1, err);
+    struct part *part = arg;
+    for (uint32_t rank = part->from, count; part->status == 0 && rank < part->to; rank += count) {
+        count = part->to - rank < BPE_MERGES_BATCH ? part->to - rank : BPE_MERGES_BATCH;
+        part->status = add_batch(part, rank, count);
+    }
+    free(part->joined);
+    return NULL;
 }
+
+/* The second half by a thread, or by this one if there is none to be had. */
+static int32_t run_parts(struct bpe_pairs *p, const struct bpe_merges *m, struct tenon_err *err)
+{
+    uint32_t middle = m->n < PART_FROM ? m->n : m->n / 2;
+    struct part parts[2] = {
+        {.merges = m, .pairs = p, .to = middle, .last_id = -1, .err = TENON_ERR_INIT},
+        {.merges = m, .pairs = p, .from = middle, .to = m->n, .last_id = -1, .err = TENON_ERR_INIT},
+    };
+    const struct part *failed;
+    pthread_t thread;
+    bool has_thread = middle < m->n && pthread_create(&thread, NULL, run_part, &parts[1]) == 0;
+    (void)run_part(&parts[0]); /* the status is in the part */
+    if (has_thread)
+        (void)pthread_join(thread, NULL); /* of this one, joined once */
+    else if (parts[0].status == 0)
+        (void)run_part(&parts[1]);
+    failed = parts[0].status != 0 ? &parts[0] : &parts[1];
+    return failed->status == 0 ? 0 : tenon_fail(err, failed->status, failed->err.where, "%s", failed->err.message);
+}
+
+int32_t bpe_pairs_read(struct bpe_pairs *p, const struct bpe_merges *m, struct tenon_err *err)
+{
+    uint32_t slots = 16;
+    int32_t status;
+    memset(p, 0, sizeof *p);
+    if (m->vocab->n >= 1u << BPE_ID_BITS)
+        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "bpe", "%u tokens are too many: merges are of fewer than %u",
+                          m->vocab->n, 1u << BPE_ID_BITS);
+    while (slots < m->n + m->n / 2)
+        slots *= 2;
+    p->seed = (m->vocab->seed ^ 0x9e3779b97f4a7c15u) | 1;
+    p->mask = slots - 1;
+    p->slots = tok_table_alloc(slots * sizeof *p->slots);
+    p->made = malloc(((size_t)m->n + 1) * sizeof *p->made);
+    status = p->slots == NULL || p->made == NULL
+                 ? tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for %u merges", m->n)
+                 : run_parts(p, m, err);
+    if (status != 0)
+        bpe_pairs_finish(p);
+    return status;
+}
+
+/* ---- merges of a GGUF ------------------------------------------------------------------------------------------ */
+
+struct spaced {
+    const struct tenon_meta *meta;
+    struct tenon_meta_entry merges;
+};
 
 /* "left right", as GGUF has them. */
 static int32_t cut_merge(uint32_t rank, const struct tenon_str *merge, struct tenon_str *ret_sides, struct tenon_err *err)
@@ -112,66 +196,27 @@ static int32_t cut_merge(uint32_t rank, const struct tenon_str *merge, struct te
     return 0;
 }
 
-int32_t bpe_pairs_create(struct bpe_pairs *p, const struct tok_vocab *vocab, uint32_t n, struct tenon_err *err)
+static int32_t spaced_sides(const void *arg, uint32_t rank, uint32_t count, struct tenon_str *sides, struct tenon_err *err)
 {
-    uint32_t slots = 16;
-    if (vocab->n >= 1u << BPE_ID_BITS)
-        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "bpe", "%u tokens are too many: merges are of fewer than %u",
-                          vocab->n, 1u << BPE_ID_BITS);
-    while (slots < n + n / 2)
-        slots *= 2;
-    p->seed = (vocab->seed ^ 0x9e3779b97f4a7c15u) | 1;
-    p->n = n;
-    p->mask = slots - 1;
-    p->slots = tok_table_alloc(slots * sizeof *p->slots);
-    p->made = malloc(((size_t)n + 1) * sizeof *p->made);
-    if (p->slots == NULL || p->made == NULL) {
-        bpe_pairs_finish(p);
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for %u merges", n);
-    }
-    return 0;
-}
-
-static int32_t add_spaced(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, const struct tenon_str *merges,
-                          uint32_t count, struct tenon_err *err)
-{
-    struct tenon_str sides[2 * BPE_MERGES_BATCH];
-    int32_t status = 0;
+    const struct spaced *s = arg;
+    struct tenon_str merges[BPE_MERGES_BATCH];
+    int32_t status = s->meta->strings(s->meta->ctx, &s->merges, rank, count, merges);
+    if (status != 0)
+        return tenon_fail(err, status, "bpe", MERGES " cannot be read: the file is damaged");
     for (uint32_t i = 0; status == 0 && i < count; i++)
         status = cut_merge(rank + i, &merges[i], &sides[2 * i], err);
-    return status == 0 ? bpe_merges_add_batch(m, p, rank, sides, count, err) : status;
-}
-
-static int32_t fill_table(struct bpe_pairs *p, struct bpe_merges *m, const struct tenon_meta *meta,
-                          const struct tenon_meta_entry *merges, struct tenon_err *err)
-{
-    struct tenon_str batch[BPE_MERGES_BATCH];
-    int32_t status = 0;
-    for (uint32_t rank = 0, count; status == 0 && rank < p->n; rank += count) {
-        count = p->n - rank < BPE_MERGES_BATCH ? p->n - rank : BPE_MERGES_BATCH;
-        status = meta->strings(meta->ctx, merges, rank, count, batch);
-        if (status != 0)
-            return tenon_fail(err, status, "bpe", MERGES " cannot be read: the file is damaged");
-        status = add_spaced(m, p, rank, batch, count, err);
-    }
     return status;
 }
 
 int32_t bpe_pairs_init(struct bpe_pairs *p, const struct tok_vocab *vocab, const struct tenon_meta *meta,
                        struct tenon_err *err)
 {
-    struct bpe_merges r = {.vocab = vocab, .last_id = -1};
-    struct tenon_meta_entry merges;
-    int32_t status;
+    struct spaced spaced = {.meta = meta};
+    struct bpe_merges merges = {.vocab = vocab, .sides = spaced_sides, .arg = &spaced};
+    int32_t status = tok_meta_strings(meta, MERGES, &spaced.merges, err);
     memset(p, 0, sizeof *p);
-    if ((status = tok_meta_strings(meta, MERGES, &merges, err)) != 0)
-        return status;
-    if ((status = bpe_pairs_create(p, vocab, (uint32_t)merges.count, err)) == 0)
-        status = fill_table(p, &r, meta, &merges, err);
-    if (status != 0)
-        bpe_pairs_finish(p);
-    free(r.joined);
-    return status;
+    merges.n = status == 0 ? (uint32_t)spaced.merges.count : 0;
+    return status == 0 ? bpe_pairs_read(p, &merges, err) : status;
 }
 
 void bpe_pairs_finish(struct bpe_pairs *p)

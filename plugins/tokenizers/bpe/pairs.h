@@ -17,9 +17,9 @@
 #define BPE_RANK_BITS 24u /* TOK_MAX_ENTRIES ranks */
 
 struct bpe_pairs {
-    uint64_t *slots;  /* [mask + 1] left id, right id, rank; UINT64_MAX: free */
-    int32_t *made;    /* [n] id of the joined token, by rank: lower merges first */
-    uint32_t n, mask;
+    uint64_t *slots;  /* [mask + 1] left id, right id, rank; UINT64_MAX: free. Written atomically, by several threads */
+    int32_t *made;    /* id of the joined token, by rank: lower merges first */
+    uint32_t mask;
     uint64_t seed; /* odd */
 };
 
@@ -64,31 +64,25 @@ static inline uint32_t bpe_pairs_rank(const void *pairs, int32_t left, int32_t r
 
 /* ---- merges by name, for whoever reads them -------------------------------------------------------------------- */
 
-/*     struct bpe_merges m = {.vocab = &vocab, .last_id = -1};
- *     status = bpe_pairs_create(&p, &vocab, n, err);
- *     for (rank = 0; rank < n; rank++) status = bpe_merges_add(&m, &p, rank, left, right, err);
- *     free(m.joined);
+#define BPE_MERGES_BATCH 128u
+
+/* The names of `count` merges from `rank` on, up to BPE_MERGES_BATCH: sides [2 * count] are left and right of each.
+ * [any-thread] Its errors are those of reading the table. */
+typedef int32_t bpe_sides_fn(const void *arg, uint32_t rank, uint32_t count, struct tenon_str *sides, struct tenon_err *err);
+
+/*     const struct bpe_merges m = {.vocab = &vocab, .sides = read_sides, .arg = list, .n = n};
+ *     status = bpe_pairs_read(&p, &m, err);
  */
 struct bpe_merges {
     const struct tok_vocab *vocab;
-    uint32_t prefix;   /* bytes that the right one loses in joining (of a continuing prefix "##") */
-    int32_t last_id;   /* of the last joined token; -1 to start with */
-    char *joined;      /* [capacity] what a merge makes. OWN: whoever made this */
-    size_t capacity;
+    bpe_sides_fn *sides;
+    const void *arg;
+    uint32_t n;
+    uint32_t prefix; /* bytes that the right one loses in joining (of a continuing prefix "##") */
 };
 
-#define BPE_MERGES_BATCH 128u
-
-/* Room for n merges. OUT_OF_RANGE: more tokens than have room in a slot. RESOURCE_EXHAUSTED. */
-int32_t bpe_pairs_create(struct bpe_pairs *p, const struct tok_vocab *vocab, uint32_t n, struct tenon_err *err);
-
-/* One more of the n. INVALID_ARGUMENT: of what is no token, or makes none. RESOURCE_EXHAUSTED. */
-int32_t bpe_merges_add(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, struct tenon_str left,
-                       struct tenon_str right, struct tenon_err *err);
-
-/* `count` more, from `rank` on, up to BPE_MERGES_BATCH: several times as fast as one by one. sides [2 * count] are left and
- * right of each. */
-int32_t bpe_merges_add_batch(struct bpe_merges *m, struct bpe_pairs *p, uint32_t rank, const struct tenon_str *sides,
-                             uint32_t count, struct tenon_err *err);
+/* Fill the table; a long list is read by two threads. Errors: OUT_OF_RANGE (more tokens than have room in a slot),
+ * INVALID_ARGUMENT (a merge of what is no token, or that makes none), RESOURCE_EXHAUSTED. On failure nothing is held. */
+int32_t bpe_pairs_read(struct bpe_pairs *p, const struct bpe_merges *m, struct tenon_err *err);
 
 #endif

@@ -22,9 +22,12 @@ void tok_joins_note(struct tok_joins *j, const char *token, size_t size)
     unsigned char left = 0, right;
     size_t length;
     for (size_t at = 0; at < size; at += length) {
+        uint8_t *bits, bit;
         right = byte_at(token + at, size - at, &length);
-        if (at > 0 && (right & 0xc0) != 0x80)
-            j->bits[left][right >> 3] |= (uint8_t)(1u << (right & 7));
+        bits = &j->bits[left][right >> 3];
+        bit = (uint8_t)(1u << (right & 7));
+        if (at > 0 && (right & 0xc0) != 0x80 && (*bits & bit) == 0) /* mostly it is noted: writing it again is slower */
+            *bits |= bit;
         left = right;
     }
 }

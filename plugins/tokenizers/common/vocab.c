@@ -227,6 +227,15 @@ void *tok_table_alloc(size_t size)
     return memset(table, 0xff, size);
 }
 
+void *tok_list_grow(void *list, size_t size)
+{
+    char *grown = realloc(list, size);
+    size_t before = -(uintptr_t)grown & (HUGE_PAGE - 1); /* bytes up to the first huge page */
+    if (grown != NULL && size >= before + HUGE_PAGE)
+        (void)madvise(grown + before, (size - before) & ~(HUGE_PAGE - 1), MADV_HUGEPAGE); /* advice: fine without */
+    return grown;
+}
+
 int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err)
 {
     uint32_t slots = 16;

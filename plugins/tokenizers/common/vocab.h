@@ -42,6 +42,9 @@ int32_t tok_vocab_init(struct tok_vocab *v, const struct tenon_meta *meta, struc
 /* A table of 2^n bytes, all 0xff. A big one asks for huge pages: look-ups go to and fro in it. NULL: no memory. free() it. */
 void *tok_table_alloc(size_t size);
 
+/* As realloc; what becomes big asks for huge pages, as the system takes a third of the time to find those. */
+void *tok_list_grow(void *list, size_t size);
+
 /* The same by hand: n tokens without spelling, to be filled in and then indexed. */
 int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err);
 

@@ -39,7 +39,7 @@ static struct entry *next_entry(struct reading *r)
 {
     if (r->n == r->capacity) {
         uint32_t capacity = r->capacity == 0 ? 4096 : 2 * r->capacity;
-        struct entry *grown = r->n >= TOK_MAX_ENTRIES ? NULL : realloc(r->entries, capacity * sizeof *grown);
+        struct entry *grown = r->n >= TOK_MAX_ENTRIES ? NULL : tok_list_grow(r->entries, capacity * sizeof *grown);
         if (grown == NULL) {
             no_memory(r);
             return NULL;
@@ -121,7 +121,7 @@ static struct tenon_str *next_sides(struct reading *r)
 {
     if (r->n_merges == r->merges_capacity) {
         uint32_t capacity = r->merges_capacity == 0 ? 4096 : 2 * r->merges_capacity;
-        struct tenon_str *grown = r->n_merges >= TOK_MAX_ENTRIES ? NULL : realloc(r->sides, 2 * capacity * sizeof *grown);
+        struct tenon_str *grown = r->n_merges >= TOK_MAX_ENTRIES ? NULL : tok_list_grow(r->sides, 2 * capacity * sizeof *grown);
         if (grown == NULL) {
             no_memory(r);
             return NULL;
@@ -170,17 +170,20 @@ static void read_merges(struct reading *r)
     }
 }
 
+static int32_t listed_sides(const void *arg, uint32_t rank, uint32_t count, struct tenon_str *sides, struct tenon_err *err)
+{
+    const struct reading *r = arg;
+    (void)err; /* nothing can fail */
+    memcpy(sides, r->sides + 2 * (size_t)rank, 2 * count * sizeof *sides);
+    return 0;
+}
+
 static int32_t fill_pairs(struct reading *r)
 {
     struct bpe_tokenizer *b = &r->m->bpe;
-    struct bpe_merges merges = {.vocab = &b->vocab, .last_id = -1, .prefix = (uint32_t)r->m->prefix.size};
-    int32_t status = bpe_pairs_create(&b->pairs, &b->vocab, r->n_merges, r->j->err);
-    for (uint32_t rank = 0; status == 0 && rank < r->n_merges; rank += BPE_MERGES_BATCH) {
-        uint32_t n = r->n_merges - rank < BPE_MERGES_BATCH ? r->n_merges - rank : BPE_MERGES_BATCH;
-        status = bpe_merges_add_batch(&merges, &b->pairs, rank, r->sides + 2 * (size_t)rank, n, r->j->err);
-    }
-    free(merges.joined);
-    return status;
+    const struct bpe_merges merges = {.vocab = &b->vocab, .sides = listed_sides, .arg = r, .n = r->n_merges,
+                                      .prefix = (uint32_t)r->m->prefix.size};
+    return bpe_pairs_read(&b->pairs, &merges, r->j->err);
 }
 
 /* ---- the model ------------------------------------------------------------------------------------------------- */
@@ -306,8 +309,8 @@ int32_t js_model_read_lines(struct js_model *m, const char *text, size_t size, s
 static void note_joins(struct js_model *m)
 {
     const struct tok_vocab *v = &m->bpe.vocab;
-    m->is_joined = m->kind == JS_UNIGRAM || (m->kind == JS_BPE && m->prefix.size == 0 && m->suffix.size == 0);
-    for (uint32_t id = 0; m->kind == JS_BPE && m->is_joined && id < v->n; id++)
+    m->is_joined = m->kind == JS_BPE && m->prefix.size == 0 && m->suffix.size == 0;
+    for (uint32_t id = 0; m->is_joined && id < v->n; id++)
         tok_joins_note(&m->joins, v->text[id].data, (size_t)v->text[id].size);
 }
 

@@ -236,11 +236,32 @@ static struct tenon_str unescape(struct js *j, const char *close)
     return (struct tenon_str){out, n};
 }
 
+#define EACH(byte_) ((byte_) * UINT64_C(0x0101010101010101))
+
+/* The high bit of each byte that is zero; above the first such byte it may be wrong. */
+static inline uint64_t zeros(uint64_t w)
+{
+    return (w - EACH(1)) & ~w & EACH(0x80);
+}
+
+/* Over bytes that mean nothing in a string, eight at once: what is left before the next that does is less than eight. */
+static inline const char *pass(const char *at, const char *end)
+{
+    for (; end - at >= 8; at += 8) {
+        uint64_t w, found;
+        memcpy(&w, at, sizeof w);
+        found = zeros(w ^ EACH('"')) | zeros(w ^ EACH('\\')) | ((w - EACH(0x20)) & ~w & EACH(0x80));
+        if (found != 0)
+            return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? at + __builtin_ctzll(found) / 8 : at;
+    }
+    return at;
+}
+
 /* The quote that ends the string whose text begins at `at`; NULL: none. */
 static const char *find_quote(const char *at, const char *end, bool *ret_escapes)
 {
     *ret_escapes = false;
-    for (; at < end && *at != '"' && (unsigned char)*at >= 0x20; at++)
+    for (at = pass(at, end); at < end && *at != '"' && (unsigned char)*at >= 0x20; at = pass(at + 1, end))
         if (*at == '\\') {
             *ret_escapes = true;
             at++;
@@ -275,27 +296,15 @@ static bool is_number_byte(char c)
     return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
 }
 
-double js_number(struct js *j)
+/* A number with point, sign or exponent, or too long for an integer. */
+static double real_number(struct js *j)
 {
     char copy[64], *end;
     size_t n = 0;
-    int64_t whole = 0;
-    bool is_whole = true;
     double value;
-    if (js_kind(j) != '0') {
-        js_fail(j, "not a number");
-        return 0;
-    }
-    for (; n < sizeof copy - 1 && j->at + n < j->end && is_number_byte(j->at[n]); n++) {
+    for (; n < sizeof copy - 1 && j->at + n < j->end && is_number_byte(j->at[n]); n++)
         copy[n] = j->at[n];
-        is_whole &= copy[n] >= '0' && copy[n] <= '9' && n < 15;
-        whole = is_whole ? 10 * whole + copy[n] - '0' : 0;
-    }
     copy[n] = '\0';
-    if (is_whole) { /* ids, which are most of all numbers */
-        j->at += n;
-        return (double)whole;
-    }
     value = strtod(copy, &end);
     if (*end != '\0') {
         js_fail(j, "not a number");
@@ -303,6 +312,22 @@ double js_number(struct js *j)
     }
     j->at += n;
     return value;
+}
+
+double js_number(struct js *j)
+{
+    int64_t whole = 0; /* ids, which are most of all numbers */
+    const char *at;
+    if (js_kind(j) != '0') {
+        js_fail(j, "not a number");
+        return 0;
+    }
+    for (at = j->at; at < j->end && at - j->at < 15 && *at >= '0' && *at <= '9'; at++)
+        whole = 10 * whole + *at - '0';
+    if (at == j->end || is_number_byte(*at))
+        return real_number(j);
+    j->at = at;
+    return (double)whole;
 }
 
 static bool take_word(struct js *j, const char *word)
