@@ -23,6 +23,15 @@ struct tok_merge_node {
     int32_t merged;          /* what that pair becomes */
 };
 
+#define MEMO 16384u /* power of two */
+
+/* A pair asked for lately. Words are mostly the same few, and asking a rule costs more than looking here. */
+struct tok_merge_pair {
+    int32_t left, right; /* -1: nothing here */
+    int32_t merged;
+    uint32_t rank;
+};
+
 int32_t *tok_merge_reserve(struct tok_merge *m, size_t n)
 {
     size_t capacity = n < 256 ? 256 : n;
@@ -32,6 +41,12 @@ int32_t *tok_merge_reserve(struct tok_merge *m, size_t n)
         if (m->ids == NULL)
             return NULL;
         m->capacity = capacity;
+    }
+    if (m->memo == NULL) {
+        m->memo = malloc(MEMO * sizeof *m->memo);
+        if (m->memo == NULL)
+            return NULL;
+        memset(m->memo, 0xff, MEMO * sizeof *m->memo);
     }
     if (n > SHORT && n > m->long_capacity) {
         free(m->nodes);
@@ -51,6 +66,7 @@ int32_t *tok_merge_reserve(struct tok_merge *m, size_t n)
 void tok_merge_finish(struct tok_merge *m)
 {
     free(m->ids);
+    free(m->memo);
     free(m->nodes);
     free(m->heap);
     free(m->links);
@@ -67,11 +83,21 @@ size_t tok_merge_held(const struct tok_merge *m)
 struct rule {
     tok_pair_fn *find;
     const void *arg;
+    struct tok_merge_pair *memo; /* [MEMO] */
 };
 
 static inline uint32_t look_up(const struct rule *rule, int32_t left, int32_t right, int32_t *ret_merged)
 {
-    return rule->find(rule->arg, left, right, ret_merged);
+    struct tok_merge_pair *p =
+        &rule->memo[((uint32_t)left * 0x9e3779b1u ^ (uint32_t)right * 0x85ebca6bu) >> 16 & (MEMO - 1)];
+    if (p->left != left || p->right != right) {
+        p->left = left;
+        p->right = right;
+        p->merged = -1;
+        p->rank = rule->find(rule->arg, left, right, &p->merged);
+    }
+    *ret_merged = p->merged;
+    return p->rank;
 }
 
 static size_t merge_short(const struct rule *rule, int32_t *ids, size_t n)
@@ -104,7 +130,6 @@ static size_t merge_short(const struct rule *rule, int32_t *ids, size_t n)
 
 /* ---- long pieces -------------------------------------------------------------------------------------------- */
 
-#define MEMO 256u    /* power of two */
 #define CHILDREN 4u /* per node of the heap: fewer levels, fewer cache misses than 2 */
 
 static void sift_down(uint64_t *heap, size_t n, size_t at)
@@ -254,45 +279,16 @@ static bool take_first(struct waiting *w, uint64_t *ret_item)
     return true;
 }
 
-/* Pairs asked for lately: a long piece is mostly the same few. */
-struct memo {
-    const struct rule *rule;
-    struct {
-        int32_t left, right, merged;
-        uint32_t rank;
-    } pairs[MEMO];
-};
-
-static void start_memo(struct memo *m, const struct rule *rule)
-{
-    m->rule = rule;
-    for (size_t i = 0; i < MEMO; i++)
-        m->pairs[i].left = -1; /* no id */
-}
-
-static uint32_t remember(struct memo *m, int32_t left, int32_t right, int32_t *ret_merged)
-{
-    uint32_t at = ((uint32_t)left * 0x9e3779b1u ^ (uint32_t)right * 0x85ebca6bu) >> 16 & (MEMO - 1);
-    if (m->pairs[at].left != left || m->pairs[at].right != right) {
-        m->pairs[at].left = left;
-        m->pairs[at].right = right;
-        m->pairs[at].rank = look_up(m->rule, left, right, &m->pairs[at].merged);
-    }
-    if (m->pairs[at].rank != TOK_NEVER)
-        *ret_merged = m->pairs[at].merged;
-    return m->pairs[at].rank;
-}
-
 /* Look up the pair that begins at a node; true when it merges. */
-static bool update(struct tok_merge_node *nodes, struct memo *memo, uint32_t at)
+static bool update(struct tok_merge_node *nodes, const struct rule *rule, uint32_t at)
 {
     struct tok_merge_node *node = &nodes[at];
-    node->rank = node->next == END ? TOK_NEVER : remember(memo, node->id, nodes[node->next].id, &node->merged);
+    node->rank = node->next == END ? TOK_NEVER : look_up(rule, node->id, nodes[node->next].id, &node->merged);
     return node->rank != TOK_NEVER;
 }
 
 /* Chain ids [n] into nodes and let their pairs wait. */
-static void start_long(struct tok_merge *m, struct memo *memo, struct waiting *w, size_t n)
+static void start_long(struct tok_merge *m, const struct rule *rule, struct waiting *w, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         m->nodes[i].id = m->ids[i];
@@ -301,7 +297,7 @@ static void start_long(struct tok_merge *m, struct memo *memo, struct waiting *w
     }
     start_waiting(w, m, n);
     for (size_t i = 0; i < n; i++)
-        if (update(m->nodes, memo, (uint32_t)i) && !queue(w, (uint32_t)i))
+        if (update(m->nodes, rule, (uint32_t)i) && !queue(w, (uint32_t)i))
             w->heap[w->in_heap++] = heap_item(m->nodes, (uint32_t)i);
     for (size_t i = w->in_heap / CHILDREN + 1; i-- > 0 && w->in_heap > 0;)
         sift_down(w->heap, w->in_heap, i);
@@ -321,12 +317,10 @@ static void join(struct tok_merge_node *nodes, uint32_t at)
 static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
 {
     struct tok_merge_node *nodes = m->nodes;
-    struct memo memo;
     struct waiting w;
     uint64_t item;
     size_t left = 0;
-    start_memo(&memo, rule);
-    start_long(m, &memo, &w, n);
+    start_long(m, rule, &w, n);
     while (take_first(&w, &item)) {
         uint32_t rank = (uint32_t)(item >> 32), at = (uint32_t)item, touched[2];
         if (nodes[at].rank != rank)
@@ -335,7 +329,7 @@ static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
         touched[0] = nodes[at].previous;
         touched[1] = at;
         for (int i = 0; i < 2; i++)
-            if (touched[i] != END && update(nodes, &memo, touched[i]))
+            if (touched[i] != END && update(nodes, rule, touched[i]))
                 wait_for(&w, touched[i]);
     }
     for (uint32_t at = 0; at != END; at = nodes[at].next)
@@ -345,7 +339,7 @@ static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
 
 size_t tok_merge_run(struct tok_merge *m, tok_pair_fn *find, const void *arg, size_t n)
 {
-    const struct rule rule = {find, arg};
+    const struct rule rule = {find, arg, m->memo};
     if (n < 2)
         return n;
     return n <= SHORT ? merge_short(&rule, m->ids, n) : merge_long(m, &rule, n);

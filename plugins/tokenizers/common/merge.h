@@ -6,7 +6,8 @@
  *     n = tok_merge_run(&m, find, rule, n);           // ids[0..n) are the piece's
  *     tok_merge_finish(&m);
  *
- * Always the adjacent pair of lowest rank merges first, the leftmost of equals. One thread at a time.
+ * Always the adjacent pair of lowest rank merges first, the leftmost of equals. The rule is the same until finish. One thread
+ * at a time.
  */
 #ifndef TOK_MERGE_H
 #define TOK_MERGE_H
@@ -17,13 +18,15 @@
 
 #define TOK_NEVER UINT32_MAX /* rank of a pair that does not merge */
 
-/* The rank of a pair of ids, and what it becomes: *ret_merged, untouched when it never merges. [any-thread] */
+/* The rank of a pair of ids, and what it becomes: *ret_merged, untouched when it never merges. Always the same. [any-thread] */
 typedef uint32_t tok_pair_fn(const void *rule, int32_t left, int32_t right, int32_t *ret_merged);
 
 struct tok_merge_node;
 struct tok_merge_link;
+struct tok_merge_pair;
 
 struct tok_merge {
+    struct tok_merge_pair *memo;  /* what the rule said lately */
     int32_t *ids;                 /* [capacity] */
     struct tok_merge_node *nodes; /* [long_capacity] for long pieces */
     uint64_t *heap;               /* [2 * long_capacity] rank in the upper half, node in the lower */

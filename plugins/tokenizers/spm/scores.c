@@ -19,6 +19,17 @@ static uint32_t rank_of(float score)
     return ~bits;
 }
 
+/* The bit of a spelling: what begins, ends and measures alike shares one. */
+static uint32_t mark_of(const char *text, size_t size)
+{
+    uint64_t head = 0, tail = 0;
+    memcpy(&head, text, size < sizeof head ? size : sizeof head);
+    if (size > sizeof tail)
+        memcpy(&tail, text + size - sizeof tail, sizeof tail);
+    head = (head ^ size << 56) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(((head ^ head >> 32 ^ tail) * 0xd6e8feb86659fd93u) >> 40) & (SPM_MARKS - 1);
+}
+
 /* Can joining make this token? */
 static bool is_joinable(const struct tok_vocab *v, uint32_t id)
 {
@@ -29,6 +40,7 @@ static bool is_joinable(const struct tok_vocab *v, uint32_t id)
 static int32_t read_score(struct spm_scores *s, const struct tenon_meta_entry *scores, uint32_t id, struct tenon_err *err)
 {
     const struct tenon_str *text = &s->vocab->text[id];
+    uint32_t mark;
     double score;
     if (tenon_meta_f64(scores, id, &score) != 0 || isnan(score))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "spm", SCORES "[%u] is not a number: the file is damaged", id);
@@ -42,6 +54,8 @@ static int32_t read_score(struct spm_scores *s, const struct tenon_meta_entry *s
     if (text->size > s->longest)
         s->longest = (uint32_t)text->size;
     tok_joins_note(&s->joins, text->data, (size_t)text->size);
+    mark = mark_of(text->data, (size_t)text->size);
+    s->marks[mark / 64] |= UINT64_C(1) << mark % 64;
     return 0;
 }
 
@@ -58,8 +72,11 @@ int32_t spm_scores_init(struct spm_scores *s, const struct tok_vocab *vocab, con
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "spm", SCORES " has %llu entries for %u tokens: the file is damaged",
                           (unsigned long long)scores.count, vocab->n);
     s->ranks = malloc(vocab->n * sizeof *s->ranks);
-    if (s->ranks == NULL)
+    s->marks = calloc(SPM_MARKS / 64, sizeof *s->marks);
+    if (s->ranks == NULL || s->marks == NULL) {
+        spm_scores_finish(s);
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "spm", "no memory for %u scores", vocab->n);
+    }
     for (uint32_t id = 0; status == 0 && id < vocab->n; id++)
         status = read_score(s, &scores, id, err);
     if (status != 0)
@@ -70,6 +87,7 @@ int32_t spm_scores_init(struct spm_scores *s, const struct tok_vocab *vocab, con
 void spm_scores_finish(struct spm_scores *s)
 {
     free(s->ranks);
+    free(s->marks);
     memset(s, 0, sizeof *s);
 }
 
@@ -78,12 +96,16 @@ uint32_t spm_scores_rank(const void *scores, int32_t left, int32_t right, int32_
     const struct spm_scores *s = scores;
     const struct tenon_str *a = &s->vocab->text[left], *b = &s->vocab->text[right];
     char joined[SPM_LONGEST];
+    uint32_t mark;
     int32_t id;
     /* Bytes and unknown tokens stay as they are: no spelling says what they are. */
     if (s->ranks[left] == TOK_NEVER || s->ranks[right] == TOK_NEVER || a->size + b->size > s->longest)
         return TOK_NEVER;
     memcpy(joined, a->data, a->size);
     memcpy(joined + a->size, b->data, b->size);
+    mark = mark_of(joined, (size_t)(a->size + b->size));
+    if ((s->marks[mark / 64] >> mark % 64 & 1) == 0)
+        return TOK_NEVER;
     id = tok_vocab_find(s->vocab, joined, a->size + b->size);
     if (id < 0 || s->ranks[id] == TOK_NEVER)
         return TOK_NEVER;

@@ -14,12 +14,14 @@
 #include "../common/merge.h"
 #include "../common/vocab.h"
 
-#define SPM_LONGEST 256u /* bytes of the longest token that joining can make */
+#define SPM_LONGEST 256u      /* bytes of the longest token that joining can make */
+#define SPM_MARKS (1u << 20) /* bits: few enough for the processor's second cache */
 
 struct spm_scores {
     const struct tok_vocab *vocab;
     uint32_t *ranks;    /* [vocab->n] lower for a higher score; TOK_NEVER: not made by joining */
     uint32_t longest;   /* bytes of the longest token that has a rank */
+    uint64_t *marks;    /* [SPM_MARKS / 64] a bit for each token with a rank: most pairs make none, and that is seen here */
     struct tok_joins joins; /* of the tokens that have a rank */
 };
 
