@@ -61,6 +61,14 @@ def unigram(byte_fallback=False):
                           byte_fallback)
 
 
+def ties():
+    """Words cost what their letters do: nothing but the order of additions decides."""
+    letters = {c: -(i * 7919 % 90 + 10) / 10 for i, c in enumerate(sorted(set("".join(TEXTS[:60]))))}
+    words = ["he", "ll", "lo", "wo", "rl", "or", "foo", "fo", "oo", "ba", "ar", "bar", "an", "nd", "th", "the", "in", "er", "re", "on"]
+    words = {w: round(sum(letters[c] for c in w), 1) for w in words}
+    return models.Unigram([("<unk>", 0.0)] + list(letters.items()) + list(words.items()), 0)
+
+
 TRAINED = {}
 
 
@@ -170,6 +178,7 @@ for name, model in {"unk": char_bpe, "fuse_unk": lambda: char_bpe(fuse_unk=True)
     case("BPE, no pre_tokenizer, " + name, model, None, None, None)
 case("WordPiece", word_piece, None, WS, N("WordPiece", prefix="##", cleanup=False))
 case("WordPiece short words", lambda: word_piece(max_input_chars_per_word=4), BERT, WS, N("WordPiece", prefix="##", cleanup=True))
+case("Unigram ties", ties, None, SPACED, SPACED)
 case("Unigram byte_fallback", lambda: unigram(True), None, SPACED, seq("decoders", N("ByteFallback"), SPACED))
 case("llama", lambda: char_bpe(byte_fallback=True, fuse_unk=True),
      seq("normalizers", N("Prepend", prepend="\u2581"), N("Replace", pattern={"String": " "}, content="\u2581")), None,
