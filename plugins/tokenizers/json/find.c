@@ -1,12 +1,11 @@
-/* find.c - finders. A regular expression is Oniguruma's (Ruby's) in a tokenizer.json and is put into PCRE2's words first.
- * One out of a file may be of any cost: each start has a limit of steps, starts are tried some at a time, and between those
- * the clock is looked at. Pure functions but for the search. Contract: find.h. */
+/* find.c - finders. A regular expression out of a file may be of any cost: each start has a limit of steps, starts are tried
+ * some at a time, and between those the clock is looked at. Pure functions but for the search. Contract: find.h. */
 #include "find.h"
 
 #include <string.h>
 #include <time.h>
 
-#include "buffer.h"
+#include "regex.h"
 
 #define MOST_PATTERN 4096u         /* bytes */
 #define MOST_STEPS 200000u         /* of one start */
@@ -14,103 +13,7 @@
 #define SECONDS 2.0                /* for any text */
 #define SECONDS_PER_BYTE 4e-6      /* and the more the longer it is */
 
-/* ---- Oniguruma's syntax in PCRE2's --------------------------------------------------------------------------- */
-
-struct translation {
-    const char *at, *end;
-    char *out; /* [n] */
-    size_t n;
-    uint32_t depth; /* of brackets: a class in a class is a part of it */
-    bool failed;    /* something that PCRE2 has no word for */
-};
-
-static void put(struct translation *t, const char *text)
-{
-    size_t size = strlen(text);
-    memcpy(t->out + t->n, text, size);
-    t->n += size;
-}
-
-/* A class by name: bare within brackets, else in some of its own. */
-static void put_class(struct translation *t, const char *inside, bool is_negated)
-{
-    if (t->depth == 0)
-        put(t, is_negated ? "[^" : "[");
-    else
-        t->failed |= is_negated;
-    put(t, inside);
-    if (t->depth == 0)
-        put(t, "]");
-}
-
-static void escaped(struct translation *t)
-{
-    char c = t->at + 1 < t->end ? t->at[1] : '\0', copy[3] = {'\\', c, '\0'};
-    t->at += 2;
-    switch (c) {
-    case '\0': t->failed = true; break;
-    case 'h': case 'H': put_class(t, "0-9a-fA-F", c == 'H'); break;
-    case 'w': case 'W': put_class(t, "\\p{L}\\p{M}\\p{Nd}\\p{Pc}", c == 'W'); break;
-    case 'u':
-        t->failed |= t->end - t->at < 4;
-        if (!t->failed) {
-            put(t, "\\x{");
-            memcpy(t->out + t->n, t->at, 4);
-            t->n += 4;
-            put(t, "}");
-            t->at += 4;
-        }
-        break;
-    default: put(t, copy); break;
-    }
-}
-
-static void bracket(struct translation *t)
-{
-    bool is_open = *t->at == '[';
-    bool is_posix = is_open && t->end - t->at > 1 && t->at[1] == ':' && t->depth > 0;
-    if (is_posix) { /* "[:alpha:]", copied whole */
-        const char *close = memmem(t->at, (size_t)(t->end - t->at), ":]", 2);
-        size_t size = close == NULL ? 1 : (size_t)(close + 2 - t->at);
-        t->failed |= close == NULL;
-        memcpy(t->out + t->n, t->at, size);
-        t->n += size;
-        t->at += size;
-        return;
-    }
-    t->depth += is_open ? 1 : 0;
-    t->failed |= is_open && t->depth > 1 && t->end - t->at > 1 && t->at[1] == '^';
-    if (t->depth == 1)
-        t->out[t->n++] = *t->at;
-    t->depth -= !is_open && t->depth > 0 ? 1 : 0;
-    t->at++;
-    if (is_open && t->depth == 1 && t->at < t->end && *t->at == '^')
-        t->out[t->n++] = *t->at++;
-    if (is_open && t->depth == 1 && t->at < t->end && *t->at == ']') { /* the first is itself */
-        put(t, "\\]");
-        t->at++;
-    }
-}
-
-/* Into `out`, 8 bytes for each and 8 more. */
-static bool translate(struct tenon_str pattern, char *out)
-{
-    struct translation t = {.at = pattern.data, .end = pattern.data + pattern.size, .out = out};
-    put(&t, "(?m)"); /* ^ and $ are of lines */
-    while (t.at < t.end && !t.failed) {
-        bool is_last = t.end - t.at == 1;
-        if (*t.at == '\\')
-            escaped(&t);
-        else if (*t.at == '[' || (*t.at == ']' && t.depth > 0))
-            bracket(&t);
-        else if (t.depth > 0 && *t.at == '&' && !is_last && t.at[1] == '&')
-            t.failed = true; /* what two classes have in common */
-        else
-            t.out[t.n++] = *t.at++;
-    }
-    t.out[t.n] = '\0';
-    return !t.failed;
-}
+/* ---- patterns ------------------------------------------------------------------------------------------------- */
 
 /* Published patterns that take time by the square of the length, and what cuts the same in linear time (see pre.c). */
 static const char *const made_linear[][2] = {
@@ -120,25 +23,36 @@ static const char *const made_linear[][2] = {
      "(?:\\G(?<=\\d)\\d{3}|\\d{3}(?=(?:\\d{3})*+(?!\\d)))(?:\\D++(?:\\d{1,2}(?=(?:\\d{3})*+(?!\\d)))?)*+"},
 };
 
+/* The pattern in PCRE2's words. OWN: *ret, arena. */
+static int32_t translated(struct tenon_str pattern, struct js_arena *arena, const char **ret, struct tenon_err *err)
+{
+    struct js_buffer out = {0};
+    int32_t status = js_regex_translate(pattern, &out);
+    char *copy = status == 0 ? js_arena_take(arena, out.size) : NULL;
+    if (copy != NULL)
+        memcpy(copy, out.bytes, out.size);
+    js_buffer_finish(&out);
+    *ret = copy;
+    if (status == TENON_E_UNIMPLEMENTED)
+        return tenon_fail(err, status, "json", "the pattern \"%.*s\" has what PCRE2 has no word for",
+                          (int)(pattern.size < 200 ? pattern.size : 200), pattern.data);
+    return copy != NULL ? 0 : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "json", "no memory for a pattern");
+}
+
 int32_t js_finder_regex(struct js_finder *f, struct tenon_str pattern, struct js_arena *arena, struct tenon_err *err)
 {
-    char *out;
+    int32_t status;
     memset(f, 0, sizeof *f);
     if (pattern.size > MOST_PATTERN || memchr(pattern.data, '\0', (size_t)pattern.size) != NULL)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "json", "a pattern of %llu bytes is too long or has a NUL in it",
                           (unsigned long long)pattern.size);
-    out = js_arena_take(arena, 8 * (size_t)pattern.size + 16);
-    if (out == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "json", "no memory for a pattern");
-    if (!translate(pattern, out))
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "json", "the pattern \"%.*s\" has what PCRE2 has no word for",
-                          (int)(pattern.size < 200 ? pattern.size : 200), pattern.data);
-    f->source = out;
     for (size_t i = 0; i < sizeof made_linear / sizeof made_linear[0]; i++)
         if (js_is(pattern, made_linear[i][0])) {
             f->source = made_linear[i][1];
             f->is_trusted = true;
         }
+    if (!f->is_trusted && (status = translated(pattern, arena, &f->source, err)) != 0)
+        return status;
     return bpe_pattern_compile(&f->pattern, f->source, PCRE2_USE_OFFSET_LIMIT, err);
 }
 
