@@ -47,7 +47,7 @@ struct facts {
     uint32_t n_roles;
     uint64_t state_token_bytes;      /* of one token in f16, all layers */
     uint64_t state_bytes;            /* of a sequence of any length: recurrent and convolution states */
-    char problem[512];               /* why something is missing; "" nothing is */
+    char problem[1024];              /* why something is missing; "" nothing is */
 };
 
 static void count_kinds(struct facts *f)

@@ -42,7 +42,18 @@ static const struct tn_item *by_match(struct tn_registry *reg, const struct tn_c
     return best;
 }
 
-/* The architectures that plugins list, in `list`; more than fit are left out. */
+/* The same name but for "-" and "_"? */
+static bool is_spelling_of(const char *a, const char *b)
+{
+    for (;; a++, b++) {
+        a += strspn(a, "-_");
+        b += strspn(b, "-_");
+        if (*a != *b || *a == '\0')
+            return *a == *b;
+    }
+}
+
+/* The architectures that plugins list, in `list`, each by one of its spellings; "..." stands for those that do not fit. */
 static void list_known(struct tn_registry *reg, char *list, size_t size)
 {
     const struct tn_item *item;
@@ -50,25 +61,29 @@ static void list_known(struct tn_registry *reg, char *list, size_t size)
     list[0] = '\0';
     for (uint32_t i = 0; tn_registry_find(reg, TENON_MODEL_IFACE, NULL, i, &item, NULL) == TENON_OK; i++)
         for (const char *const *key = item->keys; key != NULL && *key != NULL; key++) {
-            int wrote = snprintf(list + n, size - n, "%s%s", n != 0 ? " " : "", *key);
-            if (wrote < 0 || (size_t)wrote >= size - n) {
-                list[n] = '\0';
+            bool is_known = false;
+            for (const char *const *other = item->keys; other < key && !is_known; other++)
+                is_known = is_spelling_of(*other, *key);
+            if (is_known)
+                continue;
+            if (n + strlen(*key) + sizeof "  ..." > size) {
+                (void)snprintf(list + n, size - n, " ..."); /* fits */
                 return;
             }
-            n += (size_t)wrote;
+            n += (size_t)snprintf(list + n, size - n, "%s%s", n != 0 ? " " : "", *key);
         }
 }
 
 static int32_t fail_unknown(struct tn_registry *reg, const struct tn_container *src, const struct tenon_str *name, struct tenon_err *err)
 {
     const struct tn_item *any;
-    char known[250];
+    char known[290]; /* what a message has room for */
     int32_t rc = tn_registry_find(reg, TENON_MODEL_IFACE, NULL, 0, &any, err);
     if (rc != TENON_OK)
         return rc; /* there is no model plugin at all, or why it cannot be used */
     list_known(reg, known, sizeof known);
     return tenon_fail(err, TENON_E_NOT_FOUND, tn_container_path(src),
-                      "no model plugin knows architecture \"%.*s\"; known are %s. A plugin adds one: see models/README.md", (int)(name->size < 40 ? name->size : 40),
+                      "no model plugin knows architecture \"%.*s\"; known are %s. A plugin adds one: see models/README.md", (int)(name->size < 32 ? name->size : 32),
                       name->data != NULL ? name->data : "", known);
 }
 

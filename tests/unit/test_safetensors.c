@@ -305,6 +305,9 @@ START_TEST(no_models)
     wf_files_init(&f);
     wf_files_set(&f, 0, "config.json", config, sizeof config - 1);
     ck_assert_int_eq(open_as(&f, NULL, &model, &err), TENON_E_NOT_FOUND);
+    wf_files_set(&f, 1, "adapter_model.safetensors", data, size); /* with its base's config.json */
+    ck_assert_int_ne(open_as(&f, NULL, &model, &err), TENON_OK);
+    ck_assert_ptr_nonnull(strstr(err.message, "LoRA"));
     wf_files_set(&f, 1, "pytorch_model.bin", "x", 1);
     ck_assert_int_eq(wf_plugin()->probe_folder(NULL, &f.table), 10);
     ck_assert_int_ne(open_as(&f, NULL, &model, &err), TENON_OK);

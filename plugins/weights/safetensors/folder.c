@@ -144,8 +144,21 @@ static int32_t read_indexed(struct st_tensors *t, const struct tenon_files *file
 
 /* ---- the folder --------------------------------------------------------------------------------------------- */
 
+static bool is_adapter(const struct tenon_files *files)
+{
+    return st_folder_has(files, "adapter_config.json") || st_folder_has(files, "adapter_model.safetensors");
+}
+
+static int32_t fail_adapter(struct tenon_err *err)
+{
+    return tenon_fail(err, TENON_E_UNIMPLEMENTED, "adapter_config.json",
+                      "this is an adapter (LoRA), not a model: merge it into its base model (merge_and_unload of peft) and save that");
+}
+
 static int32_t fail_no_weights(const struct tenon_files *files, struct tenon_err *err)
 {
+    if (is_adapter(files)) /* some are saved with the config.json of their base */
+        return fail_adapter(err);
     if (has_pickles(files))
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, "pytorch_model",
                           "the weights are there as pytorch_model files only, which are programs to run and not just data: save the model with "
@@ -173,9 +186,8 @@ static int32_t read_weights(struct st_tensors *t, const struct tenon_files *file
 
 static int32_t fail_no_config(const struct tenon_files *files, struct tenon_err *err)
 {
-    if (st_folder_has(files, "adapter_config.json") || st_folder_has(files, "adapter_model.safetensors"))
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "adapter_config.json",
-                          "this is an adapter (LoRA), not a model: merge it into its base model (merge_and_unload of peft) and save that");
+    if (is_adapter(files))
+        return fail_adapter(err);
     return tenon_fail(err, TENON_E_NOT_FOUND, "config.json", "is missing beside the weights: it says what model they are; fetch it into the folder");
 }
 
