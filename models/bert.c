@@ -21,6 +21,10 @@ struct tenon_model_config {
 #define WHOLE(name_, gguf_, hf_, role_, rank_, d0_, xform_)                                      \
     {.name = name_, .gguf = gguf_, .gguf_xform = xform_, .role = role_, .rank = rank_, .dims = {d0_, TENON_SIZE_EMBED, 0},   \
      .shard_axis = -1, .hf = "bert.embeddings." hf_, .hf_xform = xform_}
+/* What files have that no vector needs: the numbers 0, 1, 2 ..., and a layer for telling whether one sentence follows another. */
+#define UNUSED(name_, hf_)                                                                                                   \
+    {.name = name_, .role = TENON_ROLE_OTHER, .flags = TENON_WEIGHT_OPTIONAL | TENON_WEIGHT_UNUSED, .rank = 1, .dims = {TENON_SIZE_EMBED, 0, 0}, \
+     .shard_axis = -1, .hf = "bert." hf_}
 
 static const struct tenon_weight_row rows[] = {
     WHOLE("token_embd", "token_embd.weight", "word_embeddings.weight", TENON_ROLE_EMBED, 2, TENON_SIZE_VOCAB, 0),
@@ -36,25 +40,21 @@ static const struct tenon_weight_row rows[] = {
     LINEAR("ffn_up", "intermediate.dense", TENON_SIZE_FFN, TENON_SIZE_EMBED),
     LINEAR("ffn_down", "output.dense", TENON_SIZE_EMBED, TENON_SIZE_FFN),
     NORM("ffn_sum_norm", "layer_output_norm", "output.LayerNorm"),
+    UNUSED("positions", "embeddings.position_ids"), UNUSED("pooler", "pooler.dense.weight"), UNUSED("pooler_bias", "pooler.dense.bias"),
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    static const uint32_t pooling[] = {0, TENON_POOL_MEAN, TENON_POOL_FIRST, TENON_POOL_LAST}; /* GGUF's numbers */
-    const int64_t none = 0;
-    int64_t kind = 0;
     char positions[64];
     int32_t s;
     if ((s = tenon_key_str(m, ARCH, "position_embedding_type", "absolute", positions, sizeof positions, err)) != 0 ||
-        (s = tenon_key_i64(m, ARCH, "pooling_type", 0, 3, &none, &kind, err)) != 0 ||
         (s = tenon_key_must_be(m, ARCH, "is_decoder", 0, err)) != 0)
         return s;
     if (strcmp(positions, "absolute") != 0)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "config.position_embedding_type",
                           "key config.position_embedding_type is '%s': this plugin knows absolute only", positions);
     c->d.size[SIZE_POSITIONS] = c->d.context;
-    c->d.pooling = pooling[kind];
-    return TENON_E_OK;
+    return tenon_decoder_read_pooling(&c->d, m, err);
 }
 
 static uint32_t layer(const struct tenon_model_config *c, const struct tenon_builder *b, int32_t kind, uint32_t h,

@@ -52,7 +52,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     d->window = both / 2 + 1; /* half of it to each side, and the token itself */
     for (i = 0; !listed && i < d->n_layers; i++)
         d->sees[i] = i % every == 0 ? TENON_SEES_ALL : TENON_SEES_WINDOW;
-    return TENON_E_OK;
+    return tenon_decoder_read_pooling(d, m, err);
 }
 
 static int32_t kind_of(const struct tenon_model_config *c, int64_t layer)

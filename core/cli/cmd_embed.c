@@ -20,7 +20,7 @@ struct embed {
 
 static const struct cli_option table[] = {
     { "json", CLI_FLAG, offsetof(struct embed, common.json), NULL, "{\"width\":N,\"vectors\":[[...],...]}", 0, 0 },
-    { "pooling", CLI_CHOICE, offsetof(struct embed, pooling), "mean|cls|last", "how a text's rows become one (what the model was trained for)", 0, 0 },
+    { "pooling", CLI_CHOICE, offsetof(struct embed, pooling), "mean|cls|last", "how a text's rows become one (what the model was trained for, or mean)", 0, 0 },
     { "raw", CLI_FLAG, offsetof(struct embed, raw), NULL, "not divided by its length", 0, 0 },
     CLI_COMMON_OPTIONS(struct embed),
     { NULL, 0, 0, NULL, NULL, 0, 0 },

@@ -20,7 +20,7 @@ struct graph_options {
 };
 
 static const struct cli_option table[] = {
-    { "program", CLI_TEXT, offsetof(struct graph_options, program), "NAME", "which program of the model (step)", 0, 0 },
+    { "program", CLI_TEXT, offsetof(struct graph_options, program), "NAME", "which program of the model (step, or embed of encoders)", 0, 0 },
     { "lowered", CLI_FLAG, offsetof(struct graph_options, lowered), NULL, "with every composite replaced by tier 0 ops", 0, 0 },
     { "plan", CLI_TEXT, offsetof(struct graph_options, plan), "T=N,S=N,R=N,C=N", "where values lie for these upper bounds", 0, 0 },
     { "json", CLI_FLAG, offsetof(struct graph_options, common.json), NULL, "one object", 0, 0 },
@@ -54,7 +54,10 @@ static int32_t build(const struct graph_options *o, struct opened *m, struct ten
 {
     const struct tn_program_env *p = &m->program;
     struct tn_graph *built = NULL;
-    int32_t status = tn_build_program(&m->arch.table, m->arch.config, o->program, &p->env, &p->lookup, &built, err);
+    const char *first = o->program != NULL ? o->program : "step";
+    int32_t status = tn_build_program(&m->arch.table, m->arch.config, first, &p->env, &p->lookup, &built, err);
+    if (status == TENON_E_UNIMPLEMENTED && o->program == NULL)
+        status = tn_build_program(&m->arch.table, m->arch.config, "embed", &p->env, &p->lookup, &built, err);
     if (status != 0 || !o->lowered) {
         m->graph = built;
         return status;
@@ -182,7 +185,7 @@ static void drop(struct opened *m)
 
 int tn_cmd_graph(int argc, char **argv)
 {
-    struct graph_options o = { .program = "step" };
+    struct graph_options o = { 0 };
     struct cli_session s = { 0 };
     struct cli_args args;
     struct opened m = { 0 };

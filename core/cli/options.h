@@ -39,9 +39,10 @@ struct cli_option {
     double min, max;  /* of numbers; both 0: the type's own range */
 };
 
+#define CLI_ARGS_MAX 256u
 /* What is not an option, in order. */
 struct cli_args {
-    const char *items[8];
+    const char *items[CLI_ARGS_MAX];
     uint32_t n;
     bool help; /* --help or -h was given: the rest is not to be trusted */
 };

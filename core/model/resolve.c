@@ -187,6 +187,9 @@ static int32_t resolve_one(struct work *w, uint32_t weight, int32_t layer, bool 
     struct find f = { 0 };
     int32_t rc = TENON_OK;
     seek(w, d, layer, &f);
+    *ret_found = false;
+    if ((d->flags & TENON_WEIGHT_UNUSED) != 0)
+        return f.tensor != NULL ? tn_map_put(&w->used, f.tensor->t.name.data, f.tensor->t.name.size, (void *)f.tensor) : TENON_OK;
     *ret_found = f.tensor != NULL || d->values != NULL;
     if (f.tensor == NULL && d->values != NULL)
         return take_values(w, weight, layer, err);

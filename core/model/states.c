@@ -88,6 +88,8 @@ uint32_t tn_states_context(const struct tn_states *s, uint32_t wanted, uint64_t 
         context = rest / per_position;
     if (context < CONTEXT_LEAST)
         context = CONTEXT_LEAST;
+    if (trained != 0 && context > trained)
+        context = trained;
     return context < INT32_MAX ? (uint32_t)context : INT32_MAX;
 }
 

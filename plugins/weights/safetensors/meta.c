@@ -282,17 +282,27 @@ static int32_t put_names(struct st_meta *meta, const struct tenon_files *files, 
     return no_memory("huggingface.files", err);
 }
 
+/* The files that are keys, all but the first of them where they are there. */
+static const struct {
+    const char *file, *prefix;
+    uint64_t most;
+} sources[ST_SOURCES] = {
+    { "config.json", "config", ST_CONFIG_MAX },
+    { "generation_config.json", "generation_config", ST_CONFIG_MAX },
+    { "1_Pooling/config.json", "pooling", ST_CONFIG_MAX },
+    { "sentence_bert_config.json", "sentence_bert", ST_CONFIG_MAX },
+    { "tokenizer_config.json", "tokenizer_config", ST_TOKENIZER_MAX },
+};
+
 int32_t st_meta_read(struct st_meta *meta, const struct tenon_files *files, struct tenon_err *err)
 {
-    int32_t rc = put_file(meta, files, "config.json", "config", ST_CONFIG_MAX, &meta->trees[0], err);
+    int32_t rc = TENON_OK;
+    for (uint32_t i = 0; rc == TENON_OK && i < ST_SOURCES; i++) {
+        rc = put_file(meta, files, sources[i].file, sources[i].prefix, sources[i].most, &meta->trees[i], err);
+        rc = i > 0 && rc == TENON_E_NOT_FOUND ? TENON_OK : rc;
+    }
     if (rc == TENON_OK)
-        rc = put_file(meta, files, "generation_config.json", "generation_config", ST_CONFIG_MAX, &meta->trees[1], err);
-    else if (rc == TENON_E_NOT_FOUND)
-        return rc;
-    if (rc == TENON_OK || rc == TENON_E_NOT_FOUND)
-        rc = put_file(meta, files, "tokenizer_config.json", "tokenizer_config", ST_TOKENIZER_MAX, &meta->trees[2], err);
-    if (rc == TENON_OK || rc == TENON_E_NOT_FOUND)
-        rc = put_template(meta, files, meta->trees[2], err);
+        rc = put_template(meta, files, meta->trees[ST_SOURCES - 1], err);
     return rc == TENON_OK ? put_names(meta, files, err) : rc;
 }
 

@@ -15,8 +15,9 @@
 
 #define ST_MIB (1024u * 1024u)
 #define ST_HEADER_MAX 100000000u      /* bytes of a file's header, as the format has it */
-#define ST_CONFIG_MAX (4 * ST_MIB)    /* of config.json and generation_config.json */
+#define ST_CONFIG_MAX (4 * ST_MIB)    /* of config.json and the like */
 #define ST_TOKENIZER_MAX (32 * ST_MIB) /* of tokenizer_config.json */
+#define ST_SOURCES 5u                 /* files of which keys are made */
 #define ST_INDEX_MAX (64 * ST_MIB)
 #define ST_FILES_MAX 4096u            /* shards */
 
@@ -56,7 +57,7 @@ struct st_meta {
     struct st_value *values;   /* [keys.n] */
     uint32_t capacity;
     uint64_t text;             /* bytes of all keys */
-    cJSON *trees[3];           /* that strings lie in */
+    cJSON *trees[ST_SOURCES];  /* that strings lie in */
 };
 
 /* Read the files of a folder that make metadata, and list their names. NOT_FOUND: no config.json. On failure, too, the caller

@@ -238,9 +238,10 @@ static inline int32_t tenon_decoder_state_at(struct tenon_model_config *c, uint3
 static inline int32_t tenon_decoder_set_context(struct tenon_model_config *c, uint64_t context, struct tenon_err *err)
 {
     struct tenon_decoder *d = tenon_decoder_of(c);
-    if (tenon_decoder_desc(d, "position_embd") != NULL && context > (uint64_t)d->context)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, d->family->arch, "a context of %llu: the model has positions for %lld tokens only",
-                          (unsigned long long)context, (long long)d->context);
+    const struct tenon_weight_desc *positions = tenon_decoder_desc(d, "position_embd");
+    if (positions != NULL && context > positions->dims[0])
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, d->family->arch, "a context of %llu: the model has positions for %llu tokens only",
+                          (unsigned long long)context, (unsigned long long)positions->dims[0]);
     d->run_context = (int64_t)context;
     tenon_rope_fit(&d->rope, d->context, d->run_context);
     tenon_rope_fit(&d->rope_local, d->context, d->run_context);

@@ -416,6 +416,50 @@ static inline int32_t tenon_decoder_read_sparse(struct tenon_decoder *d, const s
     return s;
 }
 
+/* ---- encoders ----------------------------------------------------------------------------------------------- */
+
+/* Beside config.json: one of several switches says how rows become a vector. *ret 0: none does. */
+static inline int32_t tenon_decoder_read_pooling_modes(const struct tenon_meta *m, uint32_t *ret, struct tenon_err *err)
+{
+    static const struct {
+        const char *key;
+        uint32_t pooling; /* 0: not known here */
+    } modes[] = {{"pooling.pooling_mode_cls_token", TENON_POOL_FIRST}, {"pooling.pooling_mode_mean_tokens", TENON_POOL_MEAN},
+                 {"pooling.pooling_mode_lasttoken", TENON_POOL_LAST}, {"pooling.pooling_mode_max_tokens", 0},
+                 {"pooling.pooling_mode_mean_sqrt_len_tokens", 0}, {"pooling.pooling_mode_weightedmean_tokens", 0}};
+    const int64_t off = 0;
+    int64_t on = 0;
+    uint32_t i;
+    int32_t s;
+    for (i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if ((s = tenon_key_i64(m, NULL, modes[i].key, 0, 1, &off, &on, err)) != 0)
+            return s;
+        if (on != 0 && (modes[i].pooling == 0 || *ret != 0))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, modes[i].key, "key %s is on: only one of the first, the mean and the last is known",
+                              modes[i].key);
+        *ret = on != 0 ? modes[i].pooling : *ret;
+    }
+    return TENON_E_OK;
+}
+
+/* How rows become the vector of a text that the model was trained for, and how long that text may be. */
+static inline int32_t tenon_decoder_read_pooling(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    static const uint32_t pooling[] = {0, TENON_POOL_MEAN, TENON_POOL_FIRST, TENON_POOL_LAST}; /* GGUF's numbers */
+    const int64_t none = 0;
+    int64_t kind = 0, most = d->context;
+    int32_t s;
+    if (!tenon_meta_is_huggingface(m)) {
+        s = tenon_key_i64(m, d->family->arch, "pooling_type", 0, 3, &none, &kind, err);
+        d->pooling = s == 0 ? pooling[kind] : 0;
+        return s;
+    }
+    if ((s = tenon_decoder_read_pooling_modes(m, &d->pooling, err)) == 0)
+        s = tenon_key_i64(m, NULL, "sentence_bert.max_seq_length", 1, 1 << 30, &most, &most, err);
+    d->context = s == 0 && most < d->context ? most : d->context;
+    return s;
+}
+
 #ifdef __cplusplus
 }
 #endif

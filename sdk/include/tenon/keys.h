@@ -10,8 +10,9 @@
  * sought in config.json as it is, so what only config.json knows is read by its own name: "query_pre_attn_scalar". A null
  * there is a missing key. Messages name a key as the file spells it.
  *
- * The metadata of such a directory, as weights plugins give it: config.<path>, generation_config.<path> and
- * tokenizer_config.<path> of the JSON files of these names, objects nested by dots, arrays of numbers, of strings or of
+ * The metadata of such a directory, as weights plugins give it: config.<path>, generation_config.<path>, tokenizer_config.<path>
+ * of the JSON files of these names, pooling.<path> of 1_Pooling/config.json and sentence_bert.<path> of sentence_bert_config.json,
+ * which models for vectors of texts have; objects nested by dots, arrays of numbers, of strings or of
  * booleans as arrays; and the names of its files as the array "huggingface.files".
  *
  * Everything is static inline; nothing here is part of the ABI.

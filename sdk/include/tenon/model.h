@@ -43,6 +43,7 @@ extern "C" {
 
 #define TENON_WEIGHT_OPTIONAL 1u /* may be missing */
 #define TENON_WEIGHT_LAYERED 2u  /* one per layer, `{i}` in the names */
+#define TENON_WEIGHT_UNUSED 4u   /* of files, but of no program: it is not bound, nor told as a tensor that nothing knows */
 
 /* Where one format keeps a weight. */
 struct tenon_weight_source {
