@@ -1,5 +1,6 @@
 /* kernel_bench.c - speed of the CPU backend's products and attention, one thread: GB/s of weights for one token and Gop/s for
- * many, medians over repeats. Built on request only (target kernel_bench); usage: kernel_bench [scalar|avx2|avx512] [rows cols]
+ * many, medians over repeats, by 16-bit and by 8-bit activations. Built on request only (target kernel_bench); usage:
+ * kernel_bench [scalar|avx2|avx512 [rows cols [encodings]]]; encodings: only those whose id stands in that list.
  */
 #include "plugins/backends/cpu/kernels/kernels.h"
 
@@ -49,10 +50,10 @@ static void fill(uint8_t *p, int64_t n)
     }
 }
 
-static struct cpu_act activations(const struct cpu_kernels *k, int64_t T, int64_t K)
+static struct cpu_act activations(const struct cpu_kernels *k, int64_t T, int64_t K, bool narrow)
 {
     float *x = memory(T * K * 4);
-    struct cpu_act a = { .x = x, .ldx = K };
+    struct cpu_act a = { .x = x, .ldx = K, .narrow = narrow };
     for (int64_t i = 0; i < T * K; i++)
         x[i] = (float)((i * 7919) % 1001 - 500) / 500.0f;
     cpu_act_bind(&a, memory(cpu_act_bytes(T, K)), T, K);
@@ -60,13 +61,18 @@ static struct cpu_act activations(const struct cpu_kernels *k, int64_t T, int64_
     return a;
 }
 
-static void bench_products(const struct cpu_kernels *k, enum cpu_format format, int64_t N, int64_t K)
+static void forget(struct cpu_act *a)
+{
+    free(a->narrow ? (void *)a->q8 : a->q), free((void *)(uintptr_t)a->x);
+}
+
+static void bench_products(const struct cpu_kernels *k, enum cpu_format format, int64_t N, int64_t K, bool narrow)
 {
     const struct cpu_encoding *e = cpu_encoding_at(format);
     int64_t row = K / e->block_cols * e->block_bytes, count = ((int64_t)90 << 20) / (row * N) + 1;
     uint8_t *data = memory(row * N * count), *scratch = memory(CPU_MATMUL_SCRATCH);
     float *y = memory(TOKENS * N * 4);
-    struct cpu_act a = activations(k, TOKENS, K);
+    struct cpu_act a = activations(k, TOKENS, K, narrow);
     struct cpu_matrix w = { .data = data, .rows = N, .cols = K, .row_bytes = row, .format = format };
     static const int tokens[] = { 1, 2, 4, 8, 32, TOKENS };
     double v[REPEATS];
@@ -81,7 +87,7 @@ static void bench_products(const struct cpu_kernels *k, enum cpu_format format, 
         data = packed;
         w.packed = true;
     }
-    printf("%-12s %5lld x %-5lld", e->id, (long long)N, (long long)K);
+    printf("%-14s %-7s %5lld x %-5lld", e->id, !e->quantised ? "" : narrow ? "8 bits" : "16 bits", (long long)N, (long long)K);
     for (size_t c = 0; c < sizeof tokens / sizeof tokens[0]; c++) {
         int64_t T = tokens[c], matrices = T == 1 ? count : T < 32 ? 8 : 2;
         for (int r = 0; r < REPEATS; r++) {
@@ -99,20 +105,20 @@ static void bench_products(const struct cpu_kernels *k, enum cpu_format format, 
             printf("  T=%d %6.1f", (int)T, 2.0 * (double)(N * K * T) / s * 1e-9);
     }
     printf(" Gop/s\n");
-    free(data), free(scratch), free(y), free(a.q), free((void *)(uintptr_t)a.x);
+    free(data), free(scratch), free(y), forget(&a);
 }
 
-static void bench_quantize(const struct cpu_kernels *k)
+static void bench_quantize(const struct cpu_kernels *k, bool narrow)
 {
-    struct cpu_act a = activations(k, TOKENS, 576);
+    struct cpu_act a = activations(k, TOKENS, 576, narrow);
     double v[REPEATS];
     for (int r = 0; r < REPEATS; r++) {
         double start = now();
         k->quantize(&a, 0, TOKENS);
         v[r] = now() - start;
     }
-    printf("quantize     %6.2f Gelement/s\n", TOKENS * 576 / median(v, REPEATS) * 1e-9);
-    free(a.q), free((void *)(uintptr_t)a.x);
+    printf("quantize to %d bits  %6.2f Gelement/s\n", narrow ? 8 : 16, TOKENS * 576 / median(v, REPEATS) * 1e-9);
+    forget(&a);
 }
 
 /* T query tokens at the end of a context, 9 heads over 3 of 64: SmolLM2's shape. */
@@ -160,10 +166,17 @@ int main(int argc, char **argv)
     const struct cpu_kernels *k = cpu_kernels_select(level);
     int64_t N = argc > 3 ? atoll(argv[2]) : 1536, K = argc > 3 ? atoll(argv[3]) : 576;
     printf("level %s, one thread\n", k->level);
-    for (int f = CPU_F32; f < CPU_FORMAT_COUNT; f++)
-        bench_products(k, (enum cpu_format)f, N, K / cpu_encoding_at((enum cpu_format)f)->block_cols == 0 ? 256
-                       : K - K % cpu_encoding_at((enum cpu_format)f)->block_cols);
-    bench_quantize(k);
+    for (int f = CPU_F32; f < CPU_FORMAT_COUNT; f++) {
+        const struct cpu_encoding *e = cpu_encoding_at((enum cpu_format)f);
+        if (argc > 4 && strstr(argv[4], e->id) == NULL)
+            continue;
+        for (int narrow = 0; narrow < (e->quantised ? 2 : 1); narrow++)
+            bench_products(k, e->format, N, K / e->block_cols == 0 ? 256 : K - K % e->block_cols, narrow == 1);
+    }
+    if (argc > 4)
+        return 0;
+    bench_quantize(k, false);
+    bench_quantize(k, true);
     for (int type = 0; type < CPU_KV_TYPE_COUNT; type++) {
         bench_attention(k, 512, 512, (enum cpu_kv_type)type);
         bench_attention(k, 1, 1024, (enum cpu_kv_type)type);

@@ -184,11 +184,11 @@ static void print_result(const struct bench *o, const struct cli_session *s, str
     print_rate("decode_tok_s", res->decode, res->n_decode, o->common.json);
     uint64_t rss = peak_rss_bytes();
     if (o->common.json)
-        printf("\"peak_rss_bytes\":%llu,\"device\":\"%s\",\"level\":\"%s\",\"threads\":%u}\n", (unsigned long long)rss, info.device,
-               info.device_level, tn_runtime_threads(s->rt));
+        printf("\"peak_rss_bytes\":%llu,\"device\":\"%s\",\"level\":\"%s\",\"act_bits\":%u,\"threads\":%u}\n", (unsigned long long)rss,
+               info.device, info.device_level, info.act_bits, tn_runtime_threads(s->rt));
     else
-        printf("peak RSS         %.1f MiB\ndevice           %s (%s), %u threads\n", (double)rss / 1048576, info.device, info.device_level,
-               tn_runtime_threads(s->rt));
+        printf("peak RSS         %.1f MiB\ndevice           %s (%s%s), %u threads\n", (double)rss / 1048576, info.device, info.device_level,
+               info.act_bits == 8 ? ", 8-bit activations" : info.act_bits == 16 ? ", 16-bit activations" : "", tn_runtime_threads(s->rt));
 }
 
 static void print_entry(const struct bench *o, const struct tenon_profile_entry *e, double total)

@@ -180,6 +180,7 @@ static int32_t compile(struct tn_model *m, bool profile, struct tenon_err *err)
     if (rc != TENON_OK)
         return rc;
     m->parts.act = info.act;
+    m->parts.act_bits = info.act_bits;
     m->parts.scratch_bytes = info.scratch_bytes;
     return TENON_OK;
 }

@@ -66,6 +66,7 @@ struct tn_model_parts {
     uint64_t row_size;               /* elements of a row of output: logits, or with `embeds` what is pooled */
     bool embeds;                     /* the program is "embed": each text is whole in one step */
     int32_t act;                     /* TENON_DTYPE_*: of the output */
+    uint32_t act_bits;               /* executable_info() */
     uint64_t scratch_bytes;
 };
 

@@ -103,7 +103,9 @@ class Memory(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stderr)
         result = json.loads(run.stdout)
         self.assertEqual(sorted(k for k in result if k != "level"),
-                         sorted(["load_s", "first_token_s", "packed_s", "prefill_tok_s", "decode_tok_s", "peak_rss_bytes", "device", "threads"]))
+                         sorted(["load_s", "first_token_s", "packed_s", "prefill_tok_s", "decode_tok_s", "peak_rss_bytes", "device", "threads",
+                                 "act_bits"]))
+        self.assertEqual(result["act_bits"], 16)  # too narrow for 8
         self.assertLessEqual(result["peak_rss_bytes"], os.path.getsize(MODEL) + (100 << 20))
 
     def test_left_out(self):

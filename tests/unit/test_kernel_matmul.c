@@ -142,7 +142,7 @@ static void begin(struct product *p, enum cpu_format f, int64_t T, int64_t N, in
         p->x[i] = rng_float() * (rng_below(50) == 0 ? 30.0f : 1.0f);
     for (int64_t i = 0; i < N; i++)
         p->bias[i] = rng_float();
-    p->a = (struct cpu_act){ .x = p->x, .ldx = K };
+    p->a = (struct cpu_act){ .x = p->x, .ldx = K, .narrow = rng_below(2) == 1 };
     cpu_act_bind(&p->a, p->quants, T, K);
 }
 
@@ -159,6 +159,13 @@ static void compute(struct product *p, const struct cpu_kernels *k)
     k->matmul(&p->w, &p->a, 0, p->T, 0, p->N, p->y, p->N, p->bias, p->scratch);
 }
 
+/* The integer of column i of token t's block b. */
+static int32_t act_at(const struct cpu_act *a, int64_t t, int64_t b, int64_t i)
+{
+    int64_t at = t * a->K + 32 * b;
+    return a->narrow ? a->q8[at + i] : a->q[at + cpu_act_column(i)];
+}
+
 /* The exact value on the operands that the kernel is given, and the sum of magnitudes its rounding errors scale with. */
 static double exact(const struct product *p, int64_t t, int64_t n, double *ret_size)
 {
@@ -170,7 +177,7 @@ static double exact(const struct product *p, int64_t t, int64_t n, double *ret_s
             double d = (double)p->a.d[t * (p->K / 32) + b];
             cpu_quant_block(p->w.format, row, b, &block);
             for (int i = 0; i < 32; i++) {
-                double q = d * p->a.q[t * p->K + 32 * b + cpu_act_column(i)];
+                double q = d * act_at(&p->a, t, b, i);
                 y += q * ((double)block.scale[i >> 4] * block.q[i] + (double)block.min[i >> 4]);
                 size += fabs(q) * (fabs((double)block.scale[i >> 4] * block.q[i]) + fabs((double)block.min[i >> 4]));
             }
@@ -195,8 +202,8 @@ static void check_exact(struct product *p, const struct cpu_kernels *k)
     for (int64_t t = 0; t < p->T; t++)
         for (int64_t n = 0; n < p->N; n++) {
             double want = exact(p, t, n, &size), got = (double)p->y[t * p->N + n];
-            ENSURE(fabs(got - want) <= links * 0x1p-24 * size + 1e-30, "%s %s T=%d N=%d K=%d [%d,%d]: %.9g, exactly %.9g",
-                          k->level, cpu_encoding_at(p->w.format)->id, (int)p->T, (int)p->N, (int)p->K, (int)t, (int)n, got, want);
+            ENSURE(fabs(got - want) <= links * 0x1p-24 * size + 1e-30, "%s %s, %d bits, T=%d N=%d K=%d [%d,%d]: %.9g, exactly %.9g",
+                          k->level, cpu_encoding_at(p->w.format)->id, p->a.narrow ? 8 : 16, (int)p->T, (int)p->N, (int)p->K, (int)t, (int)n, got, want);
         }
 }
 
@@ -236,10 +243,12 @@ START_TEST(extreme_quants_do_not_saturate)
     struct product p;
     enum cpu_format f = (enum cpu_format)_i;
     const struct cpu_encoding *e = cpu_encoding_at(f);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 16; i++) {
         begin(&p, f, i % 2 == 0 ? 2 : 7, 33, columns(f, 3)); /* straight from the file, and by panels */
+        p.a.narrow = i >= 8;
+        cpu_act_bind(&p.a, p.quants, p.T, p.K);
         for (int64_t at = 0; at < p.N * p.w.row_bytes; at += e->block_bytes) {
-            memset(p.memory.p + at, bytes[i / 2], (size_t)e->block_bytes);
+            memset(p.memory.p + at, bytes[i % 8 / 2], (size_t)e->block_bytes);
             put_scales(f, p.memory.p + at);
         }
         for (int64_t j = 0; j < p.T * p.K; j++)
@@ -281,7 +290,7 @@ static void check_moved(struct product *p, const struct cpu_kernels *k)
     float *x = aligned((p->K + 1) * 4), *y = aligned(p->N * 4);
     void *quants = aligned(cpu_act_bytes(1, p->K));
     struct cpu_matrix w = p->w;
-    struct cpu_act a = { .x = x + 1, .ldx = p->K };
+    struct cpu_act a = { .x = x + 1, .ldx = p->K, .narrow = p->a.narrow };
     memcpy(data + 2, p->w.data, (size_t)bytes);
     memcpy(x + 1, p->x + t * p->K, (size_t)p->K * 4);
     w.data = data + 2;
@@ -468,7 +477,8 @@ START_TEST(activations_are_the_same_on_all_levels)
     enum { T = 5, K = 608 };
     float *x = aligned(T * K * 4);
     void *first = aligned(cpu_act_bytes(T, K)), *mem = aligned(cpu_act_bytes(T, K));
-    struct cpu_act a = { .x = x, .ldx = K };
+    struct cpu_act a = { .x = x, .ldx = K, .narrow = _i == 1 };
+    float most = a.narrow ? CPU_ACT_MAX_8 : CPU_ACT_MAX;
     for (int i = 0; i < T * K; i++)
         x[i] = ldexpf(rng_float(), (int)rng_below(40) - 20);
     x[3] = 0x1.fffffep127f; /* 32767 / max is denormal */
@@ -477,12 +487,12 @@ START_TEST(activations_are_the_same_on_all_levels)
     x[100] = NAN;
     x[700] = INFINITY;
     for (int i = 0; i < 32; i++) /* ties: halves of the step */
-        x[K + i] = i == 0 ? CPU_ACT_MAX : (float)i + 0.5f;
+        x[K + i] = i == 0 ? most : (float)i + 0.5f;
     cpu_act_bind(&a, first, T, K);
     level_at(0)->quantize(&a, 0, T);
-    ck_assert_int_eq(a.q[K + cpu_act_column(1)], 2);
-    ck_assert_int_eq(a.q[K + cpu_act_column(2)], 2);
-    ENSURE_THAT(a.d[3] != a.d[3] && a.q[100] == 0 && a.d[700 / 32] != a.d[700 / 32]);
+    ck_assert_int_eq(act_at(&a, 1, 0, 1), 2);
+    ck_assert_int_eq(act_at(&a, 1, 0, 2), 2);
+    ENSURE_THAT(a.d[3] != a.d[3] && act_at(&a, 0, 3, 4) == 0 && a.d[700 / 32] != a.d[700 / 32]);
     FOR_LEVELS(k) {
         memset(mem, 0xa5, (size_t)cpu_act_bytes(T, K));
         memset(first, 0xa5, (size_t)cpu_act_bytes(T, K));
@@ -503,7 +513,7 @@ START_TEST(activations_are_within_half_a_step)
     enum { K = 320 };
     float *x = aligned(K * 4);
     void *mem = aligned(cpu_act_bytes(1, K));
-    struct cpu_act a = { .x = x, .ldx = K };
+    struct cpu_act a = { .x = x, .ldx = K, .narrow = _i == 1 };
     cpu_act_bind(&a, mem, 1, K);
     for (int i = 0; i < K; i++)
         x[i] = rng_float() * ldexpf(1.0f, i / 32 * 8 - 40);
@@ -511,15 +521,15 @@ START_TEST(activations_are_within_half_a_step)
         k->quantize(&a, 0, 1);
         for (int i = 0; i < K; i++) {
             double d = (double)a.d[i / 32];
-            ENSURE(fabs((double)x[i] - d * a.q[cpu_act_column(i)]) <= d * 0.51, "%s: %a as %d of %a", k->level, (double)x[i],
-                   a.q[cpu_act_column(i)], d);
+            ENSURE(fabs((double)x[i] - d * act_at(&a, 0, 0, i)) <= d * 0.51, "%s: %a as %d of %a", k->level, (double)x[i],
+                   act_at(&a, 0, 0, i), d);
         }
         for (int b = 0; b < K / 32; b++) {
             ck_assert_float_eq(a.ds[b], a.d[b] * (float)(a.sum_16[2 * b] + a.sum_16[2 * b + 1]));
             for (int half = 0; half < 2; half++) {
                 int32_t sum = 0;
                 for (int i = 0; i < 16; i++)
-                    sum += a.q[32 * b + 16 * half + i];
+                    sum += act_at(&a, 0, b, 16 * half + i);
                 ck_assert_int_eq(a.sum_16[2 * b + half], sum);
                 ck_assert_float_eq(a.ds_16[2 * b + half], a.d[b] * (float)sum);
             }
@@ -547,8 +557,8 @@ int main(void)
     tcase_add_loop_test(tc, bad_activations_spoil_their_row_only, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, bad_scales_spoil_their_row_only, CPU_Q4_0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, zero_and_tiny_rows, 0, CPU_FORMAT_COUNT);
-    tcase_add_test(tc, activations_are_the_same_on_all_levels);
-    tcase_add_test(tc, activations_are_within_half_a_step);
+    tcase_add_loop_test(tc, activations_are_the_same_on_all_levels, 0, 2); /* of 16 and of 8 bits */
+    tcase_add_loop_test(tc, activations_are_within_half_a_step, 0, 2);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

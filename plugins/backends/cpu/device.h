@@ -13,21 +13,26 @@
 
 #define CPU_ALIGN 64u
 
+/* Width of the integers that activations are in products by quantised weights; auto: plan.c. */
+enum cpu_activations { CPU_ACTIVATIONS_AUTO, CPU_ACTIVATIONS_8, CPU_ACTIVATIONS_16 };
+
 /* The plugin: one per process. */
 struct cpu_plugin {
     const struct tenon_threads *threads; /* OWN: host */
     const struct tenon_log *log;         /* OWN: host, may be NULL */
     const struct tenon_config *config;   /* OWN: host, may be NULL */
     enum cpu_level cap;                  /* highest instruction level to use */
-    const char *pack;                    /* "never", "always" or "auto" */
+    int pack;                            /* enum cpu_pack */
     bool claims;                         /* false: no device of this plugin takes composites */
+    enum cpu_activations activations;
 };
 
 struct tenon_device {
     struct cpu_plugin *plugin;
     const struct cpu_kernels *k;
     uint64_t pack_most; /* weights of files up to so many bytes are packed */
-    bool claims; /* false: options "claims=none", composites are left to the host */
+    bool claims; /* false: composites are left to the host */
+    enum cpu_activations activations;
 };
 
 struct tenon_buffer {
@@ -39,6 +44,12 @@ struct tenon_buffer {
 
 /* Memory of a span, NULL when it leaves its buffer. */
 void *cpu_span_data(const struct tenon_span *span);
+
+/* settings.c: what is chosen, as its place among the known words, 0 for the default; *ret_word is it by name, NULL for the default.
+ * Options: "claims=none activations=8". */
+enum cpu_set { CPU_SET_LEVEL, CPU_SET_PACK, CPU_SET_CLAIMS, CPU_SET_ACTIVATIONS };
+int cpu_setting(const struct cpu_plugin *p, enum cpu_set which, const char **ret_word);
+int32_t cpu_set_options(struct tenon_device *dev, const char *options, struct tenon_err *err);
 
 /* buffer.c */
 int32_t cpu_buffer_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret, struct tenon_err *err);
@@ -69,7 +80,8 @@ bool cpu_kernel_has(const struct tenon_device *dev, uint32_t op);
 int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, const struct tenon_weight_binding *weights,
                   uint32_t n_weights, uint32_t weight_stride, struct tenon_claim *claims, uint32_t claim_stride, struct tenon_err *err);
 /* packing.c */
-uint64_t cpu_pack_most(const char *setting); /* "never", "always", "auto": see struct tenon_device */
+enum cpu_pack { CPU_PACK_AUTO, CPU_PACK_NEVER, CPU_PACK_ALWAYS };
+uint64_t cpu_pack_most(enum cpu_pack setting); /* see struct tenon_device */
 /* A weight's rows (all dims but the last), columns and bytes of a row of its first plane; as the kernels see it in the file's order,
  * for encodings they know; and packed. All check every size against the bytes there are. */
 int32_t cpu_weight_shape(const struct tenon_weight_binding *weight, uint64_t *ret_rows, uint64_t *ret_cols, uint64_t *ret_row_bytes,

@@ -84,7 +84,7 @@ static void head_product(const struct walker *w, const struct latent *l, const s
 /* `heads` [H*T,k], by all threads. */
 static struct cpu_act prepare(const struct walker *w, const struct latent *l, const struct cpu_weight *by, int64_t k)
 {
-    struct cpu_act a = { .x = l->heads, .ldx = k, .K = k };
+    struct cpu_act a = { .x = l->heads, .ldx = k, .K = k, .narrow = w->exe->narrow };
     int64_t r0, r1;
     barrier(w); /* they are made */
     if (!cpu_encoding_at(by->m.format)->quantised)

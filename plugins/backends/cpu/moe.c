@@ -185,7 +185,7 @@ static bool quantised(const struct cpu_tensor *weight)
 static struct cpu_act prepare(const struct walker *w, const float *x, int64_t rows, int64_t k, const struct cpu_tensor *by,
                               const struct cpu_tensor *and_by, void *memory)
 {
-    struct cpu_act a = { .x = x, .ldx = k, .K = k };
+    struct cpu_act a = { .x = x, .ldx = k, .K = k, .narrow = w->exe->narrow };
     int64_t r0, r1;
     if (!quantised(by) && !quantised(and_by))
         return a;

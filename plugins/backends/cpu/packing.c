@@ -62,13 +62,13 @@ int32_t cpu_packed_of(const struct tenon_weight_binding *w, const struct cpu_mat
     return 0;
 }
 
-uint64_t cpu_pack_most(const char *setting)
+uint64_t cpu_pack_most(enum cpu_pack setting)
 {
-    FILE *f = strcmp(setting, "auto") == 0 ? fopen("/proc/meminfo", "re") : NULL;
+    FILE *f = setting == CPU_PACK_AUTO ? fopen("/proc/meminfo", "re") : NULL;
     unsigned long long kib = 0;
     char line[128];
     if (f == NULL)
-        return strcmp(setting, "always") == 0 ? UINT64_MAX : 0;
+        return setting == CPU_PACK_ALWAYS ? UINT64_MAX : 0;
     while (kib == 0 && fgets(line, sizeof line, f) != NULL)
         if (sscanf(line, "MemAvailable: %llu", &kib) != 1)
             kib = 0;

@@ -493,6 +493,24 @@ static int32_t make_ropes(struct tenon_executable *exe, struct tenon_err *err)
     return 0;
 }
 
+#define NARROW_FROM 640 /* README.md: what 8 bits cost by model */
+
+/* Columns of the widest value that blocks hand on: the residual stream. */
+static int64_t stream_width(const struct tenon_executable *exe)
+{
+    int64_t widest = 0;
+    for (uint32_t v = 0; v < exe->graph->n_values; v++) {
+        int64_t cols = exe->homes[v].place == CPU_PLACE_CARRY ? cpu_cols(tenon_graph_value(exe->graph, v), &exe->bucket) : 0;
+        widest = cols > widest ? cols : widest;
+    }
+    return widest;
+}
+
+static bool narrow_activations(const struct tenon_executable *exe)
+{
+    return exe->dev->activations == CPU_ACTIVATIONS_AUTO ? stream_width(exe) >= NARROW_FROM : exe->dev->activations == CPU_ACTIVATIONS_8;
+}
+
 static int32_t build(struct tenon_executable *exe, const struct tenon_compile_args *args, struct tenon_err *err)
 {
     const struct tenon_graph *g = exe->graph;
@@ -506,8 +524,10 @@ static int32_t build(struct tenon_executable *exe, const struct tenon_compile_ar
     }
     if (status == 0)
         status = set_homes(exe, err);
-    if (status == 0)
+    if (status == 0) {
+        exe->narrow = narrow_activations(exe);
         copy_states(exe, args);
+    }
     for (uint32_t b = 0; status == 0 && b < g->n_blocks; b++)
         status = cpu_fuse_block(exe, b, err);
     if (status == 0)
@@ -547,12 +567,16 @@ int32_t cpu_compile(struct tenon_device *dev, const struct tenon_compile_args *f
 
 int32_t cpu_executable_info(struct tenon_executable *exe, struct tenon_executable_info *ret)
 {
+    bool quantised = false;
+    for (uint32_t i = 0; i < exe->n_weights; i++)
+        quantised |= exe->weights[i].program == NULL && cpu_encoding_at(exe->weights[i].m.format)->quantised;
     *ret = (struct tenon_executable_info){
         .struct_size = sizeof *ret,
         .act = TENON_DTYPE_F32,
         .scratch_bytes = exe->scratch_bytes,
         .host_bytes = exe->host_bytes,
         .n_stages = exe->n_tickets / CPU_STEP_TICKETS,
+        .act_bits = !quantised ? 0 : exe->narrow ? 8 : 16,
     };
     return 0;
 }

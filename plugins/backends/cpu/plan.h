@@ -48,7 +48,7 @@ struct cpu_step {
     /* MATMUL: y_i = x w_i^T + bias_i. gated: out[.] = unary(y_0) * y_1, or unary(y_0) when n is 1. */
     uint32_t n;
     bool gated;
-    bool quantised; /* some weight wants 16-bit activations */
+    bool quantised; /* some weight wants integers for activations */
     uint32_t w[CPU_GROUP_MAX], bias[CPU_GROUP_MAX], outs[CPU_GROUP_MAX];
     uint64_t gate_offset;   /* gated: scratch of y_1, [rows, N] f32 */
     uint64_t hidden_offset; /* gated: scratch of the result; the down step after it reads it when its x is TENON_NO_VALUE */
@@ -118,6 +118,7 @@ struct tenon_executable {
     uint64_t carry_offset[2][8];     /* two sides: block instances write the one and read the other */
     struct tenon_dims bucket;
     uint32_t n_threads;
+    bool narrow;                     /* activations for quantised weights are of 8 bits, not of 16 */
     uint64_t shared_act_offset;      /* shared prepared activations: f32 rows, then what cpu_act_bind takes */
     uint64_t thread_offset, thread_bytes; /* private memory of each thread */
     uint64_t thread_act_bytes;       /* of which at its start: prepared activations of CPU_SMALL_ROWS rows */

@@ -1,18 +1,10 @@
-/* plugin.c - the CPU backend as a plugin: its one device and its table. Config: set.level = scalar | avx2 | avx512 | neon |
- * dotprod caps the instruction level, and so does the environment variable TENON_CPU_LEVEL; set.pack = never | always
- * (TENON_CPU_PACK) is told in packing.c. set.claims = none (TENON_CPU_CLAIMS) takes no composite, so that the host lowers all:
- * for comparing, it is slow. */
+/* plugin.c - the CPU backend as a plugin: its one device and its table. What it can be told is in settings.c: the instruction level
+ * that is not passed, whether weights are packed (packing.c), how wide activations are (plan.c), and to take no composite, so that
+ * the host lowers all: for comparing, it is slow. */
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "plan.h"
-
-/* From the environment, else from the manifest; NULL: neither. */
-static const char *setting(const struct cpu_plugin *p, const char *variable, const char *key)
-{
-    const char *value = secure_getenv(variable);
-    return value != NULL || p->config == NULL ? value : p->config->get(p->config->ctx, key);
-}
 
 static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon_err *err)
 {
@@ -22,10 +14,12 @@ static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon
     p->threads = host->service(host->ctx, TENON_THREADS_SERVICE);
     p->log = host->service(host->ctx, TENON_LOG_SERVICE);
     p->config = host->service(host->ctx, TENON_CONFIG_SERVICE);
-    p->cap = cpu_level_find(setting(p, "TENON_CPU_LEVEL", "level"));
-    const char *claims = setting(p, "TENON_CPU_CLAIMS", "claims"), *pack = setting(p, "TENON_CPU_PACK", "pack");
-    p->pack = pack != NULL && (strcmp(pack, "never") == 0 || strcmp(pack, "always") == 0) ? (*pack == 'n' ? "never" : "always") : "auto";
-    p->claims = claims == NULL || strcmp(claims, "none") != 0;
+    const char *level = NULL;
+    (void)cpu_setting(p, CPU_SET_LEVEL, &level);
+    p->cap = cpu_level_find(level);
+    p->pack = cpu_setting(p, CPU_SET_PACK, NULL);
+    p->claims = cpu_setting(p, CPU_SET_CLAIMS, NULL) == 0;
+    p->activations = (enum cpu_activations)cpu_setting(p, CPU_SET_ACTIVATIONS, NULL);
     *ret_self = p;
     return 0;
 }
@@ -83,8 +77,12 @@ static int32_t open_device(void *self, uint32_t i, const char *options, struct t
     struct tenon_device *dev = calloc(1, sizeof *dev);
     if (dev == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for the device");
-    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap), cpu_pack_most(p->pack),
-                                   p->claims && (options == NULL || strstr(options, "claims=none") == NULL) };
+    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap), cpu_pack_most((enum cpu_pack)p->pack), p->claims, p->activations };
+    int32_t status = cpu_set_options(dev, options, err);
+    if (status != 0) {
+        free(dev);
+        return status;
+    }
     *ret = dev;
     return 0;
 }

@@ -1,8 +1,8 @@
-/* products.c - steps of matmuls: activations prepared (norm, 16-bit blocks), rows of weights cut into tasks, gate or residual
+/* products.c - steps of matmuls: activations prepared (norm, blocks of integers), rows of weights cut into tasks, gate or residual
  * behind. Contract: walk.h. */
 #include "walk.h"
 
-/* Rows r0..r1 of the step's input made ready: norm, then 16-bit blocks, row by row so that a row stays in L1. */
+/* Rows r0..r1 of the step's input made ready: norm, then blocks of integers, row by row so that a row stays in L1. */
 static void prepare_rows(const struct walker *w, const struct cpu_step *s, const struct cpu_act *raw, const struct cpu_act *a,
                          float *normed, int64_t r0, int64_t r1)
 {
@@ -27,6 +27,7 @@ static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, 
     uint64_t x_bytes = few ? (CPU_SMALL_ROWS * exe->max_k * sizeof(float) + CPU_ALIGN - 1) / CPU_ALIGN * CPU_ALIGN : exe->act_x_bytes;
     float *normed = (float *)(void *)memory;
     struct cpu_act a = raw;
+    a.narrow = exe->narrow;
     int64_t r0 = 0, r1 = rows;
     if (s->norm.on)
         a.x = normed;

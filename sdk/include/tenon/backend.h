@@ -170,7 +170,7 @@ struct tenon_executable_info {
     uint64_t scratch_bytes; /* that enqueue must be given */
     uint64_t host_bytes;    /* kept by the executable itself: plans, tables */
     uint32_t n_stages;      /* for messages: kernels or barriers per step */
-    uint32_t reserved;
+    uint32_t act_bits;      /* for messages: of the integers that activations are for quantised weights; 0: floats, or not told */
 };
 
 struct tenon_enqueue_args {

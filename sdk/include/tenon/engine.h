@@ -55,6 +55,8 @@ struct tenon_loaded_info {
     uint64_t n_params;
     uint32_t max_sequences;
     uint32_t has_template; /* 0 or 1 */
+    uint32_t act_bits; /* activations are integers of so many bits for quantised weights; 0: floats, or the backend does not say */
+    uint32_t reserved;
 };
 
 /* How to choose tokens. Applied in this order: penalties, temperature, top-k, top-p, min-p, draw. */

@@ -33,21 +33,32 @@ INLINE vi total(struct sink *s, const int slot, const int token)
     return vi_sub(sum, s->sum[slot][PART_WEIGHTS][0]);
 }
 
-/* What dots() of matmul.h does: 16 columns at a time, that is 8 pairs of the panel. */
-INLINE void dots_of_bytes(const struct panel *p, const int16_t *const q[], int64_t b, int first, int count, const int tokens,
-                          vi sum[2][TOKENS])
+INLINE void put_in_panel(struct sink *s, int64_t b, const int quad, vi x, const struct form f)
+{
+    (void)f;
+    vi_store(s->w.q + (b * 8 + quad) * (PANEL_ROWS * 4), x);
+}
+
+INLINE void put_one(const struct panel *w, int64_t b, int i, int lane, int8_t weight)
+{
+    w->q[((b * 8 + i / 4) * PANEL_ROWS + lane) * 4 + i % 4] = (uint8_t)weight;
+}
+
+/* 16 columns at a time. */
+INLINE void dots(const struct panel *p, const int bits, const act *const q[], int64_t b, int first, int count, const int tokens,
+                 vi sum[2][TOKENS])
 {
     vi high[2][TOKENS], weights[2] = { vi_zero(), vi_zero() };
+    (void)bits;
     for (int i = 0; i < tokens; i++)
-        sum[0][i] = sum[1][i] = high[0][i] = high[1][i] = vi_zero();
-    for (int pair = first; pair < first + count; pair += 8) {
+        high[0][i] = high[1][i] = vi_zero();
+    for (int column = first; column < first + count; column += 16) {
         vi a_low[TOKENS], a_high[TOKENS];
         for (int i = 0; i < tokens; i++)
-            vi_split_16(q[i] + 32 * b + 2 * pair, &a_low[i], &a_high[i]);
+            vi_split_16(q[i] + 32 * b + column, &a_low[i], &a_high[i]);
 #define FOUR_COLUMNS(n)                                                                      \
     for (int h = 0; h < 2; h++) {                                                            \
-        const int16_t *at = p->q + (b * 16 + pair + 2 * (n)) * (PANEL_ROWS * 2) + 2 * h * LANES; \
-        vi w = vi_join_bytes(vi_load(at), vi_load(at + PANEL_ROWS * 2));                     \
+        vi w = vi_load(p->q + (b * 8 + column / 4 + (n)) * (PANEL_ROWS * 4) + 4 * h * LANES); \
         weights[h] = vi_dot8(weights[h], w, vi_all(MINUS_128), 0);                           \
         for (int i = 0; i < tokens; i++) {                                                   \
             sum[h][i] = vi_dot8(sum[h][i], w, a_low[i], n);                                  \

@@ -12,7 +12,8 @@
  * within one level. Not on T, not on the ranges a thread was given, not on alignment, nor on its place in a vector.
  *
  *  - Quantised matmul. A row of activations becomes 16-bit integers in blocks of 32: d = max|x| / 32767, q = nearest even of
- *    x * (32767 / max|x|); max|x| < 2^-100 counts as zero; a block that holds NaN or infinity gets d = NaN, q = 0. Per output
+ *    x * (32767 / max|x|), or with 127 for 32767 8-bit ones; max|x| < 2^-100 counts as zero; a block that holds NaN or infinity
+ *    gets d = NaN, q = 0. Per output
  *    element one chain runs over ascending blocks b:
  *        acc = fma(dw_b * da_b, (float)isum_b, acc);   isum_b exact in int32
  *        acc = fma(m_b, da_b * (float)asum_b, acc);    formats with minimums only
@@ -97,7 +98,9 @@ struct cpu_act {
     const float *x; /* [T, K], rows ldx floats apart; OWN: caller */
     int64_t ldx;
     int64_t K;
-    int16_t *q;     /* [T, K] columns in the order of cpu_act_column() */
+    bool narrow;    /* integers of 8 bits: set it before cpu_act_bind() */
+    int16_t *q;     /* [T, K] columns in the order of cpu_act_column(); NULL when narrow */
+    int8_t *q8;     /* [T, K] in their own order; NULL when not */
     float *d;       /* [T, K/32] scale of each block */
     float *ds;      /* [T, K/32] d * sum */
     float *ds_16;   /* [T, K/16] the same over each 16 */
@@ -105,6 +108,7 @@ struct cpu_act {
 };
 
 #define CPU_ACT_MAX 32767.0f /* largest q: 16 bits lose nothing that f32 activations would show, 8 bits do */
+#define CPU_ACT_MAX_8 127.0f /* largest of q8 */
 
 /* The column at place i of q: of each four the middle two change places, see unpack.h. Its own inverse. */
 static inline int64_t cpu_act_column(int64_t i)
@@ -112,7 +116,7 @@ static inline int64_t cpu_act_column(int64_t i)
     return (i & ~(int64_t)3) | (i & 1) << 1 | (i >> 1 & 1);
 }
 
-/* Memory for the quantised part of T rows of K. */
+/* Memory for the quantised part of T rows of K; narrow ones take less. */
 int64_t cpu_act_bytes(int64_t T, int64_t K);
 /* Point q and what goes with it into mem and set K; x and ldx stay. Without K % 32 == 0 the row cannot be quantised and need not
  * be: then only float weights can follow. */

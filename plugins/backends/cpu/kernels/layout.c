@@ -20,7 +20,8 @@ void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
     uint8_t *p = (uint8_t *)mem + round_up_64(T * K * 2);
     int64_t per_32 = round_up_64(T * (K / 32) * 4);
     a->K = K;
-    a->q = (int16_t *)mem;
+    a->q = a->narrow ? NULL : (int16_t *)mem;
+    a->q8 = a->narrow ? (int8_t *)mem : NULL;
     a->d = (float *)(void *)p;
     a->ds = (float *)(void *)(p + per_32);
     a->ds_16 = (float *)(void *)(p + 2 * per_32);

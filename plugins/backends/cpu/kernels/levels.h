@@ -10,6 +10,10 @@
     void cpu_pack_##L(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed);                               \
     void cpu_matmul_##L(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, \
                         float *y, int64_t ldy, const float *bias, void *scratch);                                         \
+    void cpu_products_16_##L(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, \
+                             float *y, int64_t ldy, const float *bias, void *scratch); /* vector levels only, as is the next */ \
+    void cpu_products_8_##L(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, \
+                            float *y, int64_t ldy, const float *bias, void *scratch);                                     \
     void cpu_rms_norm_##L(const float *x, const float *w, int64_t K, float eps, float *y);                                \
     void cpu_softmax_##L(const float *x, int64_t K, float scale, const float *sink, float *y);                            \
     void cpu_add_##L(const float *a, const float *b, int64_t n, float *y);                                                \

@@ -1,10 +1,13 @@
-/* matmul_neon.c - level neon: quantised activations and matrix products by smull. Contract: kernels.h; all code: matmul.h.
+/* matmul_neon.c - level neon: quantised activations and matrix products by smull. Contract: kernels.h; all code: matmul.h and
+ * products.h.
  * [any-thread] */
 #include "simd_neon.h"
 
+#define ACT_BITS 16
 #define TOKENS 5 /* 10 chains, 10 sums, 2 registers of weights, 1 of activations: 23 of 32 */
 #define DIRECT_TOKENS 2
 #define DIRECT_MOST 2
-#define UNROLL_PAIRS
+#define UNROLL
 
 #include "matmul.h"
+#include "products.h"

@@ -26,17 +26,20 @@ static uint32_t largest_bits(const float *x)
 static void quantize_block(const struct cpu_act *a, int64_t t, int64_t b)
 {
     const float *x = a->x + t * a->ldx + 32 * b;
-    int16_t *q = a->q + t * a->K + 32 * b;
     int64_t at = t * (a->K / 32) + b;
     uint32_t bits = largest_bits(x);
     bool bad = bits >= 0x7f800000u, zero = cpu_float_of(bits) < 0x1p-100f;
-    float inverse = bad || zero ? 0.0f : CPU_ACT_MAX / cpu_float_of(bits);
+    float most = a->narrow ? CPU_ACT_MAX_8 : CPU_ACT_MAX, inverse = bad || zero ? 0.0f : most / cpu_float_of(bits);
     int32_t sum[2] = { 0, 0 };
     for (int i = 0; i < 32; i++) {
-        q[i] = bad ? 0 : (int16_t)lrintf(x[cpu_act_column(i)] * inverse); /* a NaN must not reach the conversion */
-        sum[i >> 4] += q[i];
+        int32_t n = bad ? 0 : (int32_t)lrintf(x[i] * inverse); /* a NaN must not reach the conversion */
+        if (a->narrow)
+            a->q8[32 * at + i] = (int8_t)n;
+        else
+            a->q[32 * at + cpu_act_column(i)] = (int16_t)n;
+        sum[i >> 4] += n;
     }
-    a->d[at] = bad ? NAN : zero ? 0.0f : cpu_float_of(bits) / CPU_ACT_MAX;
+    a->d[at] = bad ? NAN : zero ? 0.0f : cpu_float_of(bits) / most;
     a->ds[at] = a->d[at] * (float)(sum[0] + sum[1]);
     for (int half = 0; half < 2; half++) {
         a->ds_16[2 * at + half] = a->d[at] * (float)sum[half];
@@ -53,21 +56,21 @@ void cpu_quantize_scalar(const struct cpu_act *a, int64_t t0, int64_t t1)
 
 /* ---- products */
 
-static int32_t dot16(const int8_t *w, const int16_t *q)
+/* 16 weights and the activations from `at` on. */
+static int32_t dot16(const int8_t *w, const struct cpu_act *a, int64_t at)
 {
     int32_t sum = 0;
     for (int i = 0; i < 16; i++)
-        sum += w[cpu_act_column(i)] * q[i];
+        sum += w[i] * (a->narrow ? a->q8[at + i] : a->q[at + cpu_act_column(i)]);
     return sum;
 }
 
 /* One link of the chain: block b of row t against one block of weights. */
 static float add_block(const struct cpu_quant_block *w, const struct cpu_act *a, int64_t t, int64_t b, bool by_16, float acc)
 {
-    const int16_t *q = a->q + t * a->K + 32 * b;
     int64_t at = t * (a->K / 32) + b;
     float d = a->d[at];
-    int32_t first = dot16(w->q, q), second = dot16(w->q + 16, q + 16);
+    int32_t first = dot16(w->q, a, 32 * at), second = dot16(w->q + 16, a, 32 * at + 16);
     if (by_16) {
         acc += w->scale[0] * d * (float)first;
         acc += w->scale[1] * d * (float)second;

@@ -66,6 +66,13 @@ INLINE vi vi_sub16(vi a, vi b) { return _mm256_sub_epi16(a, b); } /* of each 16 
 #define vi_sar16(a, n) _mm256_srai_epi16(a, n)
 /* acc + the products of the two signed 16-bit halves of each dword. */
 INLINE vi vi_dot16(vi acc, vi a, vi b) { return vi_add(acc, _mm256_madd_epi16(a, b)); }
+/* Products of bytes, in quads.h: of two by two in 16 bits; w without sign and below 128, or signed and a no -128. */
+#define SUMS_OF_16
+#define WEIGHTS_ABOVE 0
+INLINE vi vi_dot2(vi w, vi a) { return _mm256_maddubs_epi16(w, a); }
+INLINE vi vi_dot2_signed(vi w, vi a) { return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)); }
+INLINE vi vi_add16(vi a, vi b) { return _mm256_add_epi16(a, b); }
+INLINE vi vi_widen16(vi acc, vi x) { return vi_add(acc, _mm256_madd_epi16(x, _mm256_set1_epi16(1))); } /* acc + both 16 bits of each */
 INLINE uint32_t vi_max_lanes(vi x) /* signed */
 {
     __m128i h = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
@@ -83,6 +90,11 @@ INLINE void vi_store_columns(int16_t *p, vi x)
 {
     __m128i packed = _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packs_epi32(x, x), 0xd8));
     _mm_storeu_si128((void *)p, _mm_shufflehi_epi16(_mm_shufflelo_epi16(packed, 0xd8), 0xd8));
+}
+INLINE void vi_store_bytes(int8_t *p, vi x)
+{
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+    _mm_storel_epi64((void *)p, _mm_packs_epi16(words, words));
 }
 #define vi_shl(a, n) _mm256_slli_epi32(a, n)
 #define vi_shr(a, n) _mm256_srli_epi32(a, n)

@@ -66,6 +66,8 @@ INLINE vi vi_sub16(vi a, vi b) { return _mm512_sub_epi16(a, b); }
 #define vi_shr16(a, n) _mm512_srli_epi16(a, n)
 #define vi_sar16(a, n) _mm512_srai_epi16(a, n)
 INLINE vi vi_dot16(vi acc, vi a, vi b) { return _mm512_dpwssd_epi32(acc, a, b); }
+#define WEIGHTS_ABOVE 128
+INLINE vi vi_dot4(vi acc, vi w, vi a) { return _mm512_dpbusd_epi32(acc, w, a); }
 INLINE uint32_t vi_max_lanes(vi x) { return (uint32_t)_mm512_reduce_max_epi32(x); }
 INLINE int32_t vi_sum_lanes(vi x) { return _mm512_reduce_add_epi32(x); }
 INLINE void vi_store_columns(int16_t *p, vi x)
@@ -73,6 +75,7 @@ INLINE void vi_store_columns(int16_t *p, vi x)
     __m256i packed = _mm512_cvtepi32_epi16(x);
     _mm256_storeu_si256((void *)p, _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(packed, 0xd8), 0xd8));
 }
+INLINE void vi_store_bytes(int8_t *p, vi x) { _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(x)); }
 #define vi_shl(a, n) _mm512_slli_epi32(a, n)
 #define vi_shr(a, n) _mm512_srli_epi32(a, n)
 #define vi_sar(a, n) _mm512_srai_epi32(a, n)

@@ -1,5 +1,5 @@
 /* simd_dotprod.h - the vector words of level dotprod: those of neon, and products of signed bytes by sdot, four columns to a lane.
- * With them unpack.h and matmul.h take bytes.h in place of products of 16 bits. */
+ * With them products of 16 bits are those of bytes.h. */
 #define LEVEL(name) cpu_##name##_dotprod
 #define BYTE_PRODUCTS
 #include "simd_neon.h"
@@ -7,8 +7,7 @@
 /* acc + the products of the four signed bytes of each dword with those of dword n of b. */
 #define vi_dot8(acc, a, b, n) vdotq_laneq_s32(acc, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b), n)
 
-/* Low bytes of the 16 bits in a, high bytes those of b. */
-INLINE vi vi_join_bytes(vi a, vi b) { return vreinterpretq_s32_u16(vsliq_n_u16(vreinterpretq_u16_s32(a), vreinterpretq_u16_s32(b), 8)); }
+INLINE vi vi_dot4(vi acc, vi w, vi a) { return vdotq_s32(acc, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(a)); }
 
 /* 16-bit activations in cpu_act's order to bytes by column, a = 256 high + 128 + low: of 4 columns low ones in dword 0 and high ones
  * in dword 1, of 16 in two vectors. */

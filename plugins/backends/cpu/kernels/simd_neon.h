@@ -103,12 +103,27 @@ INLINE vi vi_dot16(vi acc, vi a, vi b)
     int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
     return vaddq_s32(acc, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)));
 }
+#define WEIGHTS_ABOVE 0
+#ifndef BYTE_PRODUCTS
+/* acc + the products of the four signed bytes of each dword; two of them fit 16 bits as long as one of each is not -128. */
+INLINE vi vi_dot4(vi acc, vi w, vi a)
+{
+    int8x16_t x = vreinterpretq_s8_s32(w), y = vreinterpretq_s8_s32(a);
+    return vpadalq_s16(acc, vpaddq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y)), vmull_high_s8(x, y)));
+}
+#endif
 INLINE uint32_t vi_max_lanes(vi x) { return (uint32_t)vmaxvq_s32(x); }
 INLINE int32_t vi_sum_lanes(vi x) { return vaddvq_s32(x); }
 INLINE void vi_store_columns(int16_t *p, vi x)
 {
     int16x4_t packed = vqmovn_s32(x);
     vst1_s16(p, vcopy_lane_s16(vcopy_lane_s16(packed, 1, packed, 2), 2, packed, 1));
+}
+INLINE void vi_store_bytes(int8_t *p, vi x)
+{
+    int16x4_t packed = vqmovn_s32(x);
+    int8x8_t bytes = vqmovn_s16(vcombine_s16(packed, packed));
+    vst1_lane_s32((void *)p, vreinterpret_s32_s8(bytes), 0);
 }
 INLINE vi vi_spread_byte(vi a, int n)
 {

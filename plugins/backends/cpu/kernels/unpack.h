@@ -1,5 +1,5 @@
-/* unpack.h - weights of LANES rows from the file's blocks as 16-bit integers in registers: one function per encoding, for every
- * vector level.
+/* unpack.h - weights of LANES rows from the file's blocks as bytes in registers: one function per encoding, for every vector level
+ * and both widths of activations (ACT_BITS, 8 or 16).
  *
  * A lane is a row from the start: of a packed matrix (kernels.h) the lanes lie side by side in memory; of a file's blocks 16-byte
  * pieces of LANES rows are read and transposed in registers. Weights leave in quads, a dword of four columns' bytes, eight quads to
@@ -10,8 +10,8 @@
  *     done(s, b, slot, scale, form)    or, where scales are per 16, done_16(); blocks end in ascending order; the form is the quads'
  *     done_min() or done_min_16()      after it, for formats with minimums
  * Products of 16 bits take a quad apart into pairs, columns (4g, 4g + 2) and (4g + 1, 4g + 3), which needs no shuffle; cpu_act has
- * its columns in that order.
- * The sink is either a panel in memory (matmul.h) or the products themselves. No load leaves the block it is for: the last block
+ * its 16-bit columns in that order.
+ * The sink is either a panel in memory (products.h) or the products themselves: pairs.h, bytes.h, quads.h. No load leaves the block it is for: the last block
  * may end where the mapping ends.
  * Include after simd_*.h. A new encoding: one function in the file of its family, one line in QUANTISED_FORMATS. */
 #ifndef TENON_CPU_UNPACK_H
@@ -19,12 +19,25 @@
 
 #include "kernels.h"
 
-#define PANEL_ROWS (2 * LANES)
-#define PANEL_COLS (8192 / PANEL_ROWS) /* 16 KiB of weights: half of the smallest L1; a multiple of every block_cols */
+#if ACT_BITS == 8
+typedef int8_t act;
+#else
+typedef int16_t act;
+#endif
+#if ACT_BITS == 8 || defined(BYTE_PRODUCTS)
+#define WEIGHT_BYTES 1 /* in a panel */
+#else
+#define WEIGHT_BYTES 2
+#endif
 
-/* 16-bit weights of PANEL_ROWS rows by up to PANEL_COLS columns. */
+#define PANEL_ROWS (2 * LANES)
+#define PANEL_BYTES 16384 /* of weights: half of the smallest L1 */
+#define PANEL_COLS (PANEL_BYTES / WEIGHT_BYTES / PANEL_ROWS) /* a multiple of every block_cols */
+#define SCALES_BYTES (PANEL_ROWS * PANEL_COLS / 16 * 4)
+
+/* Weights of PANEL_ROWS rows by up to PANEL_COLS columns: bytes as they were put, or 16 bits. */
 struct panel {
-    int16_t *q;   /* [PANEL_COLS / 32][16 pairs][PANEL_ROWS][2] */
+    uint8_t *q;   /* [PANEL_COLS / 32][8 quads][PANEL_ROWS][4] bytes, or [16 pairs][PANEL_ROWS][2] in 16 bits */
     float *scale; /* [PANEL_COLS / 32, or / 16 where scales are per 16][PANEL_ROWS] */
     float *min;   /* likewise */
 };
@@ -33,37 +46,9 @@ struct panel {
 INLINE struct panel panel_at(void *scratch)
 {
     uint8_t *p = scratch;
-    return (struct panel){ (int16_t *)(void *)p, (float *)(void *)(p + 16384), (float *)(void *)(p + 16384 + 2048) };
+    return (struct panel){ p, (float *)(void *)(p + PANEL_BYTES), (float *)(void *)(p + PANEL_BYTES + SCALES_BYTES) };
 }
-_Static_assert(16384 + 2048 + 2048 <= CPU_MATMUL_SCRATCH, "the panel must fit the scratch that callers give");
-_Static_assert(PANEL_ROWS * PANEL_COLS / 16 * 4 <= 2048, "scales must fit before the minimums");
-
-/* Where weights go. `tokens` is 0 for a panel, else the number of tokens; constant once inlined. */
-struct sink {
-    int tokens;
-    struct panel w;                   /* of this half's first lane */
-    const int16_t *q[DIRECT_TOKENS];  /* [K] */
-    const float *d[DIRECT_TOKENS];    /* [K / 32] */
-    const float *ds[DIRECT_TOKENS];
-    const float *ds_16[DIRECT_TOKENS]; /* [K / 16] */
-    const int32_t *asum[DIRECT_TOKENS]; /* [K / 16] */
-    vi sum[8][4][DIRECT_TOKENS];      /* by slot and part: products of the blocks under way; parts 0 and 1 shift 0, 2 and 3 shifts 4, 8 */
-    bool open[8][4];                  /* which of them have begun */
-    vf acc[DIRECT_TOKENS];            /* the chains */
-};
-
-INLINE uint32_t load_pair(const int16_t *q) /* 2 activations */
-{
-    uint32_t v;
-    memcpy(&v, q, sizeof v);
-    return v;
-}
-
-/* One link of a chain: what kernels.h calls acc = fma(dw * da, isum, acc). */
-INLINE vf link(vf acc, vf scale, const float *d, vi sum)
-{
-    return vf_fma(vf_mul(scale, vf_all(*d)), vf_of_int(sum), acc);
-}
+_Static_assert(PANEL_BYTES + 2 * SCALES_BYTES <= CPU_MATMUL_SCRATCH, "the panel must fit the scratch that callers give");
 
 /* How bytes stand for weights: `offset` above their value and below 1 << bits (at most 7), or, 8 bits, signed and at no offset.
  * Against tokens the offset is not undone weight by weight: it meets the sum of activations. */
@@ -73,70 +58,69 @@ struct form {
 };
 static const struct form SIGNED = { 0, 8, false };
 
+/* Where weights go. `tokens` is 0 for a panel, else the number of tokens; constant once inlined. */
+struct sink {
+    int tokens;
+    struct panel w;                   /* of this half's first lane */
+    struct form form;                 /* of the block that ended last: the same in all of an encoding */
+    const act *q[DIRECT_TOKENS];      /* [K] */
+    const float *d[DIRECT_TOKENS];    /* [K / 32] */
+    const float *ds[DIRECT_TOKENS];
+    const float *ds_16[DIRECT_TOKENS]; /* [K / 16] */
+    const int32_t *asum[DIRECT_TOKENS]; /* [K / 16] */
+    vi sum[8][4][DIRECT_TOKENS];      /* by slot and part: products of the blocks under way */
+    bool open[8][4];                  /* which of them have begun */
+    int held[8];                      /* quads.h */
+    vf acc[DIRECT_TOKENS];            /* the chains */
+};
+
+/* One link of a chain: what kernels.h calls acc = fma(dw * da, isum, acc). */
+INLINE vf link(vf acc, vf scale, const float *d, vi sum)
+{
+    return vf_fma(vf_mul(scale, vf_all(*d)), vf_of_int(sum), acc);
+}
+
 INLINE vi even_bytes(vi x) { return vi_and(x, vi_all(0x00ff00ff)); }
 INLINE vi odd_bytes(vi x) { return vi_shr16(x, 8); }
-INLINE vi even_signed(vi x) { return vi_sar16(vi_shl16(x, 8), 8); }
-INLINE vi odd_signed(vi x) { return vi_sar16(x, 8); }
 
-#ifdef BYTE_PRODUCTS
+#if ACT_BITS == 8
+#include "quads.h"
+#elif defined(BYTE_PRODUCTS)
 #include "bytes.h"
 #else
-/* A pair of columns in 16 bits against tokens, times 1 << shift (0, 4 or 8, below 2^15 in all): each shift has a sum of its own. */
-INLINE void put_pair(struct sink *s, int64_t b, const int slot, const int pair, vi x, const int shift, const bool alone)
-{
-    const int part = shift != 0 ? 1 + shift / 4 : alone ? 0 : pair & 1; /* several short chains hide the latency of one */
-    for (int i = 0; i < s->tokens; i++) {
-        vi a = vi_all(load_pair(s->q[i] + 32 * b + 2 * pair));
-        s->sum[slot][part][i] = vi_dot16(s->open[slot][part] ? s->sum[slot][part][i] : vi_zero(), x, a);
-    }
-    s->open[slot][part] = true;
-}
-
-/* The products of a block that has all its pairs. */
-INLINE vi total(struct sink *s, const int slot, const int token)
-{
-    vi sum = s->sum[slot][0][token];
-    if (s->open[slot][1])
-        sum = vi_add(sum, s->sum[slot][1][token]);
-    if (s->open[slot][2])
-        sum = vi_add(sum, vi_sar(s->sum[slot][2][token], 4)); /* exact: a multiple of 16 */
-    if (s->open[slot][3])
-        sum = vi_add(sum, vi_sar(s->sum[slot][3][token], 8));
-    return sum;
-}
-
-INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
-{
-    put_pair(s, b, slot, 2 * quad, f.bits == 8 ? even_signed(x) : even_bytes(x), 0, f.alone);
-    put_pair(s, b, slot, 2 * quad + 1, f.bits == 8 ? odd_signed(x) : odd_bytes(x), 0, f.alone);
-}
+#include "pairs.h"
 #endif
 
 INLINE void put(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
 {
-    if (s->tokens > 0) {
+    if (s->tokens > 0)
         put_products(s, b, slot, quad, x, f);
-        return;
-    }
-    if (f.offset != 0)
-        x = vi_sub8(x, vi_all((uint32_t)f.offset * 0x01010101u));
-    const bool with_sign = f.bits == 8 || f.offset != 0;
-    int16_t *at = s->w.q + (b * 16 + 2 * quad) * (PANEL_ROWS * 2);
-    vi_store(at, with_sign ? even_signed(x) : even_bytes(x));
-    vi_store(at + PANEL_ROWS * 2, with_sign ? odd_signed(x) : odd_bytes(x));
+    else
+        put_in_panel(s, b, quad, x, f);
 }
 
 INLINE void close_slot(struct sink *s, const int slot)
 {
     for (int part = 0; part < 4; part++)
         s->open[slot][part] = false;
+    s->held[slot] = 0;
+}
+
+/* What products find weights above their value by. */
+INLINE int offset_of(const struct form f)
+{
+#if ACT_BITS == 8
+    return f.bits == 8 ? WEIGHTS_ABOVE : f.offset;
+#else
+    return f.offset;
+#endif
 }
 
 /* The sums of a slot over columns whose activations come to asum. */
 INLINE vi without_offset(struct sink *s, const int slot, const int token, int32_t asum, const struct form f)
 {
     vi sum = total(s, slot, token);
-    return f.offset != 0 ? vi_sub(sum, vi_all((uint32_t)(asum * f.offset))) : sum;
+    return offset_of(f) != 0 ? vi_sub(sum, vi_all((uint32_t)(asum * offset_of(f)))) : sum;
 }
 
 INLINE void done(struct sink *s, int64_t b, const int slot, vf scale, const struct form f)
@@ -146,6 +130,7 @@ INLINE void done(struct sink *s, int64_t b, const int slot, vf scale, const stru
     for (int i = 0; i < s->tokens; i++)
         s->acc[i] = link(s->acc[i], scale, s->d[i] + b, without_offset(s, slot, i, s->asum[i][2 * b] + s->asum[i][2 * b + 1], f));
     close_slot(s, slot);
+    s->form = f;
 }
 
 /* After done(). */
@@ -170,6 +155,7 @@ INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf seco
     }
     close_slot(s, slot);
     close_slot(s, slot + 1);
+    s->form = f;
 }
 
 /* After done_16(). */
@@ -194,7 +180,7 @@ INLINE vi high_nibbles(vi x) { return vi_and(vi_shr(x, 4), vi_all(0x0f0f0f0f)); 
 INLINE void put_nibbles(struct sink *s, int64_t b, const int slot, const int quad, int64_t high_b, const int high_slot,
                         const int high_quad, vi x, const struct form f)
 {
-#ifndef BYTE_PRODUCTS
+#if WEIGHT_BYTES == 2
     if (s->tokens > 0) { /* pairs come off by one mask each */
         put_pair(s, b, slot, 2 * quad, vi_and(x, vi_all(0x000f000f)), 0, false);
         put_pair(s, b, slot, 2 * quad + 1, vi_and(x, vi_all(0x0f000f00)), 8, false);

@@ -1,0 +1,81 @@
+/* pairs.h - products of weights and 16-bit activations by pairs of columns in 16 bits: what all levels but dotprod take.
+ * Included by unpack.h, after its types. */
+#ifndef TENON_CPU_PAIRS_H
+#define TENON_CPU_PAIRS_H
+
+INLINE vi even_signed(vi x) { return vi_sar16(vi_shl16(x, 8), 8); }
+INLINE vi odd_signed(vi x) { return vi_sar16(x, 8); }
+
+INLINE uint32_t load_pair(const int16_t *q) /* 2 activations */
+{
+    uint32_t v;
+    memcpy(&v, q, sizeof v);
+    return v;
+}
+
+/* A pair of columns in 16 bits against tokens, times 1 << shift (0, 4 or 8, below 2^15 in all). Parts 0 and
+ * 1 of a slot's sums are of shift 0, 2 and 3 of shifts 4 and 8. */
+INLINE void put_pair(struct sink *s, int64_t b, const int slot, const int pair, vi x, const int shift, const bool alone)
+{
+    const int part = shift != 0 ? 1 + shift / 4 : alone ? 0 : pair & 1; /* several short chains hide the latency of one */
+    for (int i = 0; i < s->tokens; i++) {
+        vi a = vi_all(load_pair(s->q[i] + 32 * b + 2 * pair));
+        s->sum[slot][part][i] = vi_dot16(s->open[slot][part] ? s->sum[slot][part][i] : vi_zero(), x, a);
+    }
+    s->open[slot][part] = true;
+}
+
+/* The products of a block that has all its pairs. */
+INLINE vi total(struct sink *s, const int slot, const int token)
+{
+    vi sum = s->sum[slot][0][token];
+    if (s->open[slot][1])
+        sum = vi_add(sum, s->sum[slot][1][token]);
+    if (s->open[slot][2])
+        sum = vi_add(sum, vi_sar(s->sum[slot][2][token], 4)); /* exact: a multiple of 16 */
+    if (s->open[slot][3])
+        sum = vi_add(sum, vi_sar(s->sum[slot][3][token], 8));
+    return sum;
+}
+
+INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
+{
+    put_pair(s, b, slot, 2 * quad, f.bits == 8 ? even_signed(x) : even_bytes(x), 0, f.alone);
+    put_pair(s, b, slot, 2 * quad + 1, f.bits == 8 ? odd_signed(x) : odd_bytes(x), 0, f.alone);
+}
+
+INLINE void put_in_panel(struct sink *s, int64_t b, const int quad, vi x, const struct form f)
+{
+    uint8_t *at = s->w.q + (b * 16 + 2 * quad) * (PANEL_ROWS * 4);
+    const bool with_sign = f.bits == 8 || f.offset != 0;
+    if (f.offset != 0)
+        x = vi_sub8(x, vi_all((uint32_t)f.offset * 0x01010101u));
+    vi_store(at, with_sign ? even_signed(x) : even_bytes(x));
+    vi_store(at + PANEL_ROWS * 4, with_sign ? odd_signed(x) : odd_bytes(x));
+}
+
+/* Weight i of block b's 32 in lane `lane`. */
+INLINE void put_one(const struct panel *w, int64_t b, int i, int lane, int8_t weight)
+{
+    int16_t wide = weight;
+    memcpy(w->q + ((b * 16 + cpu_act_column(i) / 2) * PANEL_ROWS + lane) * 4 + cpu_act_column(i) % 2 * 2, &wide, sizeof wide);
+}
+
+/* Columns first .. first + count of block b, PANEL_ROWS x tokens, onto sum. */
+INLINE void dots(const struct panel *w, const int bits, const act *const q[], int64_t b, int first, int count, const int tokens,
+                 vi sum[2][TOKENS])
+{
+    (void)bits;
+    UNROLL
+    for (int pair = first / 2; pair < (first + count) / 2; pair++) {
+        const uint8_t *at = w->q + (b * 16 + pair) * (PANEL_ROWS * 4);
+        vi low = vi_load(at), high = vi_load(at + 4 * LANES);
+        for (int i = 0; i < tokens; i++) {
+            vi a = vi_all(load_pair(q[i] + 32 * b + 2 * pair));
+            sum[0][i] = vi_dot16(sum[0][i], low, a);
+            sum[1][i] = vi_dot16(sum[1][i], high, a);
+        }
+    }
+}
+
+#endif

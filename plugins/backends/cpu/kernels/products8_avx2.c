@@ -1,0 +1,11 @@
+/* products8_avx2.c - level avx2: products by 8-bit activations, of bytes by maddubs. Contract: kernels.h; all code: products.h.
+ * [any-thread] */
+#include "simd_avx2.h"
+
+#define ACT_BITS 8
+#define TOKENS 3 /* 6 chains, 6 sums, 2 registers of weights, 1 of activations: 15 of 16 */
+#define DIRECT_TOKENS 2
+#define DIRECT_MOST 2
+#define UNROLL
+
+#include "products.h"
