@@ -31,7 +31,7 @@ TEXTS = SENTENCES + CODE + SYMBOLS + [
     "ab12cd345 6", "don't we'll I'M", "e\u0301\u0323x e\u0323\u0301", "\u1100\u1161\u11a8", "\u212b\u2126\ufb01\u00bd\uff21",
     "\u0130I\u0131 \u1e9e\u00df \u03a3\u03c2", "\u65e5\u672c\u8a9e\u3068\u30ab\u30bf\u30ab\u30ca\u30fc x", "\u2581a \u2581\u2581b",
     "<s>hello</s> <s> world", "a<sp>b <sp> c<sp>", "foo foobar foo_ foo, foo", "MASK [MASK] x [MASK]y", "caf\u00e9 CAF\u00c9 cafe\u0301",
-    "a--b---c", "-a-", "\u3002\u3001\u30fb\u30fc\u3006\u3005 \uff9d", "aaabab cC aB abcd a\u0301b pL Qa", "x\u180ey \u0085z", "$+<=>^`|~", "...", "\x00a\x01b\x7f", "\u200b\u200d\ufeff\ufffd", "1,234 5 67", "\u0661\u0662 \u2167 \u00b2",
+    "a--b---c", "-a-", "\u3002\u3001\u30fb\u30fc\u3005 \uff9d", "aaabab cC aB abcd a\u0301b pL Qa", "x\u180ey \u0085z", "$+<=>^`|~", "...", "\x00a\x01b\x7f", "\u200b\u200d\ufeff\ufffd", "1,234 5 67", "\u0661\u0662 \u2167 \u00b2",
 ]
 MIXED = mixed_text(15000, 11)
 TEXTS += [MIXED[i:i + 300] for i in range(0, len(MIXED), 300)]
@@ -83,7 +83,7 @@ def byte_bpe(**more):
     return models.BPE(m["vocab"], [tuple(x) for x in m["merges"]], **more)
 
 
-def char_bpe(prefix="", suffix="", **more):
+def char_bpe(prefix="", suffix="", words=(), unk_token="[UNK]", **more):
     key = (prefix, suffix)
     affixes = dict([("continuing_subword_prefix", prefix)] * bool(prefix) + [("end_of_word_suffix", suffix)] * bool(suffix))
     if key not in TRAINED:
@@ -96,7 +96,9 @@ def char_bpe(prefix="", suffix="", **more):
     vocab = dict(m["vocab"])
     if more.get("byte_fallback"):
         vocab.update({"<0x%02X>" % i: len(m["vocab"]) + i for i in range(256)})
-    return models.BPE(vocab, [tuple(x) for x in m["merges"]], unk_token="[UNK]", **affixes, **more)
+    for word in words:
+        vocab.setdefault(word, len(vocab))
+    return models.BPE(vocab, [tuple(x) for x in m["merges"]], unk_token=unk_token, **affixes, **more)
 
 
 def seq(kind, *parts):
@@ -197,6 +199,12 @@ for flag in "lstrip", "rstrip", "single_word", "normalized":
                   added("CAF\u00c9", **{flag: True})]
         case("added %s %s" % (flag, special), byte_bpe, N("Lowercase"), BYTE_LEVEL, BYTE_LEVEL, tokens)
         case("added %s %s, words" % (flag, special), word_piece, BERT, N("BertPreTokenizer"), N("WordPiece", prefix="##", cleanup=True), tokens)
+case("added, spaces shared", byte_bpe, None, BYTE_LEVEL, BYTE_LEVEL, [added(" foo", rstrip=True), added(" world", rstrip=True), added("is", rstrip=True)])
+case("added, not of the Unigram", unigram, None, SPACED, SPACED, [added("fo", single_word=True), added("el", single_word=True), added("CAF\u00c9", single_word=True)])
+case("BPE ignore_merges, no pre_tokenizer, spaces", lambda: char_bpe(ignore_merges=True, words=("x ", "o ", " w", "a  b", "hello, ")))
+case("BPE without unk", lambda: char_bpe(unk_token=None))
+case("BPE bytes for letters that spell bytes", lambda: char_bpe(unk_token=None, byte_fallback=True), None, BYTE_LEVEL, None)
+case("decoder Fuse, two Strips", unigram, None, SPACED, seq("decoders", SPACED, N("Fuse"), N("Strip", content="o", start=2, stop=0), N("Strip", content="a", start=0, stop=0)))
 case("added together", byte_bpe, None, BYTE_LEVEL, BYTE_LEVEL,
      [added("<s>", special=True, lstrip=True, rstrip=True), added("</s>", special=True), added("<sp>", lstrip=True), added("<sp>b"), added("foobar"),
       added("foo", single_word=True)])

@@ -176,8 +176,9 @@ struct js_added_match js_added_find(const struct js_added *a, bool is_normalized
         at = m.next = m.to = m.from + found.size;
         if ((t->is_special && !with_control) || (t->single_word && !is_alone(text, size, m.from, m.to)))
             continue;
-        if (m.from < done) /* the one before took white space that this would begin with */
+        if (m.to <= done) /* the one before took it, white space alone, whole */
             continue;
+        m.from = m.from < done ? done : m.from;
         take_spaces(t, text, size, done, &m);
         m.token = t;
         return m;

@@ -68,6 +68,8 @@ static int32_t strip(const struct js_decode_step *step, const char *text, size_t
 {
     uint64_t taken = step->is_whole ? *state >> TAKEN_SHIFT : 0;
     size_t n = (size_t)step->text.size, at = 0;
+    if (step->is_whole && step->start == 0) /* what is at the end of a whole text stays */
+        return js_put(out, text, size);
     while (n > 0 && taken < step->start && size - at >= n && memcmp(text + at, step->text.data, n) == 0) {
         at += n;
         taken++;

@@ -27,6 +27,7 @@ struct js_model {
     struct tenon_str prefix, suffix; /* BPE: of what continues a word, and of what ends one. OWN: file or arena */
     bool fuses_unknown, falls_back, ignores_merges;
     bool has_all_bytes;       /* byte level: every byte has a token */
+    uint32_t n_own;           /* Unigram: ids from here on are of added tokens */
     struct tenon_str unknown; /* spelling; empty: none */
 };
 

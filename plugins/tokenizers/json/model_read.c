@@ -249,6 +249,7 @@ static int32_t settle(struct reading *r, const struct js_object *o)
         status = fill_pairs(r);
     if (r->m->kind == JS_UNIGRAM)
         status = read_scores(r);
+    r->m->n_own = r->n;
     if (r->m->unknown.size > 0)
         v->unk = tok_vocab_find(v, r->m->unknown.data, (size_t)r->m->unknown.size);
     if (r->m->kind == JS_UNIGRAM && r->unknown_id >= 0 && r->unknown_id < r->n)
@@ -306,18 +307,35 @@ int32_t js_model_read_lines(struct js_model *m, const char *text, size_t size, s
 
 /* ---- what depends on the attributes of tokens -------------------------------------------------------------------- */
 
+/* Does every character become a token? What becomes none brings its neighbours together. */
+static bool keeps_all(const struct js_model *m)
+{
+    bool has_bytes = m->falls_back;
+    for (int i = 0; i < 256; i++)
+        has_bytes &= m->bpe.chars.byte_id[i] >= 0;
+    return m->bpe.vocab.unk >= 0 || has_bytes;
+}
+
+/* Where no token reaches across, a piece can be cut, unless it matters that it is one. */
 static void note_joins(struct js_model *m)
 {
     const struct tok_vocab *v = &m->bpe.vocab;
-    m->is_joined = m->kind == JS_BPE && m->prefix.size == 0 && m->suffix.size == 0;
+    m->is_joined = m->kind == JS_BPE && m->prefix.size == 0 && m->suffix.size == 0 && !m->ignores_merges && keeps_all(m);
     for (uint32_t id = 0; m->is_joined && id < v->n; id++)
         tok_joins_note(&m->joins, v->text[id].data, (size_t)v->text[id].size);
 }
 
+/* Added tokens that the model has not are no text of it. */
 static int32_t prepare_unigram(struct js_model *m, struct tenon_err *err)
 {
     double *scores = m->unigram.scores, unknown = m->unigram.unknown;
-    int32_t status = uni_model_init(&m->unigram, &m->bpe.vocab, scores, unknown, err);
+    struct tok_vocab *v = &m->bpe.vocab;
+    int32_t status;
+    for (uint32_t id = m->n_own; id < v->n; id++)
+        v->attributes[id] ^= TENON_TOKEN_UNUSED;
+    status = uni_model_init(&m->unigram, v, scores, unknown, err);
+    for (uint32_t id = m->n_own; id < v->n; id++)
+        v->attributes[id] ^= TENON_TOKEN_UNUSED;
     if (status == 0 && m->falls_back)
         memcpy(m->unigram.byte_id, m->bpe.chars.byte_id, sizeof m->unigram.byte_id);
     return status;

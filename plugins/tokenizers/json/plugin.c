@@ -167,7 +167,7 @@ static int32_t at_added(struct call *c, bool is_normalized, const char *text, si
         if (status == 0 && m.token != NULL)
             tok_run_emit(&c->run, &m.token->id, 1);
         done = m.to;
-        at = m.next > done ? m.next : done;
+        at = m.next;
     }
     return status;
 }

@@ -134,7 +134,7 @@ static int32_t choose_way(struct tenon_tokenizer_object *tok, struct tenon_err *
     struct js_model *m = &tok->model;
     struct bpe_pre pre = {.names = "tokenizer.json"};
     tok->is_plain_bytes = m->kind == JS_BPE && tok->cut.is_byte_level && m->prefix.size == 0 && m->suffix.size == 0 &&
-                          (m->has_all_bytes || m->bpe.vocab.unk < 0);
+                          (m->has_all_bytes || (m->bpe.vocab.unk < 0 && !m->falls_back));
     tok->is_bert = m->kind == JS_WORDPIECE && tok->normal.is_bert && tok->cut.is_bert;
     if (!tok->is_plain_bytes || tok->cut.n_patterns > BPE_PRE_STEPS)
         return 0;
