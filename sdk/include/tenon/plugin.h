@@ -214,6 +214,11 @@ typedef int32_t tenon_plugin_entry_fn(uint32_t host_abi_max, const struct tenon_
  * entry becomes that hidden function, to be listed in the host's table. */
 #define TENON_ITEM(iface_, name_, keys_, impl_) \
     { (uint32_t)sizeof(struct tenon_item), 0u, (iface_), (name_), (keys_), (impl_) }
+#ifdef __cplusplus
+#define TENON_ENTRY_C_ extern "C"
+#else
+#define TENON_ENTRY_C_
+#endif
 #ifdef TENON_STATIC_PLUGIN
 #define TENON_ENTRY_NAME_ TENON_STATIC_PLUGIN
 #define TENON_ENTRY_LINKAGE_
@@ -222,7 +227,7 @@ typedef int32_t tenon_plugin_entry_fn(uint32_t host_abi_max, const struct tenon_
 #define TENON_ENTRY_LINKAGE_ TENON_EXPORT
 #endif
 #define TENON_PLUGIN_ENTRY(plugin_)                                                                   \
-    TENON_ENTRY_LINKAGE_ int32_t TENON_ENTRY_NAME_(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin); \
+    TENON_ENTRY_C_ TENON_ENTRY_LINKAGE_ int32_t TENON_ENTRY_NAME_(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin); \
     TENON_ENTRY_LINKAGE_ int32_t TENON_ENTRY_NAME_(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin)  \
     {                                                                                                 \
         *ret_plugin = &(plugin_);                                                                     \
