@@ -11,6 +11,7 @@
 
 #include "program.h"
 
+#define PHASES_MAX 256u      /* of tiles of more rows nothing is prepared: it would take memory that no file has to have */
 #define WIDE_TILE (1u << 20) /* bytes: tiles of such planes are decoded one by one, so that offsets fit 32 bits */
 
 /* What an instruction computes; number n_insns is i itself. */
@@ -332,30 +333,37 @@ static void shape(struct tenon_ref_decoder *d, const struct tenon_encoding *e)
         d->float8[k] = tn_ref_load_float((const uint8_t[1]){(uint8_t)k}, 0, TENON_F_E4M3);
 }
 
+/* Everything from the program; m.failed: no memory. */
+static void make(struct maker *m)
+{
+    m->d->steps = calloc(4u * TENON_PROGRAM_MAX, sizeof *m->d->steps);
+    m->d->pools = calloc(4u * TENON_PROGRAM_MAX + 1, sizeof *m->d->pools);
+    m->failed |= m->d->steps == NULL || m->d->pools == NULL;
+    trace(m);
+    prepare(m);
+    if (!m->failed) {
+        for (uint32_t phase = 0; phase < m->d->n_phases; phase++)
+            for (uint32_t j = 0; j < LANES; j++)
+                evaluate(m, phase, j);
+        find_grains(m);
+        add_steps(m);
+    }
+    for (uint32_t k = 0; k <= m->e->n_insns; k++) {
+        free(m->v[k].lanes);
+        free(m->v[k].shift);
+    }
+}
+
 int32_t tenon_ref_decoder_create(const struct tenon_encoding *e, struct tenon_ref_decoder **ret, struct tenon_err *err)
 {
     struct maker m = {.d = calloc(1, sizeof *m.d), .e = e};
-    if (m.d != NULL) {
+    m.failed = m.d == NULL;
+    if (!m.failed) {
         shape(m.d, e);
         choose_run(m.d);
-        m.d->steps = calloc(4u * TENON_PROGRAM_MAX, sizeof *m.d->steps);
-        m.d->pools = calloc(4u * TENON_PROGRAM_MAX + 1, sizeof *m.d->pools);
-        trace(&m);
-        prepare(&m);
     }
-    if (m.d == NULL || m.d->steps == NULL || m.d->pools == NULL)
-        m.failed = true;
-    if (!m.failed) {
-        for (uint32_t phase = 0; phase < m.d->n_phases; phase++)
-            for (uint32_t j = 0; j < LANES; j++)
-                evaluate(&m, phase, j);
-        find_grains(&m);
-        add_steps(&m);
-    }
-    for (uint32_t k = 0; k <= e->n_insns; k++) {
-        free(m.v[k].lanes);
-        free(m.v[k].shift);
-    }
+    if (!m.failed && m.d->n_phases <= PHASES_MAX)
+        make(&m);
     if (m.failed) {
         tenon_ref_decoder_destroy(m.d);
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, e->id, "no memory to prepare its program");
@@ -399,6 +407,8 @@ int32_t tenon_ref_decoder_rows(const struct tenon_ref_decoder *d, const void *co
 {
     if (rows % d->e->tile_rows != 0 || cols % d->e->tile_cols != 0 || first > rows || n > rows - first)
         return TENON_E_INVALID_ARGUMENT;
+    if (d->n_phases > PHASES_MAX)
+        return tenon_ref_decode_rows(d->e, planes, rows, cols, first, n, y);
     for (uint64_t k = 0; k < n; k++)
         decode_row(d, planes, first + k, cols, y + k * cols);
     return TENON_OK;

@@ -207,13 +207,15 @@ int32_t tenon_ref_decode_rows(const struct tenon_encoding *e, const void *const 
 static int32_t verify_planes(const struct tenon_encoding *e, struct tenon_err *err)
 {
     if (e->n_planes == 0 || e->n_planes > TENON_PLANES_MAX || e->planes == NULL)
-        return BAD("%u planes: must be 1 to %u", (unsigned)e->n_planes, (unsigned)TENON_PLANES_MAX);
+        return BAD("%u planes%s: must be 1 to %u", (unsigned)e->n_planes, e->planes == NULL ? ", no array" : "", (unsigned)TENON_PLANES_MAX);
     for (uint32_t i = 0; i < e->n_planes; i++) {
         const struct tenon_plane *p = &e->planes[i];
         if (p->struct_size != sizeof *p) /* the array has no stride */
             return BAD("plane %u: struct_size is %u, not %zu", (unsigned)i, (unsigned)p->struct_size, sizeof *p);
         if (p->tile_bytes == 0 || p->align == 0 || (p->align & (p->align - 1)) != 0 || p->reserved != 0 || p->name == NULL)
             return BAD("plane %u: needs a name, bytes per tile and a power of two as alignment", (unsigned)i);
+        if (p->tile_bytes > TENON_TILE_BYTES_MAX)
+            return BAD("plane %u: %u bytes per tile: at most %u", (unsigned)i, (unsigned)p->tile_bytes, (unsigned)TENON_TILE_BYTES_MAX);
     }
     return TENON_OK;
 }
@@ -221,7 +223,7 @@ static int32_t verify_planes(const struct tenon_encoding *e, struct tenon_err *e
 static int32_t verify_tables(const struct tenon_encoding *e, struct tenon_err *err)
 {
     if (e->n_tables > TENON_TABLES_MAX || (e->n_tables > 0 && e->tables == NULL))
-        return BAD("%u tables: at most %u", (unsigned)e->n_tables, (unsigned)TENON_TABLES_MAX);
+        return BAD("%u tables%s: at most %u", (unsigned)e->n_tables, e->tables == NULL ? ", no array" : "", (unsigned)TENON_TABLES_MAX);
     for (uint32_t i = 0; i < e->n_tables; i++) {
         const struct tenon_table *t = &e->tables[i];
         if (t->struct_size != sizeof *t)
@@ -243,7 +245,8 @@ static int32_t verify_struct(const struct tenon_encoding *e, struct tenon_err *e
         return BAD("a tile of %u x %u: must have 1 to %u elements", (unsigned)e->tile_rows, (unsigned)e->tile_cols,
                    (unsigned)TENON_TILE_MAX);
     if (e->n_insns == 0 || e->n_insns > TENON_PROGRAM_MAX || e->program == NULL)
-        return BAD("%u instructions: must be 1 to %u", (unsigned)e->n_insns, (unsigned)TENON_PROGRAM_MAX);
+        return BAD("%u instructions%s: must be 1 to %u", (unsigned)e->n_insns, e->program == NULL ? ", no array" : "",
+                   (unsigned)TENON_PROGRAM_MAX);
     int32_t rc = verify_planes(e, err);
     return rc != TENON_OK ? rc : verify_tables(e, err);
 }

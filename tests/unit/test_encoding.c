@@ -12,6 +12,7 @@
 #include <tenon/reference.h>
 
 #include "core/model/encoding.h"
+#include "tests/unit/counted_memory.h"
 
 int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
 
@@ -395,7 +396,7 @@ START_TEST(decoder_of_odd_tiles)
         {.op = TENON_OP_LDF, .dst = 4, .a = 4, .plane = 1, .width = TENON_F_F32},
         {.op = TENON_OP_FMUL, .dst = 1, .a = 1, .b = 4},
     };
-    static const uint32_t shapes[][2] = {{1, 600}, {2, 300}, {5, 3}, {3, 8}, {1, 1}, {128, 128}};
+    static const uint32_t shapes[][2] = {{1, 600}, {2, 300}, {5, 3}, {3, 8}, {1, 1}, {128, 128}, {300, 2}};
     for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++) {
         uint32_t elements = shapes[k][0] * shapes[k][1];
         struct tenon_plane planes[2] = {small_planes[0], small_planes[1]};
@@ -405,6 +406,29 @@ START_TEST(decoder_of_odd_tiles)
         ck_assert_msg(tenon_ref_encoding_verify(&e, &err) == TENON_OK, "%s", err.message);
         decoder_agrees(&e, 2 * e.tile_rows, 3 * e.tile_cols);
     }
+}
+END_TEST
+
+/* What is prepared must not grow with the rows of a tile, which cost a plugin a number. */
+START_TEST(decoder_of_tall_tiles)
+{
+    static const struct tenon_insn program[] = {{.op = TENON_OP_LDF, .dst = 1, .a = 0, .width = TENON_F_E8M0},
+                                                {.op = TENON_OP_FADD, .dst = 1, .a = 1, .b = 1}};
+    struct tenon_plane planes[2] = {small_planes[0], small_planes[1]};
+    struct tenon_encoding e = small(TENON_TILE_MAX, 1, program, 2);
+    struct tenon_ref_decoder *d = NULL;
+    planes[0].tile_bytes = TENON_TILE_MAX;
+    e.planes = planes;
+    ck_assert_int_eq(tenon_ref_encoding_verify(&e, &err), TENON_OK);
+    counted_watch();
+    int32_t rc = tenon_ref_decoder_create(&e, &d, &err);
+    size_t peak = counted.peak;
+    tenon_ref_decoder_destroy(d);
+    counted.watching = false;
+    ck_assert_int_eq(rc, TENON_OK);
+    ck_assert_uint_eq(counted.live, 0);
+    ck_assert_uint_lt(peak, 1 << 20);
+    decoder_agrees(&e, TENON_TILE_MAX, 3);
 }
 END_TEST
 
@@ -490,14 +514,16 @@ START_TEST(refuses_bad_structs)
     e = good, e.tile_cols = 65537, refused(&e, "tile");
     e = good, e.n_planes = 0, refused(&e, "0 planes");
     e = good, e.n_planes = 9, refused(&e, "9 planes");
-    e = good, e.planes = NULL, refused(&e, "planes");
+    e = good, e.planes = NULL, refused(&e, "2 planes, no array");
     e = good, e.n_tables = 5, refused(&e, "5 tables");
-    e = good, e.tables = NULL, refused(&e, "tables");
+    e = good, e.tables = NULL, refused(&e, "1 tables, no array");
+    e = good, e.program = NULL, refused(&e, "1 instructions, no array");
     e = good, e.n_insns = 0, refused(&e, "0 instructions");
     e = good, e.n_insns = TENON_PROGRAM_MAX + 1, refused(&e, "65 instructions");
     e = good, e.result = 5, refused(&e, "result register r5");
     e = good, e.result = 32, refused(&e, "result register r32");
     planes[1].tile_bytes = 0, refused(&good, "plane 1"), planes[1] = small_planes[1];
+    planes[1].tile_bytes = TENON_TILE_BYTES_MAX + 1, refused(&good, "plane 1: 268435457 bytes"), planes[1] = small_planes[1];
     planes[1].align = 3, refused(&good, "plane 1"), planes[1] = small_planes[1];
     planes[0].struct_size = 16, refused(&good, "plane 0: struct_size"), planes[0] = small_planes[0];
     table.log2_size = 15, refused(&good, "table 0");
@@ -589,6 +615,7 @@ int main(void)
     tcase_add_test(tc, instructions);
     tcase_add_test(tc, decoder_equals_interpreter);
     tcase_add_test(tc, decoder_of_odd_tiles);
+    tcase_add_test(tc, decoder_of_tall_tiles);
     tcase_add_test(tc, refuses_bad_instructions);
     tcase_add_test(tc, refuses_loads_outside);
     tcase_add_test(tc, refuses_offsets_from_data);

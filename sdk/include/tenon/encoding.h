@@ -19,7 +19,9 @@
  *     { TENON_OP_FMUL,   .dst = 0, .a = 3, .b = 2 },                         result register 0
  *
  * The digest is the SHA-256 of the canonical text of all that determines the numbers (tenon_encoding_canonical()), so a
- * backend may claim an encoding by digest and use its own kernel. The host checks it at registration.
+ * backend may claim an encoding by digest and use its own kernel. The host checks program and digest before the first use, and
+ * `tenon plugins check` does so for all encodings of a plugin; the digest that it found is in the message when they differ, which is how
+ * an author learns it.
  */
 #ifndef TENON_ENCODING_H
 #define TENON_ENCODING_H
@@ -36,6 +38,7 @@ extern "C" {
 #define TENON_TABLES_MAX 4u
 #define TENON_TABLE_LOG2_MAX 14u /* entries of a table: at most 2^14 */
 #define TENON_TILE_MAX 65536u    /* elements of a tile */
+#define TENON_TILE_BYTES_MAX (1u << 28) /* bytes of a tile in one plane: offsets of its bits fit 32 bits */
 
 /* Opcodes: X(name, value, operands as text). All integer arithmetic is modulo 2^32; shifts are by (b & 31); FADD, FMUL and
  * FMA are IEEE binary32, round to nearest even, FMA with one rounding, denormals kept. */
@@ -89,7 +92,7 @@ struct tenon_insn {
 
 struct tenon_plane {
     uint32_t struct_size;
-    uint32_t tile_bytes; /* bytes of one tile in this plane */
+    uint32_t tile_bytes; /* bytes of one tile in this plane, at most TENON_TILE_BYTES_MAX */
     uint32_t align;      /* of the plane's first byte, power of two */
     uint32_t reserved;   /* 0 */
     const char *name;    /* "blocks", "qweight", "scales" */
