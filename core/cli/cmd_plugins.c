@@ -7,12 +7,15 @@
 
 #include <cjson/cJSON.h>
 
+#include <tenon/quantizer.h>
+
 #include "core/base/log.h"
 #include "core/base/str.h"
 #include "core/base/threads.h"
 #include "core/cli/commands.h"
 #include "core/cli/json.h"
 #include "core/cli/session.h"
+#include "core/model/encoding.h"
 #include "core/plugin/registry.h"
 
 static const char usage[] =
@@ -25,7 +28,7 @@ static const char usage[] =
     "  list    every file; opens none\n"
     "  show    all about one, which is loaded for it\n"
     "  check   load all (or one) afresh in a child process, then here; lifts a quarantine that is no longer\n"
-    "          justified. Exit code 1 when one cannot be used\n"
+    "          justified; proves their encodings. Exit code 1 when one cannot be used\n"
     "  --json  an array of objects (show: one object)\n"
     "\n"
     "NAME is weights-gguf, 50-weights-gguf.plugin or weights:gguf.\n";
@@ -243,6 +246,17 @@ static bool is_wanted(const struct tn_plugin_info *p)
     return p->state != TN_PLUGIN_DISABLED && p->state != TN_PLUGIN_MASKED && p->state != TN_PLUGIN_SKIPPED;
 }
 
+/* Encodings are data that only their use would find wrong: their author is told here. */
+static int32_t check_encodings(const struct tn_descriptor *d, struct tenon_err *err)
+{
+    struct tenon_err why = TENON_ERR_INIT;
+    int32_t rc = TENON_OK;
+    for (uint32_t i = 0; rc == TENON_OK && i < d->n_items; i++)
+        if (strcmp(d->items[i].iface, TENON_QUANTIZER_IFACE) == 0)
+            rc = tn_quantizer_check(d->items[i].impl, &why);
+    return rc == TENON_OK ? rc : tenon_fail(err, rc, "plugins", "%s: %s", why.where, why.message);
+}
+
 /* Plugin i as the action shows it: found, loaded, or checked (ret_ok: it passed). */
 static void visit(struct session *s, enum action action, uint32_t i, struct tn_plugin_info *ret, bool *ret_ok,
                   struct tenon_err *err)
@@ -253,9 +267,11 @@ static void visit(struct session *s, enum action action, uint32_t i, struct tn_p
     else if (action == CHECK)
         rc = tn_registry_check(s->registry, i, err);
     (void)tn_registry_at(s->registry, i, ret); /* i is in range */
+    if (action == CHECK && rc == TENON_OK && ret->state == TN_PLUGIN_LOADED)
+        rc = check_encodings(ret->descriptor, err);
     *ret_ok = rc == TENON_OK || !is_wanted(ret);
     if (!*ret_ok && ret->state == TN_PLUGIN_LOADED)
-        ret->reason = err->message; /* loaded, but not what its manifest says */
+        ret->reason = err->message; /* loaded, but not what its manifest says, or of no use */
 }
 
 static int fail_unknown(const char *name)

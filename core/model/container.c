@@ -121,7 +121,7 @@ static const struct tenon_encoding *encoding_in(const struct tn_item *item, cons
     struct tenon_quantizer q;
     TENON_COPY_IN(&q, item->impl);
     for (uint32_t i = 0; i < q.n_encodings; i++)
-        if (strcmp(q.encodings[i]->id, id) == 0)
+        if (q.encodings[i] != NULL && q.encodings[i]->id != NULL && strcmp(q.encodings[i]->id, id) == 0)
             return q.encodings[i];
     return NULL;
 }
@@ -158,7 +158,8 @@ static const struct tenon_stored *stored_form(struct tn_container *src, const ch
         struct tenon_quantizer q;
         TENON_COPY_IN(&q, item->impl);
         for (uint32_t k = 0; k < q.n_stored; k++)
-            if (q.stored[k]->struct_size >= sizeof **q.stored && strcmp(q.stored[k]->id, id) == 0)
+            if (q.stored[k] != NULL && q.stored[k]->struct_size >= sizeof **q.stored && q.stored[k]->id != NULL &&
+                strcmp(q.stored[k]->id, id) == 0)
                 return q.stored[k];
     }
     return NULL;

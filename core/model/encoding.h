@@ -17,6 +17,9 @@
  * a backend may claim it by digest. INVALID_ARGUMENT otherwise. */
 int32_t tn_encoding_check(const struct tenon_encoding *e, struct tenon_err *err);
 
+/* All encodings and stored forms of a "tenon.quantizer/1" table. INVALID_ARGUMENT: one cannot be used. */
+int32_t tn_quantizer_check(const void *impl, struct tenon_err *err);
+
 /* The digest that belongs to a well-formed encoding. */
 int32_t tn_encoding_digest(const struct tenon_encoding *e, char ret_hex[TN_SHA256_HEX], struct tenon_err *err);
 

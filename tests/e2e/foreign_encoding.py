@@ -179,6 +179,25 @@ class Encoding(foreign.Foreign):
         done = self.tenon("eval", self.root + "/trits.acme", "--ids", "-", "--bits", stdin=self.ids)
         self.assertGreater(done.returncode, 0)
         self.assertIn("acme.trits/1: the digest is", done.stderr)
+        self.assert_check_says("acme.trits/1: the digest is")
+
+    def test_no_id(self):
+        source = self.root + "/source/encoding.c"
+        with open(source) as f:
+            text = f.read()
+        self.addCleanup(self.build_plugin)
+        self.addCleanup(self.rewrite, source, text)
+        self.rewrite(source, text.replace('.id = "acme.trits/1"', ".id = NULL", 1))
+        self.build_plugin()
+        done = self.tenon("eval", self.root + "/trits.acme", "--ids", "-", "--bits", stdin=self.ids)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no quantizer plugin describes it", done.stderr)
+        self.assert_check_says("has no id")
+
+    def assert_check_says(self, words):
+        done = self.tenon("plugins", "check", "quantizer:acme")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(words, done.stdout)
 
 
 if __name__ == "__main__":
