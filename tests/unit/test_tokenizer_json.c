@@ -154,8 +154,8 @@ START_TEST(what_is_matched)
     ck_assert_int_eq(table->match(NULL, directory_meta(&d, &meta)), 0);
     file("tokenizer.model", "x");
     ck_assert_int_gt(table->match(NULL, directory_meta(&d, &meta)), 0);
-    ck_assert_int_eq(table->open(NULL, directory_meta(&d, &meta), &d.table, &tok, &err), TENON_E_UNIMPLEMENTED);
-    ck_assert_ptr_nonnull(strstr(err.message, "save_pretrained"));
+    ck_assert_int_eq(table->open(NULL, directory_meta(&d, &meta), &d.table, &tok, &err), TENON_E_INVALID_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(err.message, "tokenizer.model is no protocol buffer"));
     file("tokenizer.json", "{" WORDS "}");
     ck_assert_int_eq(table->match(NULL, directory_meta(&d, &meta)), 100);
     ck_assert_int_eq(table->match(NULL, test_meta_table(&meta)), 0); /* a GGUF's */
@@ -294,7 +294,9 @@ START_TEST(hostile_files)
     bad("{\"pre_tokenizer\":{\"type\":\"Magic\"}," WORDS "}", TENON_E_UNIMPLEMENTED, "pre_tokenizer \"Magic\"");
     bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Eat\"}," WORDS "}", TENON_E_INVALID_ARGUMENT, "a behavior that is not known");
     bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"}}," WORDS "}", TENON_E_INVALID_ARGUMENT, "PCRE2 refuses");
-    bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&[^b]]\"}}," WORDS "}", TENON_E_UNIMPLEMENTED, "no word for");
+    bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[^a&&[b]]\"}}," WORDS "}", TENON_E_UNIMPLEMENTED, "no word for");
+    bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&\"}}," WORDS "}", TENON_E_INVALID_ARGUMENT, "pattern");
+    bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&[b]c]\"}}," WORDS "}", TENON_E_UNIMPLEMENTED, "no word for");
     bad("{\"decoder\":{\"type\":\"CTC\"}," WORDS "}", TENON_E_UNIMPLEMENTED, "decoder \"CTC\"");
 }
 END_TEST

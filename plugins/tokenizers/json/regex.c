@@ -51,6 +51,17 @@ static void copy(struct translation *t, const char *to)
     t->at = to;
 }
 
+/* Put a text before the item at hand. */
+static void wrap(struct translation *t, const char *open)
+{
+    const size_t n = strlen(open);
+    put(t, open, n); /* room, and its bytes are moved over */
+    if (t->status != 0)
+        return;
+    memmove(t->out->bytes + t->item + n, t->out->bytes + t->item, t->out->size - t->item - n);
+    memcpy(t->out->bytes + t->item, open, n);
+}
+
 static void refuse(struct translation *t)
 {
     if (t->status == 0)
@@ -236,6 +247,35 @@ static void open_bracket(struct translation *t)
     }
 }
 
+static void in_brackets(struct translation *t);
+
+/* "[a&&[^b]]" or "[a&&b]": a look ahead at the first, then the second. What is no such class is refused. */
+static void in_common(struct translation *t)
+{
+    const size_t item = t->item; /* where the class begins */
+    bool is_nested = t->end - t->at > 2 && t->at[2] == '[';
+    if (t->brackets > 1 || t->out->bytes[item + 1] == '^') {
+        refuse(t);
+        return;
+    }
+    wrap(t, "(?:(?=");
+    put_text(t, "])");
+    t->at += 2;
+    t->item = t->out->size;
+    if (is_nested) { /* a class of its own */
+        t->brackets = 0;
+        open_bracket(t);
+    } else {
+        put_text(t, "[");
+    }
+    while (t->status == 0 && t->brackets > 0 && t->at < t->end)
+        in_brackets(t);
+    if (is_nested && (t->at == t->end || *t->at++ != ']'))
+        refuse(t);
+    put_text(t, ")");
+    t->item = item;
+}
+
 static void in_brackets(struct translation *t)
 {
     const char next = t->end - t->at > 1 ? t->at[1] : '\0';
@@ -250,7 +290,7 @@ static void in_brackets(struct translation *t)
         if (--t->brackets == 0)
             put_text(t, "]");
     } else if (*t->at == '&' && next == '&') {
-        refuse(t); /* what two classes have in common */
+        in_common(t);
     } else {
         copy(t, t->at + 1);
     }
@@ -326,18 +366,6 @@ static const char *interval(const char *at, const char *end, bool *ret_has_comma
     return at < end && *at == '}' && at > first + *ret_has_comma ? at + 1 : NULL;
 }
 
-/* What the item begins with becomes a group of it. */
-static void wrap(struct translation *t)
-{
-    static const char open[] = "(?:";
-    const size_t n = sizeof open - 1;
-    put(t, open, n); /* room, and its bytes are moved over */
-    if (t->status != 0)
-        return;
-    memmove(t->out->bytes + t->item + n, t->out->bytes + t->item, t->out->size - t->item - n);
-    memcpy(t->out->bytes + t->item, open, n);
-}
-
 /* A brace. Behind an interval "+" is a further quantifier and not a possessive one, and so is "?" where it has no comma. */
 static void brace(struct translation *t)
 {
@@ -351,7 +379,7 @@ static void brace(struct translation *t)
     }
     repeats = end < t->end && (*end == '+' || (*end == '?' && !has_comma));
     if (repeats)
-        wrap(t);
+        wrap(t, "(?:");
     put_text(t, t->at[1] == ',' ? "{0" : "{");
     t->at++;
     copy(t, end);
