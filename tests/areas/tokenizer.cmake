@@ -27,6 +27,7 @@ tenon_unit_test(bpe ${tokenizer_fixture} LIBS bpe_for_tests)
 tenon_unit_test(bpe_split LIBS bpe_for_tests)
 tenon_unit_test(spm ${tokenizer_fixture} LIBS spm_for_tests m)
 tenon_unit_test(tokenizer_json ${tokenizer_fixture} LIBS json_for_tests)
+tenon_unit_test(tokenizer_pieces ${tokenizer_fixture} LIBS json_for_tests)
 get_target_property(json_sources json_for_tests SOURCES)
 tenon_fuzz_target(tokenizer_json ${json_sources} LIBS PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 tenon_unit_test(unigram ${tokenizer_fixture} LIBS unigram_for_tests m)
@@ -44,7 +45,9 @@ if(TENON_TESTS)
   target_link_libraries(tokenizer_json_ids PRIVATE json_for_tests)
   add_test(NAME e2e.tokenizer_json
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/tokenizer_json.py $<TARGET_FILE:tokenizer_json_ids>)
-  set_tests_properties(e2e.tokenizer_json PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+  add_test(NAME e2e.sentencepiece_model
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/sentencepiece_model.py $<TARGET_FILE:tokenizer_json_ids>)
+  set_tests_properties(e2e.tokenizer_json e2e.sentencepiece_model PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()
 
 if(TARGET tenon)

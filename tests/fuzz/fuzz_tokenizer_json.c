@@ -1,5 +1,5 @@
-/* fuzz_tokenizer_json.c - libFuzzer target: any bytes as a tokenizer.json, or as one part of an otherwise sound one, which the
- * first byte chooses; what opens encodes a text, the file's own bytes among it, and decodes it again. */
+/* fuzz_tokenizer_json.c - libFuzzer target: any bytes as a tokenizer.json, as one part of an otherwise sound one, or as a
+ * tokenizer.model, which the first byte chooses; what opens encodes a text, the file's own bytes among it, and decodes it again. */
 #include <stddef.h>
 
 #include "tests/unit/directory.h"
@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tenon_err err = TENON_ERR_INIT;
     struct test_meta meta = {0};
     struct directory d = {0};
-    const char *const *part = parts[size > 0 ? data[0] % N_PARTS : 0];
+    size_t which = size > 0 ? data[0] % (N_PARTS + 1) : 0;
+    const char *const *part = parts[which % N_PARTS];
     size_t before = strlen(part[0]), after = strlen(part[1]), rest = size > 0 ? size - 1 : 0;
     char *file = malloc(before + rest + after + 1);
     if (file == NULL)
@@ -59,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rest > 0)
         memcpy(file + before, data + 1, rest);
     memcpy(file + before + rest, part[1], after);
-    directory_add(&d, "tokenizer.json", file, before + rest + after);
+    directory_add(&d, which == N_PARTS ? "tokenizer.model" : "tokenizer.json", file, before + rest + after);
     free(file);
     tokenizer_entry(TENON_ABI, &plugin);
     table = plugin->items[0].impl;

@@ -25,6 +25,7 @@ struct js_model {
     struct tok_joins joins;   /* BPE: where a piece can be cut */
     bool is_joined;           /* it can */
     struct tenon_str prefix, suffix; /* BPE: of what continues a word, and of what ends one. OWN: file or arena */
+    bool sums_floats;         /* Unigram: as SentencePiece does */
     bool fuses_unknown, falls_back, ignores_merges;
     bool has_all_bytes;       /* byte level: every byte has a token */
     uint32_t n_own;           /* Unigram: ids from here on are of added tokens */

@@ -214,6 +214,7 @@ static int32_t read_options(struct reading *r, struct js *j, const struct js_obj
         m->prefix = (struct tenon_str){"##", 2};
     m->suffix = js_get_string(j, o, "end_of_word_suffix");
     m->fuses_unknown = js_get_bool(j, o, "fuse_unk", false);
+    m->sums_floats = js_get_bool(j, o, "float_sums", false); /* only pieces.c writes it */
     m->falls_back = js_get_bool(j, o, "byte_fallback", false);
     m->ignores_merges = js_get_bool(j, o, "ignore_merges", false);
     m->words.most_characters = js_get_count(j, o, "max_input_chars_per_word", WP_MOST_CHARACTERS);
@@ -336,6 +337,7 @@ static int32_t prepare_unigram(struct js_model *m, struct tenon_err *err)
     status = uni_model_init(&m->unigram, v, scores, unknown, err);
     for (uint32_t id = m->n_own; id < v->n; id++)
         v->attributes[id] ^= TENON_TOKEN_UNUSED;
+    m->unigram.sums_floats = m->sums_floats;
     if (status == 0 && m->falls_back)
         memcpy(m->unigram.byte_id, m->bpe.chars.byte_id, sizeof m->unigram.byte_id);
     return status;

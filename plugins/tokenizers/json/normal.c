@@ -247,6 +247,24 @@ static int32_t precompiled(const struct js_normal_step *step, struct js_search *
     return status;
 }
 
+/* As SentencePiece does: the longest beginning that stands for something, again and again. */
+static int32_t charsmap(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
+                        struct js_buffer *out)
+{
+    int32_t status = js_reserve(out, size), c;
+    struct tenon_str with;
+    (void)search;
+    for (size_t at = 0, n; status == 0 && at < size; at += n) {
+        n = uni_charsmap_find(&step->map, true, text + at, size - at, &with);
+        if (n == 0) {
+            n = js_char(text + at, size - at, &c);
+            with = (struct tenon_str){text + at, n};
+        }
+        status = js_put(out, with.data, (size_t)with.size);
+    }
+    return status;
+}
+
 /* ---- by stretches --------------------------------------------------------------------------------------------- */
 
 static int32_t replace_valid(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
@@ -347,7 +365,7 @@ static const struct {
     {"NFKC", unicode_form, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT},
     {"NFKD", unicode_form, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT},
     {"BertNormalizer", bert, 0}, {"Strip", strip, 0}, {"Replace", replace, 0}, {"Prepend", prepend, 0},
-    {"Precompiled", precompiled, 0},
+    {"Precompiled", precompiled, 0}, {"Charsmap", charsmap, 0}, /* the latter only pieces.c writes */
 };
 
 static int32_t read_step(struct js_normal *n, struct js *j, const struct js_object *o, struct js_arena *arena)
@@ -371,7 +389,7 @@ static int32_t read_step(struct js_normal *n, struct js *j, const struct js_obje
         step->with = js_get_string(j, o, "prepend");
     if (j->status == 0 && step->run == replace)
         return read_pattern(step, j, o, arena);
-    if (j->status == 0 && step->run == precompiled)
+    if (j->status == 0 && (step->run == precompiled || step->run == charsmap))
         return read_charsmap(step, j, o, arena);
     return j->status;
 }

@@ -24,7 +24,7 @@ static int32_t match(void *self, const struct tenon_meta *meta)
     if (meta->format == NULL || strcmp(meta->format, "huggingface") != 0)
         return 0;
     return has_file(meta, "tokenizer.json") ? 100 : has_file(meta, "vocab.txt") ? 80
-         : has_file(meta, "tokenizer.model") ? 10 : 0; /* opened to say what to do */
+         : has_file(meta, "tokenizer.model") ? 60 : has_file(meta, "spiece.model") ? 50 : 0;
 }
 
 static void *create_memory(void)
@@ -68,7 +68,21 @@ static void close_tokenizer(void *self, struct tenon_tokenizer_object *tok)
     js_added_finish(&tok->added);
     js_model_finish(&tok->model);
     js_arena_finish(&tok->arena);
+    js_buffer_finish(&tok->written);
     free(tok);
+}
+
+/* A SentencePiece model, and what was added to it. */
+static int32_t read_pieces(struct tenon_tokenizer_object *tok, const struct tenon_files *files, const char *name,
+                           struct tenon_err *err)
+{
+    struct tenon_str file, added = {"", 0};
+    int32_t status;
+    if (!js_map_file(files, name, &file))
+        return tenon_fail(err, TENON_E_NOT_FOUND, "json", "%s cannot be read: see that the file is there", name);
+    (void)js_map_file(files, "added_tokens.json", &added); /* most have none */
+    status = js_pieces_write(file.data, (size_t)file.size, added, &tok->written, err);
+    return status == 0 ? js_read_json(tok, tok->written.bytes, tok->written.size, err) : status;
 }
 
 static int32_t read_files(struct tenon_tokenizer_object *tok, const struct tenon_meta *meta, const struct tenon_files *files,
@@ -85,9 +99,7 @@ static int32_t read_files(struct tenon_tokenizer_object *tok, const struct tenon
         return js_map_file(files, "vocab.txt", &file)
                    ? js_read_lines(tok, file.data, (size_t)file.size, is_lower != 0, err)
                    : tenon_fail(err, TENON_E_NOT_FOUND, "json", "vocab.txt cannot be read: see that the file is there");
-    return tenon_fail(err, TENON_E_UNIMPLEMENTED, "json",
-                      "the directory has a tokenizer.model but no tokenizer.json: make one with transformers "
-                      "(AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR))");
+    return read_pieces(tok, files, has_file(meta, "tokenizer.model") ? "tokenizer.model" : "spiece.model", err);
 }
 
 static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const struct tenon_files *files,

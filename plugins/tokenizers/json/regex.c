@@ -254,7 +254,7 @@ static void in_common(struct translation *t)
 {
     const size_t item = t->item; /* where the class begins */
     bool is_nested = t->end - t->at > 2 && t->at[2] == '[';
-    if (t->brackets > 1 || t->out->bytes[item + 1] == '^') {
+    if (t->brackets > 1 || t->out->size < item + 2 || t->out->bytes[item + 1] == '^') {
         refuse(t);
         return;
     }

@@ -93,6 +93,11 @@ static inline void offer(struct uni_node *node, double score, size_t start, int3
         *node = (struct uni_node){score, (uint32_t)start, id};
 }
 
+static inline double sum(const struct uni_model *m, double a, double b)
+{
+    return m->sums_floats ? (double)(float)(a + b) : a + b;
+}
+
 /* All tokens that begin at `at`; true when the character there, of `length` bytes, is one. */
 static bool offer_tokens(const struct uni_model *m, struct uni_node *nodes, const char *text, size_t size, size_t at,
                          size_t length)
@@ -105,7 +110,7 @@ static bool offer_tokens(const struct uni_model *m, struct uni_node *nodes, cons
         end++;
         if (id < 0)
             continue;
-        offer(&nodes[end], base + m->scores[id], at, id);
+        offer(&nodes[end], sum(m, base, m->scores[id]), at, id);
         has_single |= end - at == length;
     }
     return has_single;
@@ -120,7 +125,7 @@ static void walk_forward(const struct uni_model *m, struct uni_node *nodes, cons
         size_t valid = tok_utf8_size(text + at, size - at);
         length = valid > 0 ? valid : 1;
         if (nodes[at].id != NOWHERE && !offer_tokens(m, nodes, text, size, at, length))
-            offer(&nodes[at + length], nodes[at].score + m->unknown, at, UNKNOWN);
+            offer(&nodes[at + length], sum(m, nodes[at].score, m->unknown), at, UNKNOWN);
     }
 }
 

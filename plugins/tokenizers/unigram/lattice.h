@@ -25,6 +25,7 @@ struct uni_model {
     const struct tok_vocab *vocab;
     double *scores;       /* [vocab->n] */
     double unknown;       /* of an unknown character */
+    bool sums_floats;     /* as SentencePiece does, so that what scores alike there does here */
     int32_t byte_id[256]; /* -1 everywhere: an unknown stretch is vocab->unk, once */
     struct uni_trie trie;
     struct tok_joins joins; /* of the tokens in the trie: where text can be cut */
