@@ -65,11 +65,14 @@ def e4m3(codes):
     return np.where((codes & 127) == 127, np.nan, x).astype(np.float32)
 
 
-def fp8():
+def fp8(kind="f32"):
     rows = 200  # the last square is cut
     codes, s = RNG.integers(0, 256, (rows, K)), scales((2, K // 128), np.float32)
+    stored = s
+    if kind != "f32":
+        stored, s = (s.astype(np.float16), s.astype(np.float16).astype(np.float32)) if kind == "f16" else bf16(s)
     x = e4m3(codes) * s[np.arange(rows)[:, None] // 128, np.arange(K)[None, :] // 128]
-    return "fp8.e4m3_128x128/1", [codes.astype(np.uint8), s], x.astype(np.float32)
+    return f"fp8.e4m3_{kind}_128x128/1", [codes.astype(np.uint8), stored], x.astype(np.float32)
 
 
 def mlc():
@@ -133,7 +136,7 @@ def main():
     print(f"seed {SEED}")
     made = [gptq(bits, group, v2, False) for bits in (4, 8) for group in (32, 64, 128) for v2 in (False, True)]
     made += [gptq(4, group, v2, True) for group in (32, 64, 128) for v2 in (False, True)]
-    made += [awq(group) for group in (32, 64, 128)] + [fp8(), mlc(), nf4()]
+    made += [awq(group) for group in (32, 64, 128)] + [fp8(kind) for kind in ("f32", "f16", "bf16")] + [mlc(), nf4()]
     made += [compressed_int4(group, half) for group in (32, 64, 128) for half in (False, True)]
     made += [compressed_int8(half) for half in (False, True)]
     failed = 0

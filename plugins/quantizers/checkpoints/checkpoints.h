@@ -18,7 +18,7 @@ CHECKPOINT_ENCODINGS(DECLARE_ENCODING)
 #define GROUPED_FORMS(X, g_) X(gptq_int4_g##g_) X(gptq_int8_g##g_) X(gptq2_int4_g##g_) X(gptq2_int8_g##g_) X(awq_int4_g##g_) \
     X(gptq_int4_act_g##g_) X(gptq2_int4_act_g##g_)
 #define CHECKPOINT_FORMS(X) \
-    GROUPED_FORMS(X, 32) GROUPED_FORMS(X, 64) GROUPED_FORMS(X, 128) X(fp8_128x128) X(ct_int8_bf16) X(ct_int8_f16)
+    GROUPED_FORMS(X, 32) GROUPED_FORMS(X, 64) GROUPED_FORMS(X, 128) X(fp8_f32) X(fp8_f16) X(fp8_bf16) X(ct_int8_bf16) X(ct_int8_f16)
 #define DECLARE_FORM(name_) extern const struct tenon_stored cp_##name_;
 CHECKPOINT_FORMS(DECLARE_FORM)
 #undef DECLARE_FORM
@@ -44,6 +44,29 @@ static inline uint32_t get32(const void *p, uint64_t i)
 static inline uint32_t get4(const void *p, uint64_t i)
 {
     return get32(p, i / 8) >> 4 * (i % 8) & 15u;
+}
+
+static inline void put32(void *p, uint64_t i, uint32_t v)
+{
+    const uint8_t le[4] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24)};
+    memcpy((uint8_t *)p + 4 * i, le, sizeof le);
+}
+
+/* Number i of floats of a format of TENON_F_F32, F16 or BF16, as the bits of a binary32. */
+static inline uint32_t get_float(const void *p, uint64_t i, uint32_t format)
+{
+    if (format == TENON_F_F32)
+        return get32(p, i);
+    const uint8_t *b = (const uint8_t *)p + 2 * i;
+    uint32_t h = (uint32_t)b[0] | (uint32_t)b[1] << 8;
+    uint32_t sign = (h & 0x8000u) << 16, exponent = h >> 10 & 31u, mantissa = h & 1023u, bits;
+    float f = (float)mantissa * 0x1p-24f;
+    if (format == TENON_F_BF16)
+        return h << 16;
+    if (exponent != 0)
+        return sign | (exponent == 31 ? 0x7f800000u : (exponent + 112u) << 23) | mantissa << 13;
+    memcpy(&bits, &f, sizeof bits);
+    return sign | bits;
 }
 
 /* a * b / c, c dividing a * b; UINT64_MAX when it does not or overflows. */

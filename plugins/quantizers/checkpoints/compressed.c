@@ -34,28 +34,15 @@ static uint64_t plane_bytes(const struct tenon_stored *s, uint32_t plane, uint64
     return plane == 0 ? bytes_of(rows, cols, 1) : bytes_of(rows, 2, 1);
 }
 
-static uint32_t float_bits_of_f16(uint32_t h)
-{
-    uint32_t sign = (h & 0x8000u) << 16, exponent = h >> 10 & 31u, mantissa = h & 1023u;
-    float f = (float)mantissa * 0x1p-24f;
-    uint32_t bits;
-    if (exponent != 0)
-        return sign | (exponent == 31 ? 0x7f800000u : (exponent + 112u) << 23) | mantissa << 13;
-    memcpy(&bits, &f, sizeof bits);
-    return sign | bits;
-}
-
 static int32_t unpack(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                       uint64_t n, void *const *tiles, struct tenon_err *err)
 {
     (void)rows, (void)err;
     memcpy((uint8_t *)tiles[0] + first * cols, (const uint8_t *)planes[0] + first * cols, n * cols);
     for (uint64_t i = first; i < first + n; i++) {
-        const uint8_t *p = (const uint8_t *)planes[1] + 2 * i;
-        uint32_t half = (uint32_t)p[0] | (uint32_t)p[1] << 8, bits = s == &cp_ct_int8_bf16 ? half << 16 : float_bits_of_f16(half);
-        const uint8_t le[4] = {(uint8_t)bits, (uint8_t)(bits >> 8), (uint8_t)(bits >> 16), (uint8_t)(bits >> 24)};
+        uint32_t bits = get_float(planes[1], i, s == &cp_ct_int8_bf16 ? TENON_F_BF16 : TENON_F_F16);
         for (uint64_t g = 0; g < cols / RUN; g++)
-            memcpy((uint8_t *)tiles[1] + 4 * (i * (cols / RUN) + g), le, 4);
+            put32(tiles[1], i * (cols / RUN) + g, bits);
     }
     return TENON_OK;
 }

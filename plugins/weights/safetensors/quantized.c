@@ -14,21 +14,28 @@
 struct method {
     const char *parts[PARTS_MAX]; /* suffixes of the planes' tensors, in order; the first gives the weight its shape */
     const char *first_type;       /* encoding of the first part */
-    uint32_t scales;              /* which part is the scales: a float of 16 bits there is in the form's name */
+    uint32_t scales;              /* which part is the scales: their type may be in the form's name */
+    uint32_t scale_types;         /* that are known: bits of TYPES */
     uint32_t rows_times, cols_times; /* the first part's dims [rows, cols], times these over 32, are the weight's */
     bool transposed;              /* its dims are [cols, rows] */
+    const char *unknown[2];       /* suffixes of further parts that would change what the numbers are */
+    const char *needless;         /* suffix of a part that says nothing new, NULL: none */
 };
 
-static const struct method gptq = {{".qweight", ".qzeros", ".scales", ".g_idx"}, "i32/1", 2, 32, 0, true};
-static const struct method awq = {{".qweight", ".qzeros", ".scales"}, "i32/1", 2, 8 * 32, 32, true};
-static const struct method fp8 = {{".weight", ".weight_scale_inv"}, "f8_e4m3/1", 1, 32, 32, false};
-static const struct method packed = {{".weight_packed", ".weight_scale"}, "i32/1", 1, 32, 8 * 32, false};
-static const struct method int8 = {{".weight", ".weight_scale"}, "i8/1", 1, 32, 32, false};
+enum { F32 = 1, F16 = 2, BF16 = 4 };
+static const char *const types[ST_SCALE_TYPES] = {"f32/1", "f16/1", "bf16/1"};
+
+static const struct method gptq = {{".qweight", ".qzeros", ".scales", ".g_idx"}, "i32/1", 2, F16, 32, 0, true, {NULL}, NULL};
+static const struct method awq = {{".qweight", ".qzeros", ".scales"}, "i32/1", 2, F16, 8 * 32, 32, true, {NULL}, NULL};
+static const struct method fp8 = {{".weight", ".weight_scale_inv"}, "f8_e4m3/1", 1, F32 | F16 | BF16, 32, 32, false, {NULL}, NULL};
+static const struct method packed = {{".weight_packed", ".weight_scale"}, "i32/1", 1, F16 | BF16, 32, 8 * 32, false,
+                                     {".weight_g_idx", ".weight_zero_point"}, ".weight_shape"};
+static const struct method int8 = {{".weight", ".weight_scale"}, "i8/1", 1, F16 | BF16, 32, 32, false, {".weight_zero_point", NULL}, NULL};
 
 /* What a configuration says. */
 struct choice {
     struct method method;
-    char form[48]; /* with %s where the scales' type is wanted */
+    char form[48]; /* with ? where the scales' type is wanted */
 };
 
 /* ---- the configuration -------------------------------------------------------------------------------------- */
@@ -48,6 +55,12 @@ static bool is_word(const struct tenon_meta *meta, const char *key, const char *
            meta->strings(meta->ctx, &e, 0, 1, &s) == TENON_OK && s.size == strlen(word) && memcmp(s.data, word, s.size) == 0;
 }
 
+static bool is_absent(const struct tenon_meta *meta, const char *key)
+{
+    struct tenon_meta_entry e;
+    return meta->find(meta->ctx, key, &e) == TENON_E_NOT_FOUND;
+}
+
 static bool known_group(int64_t group)
 {
     return group == 32 || group == 64 || group == 128;
@@ -56,12 +69,12 @@ static bool known_group(int64_t group)
 static bool choose_gptq(const struct tenon_meta *meta, struct choice *ret)
 {
     int64_t bits = number(meta, CONFIG "bits", 0), group = number(meta, CONFIG "group_size", 0);
-    bool act = number(meta, CONFIG "desc_act", 0) != 0;
+    bool act = number(meta, CONFIG "desc_act", 0) != 0, v2 = is_word(meta, CONFIG "checkpoint_format", "gptq_v2");
+    bool v1 = is_absent(meta, CONFIG "checkpoint_format") || is_word(meta, CONFIG "checkpoint_format", "gptq");
     ret->method = gptq;
     ret->method.cols_times = bits != 0 ? (uint32_t)(32 * 32 / bits) : 0;
-    (void)snprintf(ret->form, sizeof ret->form, "gptq%s.int%d%s_g%d/1", is_word(meta, CONFIG "checkpoint_format", "gptq_v2") ? "_v2" : "",
-                   (int)bits, act ? "_act" : "", (int)group);
-    return known_group(group) && (bits == 4 || (bits == 8 && !act));
+    (void)snprintf(ret->form, sizeof ret->form, "gptq%s.int%d%s_g%d/1", v2 ? "_v2" : "", (int)bits, act ? "_act" : "", (int)group);
+    return (v1 || v2) && known_group(group) && (bits == 4 || (bits == 8 && !act));
 }
 
 static bool choose_awq(const struct tenon_meta *meta, struct choice *ret)
@@ -70,7 +83,7 @@ static bool choose_awq(const struct tenon_meta *meta, struct choice *ret)
     ret->method = awq;
     (void)snprintf(ret->form, sizeof ret->form, "awq.int4_g%d/1", (int)group);
     return known_group(group) && number(meta, CONFIG "bits", 0) == 4 &&
-           (is_word(meta, CONFIG "version", "gemm") || is_word(meta, CONFIG "version", "GEMM"));
+           (is_absent(meta, CONFIG "version") || is_word(meta, CONFIG "version", "gemm") || is_word(meta, CONFIG "version", "GEMM"));
 }
 
 static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
@@ -78,7 +91,7 @@ static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
     struct tenon_meta_entry e;
     int64_t rows = 0, cols = 0;
     ret->method = fp8;
-    (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_128x128/1");
+    (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_128x128/1");
     if (meta->find(meta->ctx, CONFIG "weight_block_size", &e) != TENON_OK || e.count != 2)
         return false;
     return tenon_meta_i64(&e, 0, &rows) == TENON_OK && tenon_meta_i64(&e, 1, &cols) == TENON_OK && rows == 128 && cols == 128;
@@ -91,11 +104,11 @@ static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
     bool symmetric = number(meta, GROUP_0 "symmetric", 1) != 0;
     if (is_word(meta, CONFIG "format", "int-quantized")) {
         ret->method = int8;
-        (void)snprintf(ret->form, sizeof ret->form, "ct.int8_%%s/1");
+        (void)snprintf(ret->form, sizeof ret->form, "ct.int8_?/1");
         return symmetric && bits == 8 && is_word(meta, GROUP_0 "strategy", "channel");
     }
     ret->method = packed;
-    (void)snprintf(ret->form, sizeof ret->form, "ct.int4_%%s_g%d/1", (int)group);
+    (void)snprintf(ret->form, sizeof ret->form, "ct.int4_?_g%d/1", (int)group);
     return symmetric && bits == 4 && known_group(group) && is_word(meta, CONFIG "format", "pack-quantized");
 }
 
@@ -126,21 +139,53 @@ static bool ends_with(struct tenon_str s, const char *suffix)
     return s.size > n && memcmp(s.data + s.size - n, suffix, n) == 0;
 }
 
-/* Numbers of the parts of the weight whose first part is tensor i; false: it is none. */
-static bool find_parts(const struct st_tensors *t, const struct method *m, uint32_t i, uint32_t ret[PARTS_MAX])
+/* The tensor of that suffix beside tensor i, a weight's first part. */
+static bool find_beside(const struct st_tensors *t, const struct method *m, uint32_t i, const char *suffix, uint32_t *ret)
 {
     char name[512];
     uint64_t stem = t->names.items[i].size - strlen(m->parts[0]);
-    if (!ends_with(t->names.items[i], m->parts[0]) || strcmp(t->items[i].encoding, m->first_type) != 0 || t->items[i].n_dims != 2 ||
-        stem > sizeof name - 32)
+    if (stem > sizeof name - 32)
+        return false;
+    int n = snprintf(name, sizeof name, "%.*s%s", (int)stem, t->names.items[i].data, suffix);
+    return weights_names_find(&t->names, (struct tenon_str){name, (uint64_t)n}, ret);
+}
+
+/* Numbers of the parts of the weight whose first part is tensor i; false: it is none. */
+static bool find_parts(const struct st_tensors *t, const struct method *m, uint32_t i, uint32_t ret[PARTS_MAX])
+{
+    if (!ends_with(t->names.items[i], m->parts[0]) || strcmp(t->items[i].encoding, m->first_type) != 0 || t->items[i].n_dims != 2)
         return false;
     ret[0] = i;
-    for (uint32_t p = 1; p < PARTS_MAX && m->parts[p] != NULL; p++) {
-        int n = snprintf(name, sizeof name, "%.*s%s", (int)stem, t->names.items[i].data, m->parts[p]);
-        if (!weights_names_find(&t->names, (struct tenon_str){name, (uint64_t)n}, &ret[p]))
+    for (uint32_t p = 1; p < PARTS_MAX && m->parts[p] != NULL; p++)
+        if (!find_beside(t, m, i, m->parts[p], &ret[p]))
             return false;
-    }
     return true;
+}
+
+/* A part beside tensor i that would change its numbers is refused. */
+static int32_t check_others(const struct st_tensors *t, const struct method *m, uint32_t i, struct tenon_err *err)
+{
+    uint32_t other;
+    for (uint32_t p = 0; p < sizeof m->unknown / sizeof m->unknown[0] && m->unknown[p] != NULL; p++)
+        if (find_beside(t, m, i, m->unknown[p], &other))
+            return tenon_fail(err, TENON_E_UNIMPLEMENTED, "safetensors", "tensor \"%.80s\": columns sorted by activations and zero points of "
+                              "this method are not known here: plugins/quantizers/README.md lists what is", t->names.items[other].data);
+    return TENON_OK;
+}
+
+/* The form's id with the type of the scales, kept by `t`; NULL: of these it has none. */
+static const char *form_of(struct st_tensors *t, const struct choice *c, const char *scales)
+{
+    const char *type = strchr(c->form, '?');
+    size_t before = type != NULL ? (size_t)(type - c->form) : strlen(c->form);
+    for (uint32_t k = 0; k < ST_SCALE_TYPES; k++) {
+        if ((c->method.scale_types >> k & 1) == 0 || strcmp(scales, types[k]) != 0)
+            continue;
+        (void)snprintf(t->forms[k], sizeof t->forms[k], "%.*s%.*s%s", (int)before, c->form, type != NULL ? (int)strlen(types[k]) - 2 : 0,
+                       types[k], type != NULL ? type + 1 : "");
+        return t->forms[k];
+    }
+    return NULL;
 }
 
 /* The joined tensor without its name. The form's id is kept by `t`. */
@@ -149,21 +194,18 @@ static int32_t join(struct st_tensors *t, const struct choice *c, const uint32_t
 {
     const struct method *m = &c->method;
     const struct tenon_tensor *first = &t->items[parts[0]], *scales = &t->items[parts[m->scales]];
-    bool half = strcmp(scales->encoding, "f16/1") == 0, brain = strcmp(scales->encoding, "bf16/1") == 0;
     const uint64_t rows = first->dims[m->transposed ? 1 : 0], cols = first->dims[m->transposed ? 0 : 1];
+    const char *form = form_of(t, c, scales->encoding);
     uint64_t dims[2];
-    bool named = strchr(c->form, '%') != NULL;
-    if (named ? !half && !brain : m->transposed ? !half : strcmp(scales->encoding, "f32/1") != 0)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "", "tensor \"%.*s\": its scales are of type %s", WEIGHTS_SHOW(first->name), scales->encoding);
+    if (form == NULL)
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "safetensors", "tensor \"%.*s\": its scales are of type %s", WEIGHTS_SHOW(first->name),
+                          scales->encoding);
     if (__builtin_mul_overflow(rows, (uint64_t)m->rows_times, &dims[0]) || __builtin_mul_overflow(cols, (uint64_t)m->cols_times, &dims[1]))
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "", "tensor \"%.*s\" is too large", WEIGHTS_SHOW(first->name));
-    *ret = (struct tenon_tensor){.struct_size = sizeof *ret, .n_dims = 2, .dims = {dims[0] / 32, dims[1] / 32}};
-    (void)snprintf(t->forms[brain], sizeof t->forms[brain], named && brain ? "%.*sbf16%s" : named ? "%.*sf16%s" : "%.*s%s",
-                   named ? (int)(strchr(c->form, '%') - c->form) : (int)strlen(c->form), c->form, named ? strchr(c->form, '%') + 2 : "");
-    ret->encoding = t->forms[brain];
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" is too large", WEIGHTS_SHOW(first->name));
+    *ret = (struct tenon_tensor){.struct_size = sizeof *ret, .n_dims = 2, .dims = {dims[0] / 32, dims[1] / 32}, .encoding = form};
     for (uint32_t p = 0; p < PARTS_MAX && m->parts[p] != NULL; p++)
         ret->planes[ret->n_planes++] = t->items[parts[p]].planes[0];
-    return TENON_OK;
+    return check_others(t, m, parts[0], err);
 }
 
 /* Names P.weight for tensor i, whose first part's suffix is `suffix`. OWN: caller */
@@ -211,10 +253,15 @@ int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, s
     is_part = calloc((size_t)t->names.n + 1, sizeof *is_part);
     if (is_part == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "safetensors", "out of memory for %u tensors", (unsigned)t->names.n);
-    for (uint32_t i = 0; i < t->names.n; i++)
-        if (find_parts(t, &c.method, i, parts))
-            for (uint32_t p = 0; p < PARTS_MAX && c.method.parts[p] != NULL; p++)
-                is_part[parts[p]] = true;
+    for (uint32_t i = 0; i < t->names.n; i++) {
+        uint32_t needless;
+        if (!find_parts(t, &c.method, i, parts))
+            continue;
+        for (uint32_t p = 0; p < PARTS_MAX && c.method.parts[p] != NULL; p++)
+            is_part[parts[p]] = true;
+        if (c.method.needless != NULL && find_beside(t, &c.method, i, c.method.needless, &needless))
+            is_part[needless] = true;
+    }
     for (uint32_t i = 0; rc == TENON_OK && i < t->names.n; i++) {
         struct tenon_tensor tensor = t->items[i];
         uint64_t size = t->names.items[i].size;

@@ -20,6 +20,7 @@
 #define ST_SOURCES 5u                 /* files of which keys are made */
 #define ST_INDEX_MAX (64 * ST_MIB)
 #define ST_FILES_MAX 4096u            /* shards */
+#define ST_SCALE_TYPES 3u             /* f32, f16, bf16 */
 
 /* ---- json.c ------------------------------------------------------------------------------------------------- */
 
@@ -84,7 +85,7 @@ struct st_tensors {
     struct weights_names names;  /* OWN of their text: tensors */
     struct tenon_tensor *items;  /* [names.n] */
     uint32_t capacity;
-    char forms[2][48];           /* ids of quantised weights: scales in bf16 in the second. Tensors point here */
+    char forms[ST_SCALE_TYPES][48]; /* ids of quantised weights, by the type of their scales. Tensors point here */
 };
 
 /* Take down the tensors of one file. On failure, too, the caller finishes `t`. */
