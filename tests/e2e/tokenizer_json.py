@@ -31,7 +31,7 @@ TEXTS = SENTENCES + CODE + SYMBOLS + [
     "ab12cd345 6", "don't we'll I'M", "e\u0301\u0323x e\u0323\u0301", "\u1100\u1161\u11a8", "\u212b\u2126\ufb01\u00bd\uff21",
     "\u0130I\u0131 \u1e9e\u00df \u03a3\u03c2", "\u65e5\u672c\u8a9e\u3068\u30ab\u30bf\u30ab\u30ca\u30fc x", "\u2581a \u2581\u2581b",
     "<s>hello</s> <s> world", "a<sp>b <sp> c<sp>", "foo foobar foo_ foo, foo", "MASK [MASK] x [MASK]y", "caf\u00e9 CAF\u00c9 cafe\u0301",
-    "a--b---c", "-a-", "\u3002\u3001\u30fb\u30fc\u3005 \uff9d", "aaabab cC aB abcd a\u0301b pL Qa", "x\u180ey \u0085z", "$+<=>^`|~", "...", "\x00a\x01b\x7f", "\u200b\u200d\ufeff\ufffd", "1,234 5 67", "\u0661\u0662 \u2167 \u00b2",
+    "a--b---c", "-a-", "the foo foo  foo is is world foo", "\u3002\u3001\u30fb\u30fc\u3005 \uff9d", "aaabab cC aB abcd a\u0301b pL Qa", "x\u180ey \u0085z", "$+<=>^`|~", "...", "\x00a\x01b\x7f", "\u200b\u200d\ufeff\ufffd", "1,234 5 67", "\u0661\u0662 \u2167 \u00b2",
 ]
 MIXED = mixed_text(15000, 11)
 TEXTS += [MIXED[i:i + 300] for i in range(0, len(MIXED), 300)]

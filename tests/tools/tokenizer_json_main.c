@@ -22,10 +22,12 @@ static double seconds(void)
 
 static void print_text(struct tenon_tokenizer_object *tok, const int32_t *ids, uint64_t n)
 {
-    static char buf[1 << 16];
+    static char buf[1 << 24]; /* of the longest token */
     uint64_t state = 0, got;
     for (uint64_t i = 0; i < n; i++) {
         if (table->decode(tok, &state, ids[i], TENON_DECODE_SPECIAL, buf, sizeof buf, &got, NULL) != 0)
+            abort();
+        if (got > sizeof buf)
             abort();
         for (uint64_t k = 0; k < got; k++)
             printf("%02x", (unsigned char)buf[k]);

@@ -323,6 +323,37 @@ START_TEST(regex_bombs)
 }
 END_TEST
 
+/* Steps that feed each other end, and are told from too little memory. */
+START_TEST(growing_texts)
+{
+    static const char *const growing[] = {"normalizers", "pretokenizers", "decoders"};
+    static const char *const steps[] = {"{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaaaaaaaa\"}",
+                                        "{\"type\":\"Metaspace\",\"replacement\":\"          \",\"prepend_scheme\":\"never\",\"split\":false}",
+                                        "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaaaaaaaa\"}"};
+    static const char *const members[] = {"normalizer", "pre_tokenizer", "decoder"};
+    char text[4000], buf[8];
+    size_t n = (size_t)snprintf(text, sizeof text, "{\"%s\":{\"type\":\"Sequence\",\"%s\":[", members[_i], growing[_i]);
+    struct tenon_tokenizer_object *tok;
+    struct tenon_err err = TENON_ERR_INIT;
+    uint64_t got = 0, state = 0;
+    int32_t ids[8];
+    for (int i = 0; i < 14; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", i > 0 ? "," : "", steps[_i]);
+    snprintf(text + n, sizeof text - n, "]},\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":1},\"unk_token\":\"b\"}}");
+    tok = open_text(text);
+    if (_i < 2) {
+        ck_assert_int_eq(table->encode(tok, "b a", 3, 0, ids, 8, &got, &err), TENON_E_OUT_OF_RANGE);
+        ck_assert_ptr_nonnull(strstr(err.message, "64 times"));
+        ck_assert_int_eq(table->encode(tok, "b", 1, 0, ids, 8, &got, &err), 0);
+    } else {
+        ck_assert_int_eq(table->decode(tok, &state, 0, 0, buf, sizeof buf, &got, &err), TENON_E_OUT_OF_RANGE);
+        ck_assert_ptr_nonnull(strstr(err.message, "too long"));
+        ck_assert_int_eq(table->decode(tok, &state, 1, 0, buf, sizeof buf, &got, &err), 0);
+    }
+    table->close(NULL, tok);
+}
+END_TEST
+
 #define MERGING(vocab_, options_, merges_) "{\"model\":{\"type\":\"BPE\",\"vocab\":{" vocab_ "}," options_ "\"merges\":[" merges_ "]}}"
 #define HASH "\"continuing_subword_prefix\":\"#\","
 
@@ -433,6 +464,7 @@ int main(void)
     tcase_add_loop_test(tests, forms_of_unicode, 0, 4);
     tcase_add_test(tests, hostile_files);
     tcase_add_loop_test(tests, regex_bombs, 0, 5);
+    tcase_add_loop_test(tests, growing_texts, 0, 3);
     tcase_add_test(tests, hostile_merges);
     tcase_add_loop_test(tests, cyclic_merges, 0, 3);
     tcase_add_test(tests, order_of_members);

@@ -1,8 +1,8 @@
-/* buffer.h - bytes that grow, and the characters in them.
+/* buffer.h - bytes that grow, as far as they may, and the characters in them.
  *
  *     struct js_buffer b = {0};
  *     b.size = 0;
- *     if (js_put(&b, text, size) != 0 || js_put_char(&b, 0xe9) != 0) return ...;   // RESOURCE_EXHAUSTED
+ *     if (js_put(&b, text, size) != 0 || js_put_char(&b, 0xe9) != 0) return ...;   // RESOURCE_EXHAUSTED, OUT_OF_RANGE
  *     js_buffer_finish(&b);
  */
 #ifndef JS_BUFFER_H
@@ -19,10 +19,19 @@
 struct js_buffer {
     char *bytes; /* [capacity] */
     size_t size, capacity;
+    size_t most; /* bytes that it may have, else OUT_OF_RANGE; 0: any number */
 };
+
+/* Most bytes that steps may make of `size`, for those of a file can double a text each, or worse. No sound ones come near. */
+static inline size_t js_most(size_t size)
+{
+    return 64 * size + 4096;
+}
 
 static inline int32_t js_reserve(struct js_buffer *b, size_t more)
 {
+    if (b->most > 0 && (b->size > b->most || more > b->most - b->size))
+        return TENON_E_OUT_OF_RANGE;
     if (b->capacity - b->size < more) {
         size_t capacity = 2 * b->capacity + more + 64;
         char *grown = realloc(b->bytes, capacity);

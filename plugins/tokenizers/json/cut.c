@@ -106,6 +106,13 @@ static bool begins_with(const char *text, size_t size, struct tenon_str start)
     return size >= start.size && memcmp(text, start.data, (size_t)start.size) == 0;
 }
 
+/* Steps that make text longer may feed each other. */
+static int32_t spend(const struct run *r, size_t made)
+{
+    r->memory->left -= made; /* no more than was left: a buffer's most is that */
+    return r->memory->left > 0 ? 0 : TENON_E_OUT_OF_RANGE;
+}
+
 static int32_t metaspace(const struct run *r, uint32_t level, const char *text, size_t size, bool is_first)
 {
     const struct js_cut_step *step = &r->cut->steps[level];
@@ -113,6 +120,7 @@ static int32_t metaspace(const struct run *r, uint32_t level, const char *text, 
     bool adds = step->always || (step->first && is_first);
     int32_t status = 0;
     out->size = 0;
+    out->most = r->memory->left;
     if (adds && text[0] != ' ' && !begins_with(text, size, step->with))
         status = js_put(out, step->with.data, (size_t)step->with.size);
     for (size_t at = 0; status == 0 && at < size;) {
@@ -123,7 +131,7 @@ static int32_t metaspace(const struct run *r, uint32_t level, const char *text, 
             status = js_put(out, step->with.data, (size_t)step->with.size);
         at = end + 1;
     }
-    if (status != 0)
+    if (status != 0 || (status = spend(r, out->size)) != 0)
         return status;
     return step->finder.text.size > 0 ? split(r, level, out->bytes, out->size, is_first)
                                       : run_step(r, level + 1, out->bytes, out->size, is_first);
@@ -136,6 +144,7 @@ static int32_t byte_level(const struct run *r, uint32_t level, const char *text,
     struct js_buffer *out = &r->memory->texts[level];
     int32_t status;
     out->size = 0;
+    out->most = r->memory->left;
     if (step->adds_space) {
         if (text[0] == ' ')
             return run_step(r, level + 1, text, size, is_first);
@@ -147,6 +156,8 @@ static int32_t byte_level(const struct run *r, uint32_t level, const char *text,
         if (status == 0)
             out->size = bpe_bytes_spell(&r->cut->bytes, text, size, out->bytes);
     }
+    if (status == 0)
+        status = spend(r, out->size);
     return status == 0 ? run_step(r, level + 1, out->bytes, out->size, is_first) : status;
 }
 
@@ -181,6 +192,7 @@ int32_t js_cut_run(const struct js_cut *c, struct js_cut_memory *m, bool leaves_
 {
     const struct run r = {c, m, c->n - (leaves_bytes && c->is_byte_level ? 1 : 0), take, arg};
     int32_t status = 0;
+    m->left = js_most(size);
     for (size_t at = 0; status == 0 && at < size;) {
         size_t n = tok_utf8_valid(text + at, size - at);
         if (n > 0)

@@ -32,6 +32,7 @@ struct js_cut {
 struct js_cut_memory {
     struct js_buffer texts[JS_CUT_STEPS]; /* of the steps that change text */
     struct js_search *search;
+    size_t left; /* bytes that those may still make of this text */
 };
 
 /* Takes the next piece, size > 0. */
@@ -42,7 +43,7 @@ int32_t js_cut_read(struct js_cut *c, struct js *j, struct js_arena *arena);
 void js_cut_finish(struct js_cut *c); /* zeroed is fine */
 
 /* The last of the steps left out: byte-level pieces are spelled by whoever takes them. is_first: the text begins the
- * whole. Errors: RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, what `take` returned. */
+ * whole. Errors: RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, OUT_OF_RANGE, what `take` returned. */
 int32_t js_cut_run(const struct js_cut *c, struct js_cut_memory *m, bool leaves_bytes, const char *text, size_t size,
                    bool is_first, js_piece_fn *take, void *arg);
 

@@ -181,6 +181,7 @@ int32_t js_decoder_run(const struct js_decoder *d, struct js_buffer texts[2], st
     for (uint32_t i = 0; status == 0 && i < d->n; i++) {
         struct js_buffer *out = &texts[i % 2];
         out->size = 0;
+        out->most = js_most((size_t)token.size);
         status = run_step(d, &d->steps[i], ret->data, (size_t)ret->size, is_added, state, out);
         *ret = (struct tenon_str){out->bytes, out->size};
     }

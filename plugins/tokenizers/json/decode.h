@@ -30,7 +30,7 @@ int32_t js_decoder_read(struct js_decoder *d, struct js *j, struct js_arena *are
 void js_decoder_finish(struct js_decoder *d); /* zeroed is fine */
 
 /* Text of a token as it continues what *state knows of, into texts[0] or [1], whichever ret says. is_added: what byte-level
- * decoding leaves as it is. RESOURCE_EXHAUSTED. */
+ * decoding leaves as it is. RESOURCE_EXHAUSTED, OUT_OF_RANGE. */
 int32_t js_decoder_run(const struct js_decoder *d, struct js_buffer texts[2], struct tenon_str token, bool is_added,
                        uint64_t *state, struct tenon_str *ret);
 

@@ -443,10 +443,12 @@ void js_normal_finish(struct js_normal *n)
 int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size,
                       struct tenon_str *ret)
 {
+    const size_t whole = size;
     int32_t status = 0;
     for (uint32_t i = 0; status == 0 && i < n->n; i++) {
         struct js_buffer *out = &s->texts[i % 2];
         out->size = 0;
+        out->most = js_most(whole);
         status = n->steps[i].run(&n->steps[i], &s->search, text, size, out);
         text = out->bytes;
         size = out->size;

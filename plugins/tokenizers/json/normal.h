@@ -33,7 +33,7 @@ struct js_scratch {
 int32_t js_normal_read(struct js_normal *n, struct js *j, struct js_arena *arena);
 void js_normal_finish(struct js_normal *n); /* zeroed is fine */
 
-/* RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED. */
+/* RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, OUT_OF_RANGE (it becomes too long). */
 int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size,
                       struct tenon_str *ret);
 

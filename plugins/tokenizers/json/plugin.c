@@ -217,6 +217,9 @@ static int32_t encode(struct tenon_tokenizer_object *tok, const char *text, uint
     if (status == TENON_E_DEADLINE_EXCEEDED)
         return tenon_fail(err, status, "json", "a pattern of tokenizer.json takes too long on a text of %llu bytes: it is not "
                           "made for such texts", (unsigned long long)size);
+    if (status == TENON_E_OUT_OF_RANGE)
+        return tenon_fail(err, status, "json", "tokenizer.json makes more than 64 times of a text of %llu bytes: it is made to harm, or damaged",
+                          (unsigned long long)size);
     if (status != 0)
         return tenon_fail(err, status, "json", "no memory to tokenize a text of %llu bytes", (unsigned long long)size);
     *ret_n = c.run.n;
@@ -249,7 +252,8 @@ static int32_t decode(struct tenon_tokenizer_object *tok, uint64_t *state, int32
     }
     js_buffer_finish(&texts[0]);
     js_buffer_finish(&texts[1]);
-    return status == 0 ? 0 : tenon_fail(err, status, "json", "no memory to decode token %d", id);
+    return status == 0 ? 0 : tenon_fail(err, status, "json", status == TENON_E_OUT_OF_RANGE ? "the text of token %d is too long"
+                                                             : "no memory to decode token %d", id);
 }
 
 static int32_t piece(struct tenon_tokenizer_object *tok, int32_t id, struct tenon_str *ret_piece, uint32_t *ret_attributes)
