@@ -25,7 +25,7 @@ def timed(work):
 def main(folder, tenon, rounds=5):
     torch.set_num_threads(os.cpu_count())
     with open(os.path.join(HERE, "minilm-texts.json"), encoding="utf-8") as f:
-        texts = ["%d %s" % (i, text) for i in range(TIMES) for text in json.load(f)]
+        texts = ["%d %s" % (i, text) for text in json.load(f) for i in range(TIMES)]
     model = SentenceTransformer(folder, device="cpu")
 
     def by_tenon(some):
