@@ -45,14 +45,15 @@ static const struct tenon_weight_row rows[] = {
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    char positions[64];
+    char positions[64], name[128];
     int32_t s;
     if ((s = tenon_key_str(m, ARCH, "position_embedding_type", "absolute", positions, sizeof positions, err)) != 0 ||
         (s = tenon_key_must_be(m, ARCH, "is_decoder", 0, err)) != 0)
         return s;
-    if (strcmp(positions, "absolute") != 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "config.position_embedding_type",
-                          "key config.position_embedding_type is '%s': this plugin knows absolute only", positions);
+    if (strcmp(positions, "absolute") != 0) {
+        tenon_key_name(m, ARCH, "position_embedding_type", name);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows absolute only", name, positions);
+    }
     c->d.size[SIZE_POSITIONS] = c->d.context;
     return tenon_decoder_read_pooling(&c->d, m, err);
 }

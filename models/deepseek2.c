@@ -89,11 +89,12 @@ static int32_t read_latent(struct tenon_model_config *c, const struct tenon_meta
 /* How experts are chosen, which GGUF does not say by a word. */
 static int32_t read_method(const struct tenon_meta *m, char word[64], struct tenon_err *err)
 {
-    static const char key[] = "config.topk_method";
+    char name[128];
     int32_t s = tenon_key_str(m, ARCH, "topk_method", "", word, 64, err);
     if (s != 0 || word[0] == '\0' || strcmp(word, "greedy") == 0 || strcmp(word, "group_limited_greedy") == 0 || strcmp(word, "noaux_tc") == 0)
         return s;
-    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is '%s': this plugin knows greedy, group_limited_greedy and noaux_tc", key, word);
+    tenon_key_name(m, ARCH, "topk_method", name);
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows greedy, group_limited_greedy and noaux_tc", name, word);
 }
 
 /* V2 scores by softmax and takes a group for its best expert, V3 by sigmoids and for its two best. */

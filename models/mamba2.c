@@ -30,7 +30,8 @@ static const struct tenon_weight_row rows[] = {
      .hf_xform = TENON_XFORM_NEG_EXP},
     ROW("ssm_d", "ssm_d", "mixer.D", TENON_ROLE_OTHER, 1, SIZE_SSM_HEADS, 0),
     ROW("ssm_dt_bias", "ssm_dt.bias", "mixer.dt_bias", TENON_ROLE_BIAS, 1, SIZE_SSM_HEADS, 0),
-    ROW("ssm_norm", "ssm_norm.weight", "mixer.norm.weight", TENON_ROLE_NORM, 1, SIZE_INNER, 0),
+    {TENON_LAYER_ROW_AT("backbone.layers.{i}.", "ssm_norm", "ssm_norm.weight", "mixer.norm.weight", TENON_ROLE_NORM, 1, SIZE_INNER, 0),
+     .gguf_xform = TENON_XFORM_FLAT}, /* by groups there */
     ROW("ssm_out", "ssm_out.weight", "mixer.out_proj.weight", TENON_ROLE_MATMUL, 2, TENON_SIZE_EMBED, SIZE_INNER),
     MAYBE("ssm_out_bias", "ssm_out.bias", "mixer.out_proj.bias", TENON_SIZE_EMBED),
     {.name = "output_norm", .gguf = "output_norm.weight", .role = TENON_ROLE_NORM, .rank = 1, .dims = {TENON_SIZE_EMBED, 0, 0},

@@ -13,7 +13,7 @@
 #define ROWS_PICKED (TENON_XFORM_SPLIT | TENON_XFORM_PERMUTE_ROPE)
 #define COMPUTED (TENON_XFORM_ADD_ONE | TENON_XFORM_NEG_EXP)
 #define TURNED (TENON_XFORM_TRANSPOSE | TENON_XFORM_TURN)
-#define RESHAPED (TENON_XFORM_GROUPS | TENON_XFORM_COLUMN)
+#define RESHAPED (TENON_XFORM_GROUPS | TENON_XFORM_COLUMN | TENON_XFORM_FLAT)
 #define KNOWN (ROWS_PICKED | COMPUTED | TURNED | RESHAPED | TENON_XFORM_STACK_EXPERTS)
 #define PLANE_ALIGN 64u
 
@@ -97,6 +97,15 @@ static bool group(const struct tenon_weight_source *s, uint32_t *n, uint64_t dim
     return true;
 }
 
+/* One dim instead of all. */
+static bool flatten(uint32_t *n, uint64_t dims[TENON_TENSOR_DIMS])
+{
+    for (; *n > 1; (*n)--)
+        if (!tn_mul_u64(dims[*n - 2], dims[*n - 1], &dims[*n - 2]))
+            return false;
+    return true;
+}
+
 bool tn_transform_fit(struct tn_transform *ret, const struct tenon_weight_desc *d, const struct tenon_weight_source *source,
                       uint32_t n_dims, const uint64_t *source_dims)
 {
@@ -105,6 +114,9 @@ bool tn_transform_fit(struct tn_transform *ret, const struct tenon_weight_desc *
     if (d->rank == 0 || d->rank > TENON_TENSOR_DIMS || n_dims > TENON_TENSOR_DIMS || (t.xform & ~KNOWN) != 0 || !shape(&t, d))
         return false;
     memcpy(dims, source_dims, n_dims * sizeof *dims);
+    if ((t.xform & TENON_XFORM_FLAT) != 0 && (d->rank != 1 || !flatten(&n_dims, dims)))
+        return false;
+    t.xform &= ~TENON_XFORM_FLAT; /* where it lies it is flat */
     if ((t.xform & TENON_XFORM_GROUPS) != 0 && (d->rank != 3 || !group(source, &n_dims, dims)))
         return false;
     if ((t.xform & TENON_XFORM_STACK_EXPERTS) != 0 && d->rank != 3 && d->rank != 2)

@@ -15,18 +15,28 @@ ENCODERS = {"bert", "modernbert"}  # see a text as a whole: there are no chunks
 BY_LENGTH = {"llama-rope-dynamic", "phi3-rope-longrope"}  # scaled by the length of what is run: Tenon takes it from --context
 
 
-def evaluate(tenon, name, prompts, *how):
+def all_names():
+    return sorted(n for n in os.listdir(ORACLE) if os.path.isdir(os.path.join(ORACLE, n)))
+
+
+def prompts_of(name):
+    with open(os.path.join(ORACLE, name, "prompts.json"), encoding="utf-8") as f:
+        return json.load(f)
+
+
+def evaluate(tenon, path, prompts, *how):
     """Logits of each position of all prompts in order, as text: equal texts are equal bits."""
-    run = subprocess.run([tenon, "eval", os.path.join(ORACLE, name), "--ids", "-", "--kv", "f32", "--logits", *how],
+    run = subprocess.run([tenon, "eval", path, "--ids", "-", "--kv", "f32", "--logits", *how],
                          input=json.dumps(prompts), capture_output=True, text=True, timeout=300)
     if run.returncode != 0:
         raise RuntimeError(run.stderr.strip())
     return [row for rows in json.loads(run.stdout, parse_float=str, parse_int=str).values() for row in rows]
 
 
-def rows_of(tenon, name, prompts, *how):
+def rows_of(tenon, name, prompts, *how, path=None):
+    path = path or os.path.join(ORACLE, name)
     batches = [{key: ids} for key, ids in prompts.items()] if name in BY_LENGTH else [prompts]
-    return [row for batch in batches for row in evaluate(tenon, name, batch, *how)]
+    return [row for batch in batches for row in evaluate(tenon, path, batch, *how)]
 
 
 def expected(name):
@@ -53,8 +63,7 @@ def error(rows, want):
 
 def check(tenon, name):
     """(error, names of the ways whose bits differ from whole)."""
-    with open(os.path.join(ORACLE, name, "prompts.json"), encoding="utf-8") as f:
-        prompts = json.load(f)
+    prompts = prompts_of(name)
     whole = rows_of(tenon, name, prompts)
     ways = {"beside": ["--beside", "2"]} if name in ENCODERS else WAYS
     others = [way for way, how in ways.items() if how and rows_of(tenon, name, prompts, *how) != whole]
@@ -63,7 +72,7 @@ def check(tenon, name):
 
 def main(tenon, names):
     failed = 0
-    names = names or sorted(n for n in os.listdir(ORACLE) if os.path.isdir(os.path.join(ORACLE, n)))
+    names = names or all_names()
     print("%-24s %-9s %s" % ("family", "error", "bits: " + ", ".join(WAYS)))
     for name in names:
         try:

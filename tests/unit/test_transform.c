@@ -283,6 +283,21 @@ START_TEST(groups_become_a_dim)
 END_TEST
 
 /* The second of each pair of a matrix's columns. */
+START_TEST(flat)
+{
+    struct one o;
+    const uint64_t vector[] = {6, 0}, matrix[] = {2, 3, 0}, none[] = {6, 1, 0}, other[] = {2, 4, 0}, huge[] = {UINT64_MAX, 2, 3, 0};
+    ck_assert(fit(&o, vector, matrix, TENON_XFORM_FLAT, 0, 0, 1));
+    ck_assert_int_eq(o.t.xform, TENON_XFORM_NONE); /* used in place */
+    ck_assert(fit(&o, vector, vector, TENON_XFORM_FLAT, 0, 0, 1));
+    ck_assert(fit(&o, vector, none, TENON_XFORM_FLAT, 0, 0, 1));
+    ck_assert(!fit(&o, vector, matrix, TENON_XFORM_NONE, 0, 0, 1));
+    ck_assert(!fit(&o, vector, other, TENON_XFORM_FLAT, 0, 0, 1));
+    ck_assert(!fit(&o, vector, huge, TENON_XFORM_FLAT, 0, 0, 1));
+    ck_assert(!fit(&o, matrix, vector, TENON_XFORM_FLAT, 0, 0, 1)); /* of vectors */
+}
+END_TEST
+
 START_TEST(columns)
 {
     struct one o;
@@ -334,6 +349,7 @@ int main(void)
     tcase_add_test(c, permuted);
     tcase_add_test(c, stacked);
     tcase_add_test(c, groups_become_a_dim);
+    tcase_add_test(c, flat);
     tcase_add_test(c, columns);
     tcase_add_test(c, computed);
     suite_add_tcase(suite, c);

@@ -257,7 +257,11 @@ static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const str
 
 static inline int32_t tenon_decoder_read_ffn(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t usual = d->family->has_no_attention ? 1 : d->family->ffn_times * d->size[TENON_SIZE_EMBED];
+    const int64_t usual = d->family->ffn_times * d->size[TENON_SIZE_EMBED];
+    if (d->family->has_no_attention) {
+        d->size[TENON_SIZE_FFN] = 1;
+        return TENON_E_OK;
+    }
     return tenon_decoder_key(d, m, "feed_forward_length", 1 << 24, usual != 0 ? &usual : NULL, &d->size[TENON_SIZE_FFN], err);
 }
 

@@ -40,6 +40,7 @@ extern "C" {
 #define TENON_XFORM_GROUPS 64       /* before all others: `groups` of the source's rows become a new dim 0, and there are no others */
 #define TENON_XFORM_COLUMN 128      /* the last dim counts as rows of one element each, as that of a vector */
 #define TENON_XFORM_TURN 256        /* after rows are picked: the last two dims change places; unquantised numbers only */
+#define TENON_XFORM_FLAT 512        /* before all others: the source's dims become one; of vectors */
 
 #define TENON_WEIGHT_OPTIONAL 1u /* may be missing */
 #define TENON_WEIGHT_LAYERED 2u  /* one per layer, `{i}` in the names */
