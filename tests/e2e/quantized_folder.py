@@ -76,6 +76,14 @@ REFUSED = {"gptq of 3 bits": {"quant_method": "gptq", "bits": 3, "group_size": 1
 REFUSED_PARTS = {"int4": (".weight_g_idx", ".weight_zero_point"), "int8": (".weight_zero_point",)}  # that would change what the numbers are
 
 
+# parts whose bytes are as many as they should be, but no more: method, suffix, how it is spoilt
+SPOILT = [("gptq", ".scales", lambda a: np.ascontiguousarray(a.T)), ("gptq", ".qzeros", lambda a: np.ascontiguousarray(a.T)),
+          ("gptq", ".qzeros", lambda a: a.view(np.float32)), ("gptq", ".g_idx", lambda a: a.view(np.float32)),
+          ("awq", ".scales", lambda a: np.ascontiguousarray(a.T)), ("awq", ".qzeros", lambda a: a.reshape(-1, 1)),
+          ("fp8", ".weight_scale_inv", lambda a: a.reshape(1, -1)), ("int4", ".weight_scale", lambda a: np.ascontiguousarray(a.T)),
+          ("int8", ".weight_scale", lambda a: a.reshape(1, -1))]
+
+
 def layers():
     for i in range(LAYERS):
         p = f"model.layers.{i}."
@@ -165,6 +173,15 @@ def main():
             _, said = logits(f"{root}/{name}")
             refused = f"{config['quant_method']} in this variant" in said
             print(f"{name:<16} {'refused by name' if refused else 'not refused: ' + said}")
+            failed += not refused
+        for k, (name, suffix, spoil) in enumerate(SPOILT):
+            tensors = quantised(name)[0]
+            part = "model.layers.0.mlp.down_proj" + suffix
+            tensors[part] = spoil(tensors[part])
+            write(f"{root}/spoilt {k}", tensors, METHODS[name][0])
+            got, said = logits(f"{root}/spoilt {k}")
+            refused = got is None and "do not fit" in said
+            print(f"{name} {suffix:<16} {'refused' if refused else 'not refused: ' + said}")
             failed += not refused
         for name, further in ((n, part) for n, parts in REFUSED_PARTS.items() for part in parts):
             write(f"{root}/{name}{further}", quantised(name, further)[0], METHODS[name][0])

@@ -17,7 +17,8 @@ struct method {
     uint32_t scales;              /* which part is the scales: their type may be in the form's name */
     uint32_t scale_types;         /* that are known: bits of TYPES */
     uint32_t rows_times, cols_times; /* the first part's dims [rows, cols], times these over 32, are the weight's */
-    bool transposed;              /* its dims are [cols, rows] */
+    bool transposed;              /* its dims are [cols, rows], those of the scales [groups, rows] */
+    uint32_t rows_of_scale;       /* else theirs are [rows / this, rounded up, groups] */
     const char *unknown[2];       /* suffixes of further parts that would change what the numbers are */
     const char *needless;         /* suffix of a part that says nothing new, NULL: none */
 };
@@ -25,12 +26,13 @@ struct method {
 enum { F32 = 1, F16 = 2, BF16 = 4 };
 static const char *const types[ST_SCALE_TYPES] = {"f32/1", "f16/1", "bf16/1"};
 
-static const struct method gptq = {{".qweight", ".qzeros", ".scales", ".g_idx"}, "i32/1", 2, F16, 32, 0, true, {NULL}, NULL};
-static const struct method awq = {{".qweight", ".qzeros", ".scales"}, "i32/1", 2, F16, 8 * 32, 32, true, {NULL}, NULL};
-static const struct method fp8 = {{".weight", ".weight_scale_inv"}, "f8_e4m3/1", 1, F32 | F16 | BF16, 32, 32, false, {NULL}, NULL};
-static const struct method packed = {{".weight_packed", ".weight_scale"}, "i32/1", 1, F16 | BF16, 32, 8 * 32, false,
+static const struct method gptq = {{".qweight", ".qzeros", ".scales", ".g_idx"}, "i32/1", 2, F16, 32, 0, true, 1, {NULL}, NULL};
+static const struct method awq = {{".qweight", ".qzeros", ".scales"}, "i32/1", 2, F16, 8 * 32, 32, true, 1, {NULL}, NULL};
+static const struct method fp8 = {{".weight", ".weight_scale_inv"}, "f8_e4m3/1", 1, F32 | F16 | BF16, 32, 32, false, 128, {NULL}, NULL};
+static const struct method packed = {{".weight_packed", ".weight_scale"}, "i32/1", 1, F16 | BF16, 32, 8 * 32, false, 1,
                                      {".weight_g_idx", ".weight_zero_point"}, ".weight_shape"};
-static const struct method int8 = {{".weight", ".weight_scale"}, "i8/1", 1, F16 | BF16, 32, 32, false, {".weight_zero_point", NULL}, NULL};
+static const struct method int8 = {{".weight", ".weight_scale"}, "i8/1", 1, F16 | BF16, 32, 32, false, 1,
+                                   {".weight_zero_point", NULL}, NULL};
 
 /* What a configuration says. */
 struct choice {
@@ -61,6 +63,12 @@ static bool is_absent(const struct tenon_meta *meta, const char *key)
     return meta->find(meta->ctx, key, &e) == TENON_E_NOT_FOUND;
 }
 
+/* That word, which is also meant where there is none. */
+static bool is_default(const struct tenon_meta *meta, const char *key, const char *word)
+{
+    return is_absent(meta, key) || is_word(meta, key, word);
+}
+
 static bool known_group(int64_t group)
 {
     return group == 32 || group == 64 || group == 128;
@@ -70,7 +78,7 @@ static bool choose_gptq(const struct tenon_meta *meta, struct choice *ret)
 {
     int64_t bits = number(meta, CONFIG "bits", 0), group = number(meta, CONFIG "group_size", 0);
     bool act = number(meta, CONFIG "desc_act", 0) != 0, v2 = is_word(meta, CONFIG "checkpoint_format", "gptq_v2");
-    bool v1 = is_absent(meta, CONFIG "checkpoint_format") || is_word(meta, CONFIG "checkpoint_format", "gptq");
+    bool v1 = is_default(meta, CONFIG "checkpoint_format", "gptq");
     ret->method = gptq;
     ret->method.cols_times = bits != 0 ? (uint32_t)(32 * 32 / bits) : 0;
     (void)snprintf(ret->form, sizeof ret->form, "gptq%s.int%d%s_g%d/1", v2 ? "_v2" : "", (int)bits, act ? "_act" : "", (int)group);
@@ -83,7 +91,7 @@ static bool choose_awq(const struct tenon_meta *meta, struct choice *ret)
     ret->method = awq;
     (void)snprintf(ret->form, sizeof ret->form, "awq.int4_g%d/1", (int)group);
     return known_group(group) && number(meta, CONFIG "bits", 0) == 4 &&
-           (is_absent(meta, CONFIG "version") || is_word(meta, CONFIG "version", "gemm") || is_word(meta, CONFIG "version", "GEMM"));
+           (is_default(meta, CONFIG "version", "gemm") || is_word(meta, CONFIG "version", "GEMM"));
 }
 
 static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
@@ -101,15 +109,16 @@ static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
 static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
 {
     int64_t bits = number(meta, GROUP_0 "num_bits", 0), group = number(meta, GROUP_0 "group_size", 0);
-    bool symmetric = number(meta, GROUP_0 "symmetric", 1) != 0;
+    bool plain = number(meta, GROUP_0 "symmetric", 1) != 0 && is_default(meta, GROUP_0 "type", "int");
     if (is_word(meta, CONFIG "format", "int-quantized")) {
         ret->method = int8;
         (void)snprintf(ret->form, sizeof ret->form, "ct.int8_?/1");
-        return symmetric && bits == 8 && is_word(meta, GROUP_0 "strategy", "channel");
+        return plain && bits == 8 && is_word(meta, GROUP_0 "strategy", "channel");
     }
     ret->method = packed;
     (void)snprintf(ret->form, sizeof ret->form, "ct.int4_?_g%d/1", (int)group);
-    return symmetric && bits == 4 && known_group(group) && is_word(meta, CONFIG "format", "pack-quantized");
+    return plain && bits == 4 && known_group(group) && is_default(meta, GROUP_0 "strategy", "group") &&
+           is_word(meta, CONFIG "format", "pack-quantized");
 }
 
 /* false: there is nothing to join. */
@@ -188,6 +197,20 @@ static const char *form_of(struct st_tensors *t, const struct choice *c, const c
     return NULL;
 }
 
+/* Do the further parts have the shapes and types they must? By bytes alone a transposed part would pass. */
+static bool parts_fit(const struct st_tensors *t, const struct method *m, const uint32_t parts[PARTS_MAX], uint64_t rows)
+{
+    const struct tenon_tensor *scales = &t->items[parts[m->scales]];
+    if (scales->n_dims != 2 || scales->dims[m->transposed ? 1 : 0] != rows / m->rows_of_scale + (rows % m->rows_of_scale != 0))
+        return false;
+    for (uint32_t p = 1; p < PARTS_MAX && m->parts[p] != NULL; p++) {
+        const struct tenon_tensor *part = &t->items[parts[p]];
+        if (p != m->scales && (strcmp(part->encoding, "i32/1") != 0 || (part->n_dims != 1 && part->dims[0] != scales->dims[0])))
+            return false;
+    }
+    return true;
+}
+
 /* The joined tensor without its name. The form's id is kept by `t`. */
 static int32_t join(struct st_tensors *t, const struct choice *c, const uint32_t parts[PARTS_MAX], struct tenon_tensor *ret,
                     struct tenon_err *err)
@@ -202,6 +225,9 @@ static int32_t join(struct st_tensors *t, const struct choice *c, const uint32_t
                           scales->encoding);
     if (__builtin_mul_overflow(rows, (uint64_t)m->rows_times, &dims[0]) || __builtin_mul_overflow(cols, (uint64_t)m->cols_times, &dims[1]))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" is too large", WEIGHTS_SHOW(first->name));
+    if (!parts_fit(t, m, parts, dims[0] / 32))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\": shapes or types of what belongs to it do not fit: the file "
+                          "is damaged or wrongly converted", WEIGHTS_SHOW(first->name));
     *ret = (struct tenon_tensor){.struct_size = sizeof *ret, .n_dims = 2, .dims = {dims[0] / 32, dims[1] / 32}, .encoding = form};
     for (uint32_t p = 0; p < PARTS_MAX && m->parts[p] != NULL; p++)
         ret->planes[ret->n_planes++] = t->items[parts[p]].planes[0];
