@@ -313,8 +313,7 @@ static void check_packed(struct product *p, const struct cpu_kernels *k)
     packed.memory = guarded(cpu_packed_bytes(&p->w));
     k->pack(&p->w, cut, groups, packed.memory.p);
     k->pack(&p->w, 0, cut, packed.memory.p);
-    packed.w.data = packed.memory.p;
-    packed.w.packed = true;
+    packed.w = cpu_packed_matrix(&p->w, packed.memory.p);
     packed.y = aligned(p->T * p->N * 4);
     compute(p, k);
     compute(&packed, k);

@@ -10,12 +10,17 @@
 
 #include "plan.h"
 
+/* What the file comes to when all of it grows as this weight does. */
+static double packed_file_bytes(const struct tenon_weight_binding *w, const struct cpu_matrix *m)
+{
+    return (double)w->planes[0].buffer->size * (double)cpu_packed_matrix(m, NULL).row_bytes / (double)m->row_bytes;
+}
+
 static bool worth_packing(const struct tenon_device *dev, const struct tenon_weight_binding *w, const struct cpu_matrix *m)
 {
-    const struct tenon_buffer *file = w->planes[0].buffer;
     bool vectors = dev->k != cpu_kernels_select(CPU_LEVEL_SCALAR); /* that level transposes nothing */
     return vectors && cpu_encoding_at(m->format)->quantised && (w->uses & TENON_USE_MATMUL) != 0 &&
-           (w->uses & TENON_USE_ELEMENTWISE) == 0 && w->rank >= 2 && file->size <= dev->pack_most;
+           (w->uses & TENON_USE_ELEMENTWISE) == 0 && w->rank >= 2 && packed_file_bytes(w, m) <= (double)dev->pack_most;
 }
 
 int32_t cpu_weight_shape(const struct tenon_weight_binding *w, uint64_t *ret_rows, uint64_t *ret_cols, uint64_t *ret_row_bytes,
@@ -56,9 +61,7 @@ int32_t cpu_packed_of(const struct tenon_weight_binding *w, const struct cpu_mat
     const uint8_t *data = cpu_span_data(&w->packed);
     if (data == NULL || (uint64_t)cpu_packed_bytes(m) > w->packed.size)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, w->name, "%llu bytes do not take its packed form", (unsigned long long)w->packed.size);
-    *ret = *m;
-    ret->data = data;
-    ret->packed = true;
+    *ret = cpu_packed_matrix(m, data);
     return 0;
 }
 

@@ -15,5 +15,7 @@ extern const int8_t cpu_iq2_values[16], cpu_iq3xxs_values[16], cpu_iq3s_values[1
 
 /* Sub-block j of the block at p; zeros for formats without a codebook. */
 void cpu_codebook_block(enum cpu_format format, const uint8_t *p, int j, struct cpu_quant_block *ret);
+/* The same with places in those tables for q, that is levels with signs (or the direction IQ1's are moved in) in bit 3. */
+void cpu_codebook_levels(enum cpu_format format, const uint8_t *p, int j, struct cpu_quant_block *ret);
 
 #endif

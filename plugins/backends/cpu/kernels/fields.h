@@ -10,6 +10,6 @@ struct cpu_field {
 };
 
 #define CPU_FIELDS_MAX 4
-extern const struct cpu_field cpu_fields[CPU_FORMAT_COUNT][CPU_FIELDS_MAX];
+extern const struct cpu_field cpu_fields[CPU_FORMATS_ALL][CPU_FIELDS_MAX];
 
 #endif

@@ -8,8 +8,9 @@
 #include "bits.h"
 #include "codebooks.h"
 #include "quants.h"
+#include "repack.h"
 
-static const struct cpu_encoding encodings[CPU_FORMAT_COUNT] = {
+static const struct cpu_encoding encodings[CPU_FORMATS_ALL] = {
     [CPU_F32] = { "f32/1", "ba6c75aa8bab48687ff4d404c9dc029580bb71982482b781adfeb5db7ba82111", CPU_F32, 1, 4, false },
     [CPU_F16] = { "f16/1", "ef23556593167f786074493a3437d1a68a24a765c2d14b18fa382df93d54bb31", CPU_F16, 1, 2, false },
     [CPU_BF16] = { "bf16/1", "e5bce90b1f10e0ac42769d14756f567623797238f5e11ebfee2f3fe026c32c50", CPU_BF16, 1, 2, false },
@@ -36,6 +37,12 @@ static const struct cpu_encoding encodings[CPU_FORMAT_COUNT] = {
     [CPU_TQ1_0] = { "gguf.tq1_0/1", "c616f23eff0eacecd164b7dfbf307c2f05a0b7b34dfbaa67f6553f21639ba997", CPU_TQ1_0, 256, 54, true },
     [CPU_TQ2_0] = { "gguf.tq2_0/1", "5b71b016f7d0feb735f33b3e5551d0db204be0fbf6fac5741ae0fd5832d9a946", CPU_TQ2_0, 256, 66, true },
     [CPU_NVFP4] = { "gguf.nvfp4/1", "cf334668efb73c3c038ded28bd0935d1602b3f79d03e4e4b3b7250f50d4a62bb", CPU_NVFP4, 64, 36, true },
+    [CPU_PACKED_IQ2_BY_32] = { "packed.iq2_by_32", "", CPU_PACKED_IQ2_BY_32, 256, 104, true },
+    [CPU_PACKED_IQ2_BY_16] = { "packed.iq2_by_16", "", CPU_PACKED_IQ2_BY_16, 256, 108, true },
+    [CPU_PACKED_IQ3_XXS] = { "packed.iq3_xxs", "", CPU_PACKED_IQ3_XXS, 256, 136, true },
+    [CPU_PACKED_IQ3_S] = { "packed.iq3_s", "", CPU_PACKED_IQ3_S, 256, 136, true },
+    [CPU_PACKED_IQ1_S] = { "packed.iq1_s", "", CPU_PACKED_IQ1_S, 256, 72, true },
+    [CPU_PACKED_IQ1_M] = { "packed.iq1_m", "", CPU_PACKED_IQ1_M, 256, 80, true },
 };
 
 const struct cpu_encoding *cpu_encoding_find(const char *digest)
@@ -59,7 +66,8 @@ bool cpu_format_has_min(enum cpu_format format)
 bool cpu_format_by_16(enum cpu_format format)
 {
     switch (format) {
-    case CPU_Q2_K: case CPU_Q3_K: case CPU_Q6_K: case CPU_IQ2_XS: case CPU_IQ2_S: case CPU_IQ1_M: case CPU_NVFP4: return true;
+    case CPU_Q2_K: case CPU_Q3_K: case CPU_Q6_K: case CPU_IQ2_XS: case CPU_IQ2_S: case CPU_IQ1_M: case CPU_NVFP4:
+    case CPU_PACKED_IQ2_BY_16: case CPU_PACKED_IQ1_M: return true;
     default: return false;
     }
 }
@@ -257,7 +265,12 @@ void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, stru
     case CPU_NVFP4: nvfp4(p, j, ret); break;
     case CPU_TQ1_0: tq1_0(p, j, ret); break;
     case CPU_TQ2_0: tq2_0(p, j, ret); break;
-    default: cpu_codebook_block(format, p, j, ret); break;
+    default:
+        if (format < CPU_FORMAT_COUNT)
+            cpu_codebook_block(format, p, j, ret);
+        else
+            cpu_repacked_block(format, p, j, ret);
+        break;
     }
 }
 

@@ -50,7 +50,11 @@ enum cpu_format {
     CPU_Q2_K, CPU_Q3_K, CPU_IQ4_XS,             /* super-blocks of 256 */
     CPU_IQ2_XXS, CPU_IQ2_XS, CPU_IQ2_S, CPU_IQ3_XXS, CPU_IQ3_S, CPU_IQ1_S, CPU_IQ1_M, CPU_TQ1_0, CPU_TQ2_0,
     CPU_NVFP4,                                  /* blocks of 64 */
-    CPU_FORMAT_COUNT
+    CPU_FORMAT_COUNT,
+    /* What some of these become when they are packed (repack.h): the same weights in blocks that need no codebook. */
+    CPU_PACKED_IQ2_BY_32 = CPU_FORMAT_COUNT, CPU_PACKED_IQ2_BY_16, CPU_PACKED_IQ3_XXS, CPU_PACKED_IQ3_S, CPU_PACKED_IQ1_S,
+    CPU_PACKED_IQ1_M,
+    CPU_FORMATS_ALL
 };
 
 /* An encoding this backend has its own kernels for. OWN: static. */
@@ -65,7 +69,7 @@ struct cpu_encoding {
 
 /* By digest, or NULL when no kernel knows it. */
 const struct cpu_encoding *cpu_encoding_find(const char *digest);
-/* By format number; never NULL for a number below CPU_FORMAT_COUNT. */
+/* By format number; never NULL for a number below CPU_FORMATS_ALL. */
 const struct cpu_encoding *cpu_encoding_at(enum cpu_format format);
 
 /* One row of weights to f32, exactly as the encoding's program computes it. cols must be a multiple of block_cols. */
@@ -73,7 +77,8 @@ void cpu_decode_row(enum cpu_format format, const void *row, int64_t cols, float
 
 /* Weights, in the file's order or packed. Packed, CPU_PACK_ROWS rows make a group (the last filled up), in which each 16 bits or
  * dword (and byte, where a block has one alone) has that of the other rows beside it: element e, w bytes wide, of a field at byte f of block b lies at
- * CPU_PACK_ROWS * (b * block_bytes + f + e * w) + w * lane. As many bytes, and no transposing when they are used. */
+ * CPU_PACK_ROWS * (b * block_bytes + f + e * w) + w * lane, so that nothing is transposed when they are used. Codebooks and digits
+ * to the base of 3 are undone on the way: such a matrix changes its format and grows. */
 struct cpu_matrix {
     const uint8_t *data; /* [rows] rows of row_bytes, packed: [rows rounded up to CPU_PACK_ROWS]; OWN: borrowed, never written */
     int64_t rows;        /* N */
@@ -88,7 +93,10 @@ struct cpu_matrix {
 
 #define CPU_PACK_ROWS 16
 
+/* Of m, which is in the file's order: the format it has when packed, most often its own; the bytes of that; m packed to data. */
+enum cpu_format cpu_packed_format(enum cpu_format format);
 int64_t cpu_packed_bytes(const struct cpu_matrix *m);
+struct cpu_matrix cpu_packed_matrix(const struct cpu_matrix *m, const uint8_t *data);
 /* Row n as floats, wherever it lies: cpu_decode_row() of it. */
 void cpu_matrix_row(const struct cpu_matrix *m, int64_t n, float *ret_x);
 

@@ -5,6 +5,7 @@
 
 #include "fields.h"
 #include "levels.h"
+#include "repack.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -75,16 +76,30 @@ INLINE void pack_field(const struct cpu_field *f, const uint8_t *p, int64_t stri
                    (size_t)f->width);
 }
 
+/* Block b of LANES rows from row n on, other blocks being made of those of the file: where it is, its rows `ret_stride` apart. */
+INLINE const uint8_t *rows_to_pack(const struct cpu_matrix *m, bool other, int64_t n, int64_t b, uint8_t made[LANES][CPU_REPACKED_MOST],
+                                   int64_t *ret_stride)
+{
+    const uint8_t *p = m->data + n * m->row_bytes + b * cpu_encoding_at(m->format)->block_bytes;
+    *ret_stride = other ? CPU_REPACKED_MOST : m->row_bytes;
+    for (int i = 0; other && i < LANES; i++)
+        cpu_repack_block(m->format, p + i * m->row_bytes, made[i]);
+    return other ? made[0] : p;
+}
+
 void LEVEL(pack)(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed)
 {
-    const struct cpu_encoding *e = cpu_encoding_at(m->format);
-    int64_t whole = m->rows / CPU_PACK_ROWS < g1 ? m->rows / CPU_PACK_ROWS : g1;
+    const struct cpu_matrix to = cpu_packed_matrix(m, packed);
+    const struct cpu_encoding *e = cpu_encoding_at(to.format);
+    int64_t whole = m->rows / CPU_PACK_ROWS < g1 ? m->rows / CPU_PACK_ROWS : g1, stride;
+    uint8_t made[LANES][CPU_REPACKED_MOST];
     for (int64_t g = g0; g < whole; g++)
         for (int64_t b = 0; b < m->cols / e->block_cols; b++)
-            for (int lane = 0; lane < CPU_PACK_ROWS; lane += LANES)
-                for (const struct cpu_field *f = cpu_fields[m->format]; f < cpu_fields[m->format] + CPU_FIELDS_MAX; f++)
-                    pack_field(f, m->data + (g * CPU_PACK_ROWS + lane) * m->row_bytes + b * e->block_bytes, m->row_bytes,
-                               packed + CPU_PACK_ROWS * (g * m->row_bytes + b * e->block_bytes), lane);
+            for (int lane = 0; lane < CPU_PACK_ROWS; lane += LANES) {
+                const uint8_t *p = rows_to_pack(m, to.format != m->format, g * CPU_PACK_ROWS + lane, b, made, &stride);
+                for (const struct cpu_field *f = cpu_fields[to.format]; f < cpu_fields[to.format] + CPU_FIELDS_MAX; f++)
+                    pack_field(f, p, stride, packed + CPU_PACK_ROWS * (g * to.row_bytes + b * e->block_bytes), lane);
+            }
     cpu_pack_scalar(m, whole > g0 ? whole : g0, g1, packed); /* a last group that is not full */
 }
 

@@ -1,11 +1,12 @@
 /* pack.c - packed matrices: the rows of a group side by side, field by field. Layout: kernels.h. The vector levels pack whole
  * groups faster (matmul.h); what they leave comes here. [any-thread] */
 #include "fields.h"
+#include "repack.h"
 
 #include <stddef.h>
 #include <string.h>
 
-const struct cpu_field cpu_fields[CPU_FORMAT_COUNT][CPU_FIELDS_MAX] = {
+const struct cpu_field cpu_fields[CPU_FORMATS_ALL][CPU_FIELDS_MAX] = {
     [CPU_Q4_0] = { { 0, 2, 1 }, { 2, 4, 4 } },
     [CPU_Q4_1] = { { 0, 2, 2 }, { 4, 4, 4 } },
     [CPU_Q5_0] = { { 0, 2, 1 }, { 2, 4, 1 }, { 6, 4, 4 } },
@@ -19,21 +20,44 @@ const struct cpu_field cpu_fields[CPU_FORMAT_COUNT][CPU_FIELDS_MAX] = {
     [CPU_Q2_K] = { { 0, 4, 21 } },
     [CPU_Q3_K] = { { 0, 4, 27 }, { 108, 2, 1 } },
     [CPU_IQ4_XS] = { { 0, 4, 34 } },
-    [CPU_IQ2_XXS] = { { 0, 2, 1 }, { 2, 4, 16 } },
-    [CPU_IQ2_XS] = { { 0, 2, 1 }, { 2, 4, 18 } },
-    [CPU_IQ2_S] = { { 0, 2, 1 }, { 2, 4, 20 } },
-    [CPU_IQ3_XXS] = { { 0, 2, 1 }, { 2, 4, 24 } },
-    [CPU_IQ3_S] = { { 0, 2, 1 }, { 2, 4, 27 } },
-    [CPU_IQ1_S] = { { 0, 2, 1 }, { 2, 4, 12 } },
-    [CPU_IQ1_M] = { { 0, 4, 14 } },
-    [CPU_TQ1_0] = { { 0, 4, 13 }, { 52, 2, 1 } },
     [CPU_TQ2_0] = { { 0, 4, 16 }, { 64, 2, 1 } },
     [CPU_NVFP4] = { { 0, 4, 9 } },
+    [CPU_PACKED_IQ2_BY_32] = { { 0, 4, 26 } },
+    [CPU_PACKED_IQ2_BY_16] = { { 0, 4, 27 } },
+    [CPU_PACKED_IQ3_XXS] = { { 0, 4, 34 } },
+    [CPU_PACKED_IQ3_S] = { { 0, 4, 34 } },
+    [CPU_PACKED_IQ1_S] = { { 0, 4, 18 } },
+    [CPU_PACKED_IQ1_M] = { { 0, 4, 20 } },
 };
+
+enum cpu_format cpu_packed_format(enum cpu_format format)
+{
+    switch (format) {
+    case CPU_IQ2_XXS: return CPU_PACKED_IQ2_BY_32;
+    case CPU_IQ2_XS: case CPU_IQ2_S: return CPU_PACKED_IQ2_BY_16;
+    case CPU_IQ3_XXS: return CPU_PACKED_IQ3_XXS;
+    case CPU_IQ3_S: return CPU_PACKED_IQ3_S;
+    case CPU_IQ1_S: return CPU_PACKED_IQ1_S;
+    case CPU_IQ1_M: return CPU_PACKED_IQ1_M;
+    case CPU_TQ1_0: return CPU_TQ2_0;
+    default: return format;
+    }
+}
+
+struct cpu_matrix cpu_packed_matrix(const struct cpu_matrix *m, const uint8_t *data)
+{
+    struct cpu_matrix packed = *m;
+    const struct cpu_encoding *e = cpu_encoding_at(cpu_packed_format(m->format));
+    packed.data = data;
+    packed.format = e->format;
+    packed.row_bytes = m->cols / e->block_cols * e->block_bytes;
+    packed.packed = true;
+    return packed;
+}
 
 int64_t cpu_packed_bytes(const struct cpu_matrix *m)
 {
-    return (m->rows + CPU_PACK_ROWS - 1) / CPU_PACK_ROWS * CPU_PACK_ROWS * m->row_bytes;
+    return (m->rows + CPU_PACK_ROWS - 1) / CPU_PACK_ROWS * CPU_PACK_ROWS * cpu_packed_matrix(m, NULL).row_bytes;
 }
 
 /* One field of one block of a row to its lane. */
@@ -51,15 +75,20 @@ static void scatter(const struct cpu_field *f, const uint8_t *block, uint8_t *gr
 
 void cpu_pack_scalar(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed)
 {
-    const struct cpu_encoding *e = cpu_encoding_at(m->format);
-    int64_t blocks = m->cols / e->block_cols;
+    const struct cpu_matrix to = cpu_packed_matrix(m, packed);
+    const struct cpu_encoding *from = cpu_encoding_at(m->format), *e = cpu_encoding_at(to.format);
+    uint8_t other[CPU_REPACKED_MOST];
     for (int64_t g = g0; g < g1; g++)
-        for (int64_t b = 0; b < blocks; b++) {
-            uint8_t *group = packed + CPU_PACK_ROWS * (g * m->row_bytes + b * e->block_bytes);
+        for (int64_t b = 0; b < m->cols / e->block_cols; b++) {
+            uint8_t *group = packed + CPU_PACK_ROWS * (g * to.row_bytes + b * e->block_bytes);
             for (int lane = 0; lane < CPU_PACK_ROWS; lane++) {
                 int64_t n = g * CPU_PACK_ROWS + lane;
-                const uint8_t *block = m->data + (n < m->rows ? n : m->rows - 1) * m->row_bytes + b * e->block_bytes;
-                for (const struct cpu_field *f = cpu_fields[m->format]; f < cpu_fields[m->format] + CPU_FIELDS_MAX; f++)
+                const uint8_t *block = m->data + (n < m->rows ? n : m->rows - 1) * m->row_bytes + b * from->block_bytes;
+                if (e != from) {
+                    cpu_repack_block(m->format, block, other);
+                    block = other;
+                }
+                for (const struct cpu_field *f = cpu_fields[e->format]; f < cpu_fields[e->format] + CPU_FIELDS_MAX; f++)
                     scatter(f, block, group, lane);
             }
         }

@@ -41,7 +41,10 @@ INLINE vi total(struct sink *s, const int slot, const int token)
 INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
 {
     put_pair(s, b, slot, 2 * quad, f.bits == 8 ? even_signed(x) : even_bytes(x), 0, f.alone);
-    put_pair(s, b, slot, 2 * quad + 1, f.bits == 8 ? odd_signed(x) : odd_bytes(x), 0, f.alone);
+    if (f.bits <= 4 && !f.alone) /* a mask is had in more places than a shift is */
+        put_pair(s, b, slot, 2 * quad + 1, vi_and(x, vi_all(0xff00ff00)), 8, false);
+    else
+        put_pair(s, b, slot, 2 * quad + 1, f.bits == 8 ? odd_signed(x) : odd_bytes(x), 0, f.alone);
 }
 
 INLINE void put_in_panel(struct sink *s, int64_t b, const int quad, vi x, const struct form f)

@@ -83,8 +83,9 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
         s.asum[i] = a->sum_16 + (t + i) * (a->K / 16);
         s.acc[i] = vf_zero();
     }
-    unpack_rows(format, matrix_rows(m, packed, l.base, 0), m->cols / cpu_encoding_at(format)->block_cols, &s, AHEAD,
-                memory_behind(m, l.base, LANES));
+    struct rows r = matrix_rows(m, packed, l.base, 0);
+    r.ahead = AHEAD;
+    unpack_rows(format, r, m->cols / cpu_encoding_at(format)->block_cols, &s, memory_behind(m, l.base, LANES));
     for (int i = 0; i < tokens; i++) {
         vf acc = bias != NULL ? vf_add(s.acc[i], vf_load_some(bias + l.base, l.wanted)) : s.acc[i];
         vf_store_some(y + (t + i) * ldy + l.base, l.wanted, acc);
@@ -93,19 +94,16 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
 }
 
 /* Tiles of nearly equal size, while the rows are in L1. */
-INLINE void direct_format(const enum cpu_format format, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1,
-                          int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
+INLINE void direct_format(const enum cpu_format format, const bool packed, const struct cpu_matrix *m, const struct cpu_act *a,
+                          int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
     for (int64_t n = n0, next = n1; n < n1; n = next)
         for (int64_t t = t0, tiles = (t1 - t0 + DIRECT_TOKENS - 1) / DIRECT_TOKENS, tokens; tiles > 0; tiles--, t += tokens) {
             tokens = (t1 - t + tiles - 1) / tiles;
-#define DIRECT(count) next = m->packed ? direct_rows(format, count, true, m, a, t, n, n1, y, ldy, bias) \
-                                       : direct_rows(format, count, false, m, a, t, n, n1, y, ldy, bias)
             if (tokens == 2)
-                DIRECT(2);
+                next = direct_rows(format, 2, packed, m, a, t, n, n1, y, ldy, bias);
             else
-                DIRECT(1);
-#undef DIRECT
+                next = direct_rows(format, 1, packed, m, a, t, n, n1, y, ldy, bias);
         }
 }
 _Static_assert(DIRECT_TOKENS == 2, "direct_format() has a case for every size");
@@ -113,11 +111,17 @@ _Static_assert(DIRECT_TOKENS == 2, "direct_format() has a case for every size");
 static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                             float *y, int64_t ldy, const float *bias)
 {
-    switch (m->format) {
-#define DIRECT_CASE(format, unpack, bytes, blocks) \
-    case format: direct_format(format, m, a, t0, t1, n0, n1, y, ldy, bias); break;
-        QUANTISED_FORMATS(DIRECT_CASE)
-#undef DIRECT_CASE
+    switch (m->format + (m->packed ? CPU_FORMATS_ALL : 0)) {
+#define DIRECT_FILE(format, unpack, bytes, blocks) \
+    case (int)format: direct_format(format, false, m, a, t0, t1, n0, n1, y, ldy, bias); break;
+#define DIRECT_PACKED(format, unpack, bytes, blocks) \
+    case (int)format + CPU_FORMATS_ALL: direct_format(format, true, m, a, t0, t1, n0, n1, y, ldy, bias); break;
+        KEPT_FORMATS(DIRECT_FILE)
+        FILE_FORMATS(DIRECT_FILE)
+        KEPT_FORMATS(DIRECT_PACKED)
+        PACKED_FORMATS(DIRECT_PACKED)
+#undef DIRECT_FILE
+#undef DIRECT_PACKED
     default: break;
     }
 }
@@ -265,7 +269,7 @@ INLINE struct form fill_half(const enum cpu_format format, const bool packed, co
     const struct cpu_encoding *e = cpu_encoding_at(format);
     int64_t first = j->block * 32 / e->block_cols, blocks = j->blocks * 32 / e->block_cols;
     struct sink s = { .tokens = 0, .w = { j->w.q + 4 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES } };
-    unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s, 0, NULL);
+    unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s, NULL);
     return s.form;
 }
 
@@ -294,16 +298,17 @@ static void look_ahead(const struct cpu_matrix *m, struct job *j)
 static void fill_panel(const struct cpu_matrix *m, struct job *j)
 {
     for (int h = 0; h < 2; h++)
-        switch (m->format) {
-#define FILL_CASE(format, unpack, bytes, blocks)    \
-    case format:                                    \
-        if (m->packed)                              \
-            j->form = fill_half(format, true, m, j, h); \
-        else                                        \
-            j->form = fill_half(format, false, m, j, h); \
-        break;
-            QUANTISED_FORMATS(FILL_CASE)
-#undef FILL_CASE
+        switch (m->format + (m->packed ? CPU_FORMATS_ALL : 0)) {
+#define FILL_FILE(format, unpack, bytes, blocks) \
+    case (int)format: j->form = fill_half(format, false, m, j, h); break;
+#define FILL_PACKED(format, unpack, bytes, blocks) \
+    case (int)format + CPU_FORMATS_ALL: j->form = fill_half(format, true, m, j, h); break;
+            KEPT_FORMATS(FILL_FILE)
+            FILE_FORMATS(FILL_FILE)
+            KEPT_FORMATS(FILL_PACKED)
+            PACKED_FORMATS(FILL_PACKED)
+#undef FILL_FILE
+#undef FILL_PACKED
         default: break;
         }
 }
@@ -399,14 +404,12 @@ static void multiply_panels(const struct cpu_matrix *m, const struct cpu_act *a,
     }
 }
 
-/* Up to so many tokens go without a panel. Q6_K has eight sums under way as it is, and what comes out of codebooks costs more to
- * unpack than to multiply. */
+/* Up to so many tokens go without a panel. Q6_K has eight sums under way as it is. */
 static int64_t direct_most(const struct cpu_matrix *w)
 {
     if (w->rows < LANES && !w->packed)
         return 0;
-    bool codebook = w->format >= CPU_IQ2_XXS && w->format <= CPU_IQ1_M;
-    return w->format == CPU_Q6_K ? 1 : w->packed && !codebook ? DIRECT_MOST : 2;
+    return w->format == CPU_Q6_K ? 1 : w->packed ? DIRECT_MOST : 2;
 }
 
 void PRODUCTS(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y,

@@ -13,7 +13,7 @@
  * its 16-bit columns in that order.
  * The sink is either a panel in memory (products.h) or the products themselves: pairs.h, bytes.h, quads.h. No load leaves the block it is for: the last block
  * may end where the mapping ends.
- * Include after simd_*.h. A new encoding: one function in the file of its family, one line in QUANTISED_FORMATS. */
+ * Include after simd_*.h. A new encoding: one function in the file of its family, one line in a list at the end. */
 #ifndef TENON_CPU_UNPACK_H
 #define TENON_CPU_UNPACK_H
 
@@ -200,7 +200,17 @@ struct rows {
     int64_t stride;   /* bytes between rows; unused when packed */
     int lane;         /* packed: lane 0's place in its group */
     bool packed;
+    int ahead;        /* packed: so many bytes behind what is read are fetched; 0: none. Constant once inlined */
 };
+
+/* Memory of the packed elements at byte `at`, `bytes` for a row. What comes later is fetched, once for all lanes. */
+INLINE const uint8_t *elements(const struct rows *r, int at, int bytes)
+{
+    const uint8_t *p = r->p + at * CPU_PACK_ROWS;
+    if (r->ahead != 0 && (LANES == CPU_PACK_ROWS || r->lane == 0))
+        __builtin_prefetch(p + r->ahead);
+    return p + bytes * r->lane;
+}
 
 /* Dwords at byte `at` of each row's block, and at the three places behind it. */
 INLINE void columns(const struct rows *r, int at, vi v[4])
@@ -210,7 +220,7 @@ INLINE void columns(const struct rows *r, int at, vi v[4])
         return;
     }
     for (int i = 0; i < 4; i++)
-        v[i] = vi_load(r->p + (at + 4 * i) * CPU_PACK_ROWS + 4 * r->lane);
+        v[i] = vi_load(elements(r, at + 4 * i, 4));
 }
 
 /* The dword at byte `at`; unless packed, its block has 12 bytes before it or behind. */
@@ -218,7 +228,7 @@ INLINE vi dword_at(const struct rows *r, int at)
 {
     vi v[4];
     if (r->packed)
-        return vi_load(r->p + at * CPU_PACK_ROWS + 4 * r->lane);
+        return vi_load(elements(r, at, 4));
     load_columns(r->p + (at < 12 ? at : at - 12), r->stride, v);
     return v[at < 12 ? 0 : 3];
 }
@@ -229,7 +239,7 @@ INLINE vf half_at(const struct rows *r, int at)
     vi v[4];
     vf low, high;
     if (r->packed)
-        return vf_load_f16((const uint16_t *)(const void *)(r->p + at * CPU_PACK_ROWS) + r->lane);
+        return vf_load_f16((const uint16_t *)(const void *)elements(r, at, 2));
     load_columns(r->p + (at == 0 ? 0 : at - 14), r->stride, v);
     vf_of_halves(v[at == 0 ? 0 : 3], &low, &high);
     return at == 0 ? low : high;
@@ -248,9 +258,18 @@ INLINE void two_halves(const struct rows *r, vf *ret_first, vf *ret_second)
     vf_of_halves(v[0], ret_first, ret_second);
 }
 
+/* Before a loop of up to four turns: places and shifts become constants, and each load is an instruction of its own, whose addresses
+ * go forward in even steps: the hardware's prefetching goes by those. */
+#ifdef __clang__
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 4")
+#endif
+
 #include "unpack_blocks.h"
 #include "unpack_codebooks.h"
 #include "unpack_kquants.h"
+#include "unpack_repacked.h"
 
 /* ---- a row of blocks */
 
@@ -263,23 +282,26 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 
 #define AHEAD 8192 /* bytes of a packed matrix to have on their way; 2048 to 16384 measured */
 
-/* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). Packed rows are read as they lie, so far
- * ahead is fetched, 0: not here; next: of rows in the file's order, see prefetch(), or NULL. */
+/* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: of rows in the file's order, see
+ * prefetch(), or NULL. */
 #define UNPACK_LOOP(format, name, bytes, per_block)                                                            \
-    INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const int ahead, const uint8_t *next) \
+    INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)        \
     {                                                                                                  \
+        const int ahead = r.ahead; /* where a block is not read in the order of memory it is fetched whole */ \
+        r.ahead = (format) == CPU_Q6_K || (format) == CPU_Q3_K ? 0 : ahead;                            \
         for (int64_t i = 0; i < blocks; i++) {                                                         \
-            if (r.packed && ahead != 0 && r.lane == 0)                                                 \
+            if (r.packed && ahead != r.ahead && r.lane == 0)                                           \
                 prefetch(r.p + ahead, CPU_PACK_ROWS * (bytes));                                        \
-            else if (!r.packed && next != NULL)                                                        \
+            if (!r.packed && next != NULL)                                                             \
                 prefetch(next + i * LANES * (bytes), LANES * (bytes));                                 \
             name(&r, s, i * (per_block));                                                              \
             r.p += (r.packed ? CPU_PACK_ROWS : 1) * (bytes);                                           \
         }                                                                                              \
     }
 
-/* Format, its function, bytes of its block and blocks of 32 in it. */
-#define QUANTISED_FORMATS(X)            \
+/* Format, its function, bytes of its block and blocks of 32 in it: formats that keep their blocks when they are packed, formats that
+ * do not (repack.h), and what they have then. */
+#define KEPT_FORMATS(X)                 \
     X(CPU_Q4_0, unpack_q4_0, 18, 1)     \
     X(CPU_Q4_1, unpack_q4_1, 20, 1)     \
     X(CPU_Q5_0, unpack_q5_0, 22, 1)     \
@@ -293,6 +315,9 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_Q2_K, unpack_q2_k, 84, 8)     \
     X(CPU_Q3_K, unpack_q3_k, 110, 8)    \
     X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8) \
+    X(CPU_TQ2_0, unpack_tq2_0, 66, 8)   \
+    X(CPU_NVFP4, unpack_nvfp4, 36, 2)
+#define FILE_FORMATS(X)                 \
     X(CPU_IQ2_XXS, unpack_iq2_xxs, 66, 8) \
     X(CPU_IQ2_XS, unpack_iq2_xs, 74, 8) \
     X(CPU_IQ2_S, unpack_iq2_s, 82, 8) \
@@ -300,18 +325,27 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_IQ3_S, unpack_iq3_s, 110, 8) \
     X(CPU_IQ1_S, unpack_iq1_s, 50, 8) \
     X(CPU_IQ1_M, unpack_iq1_m, 56, 8) \
-    X(CPU_TQ1_0, unpack_tq1_0, 54, 8) \
-    X(CPU_TQ2_0, unpack_tq2_0, 66, 8) \
-    X(CPU_NVFP4, unpack_nvfp4, 36, 2)
-QUANTISED_FORMATS(UNPACK_LOOP)
+    X(CPU_TQ1_0, unpack_tq1_0, 54, 8)
+#define PACKED_FORMATS(X)                                        \
+    X(CPU_PACKED_IQ2_BY_32, unpack_packed_iq2_by_32, 104, 8)     \
+    X(CPU_PACKED_IQ2_BY_16, unpack_packed_iq2_by_16, 108, 8)     \
+    X(CPU_PACKED_IQ3_XXS, unpack_packed_iq3_xxs, 136, 8)         \
+    X(CPU_PACKED_IQ3_S, unpack_packed_iq3_s, 136, 8)             \
+    X(CPU_PACKED_IQ1_S, unpack_packed_iq1_s, 72, 8)              \
+    X(CPU_PACKED_IQ1_M, unpack_packed_iq1_m, 80, 8)
+KEPT_FORMATS(UNPACK_LOOP)
+FILE_FORMATS(UNPACK_LOOP)
+PACKED_FORMATS(UNPACK_LOOP)
 
 /* `format` is a constant wherever this is called. */
-INLINE void unpack_rows(const enum cpu_format format, struct rows r, int64_t blocks, struct sink *s, const int ahead, const uint8_t *next)
+INLINE void unpack_rows(const enum cpu_format format, struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)
 {
     switch (format) {
 #define UNPACK_CASE(format, name, bytes, per_block) \
-    case format: name##_rows(r, blocks, s, ahead, next); break;
-        QUANTISED_FORMATS(UNPACK_CASE)
+    case format: name##_rows(r, blocks, s, next); break;
+        KEPT_FORMATS(UNPACK_CASE)
+        FILE_FORMATS(UNPACK_CASE)
+        PACKED_FORMATS(UNPACK_CASE)
 #undef UNPACK_CASE
     default: break; /* floats are not unpacked */
     }

@@ -53,7 +53,7 @@ INLINE void unpack_q5_0(const struct rows *r, struct sink *s, int64_t b)
     vf d, unused;
     if (r->packed) {
         d = half_at(r, 0);
-        high = vi_load(r->p + 2 * CPU_PACK_ROWS + 4 * r->lane);
+        high = vi_load(elements(r, 2, 4));
     } else {
         load_columns(r->p, r->stride, head); /* d, qh low; qh high, qs.. */
         vf_of_halves(head[0], &d, &unused);
@@ -90,20 +90,24 @@ INLINE void unpack_q8_0(const struct rows *r, struct sink *s, int64_t b)
 
 /* ---- blocks of 32 whose nibbles are places in a table */
 
-INLINE void put_looked_up(struct sink *s, int64_t b, const vi v[4], const int8_t *table)
+INLINE void put_looked_up(struct sink *s, int64_t b, const vi v[4], const int8_t *table, const struct form f)
 {
     for (int i = 0; i < 4; i++) {
-        put(s, b, 0, i, vi_lookup(table, low_nibbles(v[i])), SIGNED);
-        put(s, b, 0, 4 + i, vi_lookup(table, high_nibbles(v[i])), SIGNED);
+        put(s, b, 0, i, vi_lookup(table, low_nibbles(v[i])), f);
+        put(s, b, 0, 4 + i, vi_lookup(table, high_nibbles(v[i])), f);
     }
 }
+
+/* cpu_e2m1_doubled, 12 above. */
+static const int8_t e2m1_above[16] = { 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0 };
+static const struct form ABOVE_12 = { 12, 5, false };
 
 INLINE void unpack_iq4_nl(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4];
     vf d = half_at(r, 0);
     columns(r, 2, v);
-    put_looked_up(s, b, v, cpu_iq4_values);
+    put_looked_up(s, b, v, cpu_iq4_values, SIGNED);
     done(s, b, 0, d, SIGNED);
 }
 
@@ -112,7 +116,7 @@ INLINE vi first_byte(const struct rows *r)
 {
     vi v[4];
     if (r->packed)
-        return vi_load_u8(r->p + r->lane);
+        return vi_load_u8(elements(r, 0, 1));
     load_columns(r->p, r->stride, v);
     return vi_and(v[0], vi_all(0xff));
 }
@@ -123,8 +127,8 @@ INLINE void unpack_mxfp4(const struct rows *r, struct sink *s, int64_t b)
     vi v[4], e = first_byte(r);
     vf scale = vf_of_bits(vi_max(vi_shl(vi_sub(e, vi_all(1)), 23), vi_shl(vi_add(e, vi_all(1)), 21)));
     columns(r, 1, v);
-    put_looked_up(s, b, v, cpu_e2m1_doubled);
-    done(s, b, 0, scale, SIGNED);
+    put_looked_up(s, b, v, e2m1_above, ABOVE_12);
+    done(s, b, 0, scale, ABOVE_12);
 }
 
 /* ---- the same in super-blocks of 256 */
@@ -140,7 +144,7 @@ INLINE void unpack_iq4_xs(const struct rows *r, struct sink *s, int64_t b)
     for (int j = 0; j < 8; j++) {
         vi scale = vi_or(vi_and(low, vi_all(15)), vi_shl(vi_and(high, vi_all(3)), 4));
         columns(r, 8 + 16 * j, v);
-        put_looked_up(s, b + j, v, cpu_iq4_values);
+        put_looked_up(s, b + j, v, cpu_iq4_values, SIGNED);
         done(s, b + j, 0, vf_mul(d, vf_of_int(vi_sub(scale, vi_all(32)))), SIGNED);
         low = vi_shr(low, 4);
         high = vi_shr(high, 2);
@@ -168,13 +172,13 @@ INLINE void unpack_nvfp4(const struct rows *r, struct sink *s, int64_t b)
         for (int half = 0; half < 2; half++) {
             for (int i = 0; i < 2; i++) {
                 vi x = v[2 * half + i];
-                put(s, b + j, half, 4 * half + i, vi_lookup(cpu_e2m1_doubled, low_nibbles(x)), SIGNED);
-                put(s, b + j, half, 4 * half + 2 + i, vi_lookup(cpu_e2m1_doubled, high_nibbles(x)), SIGNED);
+                put(s, b + j, half, 4 * half + i, vi_lookup(e2m1_above, low_nibbles(x)), ABOVE_12);
+                put(s, b + j, half, 4 * half + 2 + i, vi_lookup(e2m1_above, high_nibbles(x)), ABOVE_12);
             }
             scale[half] = e4m3_halved(vi_and(scales, vi_all(255)));
             scales = vi_shr(scales, 8);
         }
-        done_16(s, b + j, 0, scale[0], scale[1], SIGNED);
+        done_16(s, b + j, 0, scale[0], scale[1], ABOVE_12);
     }
 }
 

@@ -13,7 +13,7 @@ INLINE void unpack_k_scales(const struct rows *r, vf ret_scale[8], vf ret_min[8]
     if (r->packed) {
         two_halves(r, &d, &dmin);
         for (int i = 1; i < 4; i++)
-            head[i] = vi_load(r->p + 4 * i * CPU_PACK_ROWS + 4 * r->lane);
+            head[i] = vi_load(elements(r, 4 * i, 4));
     } else {
         load_columns(r->p, r->stride, head);
         vf_of_halves(head[0], &d, &dmin);
@@ -89,6 +89,7 @@ INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
     vi scales[4];
     vf d = half_at(r, 208);
     columns(r, 192, scales);
+    UNROLLED
     for (int side = 0; side < 2; side++) { /* 128 columns: four blocks under way */
         int64_t at = b + 4 * side;
         for (int half = 0; half < 2; half++) {
@@ -161,6 +162,7 @@ INLINE void unpack_q3_k(const struct rows *r, struct sink *s, int64_t b)
     unpack_q3_scales(r, scales);
     columns(r, 0, high[0]);
     columns(r, 16, high[1]);
+    UNROLLED
     for (int side = 0; side < 2; side++) {
         columns(r, 32 + 32 * side, v[0]);
         columns(r, 48 + 32 * side, v[1]);

@@ -1,0 +1,157 @@
+/* unpack_repacked.h - the blocks that IQ1, IQ2 and IQ3 are packed in (repack.h): masks, and one shuffle for four columns.
+ * Included by unpack.h, which tells how. */
+#ifndef TENON_CPU_UNPACK_REPACKED_H
+#define TENON_CPU_UNPACK_REPACKED_H
+
+/* The half in the lower 16 bits of the dword at byte `at`. */
+INLINE vf low_half_at(const struct rows *r, int at)
+{
+    vf d, unused;
+    vf_of_halves(dword_at(r, at), &d, &unused);
+    return d;
+}
+
+/* 64 bytes of levels by 32, as 16 dwords, from `at` on: those of one side's four sub-blocks. */
+INLINE void low_of_side(const struct rows *r, int at, vi ret_v[2][4])
+{
+    columns(r, at, ret_v[0]);
+    columns(r, at + 16, ret_v[1]);
+}
+
+/* The next two sub-blocks' bits come down to where the first ones' were. */
+INLINE void next_two(vi v[4])
+{
+    for (int i = 0; i < 4; i++)
+        v[i] = vi_shr(v[i], 4);
+}
+
+/* ---- IQ2: 8, 25 and 43 with signs, 43 above their values */
+
+static const struct form ABOVE_43 = { 43, 7, false };
+/* By second sub-block of two and half; places: level and sign. */
+static const int8_t iq2_above[2][2][16] = {
+    { { 51, 68, 86, 0, 35, 18, 0, 0, 51, 68, 86, 0, 35, 18, 0, 0 }, { 51, 68, 86, 0, 51, 68, 86, 0, 35, 18, 0, 0, 35, 18, 0, 0 } },
+    { { 51, 35, 51, 35, 68, 18, 68, 18, 86, 0, 86, 0, 0, 0, 0, 0 }, { 51, 51, 35, 35, 68, 68, 18, 18, 86, 86, 0, 0, 0, 0, 0, 0 } },
+};
+
+/* Sub-block b from levels and signs in their places. */
+INLINE void put_iq2(struct sink *s, int64_t b, const int second, const bool by_16, const vi low[2][4], const vi signs[4])
+{
+    const vi level = vi_all(second ? 0x0c0c0c0c : 0x03030303);
+    for (int half = 0; half < 2; half++) {
+        const vi sign = vi_all((second ? 0x01010101u : 0x04040404u) << half);
+        for (int i = 0; i < 4; i++)
+            put(s, b, by_16 ? half : 0, 4 * half + i,
+                vi_lookup(iq2_above[second][half], vi_or(vi_and(low[half][i], level), vi_and(signs[i], sign))), ABOVE_43);
+    }
+}
+
+INLINE void unpack_iq2(const struct rows *r, struct sink *s, int64_t b, const bool by_16)
+{
+    vi low[2][4], signs[4], scales = dword_at(r, 96);
+    vf d = vf_mul(low_half_at(r, by_16 ? 104 : 100), vf_all(0.125f));
+    UNROLLED
+    for (int side = 0; side < 2; side++) {
+        low_of_side(r, 32 * side, low);
+        columns(r, 64 + 16 * side, signs);
+        if (by_16 && side == 1)
+            scales = dword_at(r, 100);
+        UNROLLED
+        for (int j = 0; j < 4; j++) {
+            const int64_t at = b + 4 * side + j;
+            put_iq2(s, at, j & 1, by_16, low, signs);
+            if (by_16)
+                done_16(s, at, 0, odd_scale(d, scales, 15), odd_scale(d, vi_shr(scales, 4), 15), ABOVE_43);
+            else
+                done(s, at, 0, odd_scale(d, scales, 15), ABOVE_43);
+            scales = vi_shr(scales, by_16 ? 8 : 4);
+            if (j == 1) {
+                next_two(low[0]);
+                next_two(low[1]);
+                next_two(signs);
+            }
+        }
+    }
+}
+
+INLINE void unpack_packed_iq2_by_32(const struct rows *r, struct sink *s, int64_t b) { unpack_iq2(r, s, b, false); }
+INLINE void unpack_packed_iq2_by_16(const struct rows *r, struct sink *s, int64_t b) { unpack_iq2(r, s, b, true); }
+
+/* ---- IQ3: nibbles of levels and signs */
+
+static const int8_t iq3xxs_above[16] = { 66, 74, 82, 90, 98, 106, 114, 124, 58, 50, 42, 34, 26, 18, 10, 0 }; /* by 62 */
+static const int8_t iq3s_above[16] = { 16, 18, 20, 22, 24, 26, 28, 30, 14, 12, 10, 8, 6, 4, 2, 0 };        /* by 15 */
+
+INLINE void unpack_iq3(const struct rows *r, struct sink *s, int64_t b, vf d, const int8_t *table, const struct form f)
+{
+    vi v[4], scales = dword_at(r, 128);
+    for (int j = 0; j < 8; j++) {
+        columns(r, 16 * j, v);
+        for (int i = 0; i < 4; i++) {
+            put(s, b + j, 0, i, vi_lookup(table, low_nibbles(v[i])), f);
+            put(s, b + j, 0, 4 + i, vi_lookup(table, high_nibbles(v[i])), f);
+        }
+        done(s, b + j, 0, odd_scale(d, scales, 15), f);
+        scales = vi_shr(scales, 4);
+    }
+}
+
+INLINE void unpack_packed_iq3_xxs(const struct rows *r, struct sink *s, int64_t b)
+{
+    unpack_iq3(r, s, b, vf_mul(low_half_at(r, 132), vf_all(0.25f)), iq3xxs_above, (struct form){ 62, 7, false });
+}
+
+INLINE void unpack_packed_iq3_s(const struct rows *r, struct sink *s, int64_t b)
+{
+    unpack_iq3(r, s, b, low_half_at(r, 132), iq3s_above, (struct form){ 15, 5, false });
+}
+
+/* ---- IQ1: levels 0 to 2 times 8, and 2 where they are not moved down: 9 above their values */
+
+static const struct form ABOVE_9 = { 9, 5, false };
+
+/* Level of sub-block j & 3 of a side, times 8. */
+#define TIMES_8(x, j) vi_and((j) == 0 ? vi_shl(x, 3) : (j) == 1 ? vi_shl(x, 1) : (j) == 2 ? vi_shr(x, 1) : vi_shr(x, 3), vi_all(0x18181818))
+
+INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi low[2][4], rest = dword_at(r, 64);
+    vf d = vf_mul(low_half_at(r, 68), vf_all(0.125f));
+    for (int side = 0; side < 2; side++) {
+        low_of_side(r, 32 * side, low);
+        UNROLLED
+        for (int j = 0; j < 4; j++) {
+            const int64_t at = b + 4 * side + j;
+            const vi up = vi_and(vi_sar(vi_shl(vi_xor(rest, vi_all(8)), 28), 31), vi_all(0x02020202));
+            for (int half = 0; half < 2; half++)
+                for (int i = 0; i < 4; i++)
+                    put(s, at, 0, 4 * half + i, vi_or(TIMES_8(low[half][i], j), up), ABOVE_9);
+            done(s, at, 0, odd_scale(d, rest, 7), ABOVE_9);
+            rest = vi_shr(rest, 4);
+        }
+    }
+}
+
+INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi low[2][4], ups = dword_at(r, 72);
+    vf d = vf_mul(low_half_at(r, 76), vf_all(0.125f));
+    for (int side = 0; side < 2; side++) {
+        vi scales = dword_at(r, 64 + 4 * side);
+        low_of_side(r, 32 * side, low);
+        UNROLLED
+        for (int j = 0; j < 4; j++) {
+            const int64_t at = b + 4 * side + j;
+            for (int k = 0; k < 4; k++) {
+                const vi up = vi_and(vi_spread_byte(vi_shl(ups, 1), k), vi_all(0x02020202));
+                for (int i = 0; i < 2; i++)
+                    put(s, at, k >> 1, 2 * k + i, vi_or(TIMES_8(low[k >> 1][2 * (k & 1) + i], j), up), ABOVE_9);
+            }
+            done_16(s, at, 0, odd_scale(d, scales, 7), odd_scale(d, vi_shr(scales, 4), 7), ABOVE_9);
+            scales = vi_shr(scales, 8);
+            ups = vi_shr(ups, 1);
+        }
+    }
+}
+
+#endif
