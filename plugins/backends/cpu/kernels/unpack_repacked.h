@@ -64,7 +64,7 @@ INLINE void unpack_iq2(const struct rows *r, struct sink *s, int64_t b, const bo
                 done_16(s, at, 0, odd_scale(d, scales, 15), odd_scale(d, vi_shr(scales, 4), 15), ABOVE_43);
             else
                 done(s, at, 0, odd_scale(d, scales, 15), ABOVE_43);
-            scales = vi_shr(scales, by_16 ? 8 : 4);
+            scales = by_16 ? vi_shr(scales, 8) : vi_shr(scales, 4);
             if (j == 1) {
                 next_two(low[0]);
                 next_two(low[1]);
