@@ -1,7 +1,7 @@
 /* kernel_bench.c - speed of the CPU backend's products and attention, one thread: GB/s of weights for one token and Gop/s for
  * many, medians over repeats, by 16-bit and by 8-bit activations. Built on request only (target kernel_bench); usage:
- * kernel_bench [scalar|avx2|avx512 [rows cols [encodings]]]; encodings: only those whose id stands in that list.
- */
+ * kernel_bench [LEVEL [attention [tokens context] | rows cols [encodings]]]; `attention`: no products; encodings: only those whose id
+ * stands in that list. */
 #include "plugins/backends/cpu/kernels/kernels.h"
 
 #include <stdio.h>
@@ -167,12 +167,29 @@ static void bench_attention(const struct cpu_kernels *k, int32_t T, int32_t cont
     free(kv.pages), free(table), free(at), free(q), free(y), free(scratch);
 }
 
+/* argv: what follows `attention`. */
+static void bench_attentions(const struct cpu_kernels *k, int argc, char **argv)
+{
+    for (int type = 0; type < CPU_KV_TYPE_COUNT; type++) {
+        if (argc == 2) {
+            bench_attention(k, atoi(argv[0]), atoi(argv[1]), (enum cpu_kv_type)type);
+            continue;
+        }
+        bench_attention(k, 512, 512, (enum cpu_kv_type)type);
+        bench_attention(k, 1, 1024, (enum cpu_kv_type)type);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    enum cpu_level level = cpu_level_find(argc > 1 ? argv[1] : NULL);
-    const struct cpu_kernels *k = cpu_kernels_select(level);
+    const struct cpu_kernels *k = cpu_kernels_select(cpu_level_find(argc > 1 ? argv[1] : NULL));
+    bool attention = argc > 2 && strcmp(argv[2], "attention") == 0;
     int64_t N = argc > 3 ? atoll(argv[2]) : 1536, K = argc > 3 ? atoll(argv[3]) : 576;
     printf("level %s, one thread\n", k->level);
+    if (attention) {
+        bench_attentions(k, argc - 3, argv + 3);
+        return 0;
+    }
     for (int f = CPU_F32; f < CPU_FORMAT_COUNT; f++) {
         const struct cpu_encoding *e = cpu_encoding_at((enum cpu_format)f);
         if (argc > 4 && strstr(argv[4], e->id) == NULL)
@@ -184,9 +201,6 @@ int main(int argc, char **argv)
         return 0;
     bench_quantize(k, false);
     bench_quantize(k, true);
-    for (int type = 0; type < CPU_KV_TYPE_COUNT; type++) {
-        bench_attention(k, 512, 512, (enum cpu_kv_type)type);
-        bench_attention(k, 1, 1024, (enum cpu_kv_type)type);
-    }
+    bench_attentions(k, 0, NULL);
     return 0;
 }

@@ -29,8 +29,6 @@ struct cpu_kv cpu_layer_kv(const struct walker *w, const struct cpu_step *s)
     return kv;
 }
 
-#define TILE_TOKENS 16 /* most query tokens per attention task */
-
 /* Angles of q and k, keys and values to the cache. */
 static void prepare_attention(const struct walker *w, const struct cpu_step *s, const struct cpu_kv *kv, int64_t tokens)
 {
@@ -51,10 +49,12 @@ static void *attention_scratch(const struct walker *w)
     return w->own + w->exe->thread_act_bytes + CPU_MATMUL_SCRATCH;
 }
 
-/* Tasks are tiles of tokens x kv heads; few tokens make small tiles, so that every thread has some. */
+/* Tasks are tiles of tokens x kv heads, each of as many rows as the kernel takes together; few tokens make small tiles, so that every
+ * thread has some. */
 static void attend_tiles(const struct walker *w, const struct cpu_attn *a, int64_t tokens)
 {
-    int64_t heads = a->kv->kv_heads, size = TILE_TOKENS, task;
+    int64_t heads = a->kv->kv_heads, group = a->n_heads / heads, task;
+    int64_t size = group < CPU_ATTN_TILE_ROWS ? CPU_ATTN_TILE_ROWS / group : 1;
     while (size > 1 && (tokens + size - 1) / size * heads < 4 * (int64_t)w->n)
         size /= 2;
     int64_t tiles = (tokens + size - 1) / size, tasks = tiles * heads;

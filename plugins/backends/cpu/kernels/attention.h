@@ -1,11 +1,13 @@
 /* attention.h - the cache's pages and attention over them, for every vector level.
  *
  * A tile is up to TILE_ROWS query rows that read the same keys: the heads of one group, for one or more tokens of one
- * sequence. Per block of 32 keys: scores (lanes are keys), softmax with a running maximum, weighted values (lanes are elements
- * of v). Blocks are summed span by span, spans merged in ascending order: so spans may go to different threads, as parts.
+ * sequence. Per span of 256 keys: scores block by block (lanes are keys), one softmax, weighted values block by block (lanes are
+ * elements of v). So a row's maximum is searched once and its sums are never scaled in between; spans are merged in ascending order
+ * and may go to different threads, as parts.
  * What happens to a row depends on the blocks it sees and on nothing else in the tile: scores of keys it does not see are
  * dropped, and values of such keys are never touched.
- * Include after simd_*.h; the level says how many ROWS its registers hold. Formula: core.attention/1 of tenon/ops.h. */
+ * Include after simd_*.h; the level says how many ROWS its registers hold and how many STEPS of an inner loop it unrolls. Formula:
+ * core.attention/1 of tenon/ops.h. */
 #ifndef TENON_CPU_ATTENTION_H
 #define TENON_CPU_ATTENTION_H
 
@@ -18,8 +20,17 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { B = CPU_PAGE_TOKENS, VECTORS = CPU_PAGE_TOKENS / LANES };
+enum { B = CPU_PAGE_TOKENS, VECTORS = CPU_PAGE_TOKENS / LANES, P_ROW = CPU_ATTN_SCORE_ROW };
 #define TILE_ROWS CPU_ATTN_TILE_ROWS
+
+/* Loops over d and over keys, where registers allow it: so that their ends are foreseen. */
+#define PRAGMA(text) _Pragma(#text)
+#ifdef __clang__
+#define UNROLL_BY(n) PRAGMA(clang loop unroll_count(n))
+#else
+#define UNROLL_BY(n) PRAGMA(GCC unroll n)
+#endif
+#define UNROLL UNROLL_BY(STEPS)
 
 /* ---- pages */
 
@@ -110,18 +121,23 @@ void LEVEL(kv_store)(const struct cpu_kv *kv, const float *k, const float *v, in
 
 struct tile {
     const struct cpu_attn *a;
-    int n;                            /* rows in use */
-    const float *q[TILE_ROWS];        /* [k_dim] each */
-    float *y[TILE_ROWS];              /* [v_dim] each: the weighted sum, divided at the end */
+    int n, groups;                    /* rows in use, and what they are cut into: groups of at most ROWS, one at most larger */
+    float *y[TILE_ROWS];              /* [v_dim] each: the weighted sum of the present span, not divided */
     float max[TILE_ROWS];
     float sum[TILE_ROWS];
     struct cpu_visible see[TILE_ROWS];
-    int low[TILE_ROWS], high[TILE_ROWS]; /* keys of the present block that the row sees */
-    float *p;                         /* [TILE_ROWS, 32] scores, then weights */
+    int low[TILE_ROWS], high[TILE_ROWS]; /* keys of the present span that the row sees: low <= j < high; 0, 0 for none */
+    float *q;                         /* for each group [k_dim, rows of the group] */
+    float *p;                         /* [TILE_ROWS, CPU_ATTN_SCORE_ROW] scores of the span's keys, then weights */
     float *span_y;                    /* [TILE_ROWS, v_dim] y of a span among several */
-    float *wide_k;                    /* [k_dim, 32] the block in f32, when many rows read it */
-    float *wide_v;                    /* [32, v_dim] */
+    float *wide;                      /* [k_dim, 32] or [32, v_dim] of a block in f32, when many rows read it */
 };
+
+/* The first row of group i; groups are as even as they can be. */
+static int group_at(const struct tile *t, int i)
+{
+    return t->n * i / t->groups;
+}
 
 /* Elements from i on; of q8 without their scale, by which the product is exact. */
 INLINE vf load_elements(const enum cpu_kv_type type, const void *p, int64_t i)
@@ -134,15 +150,17 @@ INLINE vf load_elements(const enum cpu_kv_type type, const void *p, int64_t i)
     }
 }
 
-/* Scores of rows r .. r + rows against the block: one chain over d per key. */
-INLINE void score_rows(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *keys)
+/* Scores of the group at r against a block whose first key is the span's j: one chain over d per key. */
+INLINE void score_rows(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *keys, int j)
 {
     int64_t dim = t->a->kv->k_dim;
+    const float *q = t->q + r * dim;
     const uint16_t *scales = (const uint16_t *)keys + CPU_PAGE_TOKENS * dim / 2; /* [dim / 32, 32] of q8 */
     vf acc[ROWS][VECTORS], scale[VECTORS] = { vf_zero() };
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < VECTORS; v++)
             acc[i][v] = vf_zero();
+    UNROLL
     for (int64_t d = 0; d < dim; d++) {
         vf k[VECTORS];
         for (int v = 0; type == CPU_KV_Q8 && d % CPU_KV_BLOCK == 0 && v < VECTORS; v++)
@@ -153,19 +171,19 @@ INLINE void score_rows(const struct tile *t, int r, const int rows, const enum c
                 k[v] = vf_mul(k[v], scale[v]);
         }
         for (int i = 0; i < rows; i++) {
-            vf q = vf_all(t->q[r + i][d]);
+            vf x = vf_all(q[d * rows + i]);
             for (int v = 0; v < VECTORS; v++)
-                acc[i][v] = vf_fma(q, k[v], acc[i][v]);
+                acc[i][v] = vf_fma(x, k[v], acc[i][v]);
         }
     }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < VECTORS; v++)
-            vf_store(t->p + (r + i) * B + v * LANES, vf_mul(acc[i][v], vf_all(t->a->scale)));
+            vf_store(t->p + (r + i) * P_ROW + j + v * LANES, vf_mul(acc[i][v], vf_all(t->a->scale)));
 }
 
-/* y[r] += p[r, j] values[j] for low <= j < high, columns c .. c + 32 (or fewer: then by masks). */
-INLINE void weigh_columns(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int low, int high,
-                          int64_t c, const bool whole)
+/* y[r] += p[r, j + i] values[i] for low <= i < high, columns c .. c + 32 (or fewer: then by masks). */
+INLINE void weigh_columns(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int j, int low,
+                          int high, int64_t c, const bool whole)
 {
     int64_t E = t->a->kv->v_dim;
     const uint16_t *scales = (const uint16_t *)values + CPU_PAGE_TOKENS * E / 2 + c / CPU_KV_BLOCK; /* [32, E / 32] of q8 */
@@ -178,16 +196,17 @@ INLINE void weigh_columns(const struct tile *t, int r, const int rows, const enu
             const float *y = t->y[r + i] + c + v * LANES;
             acc[i][v] = whole ? vf_load(y) : vf_load_some(y, m[v]);
         }
-    for (int j = low; j < high; j++) {
-        vf x[VECTORS], scale = type == CPU_KV_Q8 ? vf_all(cpu_f16_float(scales[cpu_value_at(E / CPU_KV_BLOCK, j, 0)])) : vf_zero();
+    UNROLL
+    for (int k = low; k < high; k++) {
+        vf x[VECTORS], scale = type == CPU_KV_Q8 ? vf_all(cpu_f16_float(scales[cpu_value_at(E / CPU_KV_BLOCK, k, 0)])) : vf_zero();
         for (int v = 0; v < VECTORS; v++) {
-            int64_t at = cpu_value_at(E, j, c + v * LANES);
+            int64_t at = cpu_value_at(E, k, c + v * LANES);
             x[v] = whole ? load_elements(type, values, at) : vf_load_some((const float *)values + at, m[v]);
             if (type == CPU_KV_Q8)
                 x[v] = vf_mul(x[v], scale);
         }
         for (int i = 0; i < rows; i++) {
-            vf p = vf_all(t->p[(r + i) * B + j]);
+            vf p = vf_all(t->p[(r + i) * P_ROW + j + k]);
             for (int v = 0; v < VECTORS; v++)
                 acc[i][v] = vf_fma(p, x[v], acc[i][v]);
         }
@@ -202,139 +221,116 @@ INLINE void weigh_columns(const struct tile *t, int r, const int rows, const enu
         }
 }
 
-INLINE void weigh_rows(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int low, int high)
+INLINE void weigh_rows(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int j, int low, int high)
 {
     int64_t c = 0, E = t->a->kv->v_dim;
     for (; c + B <= E; c += B)
-        weigh_columns(t, r, rows, type, values, low, high, c, true);
+        weigh_columns(t, r, rows, type, values, j, low, high, c, true);
     if (c < E) /* they are f32 or were widened, see must_widen() */
-        weigh_columns(t, r, rows, CPU_KV_F32, values, low, high, c, false);
+        weigh_columns(t, r, rows, CPU_KV_F32, values, j, low, high, c, false);
 }
 
-/* The two above for any number of rows, as many at once as registers allow. */
-#define FOR_ROWS(CALL)                                                       \
-    do {                                                                     \
-        for (int r = first; r < last;) {                                     \
-            int left = last - r;                                             \
-            if (left >= ROWS) { CALL(ROWS); r += ROWS; }                     \
-            else if (ROWS > 3 && left >= 3) { CALL(3); r += 3; }             \
-            else if (left >= 2) { CALL(2); r += 2; }                         \
-            else { CALL(1); r += 1; }                                        \
-        }                                                                    \
+/* The two above by the number of rows, which the compiler must know. */
+#define BY_ROWS(rows, CALL)                                \
+    do {                                                   \
+        switch (rows) {                                    \
+        case 1: CALL(1); break;                            \
+        case 2: if (ROWS >= 2) { CALL(2); } break;         \
+        case 3: if (ROWS >= 3) { CALL(3); } break;         \
+        case 4: if (ROWS >= 4) { CALL(4); } break;         \
+        case 5: if (ROWS >= 5) { CALL(5); } break;         \
+        case 6: if (ROWS >= 6) { CALL(6); } break;         \
+        case 7: if (ROWS >= 7) { CALL(7); } break;         \
+        default: if (ROWS >= 8) { CALL(8); } break;        \
+        }                                                  \
     } while (0)
 
-static void score(const struct tile *t, int first, int last, enum cpu_kv_type type, const void *keys)
+static void score(const struct tile *t, int r, int rows, enum cpu_kv_type type, const void *keys, int j)
 {
-#define SCORE_F16(n) score_rows(t, r, n, CPU_KV_F16, keys)
-#define SCORE_F32(n) score_rows(t, r, n, CPU_KV_F32, keys)
-#define SCORE_BF16(n) score_rows(t, r, n, CPU_KV_BF16, keys)
-#define SCORE_Q8(n) score_rows(t, r, n, CPU_KV_Q8, keys)
+#define SCORE_F16(n) score_rows(t, r, n, CPU_KV_F16, keys, j)
+#define SCORE_F32(n) score_rows(t, r, n, CPU_KV_F32, keys, j)
+#define SCORE_BF16(n) score_rows(t, r, n, CPU_KV_BF16, keys, j)
+#define SCORE_Q8(n) score_rows(t, r, n, CPU_KV_Q8, keys, j)
     switch (type) {
-    case CPU_KV_F16: FOR_ROWS(SCORE_F16); break;
-    case CPU_KV_BF16: FOR_ROWS(SCORE_BF16); break;
-    case CPU_KV_Q8: FOR_ROWS(SCORE_Q8); break;
-    default: FOR_ROWS(SCORE_F32); break;
+    case CPU_KV_F16: BY_ROWS(rows, SCORE_F16); break;
+    case CPU_KV_BF16: BY_ROWS(rows, SCORE_BF16); break;
+    case CPU_KV_Q8: BY_ROWS(rows, SCORE_Q8); break;
+    default: BY_ROWS(rows, SCORE_F32); break;
     }
 }
 
-static void weigh(const struct tile *t, int first, int last, enum cpu_kv_type type, const void *values, int low, int high)
+static void weigh(const struct tile *t, int r, int rows, enum cpu_kv_type type, const void *values, int j, int low, int high)
 {
-#define WEIGH_F16(n) weigh_rows(t, r, n, CPU_KV_F16, values, low, high)
-#define WEIGH_F32(n) weigh_rows(t, r, n, CPU_KV_F32, values, low, high)
-#define WEIGH_BF16(n) weigh_rows(t, r, n, CPU_KV_BF16, values, low, high)
-#define WEIGH_Q8(n) weigh_rows(t, r, n, CPU_KV_Q8, values, low, high)
+#define WEIGH_F16(n) weigh_rows(t, r, n, CPU_KV_F16, values, j, low, high)
+#define WEIGH_F32(n) weigh_rows(t, r, n, CPU_KV_F32, values, j, low, high)
+#define WEIGH_BF16(n) weigh_rows(t, r, n, CPU_KV_BF16, values, j, low, high)
+#define WEIGH_Q8(n) weigh_rows(t, r, n, CPU_KV_Q8, values, j, low, high)
     if (low >= high)
         return;
     switch (type) {
-    case CPU_KV_F16: FOR_ROWS(WEIGH_F16); break;
-    case CPU_KV_BF16: FOR_ROWS(WEIGH_BF16); break;
-    case CPU_KV_Q8: FOR_ROWS(WEIGH_Q8); break;
-    default: FOR_ROWS(WEIGH_F32); break;
+    case CPU_KV_F16: BY_ROWS(rows, WEIGH_F16); break;
+    case CPU_KV_BF16: BY_ROWS(rows, WEIGH_BF16); break;
+    case CPU_KV_Q8: BY_ROWS(rows, WEIGH_Q8); break;
+    default: BY_ROWS(rows, WEIGH_F32); break;
     }
 }
 
-/* ---- softmax over blocks */
+/* ---- softmax over a span */
 
 static float exp_one(float x)
 {
     return vf_first(vf_exp(vf_all(x)));
 }
 
-/* What row r has summed so far, seen from a larger maximum. */
-static void raise(struct tile *t, int r, float max)
+/* Scores low <= j < high of a row with the soft cap applied, and -infinity around them to whole vectors; returns the largest. A NaN
+ * among others makes its own weight and so the row NaN; alone it is what is returned. */
+static float largest_score(const struct cpu_attn *a, float *p, int low, int high)
 {
-    if (t->max[r] == max)
-        return; /* times 1 */
-    float factor = t->max[r] == -INFINITY ? 0.0f : exp_one(t->max[r] - max);
-    for (int64_t c = 0; c < t->a->kv->v_dim; c += LANES) {
-        vmask m = vmask_range(0, (int)(t->a->kv->v_dim - c));
-        vf_store_some(t->y[r] + c, m, vf_mul(vf_load_some(t->y[r] + c, m), vf_all(factor)));
-    }
-    t->sum[r] *= factor;
-    t->max[r] = max;
-}
-
-/* Scores of the keys in sight (the others -infinity), soft cap applied; returns the largest. A NaN among others makes its own
- * weight and so the row NaN; alone it is what is returned. */
-INLINE float visible_scores(const struct tile *t, int r, vf s[VECTORS])
-{
-    const struct cpu_attn *a = t->a;
-    vf max = vf_all(-INFINITY);
+    vf most = vf_all(-INFINITY);
     float largest;
-    for (int v = 0; v < VECTORS; v++) {
-        s[v] = vf_load(t->p + r * B + v * LANES);
-        if (a->softcap > 0.0f)
-            s[v] = vf_mul(vf_all(a->softcap), vf_tanh(vf_div(s[v], vf_all(a->softcap))));
-        s[v] = vf_pick(vmask_range(t->low[r] - v * LANES, t->high[r] - v * LANES), s[v], vf_all(-INFINITY));
-        max = vf_max(s[v], max);
-    }
-    largest = vf_max_lanes(max);
-    for (int v = 0; v < VECTORS && largest == -INFINITY; v++)
-        largest = vf_sum(vf_pick(vf_is_nan(s[v]), s[v], vf_all(-INFINITY)));
+    for (int j = low / LANES * LANES; a->softcap > 0.0f && j < high; j += LANES)
+        vf_store(p + j, vf_mul(vf_all(a->softcap), vf_tanh(vf_div(vf_load(p + j), vf_all(a->softcap)))));
+    for (int j = low / LANES * LANES; j < low; j++)
+        p[j] = -INFINITY;
+    for (int j = high; j % LANES != 0; j++)
+        p[j] = -INFINITY;
+    for (int j = low / LANES * LANES; j < high; j += LANES)
+        most = vf_max(vf_load(p + j), most);
+    largest = vf_max_lanes(most);
+    for (int j = low; largest == -INFINITY && j < high; j++)
+        largest = isnan(p[j]) ? p[j] : largest;
     return largest;
 }
 
-/* Turn row r's scores into weights. Returns false when the row sees nothing here. */
-static bool soften(struct tile *t, int r)
+/* Turn row r's scores of the span into weights. */
+static void soften(struct tile *t, int r)
 {
-    vf s[VECTORS], sum = vf_zero();
-    float max;
-    if (t->low[r] >= t->high[r])
-        return false;
-    max = visible_scores(t, r, s);
+    float *p = t->p + r * P_ROW, max = -INFINITY;
+    vf sum = vf_zero();
+    if (t->low[r] < t->high[r])
+        max = largest_score(t->a, p, t->low[r], t->high[r]);
     if (max == -INFINITY)
-        return false;
-    raise(t, r, max < t->max[r] ? t->max[r] : max);
-    for (int v = 0; v < VECTORS; v++) {
-        s[v] = vf_exp(vf_sub(s[v], vf_all(t->max[r])));
-        vf_store(t->p + r * B + v * LANES, s[v]);
-        sum = vf_add(sum, s[v]);
+        t->low[r] = t->high[r] = 0;
+    for (int j = t->low[r] / LANES * LANES; j < t->high[r]; j += LANES) {
+        vf w = vf_exp(vf_sub(vf_load(p + j), vf_all(max)));
+        vf_store(p + j, w);
+        sum = vf_add(sum, w);
     }
-    t->sum[r] += vf_sum(sum);
-    return true;
+    t->max[r] = max;
+    t->sum[r] = vf_sum(sum);
 }
 
-/* Values onto all rows: each row its keys in ascending order; where all see the same keys, together. */
-static void weigh_tile(const struct tile *t, enum cpu_kv_type type, const void *values)
+/* ---- blocks of a span */
+
+static int within(int low, int x, int high)
 {
-    int low = 0, high = B;
-    for (int r = 0; r < t->n; r++) {
-        low = t->low[r] > low ? t->low[r] : low;
-        high = t->high[r] < high ? t->high[r] : high;
-    }
-    if (low >= high)
-        low = high = B; /* nothing in common: all of it row by row */
-    for (int r = 0; r < t->n; r++)
-        weigh(t, r, r + 1, type, values, t->low[r], low < t->high[r] ? low : t->high[r]);
-    weigh(t, 0, t->n, type, values, low, high);
-    for (int r = 0; r < t->n; r++)
-        weigh(t, r, r + 1, type, values, high > t->low[r] ? high : t->low[r], t->high[r]);
+    return x < low ? low : x > high ? high : x;
 }
 
 /* A block is widened once when several groups of rows read it, or when rows of v end inside a vector. */
 static bool must_widen(const struct tile *t)
 {
-    return t->a->kv->type != CPU_KV_F32 && (t->n > ROWS || t->a->kv->v_dim % B != 0);
+    return t->a->kv->type != CPU_KV_F32 && (t->groups > 1 || t->a->kv->v_dim % B != 0);
 }
 
 static void widen_keys(const struct cpu_kv *kv, uint8_t *keys, float *y)
@@ -356,38 +352,67 @@ static void widen_values(const struct cpu_kv *kv, uint8_t *values, float *y)
     }
 }
 
-static void widen(struct tile *t, uint8_t *keys, uint8_t *values)
+/* A block's keys, or values, of `dim` as the kernels above read them: where they are, or in f32. */
+static const void *readable(const struct tile *t, uint8_t *part, int64_t dim, bool keys, enum cpu_kv_type *ret_type)
 {
     const struct cpu_kv *kv = t->a->kv;
-    if (kv->type == CPU_KV_Q8) {
-        widen_keys(kv, keys, t->wide_k);
-        widen_values(kv, values, t->wide_v);
-        return;
-    }
-    void (*from_halves)(const uint16_t *, int64_t, float *) = kv->type == CPU_KV_BF16 ? LEVEL(bf16_to_f32) : LEVEL(f16_to_f32);
-    from_halves((const uint16_t *)(void *)keys, (int64_t)B * kv->k_dim, t->wide_k);
-    from_halves((const uint16_t *)(void *)values, (int64_t)B * kv->v_dim, t->wide_v);
+    *ret_type = kv->type;
+    if (!must_widen(t))
+        return part;
+    *ret_type = CPU_KV_F32;
+    if (kv->type == CPU_KV_Q8 && keys)
+        widen_keys(kv, part, t->wide);
+    else if (kv->type == CPU_KV_Q8)
+        widen_values(kv, part, t->wide);
+    else if (kv->type == CPU_KV_BF16)
+        LEVEL(bf16_to_f32)((const uint16_t *)(void *)part, B * dim, t->wide);
+    else
+        LEVEL(f16_to_f32)((const uint16_t *)(void *)part, B * dim, t->wide);
+    return t->wide;
 }
 
-static void add_block(struct tile *t, int64_t b, int64_t page, int32_t g)
+/* Scores of block j / 32 of the span, which lies in `page`, for the groups that see some of it; an absent block has none. */
+static void score_block(const struct tile *t, int64_t page, int32_t g, int j)
 {
     const struct cpu_kv *kv = t->a->kv;
-    void *keys = cpu_page_keys(kv, page, g), *values = cpu_page_values(kv, page, g);
     enum cpu_kv_type type = kv->type;
-    if (must_widen(t)) {
-        widen(t, keys, values);
-        keys = t->wide_k;
-        values = t->wide_v;
-        type = CPU_KV_F32;
+    const void *keys = page < 0 ? NULL : readable(t, cpu_page_keys(kv, page, g), kv->k_dim, true, &type);
+    for (int r = 0; page < 0 && r < t->n; r++)
+        for (int i = 0; i < B; i++)
+            t->p[r * P_ROW + j + i] = -INFINITY;
+    for (int i = 0; page >= 0 && i < t->groups; i++) {
+        int r = group_at(t, i), end = group_at(t, i + 1), seen = r;
+        while (seen < end && (t->low[seen] >= j + B || t->high[seen] <= j))
+            seen++;
+        if (seen < end)
+            score(t, r, end - r, type, keys, j);
     }
-    score(t, 0, t->n, type, keys);
-    for (int r = 0; r < t->n; r++) {
-        t->low[r] = cpu_visible_low(t->see[r], b);
-        t->high[r] = cpu_visible_high(t->see[r], b);
-        if (!soften(t, r))
-            t->low[r] = t->high[r] = 0;
+}
+
+/* Values of the block onto the group of rows r .. end: each row its keys in ascending order; those that all of them see, together. */
+static void weigh_group(const struct tile *t, int r, int end, enum cpu_kv_type type, const void *values, int j)
+{
+    int low = 0, high = B;
+    for (int i = r; i < end; i++) {
+        low = within(low, t->low[i] - j, B);
+        high = within(0, t->high[i] - j, high);
     }
-    weigh_tile(t, type, values);
+    if (low >= high)
+        low = high = B; /* nothing in common: all of it row by row */
+    for (int i = r; low > 0 && i < end; i++)
+        weigh(t, i, 1, type, values, j, within(0, t->low[i] - j, B), within(0, t->high[i] - j, low));
+    weigh(t, r, end - r, type, values, j, low, high);
+    for (int i = r; high < B && i < end; i++)
+        weigh(t, i, 1, type, values, j, within(high, t->low[i] - j, B), within(0, t->high[i] - j, B));
+}
+
+static void weigh_block(const struct tile *t, int64_t page, int32_t g, int j)
+{
+    const struct cpu_kv *kv = t->a->kv;
+    enum cpu_kv_type type;
+    const void *values = readable(t, cpu_page_values(kv, page, g), kv->v_dim, false, &type);
+    for (int i = 0; i < t->groups; i++)
+        weigh_group(t, group_at(t, i), group_at(t, i + 1), type, values, j);
 }
 
 /* ---- spans */
@@ -430,31 +455,41 @@ static void finish_row(float max, float sum, float *y, int64_t v_dim, const floa
 static void begin_tile(struct tile *t, int64_t token, int tokens, int32_t h, int heads)
 {
     const struct cpu_attn *a = t->a;
-    t->n = 0;
-    for (int i = 0; i < tokens; i++)
-        for (int k = 0; k < heads; k++) {
-            int r = t->n++;
-            t->q[r] = a->q + (token + i) * a->ldq + (int64_t)(h + k) * a->kv->k_dim;
-            t->see[r] = cpu_visible(a, token + i);
+    int64_t dim = a->kv->k_dim;
+    t->n = tokens * heads;
+    t->groups = (t->n + ROWS - 1) / ROWS;
+    for (int i = 0, r = 0; i < t->groups; i++) {
+        int first = r, rows = group_at(t, i + 1) - first;
+        for (; r < first + rows; r++) {
+            const float *q = a->q + (token + r / heads) * a->ldq + (h + r % heads) * dim;
+            t->see[r] = cpu_visible(a, token + r / heads);
+            for (int64_t d = 0; d < dim; d++)
+                t->q[first * dim + d * rows + r - first] = q[d];
         }
+    }
 }
 
-/* Row r's sums of span `span` to y. */
+/* Row r's sums of span `span` to y: scores of all keys, softmax, values. */
 static void run_span(struct tile *t, const int32_t *table, int32_t g, int64_t span)
 {
-    int64_t first = (span + 1) * CPU_SPAN_TOKENS, end = span * CPU_SPAN_TOKENS, v_dim = t->a->kv->v_dim;
+    int64_t start = span * CPU_SPAN_TOKENS, v_dim = t->a->kv->v_dim;
+    int first = CPU_SPAN_TOKENS, end = 0;
     for (int r = 0; r < t->n; r++) {
-        first = t->see[r].first < first ? t->see[r].first : first;
-        end = t->see[r].end > end ? t->see[r].end : end;
-        t->max[r] = -INFINITY;
-        t->sum[r] = 0.0f;
+        int64_t low = t->see[r].first - start, high = t->see[r].end - start;
+        t->low[r] = low < 0 ? 0 : low > CPU_SPAN_TOKENS ? CPU_SPAN_TOKENS : (int)low;
+        t->high[r] = high < t->low[r] ? t->low[r] : high > CPU_SPAN_TOKENS ? CPU_SPAN_TOKENS : (int)high;
+        first = t->low[r] < first ? t->low[r] : first;
+        end = t->high[r] > end ? t->high[r] : end;
         memset(t->y[r], 0, (size_t)v_dim * sizeof *t->y[r]);
     }
-    first = first > span * CPU_SPAN_TOKENS ? first : span * CPU_SPAN_TOKENS;
-    end = end < (span + 1) * CPU_SPAN_TOKENS ? end : (span + 1) * CPU_SPAN_TOKENS;
-    for (int64_t b = first / B; b * B < end; b++)
-        if (table[b] >= 0)
-            add_block(t, b, table[b], g);
+    table += start / B;
+    for (int j = first / B * B; j < end; j += B)
+        score_block(t, table[j / B], g, j);
+    for (int r = 0; r < t->n; r++)
+        soften(t, r);
+    for (int j = first / B * B; j < end; j += B)
+        if (table[j / B] >= 0)
+            weigh_block(t, table[j / B], g, j);
 }
 
 /* All spans the tile sees. */
@@ -497,10 +532,11 @@ static int tokens_of_tile(const struct cpu_attn *a, int64_t t, int64_t t1, int h
 
 static struct tile tile_in(const struct cpu_attn *a, void *scratch)
 {
+    int64_t k_dim = a->kv->k_dim, v_dim = a->kv->v_dim;
     struct tile t = { .a = a, .p = scratch };
-    t.wide_k = t.p + TILE_ROWS * B;
-    t.wide_v = t.wide_k + (int64_t)B * a->kv->k_dim;
-    t.span_y = t.wide_v + (int64_t)B * a->kv->v_dim;
+    t.wide = t.p + TILE_ROWS * P_ROW;
+    t.span_y = t.wide + B * (k_dim > v_dim ? k_dim : v_dim);
+    t.q = t.span_y + TILE_ROWS * v_dim;
     return t;
 }
 

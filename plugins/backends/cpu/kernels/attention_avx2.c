@@ -3,6 +3,7 @@
 #include "simd_avx2.h"
 
 #define ROWS 3 /* query rows at once: 12 registers of sums */
+#define STEPS 1
 
 #include "attention.h"
 

@@ -3,6 +3,7 @@
 #include "simd_neon.h"
 
 #define ROWS 2 /* query rows at once: 16 registers of sums, 8 of keys */
+#define STEPS 1
 
 #include "attention.h"
 

@@ -21,7 +21,7 @@
  *    scales, then two with minimums). Vector lanes run over weight rows.
  *  - Float matmul. Partial sums by k mod (vector length), ascending k, then one fixed tree.
  *  - Attention. Keys in blocks of CPU_PAGE_TOKENS by absolute position in ascending order, summed by spans of CPU_SPAN_TOKENS,
- *    which are merged in ascending order.
+ *    which are merged in ascending order. Vector levels take one maximum per span, the scalar one a running maximum.
  *  - Elementwise. Tails run through the same vector code on a padded copy.
  *
  * All functions: [any-thread], re-entrant. Pointers are borrowed for the call. Floats need 4-byte alignment and weights none;
@@ -187,6 +187,7 @@ struct cpu_attn {
 
 #define CPU_ATTN_TILE_ROWS 48 /* query rows that share the reading of a block */
 #define CPU_SPAN_TOKENS 256   /* keys that are summed together: a multiple of CPU_PAGE_TOKENS */
+#define CPU_ATTN_SCORE_ROW (CPU_SPAN_TOKENS + 16) /* floats from row to row of a span's scores: no power of two, for the cache's sets */
 
 /* What a span comes to for one row: its maximum, its sum of weights, two floats unused, y [v_dim] weighted and not divided. */
 #define CPU_ATTN_PART_Y 4

@@ -85,5 +85,6 @@ void cpu_kv_import(const struct cpu_kv *kv, int64_t page, const void *bytes)
 
 int64_t cpu_attn_scratch_bytes(int32_t k_dim, int32_t v_dim)
 {
-    return 4 * ((int64_t)CPU_PAGE_TOKENS * (CPU_ATTN_TILE_ROWS + (int64_t)k_dim + v_dim) + (int64_t)CPU_ATTN_TILE_ROWS * v_dim);
+    int64_t wide = (int64_t)CPU_PAGE_TOKENS * (k_dim > v_dim ? k_dim : v_dim);
+    return 4 * (wide + CPU_ATTN_TILE_ROWS * (CPU_ATTN_SCORE_ROW + (int64_t)k_dim + v_dim));
 }
