@@ -21,7 +21,7 @@ static const struct cli_option table[] = {
     { "parallel", CLI_U32, offsetof(struct bench, parallel), "P", "sequences decoded in one step, rates summed (1)", 1, 4096 },
     { "repeat", CLI_U32, offsetof(struct bench, repeat), "N", "runs of each (5)", 1, 1000 },
     { "json", CLI_FLAG, offsetof(struct bench, common.json), NULL, "one object", 0, 0 },
-    { "profile", CLI_FLAG, offsetof(struct bench, common.profile), NULL, "times per node on stderr, of all that was run", 0, 0 },
+    { "profile", CLI_FLAG, offsetof(struct bench, common.profile), NULL, "times per node on stderr (--json: in the object), of all that was run", 0, 0 },
     { "roofs", CLI_TEXT, offsetof(struct bench, roofs_file), "FILE", "with --profile: how near each node is to the machine's roofs", 0, 0 },
     CLI_COMMON_OPTIONS(struct bench),
     { NULL, 0, 0, NULL, NULL, 0, 0 },
@@ -173,6 +173,7 @@ static uint64_t peak_rss_bytes(void)
     return kib * 1024;
 }
 
+/* All but the end of the line, when it is JSON. */
 static void print_result(const struct bench *o, const struct cli_session *s, struct result *res)
 {
     struct tenon_loaded_info info = { .struct_size = sizeof info };
@@ -184,7 +185,7 @@ static void print_result(const struct bench *o, const struct cli_session *s, str
     print_rate("decode_tok_s", res->decode, res->n_decode, o->common.json);
     uint64_t rss = peak_rss_bytes();
     if (o->common.json)
-        printf("\"peak_rss_bytes\":%llu,\"device\":\"%s\",\"level\":\"%s\",\"act_bits\":%u,\"threads\":%u}\n", (unsigned long long)rss,
+        printf("\"peak_rss_bytes\":%llu,\"device\":\"%s\",\"level\":\"%s\",\"act_bits\":%u,\"threads\":%u", (unsigned long long)rss,
                info.device, info.device_level, info.act_bits, tn_runtime_threads(s->rt));
     else
         printf("peak RSS         %.1f MiB\ndevice           %s (%s%s), %u threads\n", (double)rss / 1048576, info.device, info.device_level,
@@ -198,9 +199,36 @@ static void print_entry(const struct bench *o, const struct tenon_profile_entry 
             e->bytes / e->seconds * 1e-9, e->operations / e->seconds * 1e-9);
     if (o->roofs_file != NULL) {
         double share = cli_roof_share(&o->roofs, e, &which);
-        fprintf(stderr, " %8.1f %s", 100 * share, which);
+        fprintf(stderr, " %8.1f %-7s", 100 * share, which);
     }
-    fputc('\n', stderr);
+    fprintf(stderr, "%s%s\n", e->encodings[0] != '\0' ? "  " : "", e->encodings);
+}
+
+static void print_json_entry(const struct bench *o, const struct tenon_profile_entry *e, bool first)
+{
+    const char *which;
+    printf("%s{\"node\":\"%s\",\"op\":\"%s\",\"encodings\":\"%s\",\"runs\":%u,\"seconds\":%.9g,\"bytes\":%.17g,\"operations\":%.17g,"
+           "\"float_operations\":%.17g,\"int8_operations\":%.17g", first ? "" : ",", e->name, e->op, e->encodings, e->count, e->seconds,
+           e->bytes, e->operations, e->float_operations, e->int8_operations);
+    if (o->roofs_file != NULL) {
+        double share = cli_roof_share(&o->roofs, e, &which);
+        printf(",\"roof_share\":%.9g,\"roof\":\"%s\"", share, which);
+    }
+    printf("}");
+}
+
+/* The end of the object: an entry of the profile for each node that took time. */
+static void print_json_profile(const struct bench *o, const struct tn_model_parts *parts)
+{
+    struct tenon_profile_entry e = { .struct_size = sizeof e };
+    bool first = true;
+    printf(",\"profile\":[");
+    for (uint32_t i = 0; parts->backend->profile != NULL && parts->backend->profile(parts->executable, i, &e) == 0; i++)
+        if (e.count > 0) {
+            print_json_entry(o, &e, first);
+            first = false;
+        }
+    printf("]");
 }
 
 /* One line per node that took time. Rates are of bytes and operations that the formulas need. */
@@ -214,8 +242,8 @@ static void print_profile(const struct bench *o, const struct tn_model_parts *pa
     }
     for (uint32_t i = 0; parts->backend->profile(parts->executable, i, &e) == 0; i++)
         total += e.seconds;
-    fprintf(stderr, "%-28s %8s %10s %6s %8s %8s%s\n", "node", "runs", "us each", "%", "GB/s", "Gop/s",
-            o->roofs_file != NULL ? "   % roof" : "");
+    fprintf(stderr, "%-28s %8s %10s %6s %8s %8s%s  encodings\n", "node", "runs", "us each", "%", "GB/s", "Gop/s",
+            o->roofs_file != NULL ? "   % roof of     " : "");
     for (uint32_t i = 0; parts->backend->profile(parts->executable, i, &e) == 0; i++)
         if (e.count > 0)
             print_entry(o, &e, total);
@@ -248,8 +276,12 @@ static int32_t run(const struct bench *o, const char *path, struct cli_session *
     }
     if (status == 0)
         print_result(o, s, &res);
-    if (status == 0 && o->common.profile)
+    if (status == 0 && o->common.profile && o->common.json)
+        print_json_profile(o, tn_model_parts(m));
+    else if (status == 0 && o->common.profile)
         print_profile(o, tn_model_parts(m));
+    if (status == 0 && o->common.json)
+        printf("}\n");
     tn_stepper_destroy(r.st);
     free(r.ids);
     free(r.seqs);
@@ -271,8 +303,8 @@ int tn_cmd_bench(int argc, char **argv)
         fprintf(args.help ? stdout : stderr, "usage: tenon bench MODEL [options]\n\nHow fast MODEL runs here, in tokens per second.\n\n");
         if (args.help) {
             cli_print_options(table);
-            printf("\n--roofs takes the JSON that the program tools/peer/roofs.c prints. A node's share is the larger of bytes read and of\n"
-                   "operations, over what the machine can do: products over half of int8 (activations have 16 bits), attention over f32.\n");
+            printf("\n--roofs takes the JSON that the program tools/peer/roofs.c prints. A node's share is the larger of the times that the\n"
+                   "machine needs at best to read its bytes and to do its operations (on bytes, 16-bit integers or floats), over its own.\n");
         }
         return args.help ? CLI_OK : CLI_USAGE;
     }

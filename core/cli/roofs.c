@@ -1,10 +1,8 @@
-/* roofs.c - see roofs.h. Products are taken for those of quantised weights, whose activations have 16 bits: half of the int8 roof.
- * The profile does not tell an entry's weights, so float ones are measured by it too; attention is f32. */
+/* roofs.c - see roofs.h. A device tells how many of a node's operations were on floats and on bytes; the rest is on 16-bit integers. */
 #include "core/cli/roofs.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cjson/cJSON.h>
 
@@ -30,6 +28,8 @@ int32_t cli_roofs_read(const char *path, struct cli_roofs *ret, struct tenon_err
     if (status == 0)
         status = read_one(all, "int8_ops", path, &ret->int8_ops, err);
     if (status == 0)
+        status = read_one(all, "int16_ops", path, &ret->int16_ops, err);
+    if (status == 0)
         status = read_one(all, "f32_flops", path, &ret->f32_flops, err);
     cJSON_Delete(all);
     free(text);
@@ -38,9 +38,10 @@ int32_t cli_roofs_read(const char *path, struct cli_roofs *ret, struct tenon_err
 
 double cli_roof_share(const struct cli_roofs *r, const struct tenon_profile_entry *e, const char **ret_which)
 {
-    bool attention = strcmp(e->op, "core.attention/1") == 0;
-    double read = e->seconds > 0 ? e->bytes / e->seconds / r->read_bytes_s : 0;
-    double compute = e->seconds > 0 ? e->operations / e->seconds / (attention ? r->f32_flops : r->int8_ops / 2) : 0;
+    double int16 = e->operations - e->float_operations - e->int8_operations;
+    double least = e->float_operations / r->f32_flops + e->int8_operations / r->int8_ops + int16 / r->int16_ops; /* seconds */
+    double read = e->seconds > 0 ? e->bytes / r->read_bytes_s / e->seconds : 0;
+    double compute = e->seconds > 0 ? least / e->seconds : 0;
     *ret_which = read == 0 && compute == 0 ? "-" : read >= compute ? "read" : "compute";
     return read >= compute ? read : compute;
 }

@@ -259,17 +259,34 @@ class Exits(Command):
 class Weights(Command):
     """With weights, too."""
     def test_profile_beside_roofs(self):
-        roofs = self.write("roofs.json", b'{"read_bytes_s":1e15,"int8_ops":2e6,"f32_flops":1e15}')
+        roofs = self.write("roofs.json", b'{"read_bytes_s":1e15,"int8_ops":1e15,"int16_ops":1e6,"f32_flops":1e15}')
         args = "bench", os.environ["TENON_MODEL_SMOLLM2"], "--prompt", "8", "--gen", "2", "--repeat", "1", "--profile"
         plain, beside = self.run_tenon(*args).stderr, self.run_tenon(*args, "--roofs", roofs).stderr
         self.assertNotIn("roof", plain)
         lines = [line.split() for line in beside.splitlines()]
-        self.assertEqual(lines[0][-2:], ["%", "roof"])
+        self.assertEqual(lines[0][-4:], ["%", "roof", "of", "encodings"])
         products = [line for line in lines if line[0] == "layer.attn_q" or line[0] == "layer.ffn"]
         self.assertTrue(products, beside)
         for line in products:  # Gop/s over 1e6 operations a second
-            self.assertEqual(line[-1], "compute")
-            self.assertAlmostEqual(float(line[-2]) / (float(line[5]) * 1e5), 1, delta=0.05)
+            self.assertEqual(line[7], "compute")
+            self.assertAlmostEqual(float(line[6]) / (float(line[5]) * 1e5), 1, delta=0.05)
+
+    def test_profile_in_json(self):
+        """Encodings and kinds of operations of each node, and its share of the roof that is theirs."""
+        rates = {"read_bytes_s": 1e9, "int8_ops": 3e9, "int16_ops": 2e9, "f32_flops": 1e9}
+        args = ("--prompt", "8", "--gen", "2", "--repeat", "1", "--profile", "--json", "--roofs", self.write("roofs.json", json.dumps(rates).encode()))
+        done = self.run_tenon("bench", os.environ["TENON_MODEL_SMOLLM2"], *args)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        nodes = {e["node"]: e for e in json.loads(done.stdout)["profile"]}
+        self.assertEqual(nodes["layer.attn_q"]["encodings"], "gguf.q4_1/1")
+        self.assertEqual(nodes["layer.attn_q"]["float_operations"], 0)
+        self.assertEqual(nodes["layer.attn"]["encodings"], "")
+        self.assertEqual(nodes["layer.attn"]["float_operations"], nodes["layer.attn"]["operations"])
+        for e in nodes.values():
+            int16 = e["operations"] - e["float_operations"] - e["int8_operations"]
+            compute = e["float_operations"] / 1e9 + e["int8_operations"] / 3e9 + int16 / 2e9
+            self.assertAlmostEqual(e["roof_share"] * e["seconds"], max(compute, e["bytes"] / 1e9), delta=1e-6 * (compute + 1))
+            self.assertEqual(e["roof"], "-" if e["operations"] == e["bytes"] == 0 else "compute" if compute > e["bytes"] / 1e9 else "read")
 
     def test_stats_come_after_the_answer(self):
         args = [TENON, "run", os.environ["TENON_MODEL_SMOLLM2"], "hi", "--max-tokens", "3", "--temperature", "0", "--stats"]

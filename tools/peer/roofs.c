@@ -1,10 +1,12 @@
-/* roofs.c - what this machine can do at best: bytes read, int8 and f32 operations per second, with `threads` threads.
+/* roofs.c - what this machine can do at best: bytes read, int8, int16, bf16 and f32 operations per second, with `threads` threads.
  *
  * Usage: roofs [THREADS]; prints one JSON object. Each figure is the median of 7 runs of all threads together.
  *  - read: 1 GiB in huge pages, each thread its part, sums of 64-byte (AVX-512) or 32-byte lines.
  *  - int8: what quantised products are made of: vpdpbusd where the machine has it, else maddubs, madd and add for each product
  *    (`int8_ops`), and maddubs with one madd and add per eight (`int8_narrow_ops`, what 4-bit weights allow). Multiply and add
  *    count as two operations.
+ *  - int16: vpdpwssd, else madd and add: what products with 16-bit activations are made of.
+ *  - bf16: vdpbf16ps; 0 where the machine has none.
  *  - f32: fused multiply-add.
  * Built on request only (target roofs). */
 #include <immintrin.h>
@@ -22,6 +24,7 @@ enum { RUNS = 7, CHAINS = 12, MAX_THREADS = 256 };
 
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
+#define BF16 __attribute__((target("avx512f,avx512bw,avx512bf16")))
 
 struct part {
     void (*fn)(struct part *p);
@@ -118,6 +121,52 @@ static AVX512 void int8_avx512(struct part *p)
     for (int j = 1; j < CHAINS; j++)
         s[0] = _mm512_add_epi32(s[0], s[j]);
     p->sum = _mm512_reduce_add_epi32(s[0]);
+}
+
+static AVX2 void int16_avx2(struct part *p)
+{
+    __m256i s[6], w = _mm256_set1_epi16(3), a = _mm256_set1_epi16(1);
+    for (int j = 0; j < 6; j++)
+        s[j] = _mm256_setzero_si256();
+    for (int64_t i = 0; i < ROUNDS; i++)
+        for (int j = 0; j < 6; j++) {
+            HIDE(a);
+            s[j] = _mm256_add_epi32(s[j], _mm256_madd_epi16(w, a));
+        }
+    for (int j = 1; j < 6; j++)
+        s[0] = _mm256_add_epi32(s[0], s[j]);
+    p->sum = _mm256_extract_epi32(s[0], 0);
+}
+
+static AVX512 void int16_avx512(struct part *p)
+{
+    __m512i s[CHAINS], w = _mm512_set1_epi16(3), a = _mm512_set1_epi16(1);
+    for (int j = 0; j < CHAINS; j++)
+        s[j] = _mm512_setzero_si512();
+    for (int64_t i = 0; i < ROUNDS; i++)
+        for (int j = 0; j < CHAINS; j++) {
+            HIDE_ZMM(a);
+            s[j] = _mm512_dpwssd_epi32(s[j], w, a);
+        }
+    for (int j = 1; j < CHAINS; j++)
+        s[0] = _mm512_add_epi32(s[0], s[j]);
+    p->sum = _mm512_reduce_add_epi32(s[0]);
+}
+
+static BF16 void bf16_avx512(struct part *p)
+{
+    __m512 s[CHAINS];
+    __m512i w = _mm512_set1_epi16(0x3f00), a = _mm512_set1_epi16(0x3a80);
+    for (int j = 0; j < CHAINS; j++)
+        s[j] = _mm512_setzero_ps();
+    for (int64_t i = 0; i < ROUNDS; i++)
+        for (int j = 0; j < CHAINS; j++) {
+            HIDE_ZMM(a);
+            s[j] = _mm512_dpbf16_ps(s[j], (__m512bh)w, (__m512bh)a);
+        }
+    for (int j = 1; j < CHAINS; j++)
+        s[0] = _mm512_add_ps(s[0], s[j]);
+    p->sum = (int64_t)_mm512_reduce_add_ps(s[0]);
 }
 
 static AVX2 void f32_avx2(struct part *p)
@@ -222,8 +271,12 @@ int main(int argc, char **argv)
     double read = rate(avx512 ? read_avx512 : read_avx2, threads, data, (double)READ_BYTES);
     double int8 = rate(avx512 ? int8_avx512 : int8_avx2, threads, data, all * lanes * (avx512 ? CHAINS : 6));
     double narrow = rate(int8_narrow_avx2, threads, data, all * 32 * 6);
+    double int16 = rate(avx512 ? int16_avx512 : int16_avx2, threads, data, all * lanes / 2 * (avx512 ? CHAINS : 6));
+    bool has_bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+    double bf16 = has_bf16 ? rate(bf16_avx512, threads, data, all * lanes / 2 * CHAINS) : 0;
     double f32 = rate(avx512 ? f32_avx512 : f32_avx2, threads, data, all * lanes / 4 * CHAINS);
-    printf("{\"threads\":%d,\"level\":\"%s\",\"read_bytes_s\":%.4g,\"int8_ops\":%.4g,\"int8_narrow_avx2_ops\":%.4g,\"f32_flops\":%.4g}\n",
-           threads, avx512 ? "avx512" : "avx2", read, int8, narrow, f32);
+    printf("{\"threads\":%d,\"level\":\"%s\",\"read_bytes_s\":%.4g,\"int8_ops\":%.4g,\"int8_narrow_avx2_ops\":%.4g,\"int16_ops\":%.4g,"
+           "\"bf16_flops\":%.4g,\"f32_flops\":%.4g}\n",
+           threads, avx512 ? "avx512" : "avx2", read, int8, narrow, int16, bf16, f32);
     return 0;
 }

@@ -234,9 +234,9 @@ def main():
     wanted = args.models.split(",") if args.models else None
     roofs = json.loads(subprocess.run([args.roofs, str(args.threads)], check=True, stdout=subprocess.PIPE).stdout)
     if not args.json:
-        print("%s, %d threads, %s: read %.1f GB/s, int8 %.0f Gop/s (AVX2 narrow %.0f), f32 %.0f GFLOP/s; medians of %d\n" % (
+        print("%s, %d threads, %s: read %.1f GB/s, int8 %.0f Gop/s (AVX2 narrow %.0f), int16 %.0f, bf16 %.0f, f32 %.0f GFLOP/s; medians of %d\n" % (
             cpu_name(), args.threads, roofs["level"], roofs["read_bytes_s"] / 1e9, roofs["int8_ops"] / 1e9,
-            roofs["int8_narrow_avx2_ops"] / 1e9, roofs["f32_flops"] / 1e9, args.repeat), flush=True)
+            roofs["int8_narrow_avx2_ops"] / 1e9, roofs["int16_ops"] / 1e9, roofs["bf16_flops"] / 1e9, roofs["f32_flops"] / 1e9, args.repeat), flush=True)
     for entry in args.model:
         name, path = entry.split("=", 1)
         if wanted is None or name in wanted:

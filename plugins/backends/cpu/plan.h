@@ -95,7 +95,8 @@ struct cpu_rope_use {
 /* What a step took so far, see profile.c. */
 struct cpu_step_time {
     uint32_t count;
-    double seconds, bytes, operations;
+    double seconds, bytes, operations, float_operations;
+    uint64_t formats; /* bit f: weights of enum cpu_format f, and CPU_FORMAT_COUNT: weights read by a program */
 };
 
 struct tenon_executable {

@@ -5,6 +5,7 @@
  * 0 of an execution, read between executions. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "kernels/visible.h"
@@ -25,8 +26,11 @@ int32_t cpu_profile_init(struct tenon_executable *exe, struct tenon_err *err)
 
 void cpu_profile_matmul(struct cpu_step_time *t, const struct cpu_matrix *m, int64_t rows)
 {
+    double operations = 2.0 * (double)rows * (double)m->rows * (double)m->cols;
     t->bytes += (double)(m->rows * m->row_bytes);
-    t->operations += 2.0 * (double)rows * (double)m->rows * (double)m->cols;
+    t->operations += operations;
+    t->float_operations += cpu_encoding_at(m->format)->quantised ? 0.0 : operations;
+    t->formats |= (uint64_t)1 << (m->row != NULL ? CPU_FORMAT_COUNT : m->format);
 }
 
 void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, int64_t tokens)
@@ -39,8 +43,21 @@ void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, in
         bool last = i + 1 == tokens || a->seq_of_token[i + 1] != a->seq_of_token[i];
         if (see.end > see.first) {
             t->operations += key_ops * (double)(see.end - see.first);
+            t->float_operations += key_ops * (double)(see.end - see.first);
             t->bytes += last ? key_bytes * (double)(see.end - see.first) : 0.0;
         }
+    }
+}
+
+/* Their names, as many as there is room for whole. */
+static void name_formats(uint64_t formats, char *ret, size_t size)
+{
+    size_t used = 0;
+    ret[0] = '\0';
+    for (int f = 0; f <= CPU_FORMAT_COUNT; f++) {
+        const char *id = f == CPU_FORMAT_COUNT ? "(program)" : cpu_encoding_at((enum cpu_format)f)->id;
+        if ((formats >> f & 1) != 0 && used + strlen(id) + 2 <= size)
+            used += (size_t)snprintf(ret + used, size - used, "%s%s", used > 0 ? " " : "", id);
     }
 }
 
@@ -50,10 +67,14 @@ int32_t cpu_profile(struct tenon_executable *exe, uint32_t i, struct tenon_profi
         return TENON_E_OUT_OF_RANGE;
     const struct tenon_node *n = tenon_graph_node(exe->graph, exe->steps[i].node);
     const struct cpu_step_time *t = &exe->times[i];
-    *ret = (struct tenon_profile_entry){
-        .struct_size = sizeof *ret, .count = t->count, .seconds = t->seconds, .bytes = t->bytes, .operations = t->operations,
+    struct tenon_profile_entry e = {
+        .struct_size = ret->struct_size < sizeof e ? ret->struct_size : (uint32_t)sizeof e, .count = t->count, .seconds = t->seconds,
+        .bytes = t->bytes, .operations = t->operations, .float_operations = t->float_operations,
+        .int8_operations = exe->narrow ? t->operations - t->float_operations : 0.0,
     };
-    (void)snprintf(ret->name, sizeof ret->name, "%s.%s", tenon_graph_block(exe->graph, n->block)->name, n->name);
-    (void)snprintf(ret->op, sizeof ret->op, "%s", n->op);
+    (void)snprintf(e.name, sizeof e.name, "%s.%s", tenon_graph_block(exe->graph, n->block)->name, n->name);
+    (void)snprintf(e.op, sizeof e.op, "%s", n->op);
+    name_formats(t->formats, e.encodings, sizeof e.encodings);
+    memcpy(ret, &e, e.struct_size);
     return 0;
 }

@@ -194,6 +194,9 @@ struct tenon_profile_entry {
     char op[40];
     double seconds;    /* in total */
     double bytes, operations; /* in total, 0 unknown */
+    double float_operations;  /* of operations: those on floats */
+    double int8_operations;   /* of operations: those on bytes; what is left is on 16-bit integers */
+    char encodings[64];       /* of the weights it multiplies by, blanks between: "gguf.q4_k/1 gguf.q6_k/1"; "" none or not told */
 };
 
 /* ---- the interface ------------------------------------------------------------------------------------------ */
@@ -266,7 +269,7 @@ struct tenon_backend {
                             int32_t kv_encoding, const struct tenon_state_binding *state, const uint64_t *pages, uint64_t n,
                             const void *buf, uint64_t buf_bytes, struct tenon_err *err);
 
-    /* Optional. Entry i of the profile, OUT_OF_RANGE past the last. */
+    /* Optional. Entry i of the profile, as much of it as ret->struct_size asks for; OUT_OF_RANGE past the last. */
     int32_t (*profile)(struct tenon_executable *exe, uint32_t i, struct tenon_profile_entry *ret);
 
     /* Optional. A weight that compile was given without its packed form has one now, in weight->packed: executions use it from
