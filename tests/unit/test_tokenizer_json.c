@@ -151,7 +151,9 @@ START_TEST(what_is_matched)
     struct tenon_err err = TENON_ERR_INIT;
     struct tenon_tokenizer_object *tok = NULL;
     file("config.json", "{}");
-    ck_assert_int_eq(table->match(NULL, directory_meta(&d, &meta)), 0);
+    ck_assert_int_eq(table->match(NULL, directory_meta(&d, &meta)), 1); /* to say what is missing */
+    ck_assert_int_eq(table->open(NULL, directory_meta(&d, &meta), &d.table, &tok, &err), TENON_E_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(err.message, "has no tokenizer.json"));
     file("tokenizer.model", "x");
     ck_assert_int_gt(table->match(NULL, directory_meta(&d, &meta)), 0);
     ck_assert_int_eq(table->open(NULL, directory_meta(&d, &meta), &d.table, &tok, &err), TENON_E_INVALID_ARGUMENT);

@@ -24,7 +24,7 @@ static int32_t match(void *self, const struct tenon_meta *meta)
     if (meta->format == NULL || strcmp(meta->format, "huggingface") != 0)
         return 0;
     return has_file(meta, "tokenizer.json") ? 100 : has_file(meta, "vocab.txt") ? 80
-         : has_file(meta, "tokenizer.model") ? 60 : has_file(meta, "spiece.model") ? 50 : 0;
+         : has_file(meta, "tokenizer.model") ? 60 : has_file(meta, "spiece.model") ? 50 : 1; /* opened to say what to do */
 }
 
 static void *create_memory(void)
@@ -99,7 +99,11 @@ static int32_t read_files(struct tenon_tokenizer_object *tok, const struct tenon
         return js_map_file(files, "vocab.txt", &file)
                    ? js_read_lines(tok, file.data, (size_t)file.size, is_lower != 0, err)
                    : tenon_fail(err, TENON_E_NOT_FOUND, "json", "vocab.txt cannot be read: see that the file is there");
-    return read_pieces(tok, files, has_file(meta, "tokenizer.model") ? "tokenizer.model" : "spiece.model", err);
+    if (has_file(meta, "tokenizer.model") || has_file(meta, "spiece.model"))
+        return read_pieces(tok, files, has_file(meta, "tokenizer.model") ? "tokenizer.model" : "spiece.model", err);
+    return tenon_fail(err, TENON_E_NOT_FOUND, "json",
+                      "the folder has no tokenizer.json (nor vocab.txt or tokenizer.model): fetch it into the folder, or make it with "
+                      "transformers (AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR))");
 }
 
 static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const struct tenon_files *files,
