@@ -93,20 +93,36 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
     return l.base + LANES;
 }
 
-/* Tiles of nearly equal size, while the rows are in L1. */
+/* Does it take four and eight tokens at once? Those that files mostly are of; more cost more to compile. */
+INLINE bool takes_many(const enum cpu_format format, const bool packed)
+{
+    return DIRECT_TOKENS == 8 && packed && format <= CPU_Q4_K;
+}
+
+/* Tiles as large as there are, while the rows are in L1. */
 INLINE void direct_format(const enum cpu_format format, const bool packed, const struct cpu_matrix *m, const struct cpu_act *a,
                           int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
     for (int64_t n = n0, next = n1; n < n1; n = next)
-        for (int64_t t = t0, tiles = (t1 - t0 + DIRECT_TOKENS - 1) / DIRECT_TOKENS, tokens; tiles > 0; tiles--, t += tokens) {
-            tokens = (t1 - t + tiles - 1) / tiles;
+        for (int64_t t = t0, tokens; t < t1; t += tokens) {
+            tokens = t1 - t >= 2 ? 2 : 1;
+#if DIRECT_TOKENS == 8
+            if (t1 - t >= 4 && takes_many(format, packed)) {
+                tokens = t1 - t >= 8 ? 8 : 4;
+                if (tokens == 8)
+                    next = direct_rows(format, 8, packed, m, a, t, n, n1, y, ldy, bias);
+                else
+                    next = direct_rows(format, 4, packed, m, a, t, n, n1, y, ldy, bias);
+                continue;
+            }
+#endif
             if (tokens == 2)
                 next = direct_rows(format, 2, packed, m, a, t, n, n1, y, ldy, bias);
             else
                 next = direct_rows(format, 1, packed, m, a, t, n, n1, y, ldy, bias);
         }
 }
-_Static_assert(DIRECT_TOKENS == 2, "direct_format() has a case for every size");
+_Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
 
 static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                             float *y, int64_t ldy, const float *bias)
@@ -404,12 +420,14 @@ static void multiply_panels(const struct cpu_matrix *m, const struct cpu_act *a,
     }
 }
 
-/* Up to so many tokens go without a panel. Q6_K has eight sums under way as it is. */
+/* Up to so many tokens go without a panel. Q6_K in the file's order has eight sums under way as it is. */
 static int64_t direct_most(const struct cpu_matrix *w)
 {
     if (w->rows < LANES && !w->packed)
         return 0;
-    return w->format == CPU_Q6_K ? 1 : w->packed ? DIRECT_MOST : 2;
+    if (takes_many(w->format, w->packed))
+        return DIRECT_TOKENS;
+    return w->format == CPU_Q6_K ? w->packed ? 2 : 1 : w->packed ? DIRECT_MOST : 2;
 }
 
 void PRODUCTS(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y,

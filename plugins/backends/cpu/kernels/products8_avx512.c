@@ -4,7 +4,7 @@
 
 #define ACT_BITS 8
 #define TOKENS 6 /* 12 chains, 12 sums, 2 registers of weights, 1 of activations: 27 of 32 */
-#define DIRECT_TOKENS 2
+#define DIRECT_TOKENS 8 /* 8 chains, 8 sums in each of two slots, the rest for unpacking */
 #define DIRECT_MOST 4
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")

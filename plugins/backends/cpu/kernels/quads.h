@@ -72,7 +72,7 @@ INLINE void dots(const struct panel *w, const int bits, const act *const q[], in
 #else
 INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
 {
-    const int part = f.alone ? 0 : quad & 1; /* two short chains hide the latency of one */
+    const int part = f.alone || s->tokens > 2 ? 0 : quad & 1; /* two short chains hide the latency of one */
     x = as_multiplied(x, f);
     for (int i = 0; i < s->tokens; i++) {
         vi a = vi_all(load_quad(s->q[i] + 32 * b + 4 * quad));

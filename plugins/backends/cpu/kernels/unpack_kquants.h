@@ -31,10 +31,40 @@ INLINE void unpack_k_scales(const struct rows *r, vf ret_scale[8], vf ret_min[8]
         }
 }
 
+#if ACT_BITS == 8
+/* Packed, where loads cost nothing more than the memory, sub-block by sub-block: eight tokens leave few registers. */
+INLINE void unpack_q4_k_packed(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi v[4], head[4];
+    vf d, dmin;
+    two_halves(r, &d, &dmin);
+    columns(r, 0, head);
+    const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
+    vi scale[2] = { vi_and(head[1], six), vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4)) };
+    vi min[2] = { vi_and(head[2], six), vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4)) };
+    dmin = vf_sub(vf_zero(), dmin);
+    for (int j = 0; j < 8; j++) {
+        for (int half = 0; half < 2; half++) {
+            columns(r, 16 + 32 * (j >> 1) + 16 * half, v);
+            for (int i = 0; i < 4; i++)
+                put(s, b + j, 0, 4 * half + i, j % 2 == 0 ? low_nibbles(v[i]) : high_nibbles(v[i]), NIBBLE);
+        }
+        done(s, b + j, 0, vf_mul(d, vf_of_int(vi_and(vi_shr(scale[j >> 2], 8 * (j & 3)), vi_all(0xff)))), NIBBLE);
+        done_min(s, b + j, vf_mul(dmin, vf_of_int(vi_and(vi_shr(min[j >> 2], 8 * (j & 3)), vi_all(0xff)))));
+    }
+}
+#endif
+
 INLINE void unpack_q4_k(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4];
     vf scale[8], min[8];
+#if ACT_BITS == 8
+    if (r->packed && s->tokens > 2) {
+        unpack_q4_k_packed(r, s, b);
+        return;
+    }
+#endif
     unpack_k_scales(r, scale, min);
     for (int two = 0; two < 8; two += 2) { /* 32 bytes: low nibbles are one sub-block, high nibbles the next */
         for (int half = 0; half < 2; half++) {
@@ -82,6 +112,26 @@ INLINE vf byte_scale(vf d, const vi v[4], const int n)
     return vf_mul(d, vf_of_int(vi_sar(vi_shl(v[n >> 2], 24 - 8 * (n & 3)), 24)));
 }
 
+/* Packed, where a load costs nothing more than the memory, block by block: of 128 columns the first 32 are the low nibbles of 32
+ * bytes, the second those of 32 more, the third and fourth their high ones; and two bits above for all four in 32 bytes. */
+INLINE void unpack_q6_k_packed(const struct rows *r, struct sink *s, int64_t b, const vi scales[4], vf d)
+{
+    const struct form f = { 32, 6, false };
+    for (int j = 0; j < 8; j++) {
+        const int side = j >> 2, k = j & 3;
+        for (int half = 0; half < 2; half++) {
+            vi v[4], high[4];
+            columns(r, 64 * side + 32 * (k & 1) + 16 * half, v);
+            columns(r, 128 + 32 * side + 16 * half, high);
+            for (int i = 0; i < 4; i++) {
+                vi above = k == 0 ? vi_shl(high[i], 4) : k == 1 ? vi_shl(high[i], 2) : k == 2 ? high[i] : vi_shr(high[i], 2);
+                put(s, b + j, half, 4 * half + i, vi_or(k < 2 ? low_nibbles(v[i]) : high_nibbles(v[i]), vi_and(above, vi_all(0x30303030))), f);
+            }
+        }
+        done_16(s, b + j, 0, byte_scale(d, scales, 2 * j), byte_scale(d, scales, 2 * j + 1), f);
+    }
+}
+
 INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
 {
     const struct form f = { 32, 6, true };
@@ -89,6 +139,10 @@ INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
     vi scales[4];
     vf d = half_at(r, 208);
     columns(r, 192, scales);
+    if (r->packed && s->tokens > 0) {
+        unpack_q6_k_packed(r, s, b, scales, d);
+        return;
+    }
     UNROLLED
     for (int side = 0; side < 2; side++) { /* 128 columns: four blocks under way */
         int64_t at = b + 4 * side;
