@@ -65,16 +65,19 @@ static int32_t read_scale(struct tenon_model_config *c, const struct tenon_meta 
 
 static int32_t read_latent(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t none = 0, most = TENON_DECODER_HEAD, is_hf = tenon_meta_is_huggingface(m);
+    const int64_t none = 0, yes = 1, most = TENON_DECODER_HEAD, is_hf = tenon_meta_is_huggingface(m);
     struct tenon_decoder *d = &c->d;
-    int64_t *size = d->size, key = 0;
+    int64_t *size = d->size, key = 0, in_turn = 1;
     int32_t s;
     if ((s = tenon_decoder_key(d, m, "attention.kv_lora_rank", most, NULL, &size[SIZE_RANK], err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "attention.q_lora_rank", 0, 1 << 20, &none, &size[SIZE_Q_RANK], err)) != 0 ||
         (s = tenon_decoder_key(d, m, is_hf ? "qk_rope_head_dim" : "rope.dimension_count", most, NULL, &c->rope, err)) != 0 ||
         (s = tenon_decoder_key(d, m, is_hf ? "v_head_dim" : "attention.value_length_mla", most, NULL, &size[SIZE_V_HEAD], err)) != 0 ||
-        (s = tenon_decoder_key(d, m, is_hf ? "qk_nope_head_dim" : "attention.key_length_mla", most, NULL, &key, err)) != 0)
+        (s = tenon_decoder_key(d, m, is_hf ? "qk_nope_head_dim" : "attention.key_length_mla", most, NULL, &key, err)) != 0 ||
+        (is_hf && (s = tenon_key_i64(m, ARCH, "rope_interleave", 0, 1, &yes, &in_turn, err)) != 0))
         return s;
+    if (in_turn == 0)
+        d->rope.layout = "half";
     size[SIZE_NOPE] = is_hf ? key : key - c->rope;
     if (size[SIZE_NOPE] < 1 || c->rope % 2 != 0)
         return tenon_decoder_bad_key(d, is_hf ? "qk_rope_head_dim" : "rope.dimension_count", c->rope, "but must be even and less than a key", err);

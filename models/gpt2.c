@@ -42,8 +42,9 @@ static const struct tenon_weight_row rows[] = {
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
+    int32_t s = tenon_key_must_be(m, ARCH, "scale_attn_weights", 1, err);
     c->d.size[SIZE_POSITIONS] = c->d.context;
-    return tenon_key_must_be(m, ARCH, "scale_attn_by_inverse_layer_idx", 0, err);
+    return s != 0 ? s : tenon_key_must_be(m, ARCH, "scale_attn_by_inverse_layer_idx", 0, err);
 }
 
 static const struct tenon_decoder_family family = {

@@ -55,6 +55,8 @@ FAMILIES = {
                 "residual_multiplier": 0.4, "logits_scaling": 2.5, "tie_word_embeddings": True, "rope_parameters": rope()},
     "qwen2": {"model_type": "qwen2", **SIZES, "rope_parameters": rope()},
     "qwen3": {"model_type": "qwen3", **SIZES, "head_dim": 16, "rope_parameters": rope()},
+    "qwen3-bias": {"model_type": "qwen3", **SIZES, "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 12,
+                   "attention_bias": True, "tie_word_embeddings": True, "rope_parameters": rope()},
     "gemma2": {"model_type": "gemma2", **SIZES, "num_hidden_layers": 4, "head_dim": 16, "query_pre_attn_scalar": 24,
                "attn_logit_softcapping": 4.0, "final_logit_softcapping": 3.0, "sliding_window": 7, "tie_word_embeddings": True,
                "rope_parameters": rope()},
@@ -131,6 +133,10 @@ FAMILIES = {
                    "linear_conv_kernel_dim": 4, "full_attention_interval": 2, "norm_topk_prob": True, "mlp_only_layers": [],
                    "decoder_sparse_step": 1, "rope_parameters": rope(partial_rotary_factor=0.25)},
 }
+# What a published model rarely says, but its config.json may.
+FAMILIES["gemma2-bias"] = {**FAMILIES["gemma2"], "num_hidden_layers": 2, "attention_bias": True}
+FAMILIES["gemma3_text-bias"] = {**FAMILIES["gemma3_text"], "attention_bias": True}
+FAMILIES["deepseek_v3-half"] = {**FAMILIES["deepseek_v3"], "num_hidden_layers": 2, "rope_interleave": False}
 # Encoders, whose rows are compared instead of logits.
 ENCODER_SIZES = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
 ENCODERS = {
