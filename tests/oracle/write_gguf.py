@@ -24,6 +24,7 @@ LEFT_OUT = {
     "gemma2": "the scale of queries is that of their heads there", "gemma3_text": "the scale of queries is that of their heads there",
     "qwen2_moe": "all layers have experts there", "llama-rope-dynamic": "no dynamic scaling there",
     "modernbert": "the layers that see all are every third there",
+    "gemma2-bias": "as gemma2", "gemma3_text-bias": "as gemma3_text", "deepseek_v3-half": "keys turn in pairs there",
 }
 PAIRED = {"llama", "smollm3", "granite"}               # their q and k are turned in pairs
 NORM_PLUS_ONE = {"gemma2", "gemma3", "qwen3next"}
