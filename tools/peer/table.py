@@ -11,6 +11,8 @@ round, so that a neighbour's noise meets all of them. Figures:
   P streams         tokens/s summed over P sequences in one step
   RSS               peak, of the whole process, after prefill 512 and decode 64 (peers: Python included, some 40 MiB)
   KL                mean KL from float32 on tests/oracle's texts; a peer above 0.01 computes something else and is not counted
+  share of read     what a decoded token reads (weights and cache, by `tenon bench --profile`) times tokens/s, over the read roof
+  prefill 512, N threads  Tenon alone: with one thread, and with twice as many as there are cores
 """
 import argparse
 import json
@@ -45,14 +47,19 @@ class Tenon:
     def __init__(self, exe, model, threads):
         self.exe, self.model, self.threads = exe, model, threads
 
-    def bench(self, prompt, gen, depth=0, parallel=1):
+    def bench(self, prompt, gen, depth=0, parallel=1, threads=None, more=()):
         out = subprocess.run([self.exe, "bench", self.model, "--prompt", str(prompt), "--gen", str(gen), "--depth", str(depth),
-                              "--parallel", str(parallel), "--repeat", "1", "--threads", str(self.threads), "--json"],
-                             check=True, stdout=subprocess.PIPE)
+                              "--parallel", str(parallel), "--repeat", "1", "--threads", str(threads or self.threads), "--json", *more],
+                             check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL if threads else None)
         return json.loads(out.stdout)
 
-    def prefill(self, prompt, depth):
-        return self.bench(prompt, 0, depth)["prefill_tok_s"]["median"]
+    def read_per_token(self, depth):
+        """Bytes: those of runs of `gen` tokens, by the difference of two of them, which what comes before is not in."""
+        few, many = (sum(e["bytes"] for e in self.bench(0, gen, depth, more=("--profile",))["profile"]) for gen in (4, 12))
+        return (many - few) / 8
+
+    def prefill(self, prompt, depth, threads=None):
+        return self.bench(prompt, 0, depth, threads=threads)["prefill_tok_s"]["median"]
 
     def decode(self, gen, depth, parallel):
         return self.bench(0, gen, depth, parallel)["decode_tok_s"]["median"]
@@ -148,42 +155,68 @@ def mean_kl(runtime, model):
         return float("nan")
 
 
-def measure(runtimes, items, repeat):
+def measure(runtimes, items, repeat, with_start):
     """{item: {runtime: [values]}}; a runtime that fails an item has none for it."""
     values = {name: {r.name: [] for r in runtimes} for name, _, _ in items}
     starts = {r.name: [] for r in runtimes}
     for turn in range(repeat):
-        for r in runtimes:
+        for r in runtimes if with_start else ():
             starts[r.name].append(r.start())
         for name, op, request in items:
-            for r in runtimes:
+            for r in runtimes[:1] if "threads" in request else runtimes:
                 try:
                     values[name][r.name].append(getattr(r, op)(**request))
                 except (RuntimeError, subprocess.CalledProcessError) as e:
                     say("%s: %s: %s" % (r.name, name, e))
         say("round %d of %d" % (turn + 1, repeat))
-    for i, (name, scale) in enumerate((("load s", 1), ("first token s", 1), ("RSS MiB", 2 ** -20))):
+    for i, (name, scale) in enumerate(() if not with_start else (("load s", 1), ("first token s", 1), ("RSS MiB", 2 ** -20))):
         values[name] = {r.name: [s[i] * scale for s in starts[r.name] if s[i] is not None] for r in runtimes}
     return values
 
 
-def compare(model, path, args):
+def keep(path, model, values):
+    """Adds the values that earlier runs left in the file, and leaves all of them there."""
+    kept = {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            kept = json.load(f)
+    for item, per in kept.get(model, {}).items():
+        mine = values.setdefault(item, {})
+        for name, v in per.items():
+            mine[name] = v + mine.get(name, [])
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        json.dump({**kept, model: values}, f)
+    os.replace(path + ".new", path)
+
+
+def shares_of_read(tenon, median, read_roof):
+    for depth in (0, 1024, 4096):
+        rate = median.get("decode @%d" % depth, {}).get("tenon")
+        if rate:
+            yield "share of read @%d" % depth, rate * tenon.read_per_token(depth) / read_roof
+
+
+def compare(model, path, args, roofs):
     runtimes = [Tenon(args.tenon, path, args.threads)]
     for peer in args.peer:
         name, python = peer.split("=", 1)
         runtimes.append(Peer(name, python, path, args.threads))
     result = {"model": model, "bytes": os.path.getsize(path), "kl": {}, "median": {}, "counted": {}}
     for r in runtimes:
-        result["kl"][r.name] = k = mean_kl(r, model)
+        result["kl"][r.name] = k = mean_kl(r, model) if not args.no_kl else None
         r.counted = k is None or k <= WRONG_KL
         result["counted"][r.name] = r.counted
     only = args.only.split(",") if args.only else None
-    items = [i for i in (QUICK if args.quick else FULL) if only is None or i[0] in only]
-    values = measure(runtimes, items, args.repeat)
+    items = [i for i in (QUICK if args.quick else FULL + ALONE) if only is None or i[0] in only]
+    values = measure(runtimes, items, args.repeat, not args.no_start)
     for r in runtimes:
         r.end()
+    if args.keep:
+        keep(args.keep, model, values)
     for item, per in values.items():
-        result["median"][item] = {name: statistics.median(v) if v else None for name, v in per.items()}
+        result["median"][item] = {r.name: statistics.median(per[r.name]) if per.get(r.name) else None for r in runtimes}
+    for item, share in list(shares_of_read(runtimes[0], result["median"], roofs["read_bytes_s"])):
+        result["median"][item] = {r.name: share if r is runtimes[0] else None for r in runtimes}
     return result
 
 
@@ -227,6 +260,10 @@ def main():
     p.add_argument("--models", metavar="NAME,...", help="only these models")
     p.add_argument("--quick", action="store_true", help="prefill 512 and decode 64 only")
     p.add_argument("--only", metavar="ITEM,...", help="only these rows, e.g. 'prefill 512,8 streams'")
+    p.add_argument("--no-kl", action="store_true", help="without the KL: then every peer is counted")
+    p.add_argument("--no-start", action="store_true", help="without load, first token and RSS")
+    p.add_argument("--keep", metavar="FILE", help="also counts what earlier runs left in FILE, and leaves it all there: a long "
+                   "table in short runs (of one build, on one machine)")
     p.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of every runtime")
     p.add_argument("--repeat", type=int, default=5, help="rounds (5)")
     p.add_argument("--json", action="store_true", help="one object per model")
@@ -240,7 +277,7 @@ def main():
     for entry in args.model:
         name, path = entry.split("=", 1)
         if wanted is None or name in wanted:
-            result = compare(name, path, args)
+            result = compare(name, path, args, roofs)
             if args.json:
                 print(json.dumps({**result, "cpu": cpu_name(), "roofs": roofs}), flush=True)
             else:
