@@ -231,25 +231,37 @@ static uint64_t unpacked_at(const struct tn_tensor *t, uint64_t at[TENON_TENSOR_
     uint64_t end = 0;
     for (uint32_t p = 0; p < t->encoding->n_planes; p++) {
         at[p] = end; /* not more than tn_transform_place counted */
-        end += (tenon_encoding_plane_bytes(t->encoding, p, t->t.dims[0], t->t.dims[1]) + MADE_ALIGN - 1) / MADE_ALIGN * MADE_ALIGN;
+        end += (t->matrices * tenon_encoding_plane_bytes(t->encoding, p, t->rows, t->cols) + MADE_ALIGN - 1) / MADE_ALIGN * MADE_ALIGN;
     }
     return end;
+}
+
+/* One of its matrices: planes as in the file, and where its tiles go. */
+static int32_t unpack_matrix(const struct tn_tensor *t, uint64_t m, const void *const *sources, char *memory,
+                             const uint64_t at[TENON_TENSOR_PLANES], struct tenon_err *err)
+{
+    const void *planes[TENON_TENSOR_PLANES] = { NULL };
+    void *tiles[TENON_TENSOR_PLANES] = { NULL };
+    for (uint32_t p = 0; p < t->t.n_planes; p++)
+        planes[p] = (const char *)sources[p] + m * (t->t.planes[p].size / t->matrices);
+    for (uint32_t p = 0; p < t->encoding->n_planes; p++)
+        tiles[p] = memory + at[p] + m * tenon_encoding_plane_bytes(t->encoding, p, t->rows, t->cols);
+    return t->stored->unpack(t->stored, planes, t->rows, t->cols, 0, t->rows, tiles, err);
 }
 
 /* sources of a stored form become those of its encoding. OWN: *ret_memory, to be freed when they are used. */
 static int32_t unpack(const struct tn_tensor *t, const void *sources[TENON_TENSOR_PLANES], void **ret_memory, struct tenon_err *err)
 {
     uint64_t at[TENON_TENSOR_PLANES], size = unpacked_at(t, at);
-    void *tiles[TENON_TENSOR_PLANES] = { NULL };
     char *memory = malloc((size_t)size + 1);
+    int32_t rc = TENON_OK;
     if (memory == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, t->stored->id, "no memory to unpack a weight of %llu bytes", (unsigned long long)size);
     *ret_memory = memory;
+    for (uint64_t m = 0; rc == TENON_OK && m < t->matrices; m++)
+        rc = unpack_matrix(t, m, sources, memory, at, err);
     for (uint32_t p = 0; p < t->encoding->n_planes; p++)
-        tiles[p] = memory + at[p];
-    int32_t rc = t->stored->unpack(t->stored, sources, t->t.dims[0], t->t.dims[1], 0, t->t.dims[0], tiles, err);
-    for (uint32_t p = 0; p < t->encoding->n_planes; p++)
-        sources[p] = tiles[p];
+        sources[p] = memory + at[p];
     return rc;
 }
 

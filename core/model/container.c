@@ -178,12 +178,24 @@ static int32_t look_up(struct tn_container *src, struct tn_tensor *t, struct ten
     return rc;
 }
 
+/* rows: of all matrices. UINT64_MAX: they cannot be. */
 static uint64_t plane_bytes(const struct tn_tensor *t, uint32_t plane, uint64_t rows, uint64_t cols)
 {
-    if (rows == UINT64_MAX || (t->stored != NULL && t->t.n_dims != 2))
+    uint64_t bytes;
+    if (rows == UINT64_MAX || (t->stored != NULL && (t->matrices == 0 || t->rows % t->encoding->tile_rows != 0)))
         return UINT64_MAX;
-    return t->stored != NULL ? t->stored->plane_bytes(t->stored, plane, rows, cols)
-                             : tenon_encoding_plane_bytes(t->encoding, plane, rows, cols);
+    if (t->stored == NULL)
+        return tenon_encoding_plane_bytes(t->encoding, plane, rows, cols);
+    bytes = t->stored->plane_bytes(t->stored, plane, t->rows, t->cols);
+    return bytes != UINT64_MAX && tn_mul_u64(bytes, t->matrices, &bytes) ? bytes : UINT64_MAX;
+}
+
+/* A stored form's matrices, of which there are `rows` rows. */
+static void count_matrices(struct tn_tensor *t, uint64_t rows, uint64_t cols)
+{
+    t->rows = t->t.n_dims >= 2 ? t->t.dims[t->t.n_dims - 2] : 0;
+    t->matrices = t->rows != 0 && rows != UINT64_MAX ? rows / t->rows : 0;
+    t->cols = cols;
 }
 
 static int32_t check_planes(struct tn_container *src, struct tn_tensor *t, struct tenon_err *err)
@@ -195,6 +207,8 @@ static int32_t check_planes(struct tn_container *src, struct tn_tensor *t, struc
     for (uint32_t d = 0; d + 1 < t->t.n_dims; d++)
         if (!tn_mul_u64(rows, t->t.dims[d], &rows))
             rows = UINT64_MAX;
+    if (t->stored != NULL)
+        count_matrices(t, rows, cols);
     if (t->t.n_planes != n_planes)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, src->path, "tensor %.*s: %u planes, its encoding %s has %u",
                           name_size, name, t->t.n_planes, t->t.encoding, n_planes);

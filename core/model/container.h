@@ -26,6 +26,7 @@ struct tn_tensor {
     const struct tenon_encoding *encoding; /* NULL until tn_container_encode, or unknown: OWN: plugin */
     const struct tenon_stored *stored;     /* NULL: planes are the encoding's; else they become it at load. OWN: plugin */
     uint64_t bytes;                        /* of all planes */
+    uint64_t matrices, rows, cols;         /* of a stored form: so many matrices of rows x cols, one behind the other */
 };
 
 struct tn_container;

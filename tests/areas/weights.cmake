@@ -45,6 +45,12 @@ if(TENON_TESTS)
   set_tests_properties(e2e.quantized_folder PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
 endif()
 
+# gpt-oss in MXFP4, as a directory and as a GGUF file.
+if(TENON_TESTS)
+  add_test(NAME e2e.quantized_gpt_oss COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/quantized_gpt_oss.py $<TARGET_FILE:tenon>)
+  set_tests_properties(e2e.quantized_gpt_oss PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+endif()
+
 # One model as a Hugging Face directory and as a GGUF file.
 if(TENON_TESTS)
   add_test(NAME e2e.huggingface COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/huggingface.py $<TARGET_FILE:tenon>)

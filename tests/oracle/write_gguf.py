@@ -306,7 +306,8 @@ def all_tensors(name, c, arch):
     return out
 
 
-def write(name, path):
+def write(name, path, packed=None):
+    """packed: {name in GGUF: (bytes of each row, their type)} of tensors that are not to be float32."""
     c = Config(name)
     arch = ARCHS[c.get("model_type")]
     w = gguf.GGUFWriter(path, arch)
@@ -314,7 +315,8 @@ def write(name, path):
     for key, value in all_keys(c, arch).items():
         add_key(w, f"{arch}.{key}", value)
     for key, x in all_tensors(name, c, arch).items():
-        w.add_tensor(key, x)
+        data, kind = (packed or {}).get(key, (x, None))
+        w.add_tensor(key, data, raw_dtype=kind)
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()

@@ -20,6 +20,9 @@
 GGUF_ENCODINGS(GGUF_DECLARE)
 #undef GGUF_DECLARE
 
+struct tenon_stored;
+extern const struct tenon_stored gguf_mxfp4_pairs; /* pairs.c */
+
 /* An encoding of a single plane in rows of tiles of `cols_` elements, made of NAME_program; `align_` is that of its widest
  * field. TABLED takes NAME_tables too. */
 #define ENCODING_OF(name_, id_, cols_, bytes_, align_, plane_, digest_, ...)                            \

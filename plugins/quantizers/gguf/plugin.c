@@ -1,5 +1,5 @@
-/* plugin.c - the encodings of GGUF tensors as data: decode programs that hosts and backends interpret or compile.
- * Nothing here runs. Contract: tenon/quantizer.h, tenon/encoding.h. */
+/* plugin.c - the encodings of GGUF tensors as data: decode programs that hosts and backends interpret or compile. And a form that
+ * becomes one of them at load. Contract: tenon/quantizer.h, tenon/encoding.h. */
 #include <tenon/quantizer.h>
 
 #include "gguf.h"
@@ -10,10 +10,14 @@
 static const struct tenon_encoding *const encodings[] = {GGUF_ENCODINGS(ADDRESS)};
 static const char *const ids[] = {GGUF_ENCODINGS(ID) NULL}; /* the same, as the host selects by */
 
+static const struct tenon_stored *const stored[] = {&gguf_mxfp4_pairs};
+
 static const struct tenon_quantizer quantizer = {
     .struct_size = sizeof quantizer,
     .n_encodings = sizeof encodings / sizeof encodings[0],
     .encodings = encodings,
+    .stored = stored,
+    .n_stored = sizeof stored / sizeof stored[0],
 };
 
 static const struct tenon_item items[] = {

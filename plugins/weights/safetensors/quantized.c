@@ -21,18 +21,20 @@ struct method {
     uint32_t rows_of_scale;       /* else theirs are [rows / this, rounded up, groups] */
     const char *unknown[2];       /* suffixes of further parts that would change what the numbers are */
     const char *needless;         /* suffix of a part that says nothing new, NULL: none */
+    uint32_t block_bytes;         /* not 0: the first part is [..., rows, blocks, this], the scales [..., rows, blocks]; cols_times is of a block */
 };
 
-enum { F32 = 1, F16 = 2, BF16 = 4 };
-static const char *const types[ST_SCALE_TYPES] = {"f32/1", "f16/1", "bf16/1"};
+enum { F32 = 1, F16 = 2, BF16 = 4, U8 = 8 };
+static const char *const types[ST_SCALE_TYPES] = {"f32/1", "f16/1", "bf16/1", "u8/1"};
 
-static const struct method gptq = {{".qweight", ".qzeros", ".scales", ".g_idx"}, "i32/1", 2, F16, 32, 0, true, 1, {NULL}, NULL};
-static const struct method awq = {{".qweight", ".qzeros", ".scales"}, "i32/1", 2, F16, 8 * 32, 32, true, 1, {NULL}, NULL};
-static const struct method fp8 = {{".weight", ".weight_scale_inv"}, "f8_e4m3/1", 1, F32 | F16 | BF16, 32, 32, false, 128, {NULL}, NULL};
+static const struct method gptq = {{".qweight", ".qzeros", ".scales", ".g_idx"}, "i32/1", 2, F16, 32, 0, true, 1, {NULL}, NULL, 0};
+static const struct method awq = {{".qweight", ".qzeros", ".scales"}, "i32/1", 2, F16, 8 * 32, 32, true, 1, {NULL}, NULL, 0};
+static const struct method fp8 = {{".weight", ".weight_scale_inv"}, "f8_e4m3/1", 1, F32 | F16 | BF16, 32, 32, false, 128, {NULL}, NULL, 0};
 static const struct method packed = {{".weight_packed", ".weight_scale"}, "i32/1", 1, F16 | BF16, 32, 8 * 32, false, 1,
-                                     {".weight_g_idx", ".weight_zero_point"}, ".weight_shape"};
+                                     {".weight_g_idx", ".weight_zero_point"}, ".weight_shape", 0};
 static const struct method int8 = {{".weight", ".weight_scale"}, "i8/1", 1, F16 | BF16, 32, 32, false, 1,
-                                   {".weight_zero_point", NULL}, NULL};
+                                   {".weight_zero_point", NULL}, NULL, 0};
+static const struct method mxfp4 = {{"_blocks", "_scales"}, "u8/1", 1, U8, 32, 32 * 32, false, 1, {NULL}, NULL, 16};
 
 /* What a configuration says. */
 struct choice {
@@ -121,13 +123,23 @@ static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
            is_word(meta, CONFIG "format", "pack-quantized");
 }
 
+/* Has no variants. */
+static bool choose_mxfp4(const struct tenon_meta *meta, struct choice *ret)
+{
+    (void)meta;
+    ret->method = mxfp4;
+    (void)snprintf(ret->form, sizeof ret->form, "mxfp4.pairs/1");
+    return true;
+}
+
 /* false: there is nothing to join. */
 static int32_t choose(const struct tenon_meta *meta, bool *ret_joins, struct choice *ret, struct tenon_err *err)
 {
     static const struct {
         const char *name;
         bool (*choose)(const struct tenon_meta *meta, struct choice *ret);
-    } methods[] = {{"gptq", choose_gptq}, {"awq", choose_awq}, {"fp8", choose_fp8}, {"compressed-tensors", choose_compressed}};
+    } methods[] = {{"gptq", choose_gptq}, {"awq", choose_awq}, {"fp8", choose_fp8}, {"compressed-tensors", choose_compressed},
+                  {"mxfp4", choose_mxfp4}};
     *ret_joins = false;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         if (!is_word(meta, CONFIG "quant_method", methods[i].name))
@@ -162,7 +174,8 @@ static bool find_beside(const struct st_tensors *t, const struct method *m, uint
 /* Numbers of the parts of the weight whose first part is tensor i; false: it is none. */
 static bool find_parts(const struct st_tensors *t, const struct method *m, uint32_t i, uint32_t ret[PARTS_MAX])
 {
-    if (!ends_with(t->names.items[i], m->parts[0]) || strcmp(t->items[i].encoding, m->first_type) != 0 || t->items[i].n_dims != 2)
+    if (!ends_with(t->names.items[i], m->parts[0]) || strcmp(t->items[i].encoding, m->first_type) != 0 ||
+        (m->block_bytes == 0 && t->items[i].n_dims != 2)) /* blocks of any other shape are refused, not left alone */
         return false;
     ret[0] = i;
     for (uint32_t p = 1; p < PARTS_MAX && m->parts[p] != NULL; p++)
@@ -197,10 +210,19 @@ static const char *form_of(struct st_tensors *t, const struct choice *c, const c
     return NULL;
 }
 
+/* Blocks and their scales? */
+static bool blocks_fit(const struct tenon_tensor *first, const struct tenon_tensor *scales, uint32_t block_bytes)
+{
+    const uint32_t n = scales->n_dims;
+    return n >= 2 && first->n_dims == n + 1 && first->dims[n] == block_bytes && memcmp(first->dims, scales->dims, n * sizeof *first->dims) == 0;
+}
+
 /* Do the further parts have the shapes and types they must? By bytes alone a transposed part would pass. */
 static bool parts_fit(const struct st_tensors *t, const struct method *m, const uint32_t parts[PARTS_MAX], uint64_t rows)
 {
     const struct tenon_tensor *scales = &t->items[parts[m->scales]];
+    if (m->block_bytes != 0)
+        return blocks_fit(&t->items[parts[0]], scales, m->block_bytes);
     if (scales->n_dims != 2 || scales->dims[m->transposed ? 1 : 0] != rows / m->rows_of_scale + (rows % m->rows_of_scale != 0))
         return false;
     for (uint32_t p = 1; p < PARTS_MAX && m->parts[p] != NULL; p++) {
@@ -217,7 +239,8 @@ static int32_t join(struct st_tensors *t, const struct choice *c, const uint32_t
 {
     const struct method *m = &c->method;
     const struct tenon_tensor *first = &t->items[parts[0]], *scales = &t->items[parts[m->scales]];
-    const uint64_t rows = first->dims[m->transposed ? 1 : 0], cols = first->dims[m->transposed ? 0 : 1];
+    const uint32_t before = m->block_bytes != 0 && scales->n_dims > 2 ? scales->n_dims - 2 : 0; /* dims of what matrices there are */
+    const uint64_t rows = first->dims[before + (m->transposed ? 1 : 0)], cols = first->dims[before + (m->transposed ? 0 : 1)];
     const char *form = form_of(t, c, scales->encoding);
     uint64_t dims[2];
     if (form == NULL)
@@ -228,7 +251,9 @@ static int32_t join(struct st_tensors *t, const struct choice *c, const uint32_t
     if (!parts_fit(t, m, parts, dims[0] / 32))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\": shapes or types of what belongs to it do not fit: the file "
                           "is damaged or wrongly converted", WEIGHTS_SHOW(first->name));
-    *ret = (struct tenon_tensor){.struct_size = sizeof *ret, .n_dims = 2, .dims = {dims[0] / 32, dims[1] / 32}, .encoding = form};
+    *ret = (struct tenon_tensor){.struct_size = sizeof *ret, .n_dims = before + 2, .encoding = form};
+    memcpy(ret->dims, first->dims, before * sizeof *ret->dims);
+    ret->dims[before] = dims[0] / 32, ret->dims[before + 1] = dims[1] / 32;
     for (uint32_t p = 0; p < PARTS_MAX && m->parts[p] != NULL; p++)
         ret->planes[ret->n_planes++] = t->items[parts[p]].planes[0];
     return check_others(t, m, parts[0], err);

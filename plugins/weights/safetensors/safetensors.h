@@ -20,7 +20,7 @@
 #define ST_SOURCES 5u                 /* files of which keys are made */
 #define ST_INDEX_MAX (64 * ST_MIB)
 #define ST_FILES_MAX 4096u            /* shards */
-#define ST_SCALE_TYPES 3u             /* f32, f16, bf16 */
+#define ST_SCALE_TYPES 4u             /* f32, f16, bf16, u8 */
 
 /* ---- json.c ------------------------------------------------------------------------------------------------- */
 

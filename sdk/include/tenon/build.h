@@ -37,13 +37,15 @@ struct tenon_weight_row {
     int32_t shard_axis;         /* -1: replicated */
     const char *tied_to;        /* or NULL */
     const char *hf;             /* in a Hugging Face directory; `{e}`: the expert; NULL: it has none */
+    const char *hf_packed;      /* there where it is quantised, if that changes its name and its matrices are not transposed; or NULL */
     int32_t gguf_xform, hf_xform; /* TENON_XFORM_* */
     uint32_t hf_part, hf_parts; /* SPLIT into equal pieces: pieces from hf_part on, of hf_parts; or 0, 0, see above */
     uint32_t hf_groups, gguf_groups; /* SPLIT, PERMUTE_ROPE: size that counts the groups or heads, 0: one */
     uint32_t only;              /* which layers have it, as the family counts them; 0: all */
 };
 
-#define TENON_HF_NAMES 4u  /* most spellings of one row's hf */
+#define TENON_HF_SPELLINGS 4u
+#define TENON_HF_NAMES (2u * TENON_HF_SPELLINGS) /* most of one row's hf and hf_packed */
 #define TENON_ROW_SOURCES (1u + TENON_HF_NAMES)
 #define TENON_HF_NAME_SIZE 112u
 
@@ -54,7 +56,7 @@ struct tenon_weight_room {
     char (*names)[TENON_HF_NAME_SIZE];     /* [n * TENON_HF_NAMES] */
 };
 
-/* "model.x" also stands as "model.language_model.x" or "language_model.model.x" in models that see or hear, and as "x" where
+/* ret [TENON_HF_SPELLINGS]. "model.x" also stands as "model.language_model.x" or "language_model.model.x" in models that see or hear, and as "x" where
  * only the base model was saved, as "transformer.x" and the like do; "lm_head.x" as "language_model.lm_head.x". */
 static inline uint32_t tenon_hf_spellings(const char *name, char (*ret)[TENON_HF_NAME_SIZE])
 {
@@ -121,16 +123,19 @@ static inline void tenon_declare_sources(const struct tenon_weight_row *rows, ui
     struct tenon_weight_source *s = &room->sources[i * TENON_ROW_SOURCES];
     char (*names)[TENON_HF_NAME_SIZE] = &room->names[i * TENON_HF_NAMES];
     const uint32_t n_hf = rows[i].hf != NULL ? tenon_hf_spellings(rows[i].hf, names) : 0, has_gguf = rows[i].gguf != NULL;
+    const uint32_t n_packed = rows[i].hf_packed != NULL ? tenon_hf_spellings(rows[i].hf_packed, names + n_hf) : 0;
     uint32_t k;
     w->sources = s;
     w->source_stride = (uint32_t)sizeof *s;
-    w->n_sources = has_gguf + n_hf;
+    w->n_sources = has_gguf + n_hf + n_packed;
     for (k = 0; k < w->n_sources; k++, s++) {
         const int is_hf = k >= has_gguf;
         s->struct_size = (uint32_t)sizeof *s;
         s->format = is_hf ? "huggingface" : "gguf";
         s->name = is_hf ? names[k - has_gguf] : rows[i].gguf;
         s->xform = is_hf ? rows[i].hf_xform : rows[i].gguf_xform;
+        if (k >= has_gguf + n_hf)
+            s->xform &= ~TENON_XFORM_TRANSPOSE;
         tenon_declare_split(rows, n, i, sizes, is_hf, s);
     }
 }

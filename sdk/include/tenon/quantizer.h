@@ -24,7 +24,8 @@ struct tenon_quant_tensor {
 
 /* A form in which files have a weight and that no tiles can say: packed along the other dim, a scale shared by a square, an order that
  * is data. A weights plugin gives `id` as the tensor's encoding, with the planes as they lie in the file; the host makes the planes of
- * `encoding` of them at load. OWN: plugin, static. [any-thread] */
+ * `encoding` of them at load. A tensor of more than two dims is matrices, one behind the other in every plane. OWN: plugin, static.
+ * [any-thread] */
 struct tenon_stored {
     uint32_t struct_size;
     uint32_t n_planes;                     /* in the file, at most TENON_PLANES_MAX */
