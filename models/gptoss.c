@@ -1,5 +1,6 @@
 /* gpt-oss: attention with a sink for each head and a window in every other layer, experts with biases whose gates are cut off.
- * Hugging Face has gates and ups of an expert in turns, as floats [in, out], as MXFP4 [out, in]. Reads `gpt-oss.*` keys. What it does is in <tenon/decoder.h>, by this table.
+ * Hugging Face has gates and ups of an expert in turns, as floats [in, out], as MXFP4 [out, in]. Reads `gpt-oss.*` keys. What it
+ * does is in <tenon/decoder.h>, by this table.
  * Contract: <tenon/model.h>; arXiv:2508.10925. */
 #include <tenon/decoder.h>
 
@@ -14,8 +15,9 @@ struct tenon_model_config {
 #define MATRIX(name_, gguf_, hf_, out_, in_, xform_, part_, parts_, groups_)                                                 \
     {.name = "layers.{i}.ffn_experts_" name_, .gguf = "blk.{i}." gguf_ ".weight", .role = TENON_ROLE_MATMUL,                 \
      .flags = TENON_WEIGHT_LAYERED, .rank = 3, .dims = {TENON_SIZE_EXPERTS, out_, in_}, .shard_axis = 0,                     \
-     .hf = "model.layers.{i}.mlp.experts." hf_, .hf_packed = "model.layers.{i}.mlp.experts." hf_ ".weight", .hf_xform = TENON_XFORM_TRANSPOSE | (xform_), .hf_part = part_,              \
-     .hf_parts = parts_, .hf_groups = groups_, .only = TENON_ONLY_EXPERTS}
+     .hf = "model.layers.{i}.mlp.experts." hf_, .hf_packed = "model.layers.{i}.mlp.experts." hf_ ".weight",                  \
+     .hf_xform = TENON_XFORM_TRANSPOSE | (xform_), .hf_part = part_, .hf_parts = parts_, .hf_groups = groups_,               \
+     .only = TENON_ONLY_EXPERTS}
 #define VECTOR(name, gguf, hf, size, xform, part, parts, groups)                                                             \
     {TENON_LAYER_ROW("ffn_experts_" name, gguf ".bias", "mlp.experts." hf, TENON_ROLE_BIAS, 2, TENON_SIZE_EXPERTS, size),    \
      .hf_xform = xform, .hf_part = part, .hf_parts = parts, .hf_groups = groups, .only = TENON_ONLY_EXPERTS}

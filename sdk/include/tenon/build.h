@@ -56,8 +56,9 @@ struct tenon_weight_room {
     char (*names)[TENON_HF_NAME_SIZE];     /* [n * TENON_HF_NAMES] */
 };
 
-/* ret [TENON_HF_SPELLINGS]. "model.x" also stands as "model.language_model.x" or "language_model.model.x" in models that see or hear, and as "x" where
- * only the base model was saved, as "transformer.x" and the like do; "lm_head.x" as "language_model.lm_head.x". */
+/* ret [TENON_HF_SPELLINGS]. "model.x" also stands as "model.language_model.x" or "language_model.model.x" in models that see or
+ * hear, and as "x" where only the base model was saved, as "transformer.x" and the like do; "lm_head.x" as
+ * "language_model.lm_head.x". */
 static inline uint32_t tenon_hf_spellings(const char *name, char (*ret)[TENON_HF_NAME_SIZE])
 {
     static const char *const bases[] = {"transformer.", "gpt_neox.", "backbone.", "bert."};
