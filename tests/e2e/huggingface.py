@@ -178,6 +178,15 @@ class HuggingFace(unittest.TestCase):
             json.dump(config("llama"), f)
         self.assertIn("pytorch_model", self.refused("run", folder, "x"))
 
+    def test_rope_is_an_object(self):
+        w = weights(bias=False)
+        for key in "rope_scaling", "rope_parameters":
+            for i, value in enumerate((2147483648, "yarn", True, [1.0, 2.0])):
+                folder = write_directory(self.path("%s-%d" % (key, i)), w, config("llama", **{key: value}))
+                self.assertIn("config.%s must be an object" % key, self.refused("run", folder, "x"))
+        plain = write_directory(self.path("plain"), w, config("llama"))
+        self.assertEqual(self.logits(write_directory(self.path("null"), w, config("llama", rope_scaling=None))), self.logits(plain))
+
     def test_outside(self):
         folder = write_directory(self.path("m"), weights(bias=False), config("llama"), shards=2)
         for name in ("../../etc/passwd", "/etc/passwd", "..", "a/b.safetensors", "../x.safetensors", ".safetensors", ""):

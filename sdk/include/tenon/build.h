@@ -366,7 +366,9 @@ static inline int32_t tenon_key_rope(const struct tenon_meta *meta, const char *
     ret->ext_factor = ret->beta_fast = ret->beta_slow = ret->ntk_factor = 0.0;
     ret->original_context = 0;
     ret->by_context = 0;
-    if ((s = tenon_key_f64(meta, prefix, "rope.freq_base", 1e-3, 1e12, &base, &ret->base, err)) != TENON_E_OK ||
+    if ((s = tenon_key_must_hold(meta, prefix, "rope_scaling", err)) != TENON_E_OK ||
+        (s = tenon_key_must_hold(meta, prefix, "rope_parameters", err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, prefix, "rope.freq_base", 1e-3, 1e12, &base, &ret->base, err)) != TENON_E_OK ||
         (s = tenon_key_str(meta, prefix, "rope.scaling.type", "none", type, sizeof type, err)) != TENON_E_OK ||
         strcmp(type, "none") == 0 || strcmp(type, "default") == 0 || strcmp(type, "llama3") == 0)
         return s;

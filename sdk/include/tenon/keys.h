@@ -292,6 +292,16 @@ static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *p
     return TENON_E_OK;
 }
 
+/* A key that may be missing and else holds others, as an object does: INVALID_ARGUMENT where it is a value, which nothing would read. */
+static inline int32_t tenon_key_must_hold(const struct tenon_meta *meta, const char *prefix, const char *key, struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    if (!tenon_key_find(meta, prefix, key, name, &e))
+        return TENON_E_OK;
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be an object or null, not a value", name);
+}
+
 /* Elements of an array; 0 when the key is missing or no array. */
 static inline uint64_t tenon_key_count(const struct tenon_meta *meta, const char *key)
 {
