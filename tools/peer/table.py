@@ -12,7 +12,7 @@ round, so that a neighbour's noise meets all of them. Figures:
   RSS               peak, of the whole process, after prefill 512 and decode 64 (peers: Python included, some 40 MiB)
   KL                mean KL from float32 on tests/oracle's texts; a peer above 0.01 computes something else and is not counted
   share of read     what a decoded token reads (weights and cache, by `tenon bench --profile`) times tokens/s, over the read roof
-  prefill 512, N threads  Tenon alone: with one thread, and with twice as many as there are cores
+  prefill 512 by N threads  Tenon alone: with one thread, and with twice as many as there are cores
 """
 import argparse
 import json
@@ -34,6 +34,7 @@ QUICK = [("prefill 512", "prefill", {"prompt": 512, "depth": 0}),
 FULL = ([("prefill %d" % n, "prefill", {"prompt": n, "depth": 0}) for n in (128, 512, 2048)] +
         [("decode @%d" % d, "decode", {"gen": 64, "depth": d, "parallel": 1}) for d in (0, 1024, 4096)] +
         [("%d streams" % p, "decode", {"gen": 64 if p < 32 else 32, "depth": 0, "parallel": p}) for p in (8, 32)])
+ALONE = [("prefill 512 by %d threads" % n, "prefill", {"prompt": 512, "depth": 0, "threads": n}) for n in (1, 2 * os.cpu_count())]
 PROMPT_32 = "The quick brown fox jumps over the lazy dog. " * 3 + "It was a dark"
 
 
@@ -174,7 +175,7 @@ def measure(runtimes, items, repeat, with_start):
     return values
 
 
-def keep(path, model, values):
+def add_kept(path, model, values):
     """Adds the values that earlier runs left in the file, and leaves all of them there."""
     kept = {}
     if os.path.exists(path):
@@ -212,7 +213,7 @@ def compare(model, path, args, roofs):
     for r in runtimes:
         r.end()
     if args.keep:
-        keep(args.keep, model, values)
+        add_kept(args.keep, model, values)
     for item, per in values.items():
         result["median"][item] = {r.name: statistics.median(per[r.name]) if per.get(r.name) else None for r in runtimes}
     for item, share in list(shares_of_read(runtimes[0], result["median"], roofs["read_bytes_s"])):
