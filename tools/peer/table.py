@@ -11,7 +11,8 @@ round, so that a neighbour's noise meets all of them. Figures:
   P streams         tokens/s summed over P sequences in one step
   RSS               peak, of the whole process, after prefill 512 and decode 64 (peers: Python included, some 40 MiB)
   KL                mean KL from float32 on tests/oracle's texts; a peer above 0.01 computes something else and is not counted
-  share of read     what a decoded token reads (weights and cache, by `tenon bench --profile`) times tokens/s, over the read roof
+  share of read     what a decoded token reads (weights and cache, by `tenon bench --profile`) times tokens/s, over the read roof,
+                    the higher of those before and after
   prefill 512 by N threads  Tenon alone: with one thread, and with twice as many as there are cores
 """
 import argparse
@@ -175,6 +176,10 @@ def measure(runtimes, items, repeat, with_start):
     return values
 
 
+def measure_roofs(args):
+    return json.loads(subprocess.run([args.roofs, str(args.threads)], check=True, stdout=subprocess.PIPE).stdout)
+
+
 def add_kept(path, model, values):
     """Adds the values that earlier runs left in the file, and leaves all of them there."""
     kept = {}
@@ -216,7 +221,8 @@ def compare(model, path, args, roofs):
         add_kept(args.keep, model, values)
     for item, per in values.items():
         result["median"][item] = {r.name: statistics.median(per[r.name]) if per.get(r.name) else None for r in runtimes}
-    for item, share in list(shares_of_read(runtimes[0], result["median"], roofs["read_bytes_s"])):
+    roof = max(roofs["read_bytes_s"], measure_roofs(args)["read_bytes_s"])  # a neighbour may have lowered the first
+    for item, share in list(shares_of_read(runtimes[0], result["median"], roof)):
         result["median"][item] = {r.name: share if r is runtimes[0] else None for r in runtimes}
     return result
 
@@ -270,7 +276,7 @@ def main():
     p.add_argument("--json", action="store_true", help="one object per model")
     args = p.parse_args()
     wanted = args.models.split(",") if args.models else None
-    roofs = json.loads(subprocess.run([args.roofs, str(args.threads)], check=True, stdout=subprocess.PIPE).stdout)
+    roofs = measure_roofs(args)
     if not args.json:
         print("%s, %d threads, %s: read %.1f GB/s, int8 %.0f Gop/s (AVX2 narrow %.0f), int16 %.0f, bf16 %.0f, f32 %.0f GFLOP/s; medians of %d\n" % (
             cpu_name(), args.threads, roofs["level"], roofs["read_bytes_s"] / 1e9, roofs["int8_ops"] / 1e9,
