@@ -65,7 +65,7 @@ static int32_t read_scale(struct tenon_model_config *c, const struct tenon_meta 
 
 static int32_t read_latent(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t none = 0, yes = 1, most = TENON_DECODER_HEAD, is_hf = tenon_meta_is_huggingface(m);
+    const int64_t none = 0, most = TENON_DECODER_HEAD, is_hf = tenon_meta_is_huggingface(m);
     struct tenon_decoder *d = &c->d;
     int64_t *size = d->size, key = 0, in_turn = 1;
     int32_t s;
@@ -74,7 +74,7 @@ static int32_t read_latent(struct tenon_model_config *c, const struct tenon_meta
         (s = tenon_decoder_key(d, m, is_hf ? "qk_rope_head_dim" : "rope.dimension_count", most, NULL, &c->rope, err)) != 0 ||
         (s = tenon_decoder_key(d, m, is_hf ? "v_head_dim" : "attention.value_length_mla", most, NULL, &size[SIZE_V_HEAD], err)) != 0 ||
         (s = tenon_decoder_key(d, m, is_hf ? "qk_nope_head_dim" : "attention.key_length_mla", most, NULL, &key, err)) != 0 ||
-        (is_hf && (s = tenon_key_i64(m, ARCH, "rope_interleave", 0, 1, &yes, &in_turn, err)) != 0))
+        (is_hf && (s = tenon_key_flag(m, ARCH, "rope_interleave", 1, &in_turn, err)) != 0))
         return s;
     if (in_turn == 0)
         d->rope.layout = "half";
@@ -103,7 +103,7 @@ static int32_t read_method(const struct tenon_meta *m, char word[64], struct ten
 /* V2 scores by softmax and takes a group for its best expert, V3 by sigmoids and for its two best. */
 static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t softmax = 1, none = 0, one = 1;
+    const int64_t softmax = 1, one = 1;
     const double unscaled = 1.0;
     const int is_hf = tenon_meta_is_huggingface(m);
     struct tenon_decoder *d = &c->d;
@@ -114,7 +114,7 @@ static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta
     if ((s = read_method(m, word, err)) != 0 ||
         (s = tenon_key_str(m, NULL, "config.model_type", "", type, sizeof type, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_gating_func", 1, 2, &softmax, &scoring, err)) != 0 ||
-        (s = tenon_key_i64(m, ARCH, "expert_weights_norm", 0, 1, &none, &moe->normalise, err)) != 0 ||
+        (s = tenon_key_flag(m, ARCH, "expert_weights_norm", 0, &moe->normalise, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "expert_weights_scale", 1e-6, 1e6, &unscaled, &moe->scale, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "expert_group_count", 4096, &one, &moe->groups, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "expert_group_used_count", moe->groups, &moe->groups, &moe->groups_used, err)) != 0)

@@ -43,9 +43,8 @@ static const struct tenon_weight_row rows[] = {
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t usual = 1;
     int64_t parallel = 0;
-    int32_t s = tenon_key_i64(m, ARCH, "use_parallel_residual", 0, 1, &usual, &parallel, err);
+    int32_t s = tenon_key_flag(m, ARCH, "use_parallel_residual", 1, &parallel, err);
     if (s == 0 && c->d.n_kv_heads != c->d.n_heads) /* the rows of heads would be others */
         s = tenon_decoder_bad_key(&c->d, "attention.head_count_kv", c->d.n_kv_heads, "but must be head_count", err);
     c->d.is_parallel = s == 0 && parallel != 0;

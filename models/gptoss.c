@@ -62,16 +62,15 @@ static void untruncated_yarn(struct tenon_decoder *d)
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t usual = tenon_meta_is_huggingface(m); /* GGUF does not say: no published model cuts */
     const double limit = 7.0;
     struct tenon_decoder *d = &c->d;
-    int64_t truncate = 1;
+    int64_t truncate = 1; /* GGUF does not say: no published model cuts */
     int32_t s;
     if (d->moe.used == 0)
         return tenon_decoder_bad_key(d, "expert_count", 0, "but the family has experts", err);
     if ((s = tenon_decoder_read_pattern(d, m, 2, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "swiglu_limit", 1e-3, 1e6, &limit, &d->moe.limit, err)) != 0 ||
-        (s = tenon_key_i64(m, ARCH, "rope.scaling.truncate", 0, 1, &usual, &truncate, err)) != 0)
+        (s = tenon_key_flag(m, ARCH, "rope.scaling.truncate", tenon_meta_is_huggingface(m), &truncate, err)) != 0)
         return s;
     d->moe.kind = "gelu_quick", d->moe.scoring = "topk_softmax", d->moe.up_shift = 1.0;
     if (truncate == 0 && d->rope.ext_factor > 0.0)

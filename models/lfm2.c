@@ -47,12 +47,12 @@ static const struct tenon_weight_row rows[] = {
 /* config.json names a width from which the net's is made. */
 static int32_t read_width(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t yes = 1, usual = 256, is_hf = tenon_meta_is_huggingface(m);
+    const int64_t usual = 256, is_hf = tenon_meta_is_huggingface(m);
     const double one = 1.0;
     int64_t adjust = 0, multiple = 1, *ffn = &d->size[TENON_SIZE_FFN];
     double factor = 1.0;
     int32_t s;
-    if (!is_hf || (s = tenon_key_i64(m, ARCH, "block_auto_adjust_ff_dim", 0, 1, &yes, &adjust, err)) != 0 || !adjust)
+    if (!is_hf || (s = tenon_key_flag(m, ARCH, "block_auto_adjust_ff_dim", 1, &adjust, err)) != 0 || !adjust)
         return is_hf ? s : TENON_E_OK;
     if ((s = tenon_key_i64(m, ARCH, "block_multiple_of", 1, 1 << 20, &usual, &multiple, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "block_ffn_dim_multiplier", 1e-3, 1e3, &one, &factor, err)) != 0)

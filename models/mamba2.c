@@ -46,9 +46,11 @@ static int32_t read_limit(struct tenon_model_config *c, const struct tenon_meta 
     struct tenon_meta_entry e;
     char name[128];
     double least = 0.0, most = 0.0;
-    if (!tenon_key_find(m, ARCH, "time_step_limit", name, &e))
-        return TENON_E_OK;
-    if (e.is_array == 0 || e.count != 2 || tenon_meta_f64(&e, 0, &least) != 0 || tenon_meta_f64(&e, 1, &most) != 0 || least != 0.0 || !(most > 0.0))
+    int listed;
+    int32_t s = tenon_key_list(m, ARCH, "time_step_limit", name, &e, &listed, err);
+    if (s != 0 || !listed)
+        return s;
+    if (e.count != 2 || tenon_key_float_at(&e, 0, &least) != 0 || tenon_key_float_at(&e, 1, &most) != 0 || least != 0.0 || !(most > 0.0))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be a list of 0 and a greater number", name);
     c->dt_max = isinf(most) ? 0.0 : most;
     return TENON_E_OK;

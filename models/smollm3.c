@@ -26,13 +26,15 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     struct tenon_meta_entry e;
     char name[128];
     int64_t every = 1, turns = 1, i;
+    int listed;
     int32_t s;
     if ((s = tenon_key_must_be(m, ARCH, "mlp_bias", 0, err)) != 0 || (s = tenon_key_must_be(m, ARCH, "use_sliding_window", 0, err)) != 0 ||
         (s = tenon_decoder_key(&c->d, m, "no_rope_layer_interval", TENON_DECODER_LAYERS, &usual, &every, err)) != 0)
         return s;
-    const int listed = tenon_key_find(m, ARCH, "no_rope_layers", name, &e);
+    if ((s = tenon_key_list(m, ARCH, "no_rope_layers", name, &e, &listed, err)) != 0)
+        return s;
     for (i = 0; i < c->d.n_layers; i++) {
-        if (listed && (e.is_array == 0 || e.count != (uint64_t)c->d.n_layers || tenon_meta_i64(&e, (uint64_t)i, &turns) != TENON_E_OK))
+        if (listed && (e.count != (uint64_t)c->d.n_layers || tenon_key_int_at(&e, (uint64_t)i, &turns) != TENON_E_OK))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must have a number for each of %lld layers", name,
                               (long long)c->d.n_layers);
         c->kind[i] = (listed ? turns != 0 : (i + 1) % every != 0) ? TURNED : PLAIN;

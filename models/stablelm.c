@@ -34,9 +34,8 @@ static const struct tenon_weight_row rows[] = {
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t one_after_the_other = 0;
     int64_t parallel = 0;
-    int32_t s = tenon_key_i64(m, ARCH, "use_parallel_residual", 0, 1, &one_after_the_other, &parallel, err);
+    int32_t s = tenon_key_flag(m, ARCH, "use_parallel_residual", 0, &parallel, err);
     c->d.is_parallel = s == 0 && parallel != 0;
     return s;
 }

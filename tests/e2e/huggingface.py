@@ -183,9 +183,19 @@ class HuggingFace(unittest.TestCase):
         for key in "rope_scaling", "rope_parameters":
             for i, value in enumerate((2147483648, "yarn", True, [1.0, 2.0])):
                 folder = write_directory(self.path("%s-%d" % (key, i)), w, config("llama", **{key: value}))
-                self.assertIn("config.%s must be an object" % key, self.refused("run", folder, "x"))
+                self.assertIn("key config.%s: must be an object or null, is " % key, self.refused("run", folder, "x"))
         plain = write_directory(self.path("plain"), w, config("llama"))
         self.assertEqual(self.logits(write_directory(self.path("null"), w, config("llama", rope_scaling=None))), self.logits(plain))
+
+    def test_wrong_kinds(self):
+        w = weights(bias=False)
+        kinds = (({"a": 1}, "an object"), ([1, "x"], "a list of unlike elements"), ([64], "a list"), ("64", "a string"), (True, "true"))
+        for key, want in ("hidden_size", "an integer"), ("rms_norm_eps", "a number"), ("hidden_act", "a string"), ("text_config", "an object or null"):
+            for i, (value, what) in enumerate(kinds):
+                if (key, what) in (("hidden_act", "a string"), ("text_config", "an object")):
+                    continue
+                folder = write_directory(self.path("%s-%d" % (key, i)), w, config("llama", **{key: value}))
+                self.assertIn("key config.%s: must be %s, is %s" % (key, want, what), self.refused("run", folder, "x"))
 
     def test_outside(self):
         folder = write_directory(self.path("m"), weights(bias=False), config("llama"), shards=2)

@@ -4,7 +4,8 @@
  * Between a model and its plugin stands a table that lies about one key at a time. Which keys there are it learns by listening to
  * what the plugin asks for, so that a new family and a new key are tested without a line here: every one is left out, is negative, zero,
  * huge, no number, of another type, a list where one value belongs, a list too short or too long, and a little beside its value.
- * A wrong kind or an absurd number must be refused by a message that names the key. What a plugin takes is loaded as far as the plan
+ * A wrong kind or an absurd number must be refused by a message that names the key; a wrong kind by what it must be and what it is.
+ * What a plugin takes is loaded as far as the plan
  * of its memory: it may fail there where the file lacks the weights, with a message. Prints what went otherwise, and one line for each
  * model. Exit 1: something did, or memory grew with what was claimed.
  * One thread. */
@@ -34,6 +35,15 @@ enum demand {
 /* A value in place of the key's, or a change to it. */
 enum change { PUT, LEAVE_OUT, ADD, TIMES, SHORTER, LONGER, ELEMENT };
 
+/* What a value is, and what a key may want to be. */
+enum kind { WORD = 1, FLAG = 2, WHOLE = 4, FRACTION = 8, LIST = 16, OBJECT = 32 };
+static const struct {
+    const char *want; /* in messages */
+    unsigned kinds;   /* that will do */
+} wants[] = { { "an integer", WHOLE }, { "a number", WHOLE | FRACTION }, { "true or false", FLAG }, { "a string", WORD },
+              { "a list of like elements", LIST }, { "an object or null", OBJECT },
+              { "an integer or a list of them", WHOLE | LIST } };
+
 struct bad {
     const char *name;
     enum change change;
@@ -42,35 +52,41 @@ struct bad {
     uint64_t count;
     int64_t i[3]; /* integers, or what is added to or multiplied with the key's own */
     double f;
+    enum kind kind;  /* 0: only the number counts */
+    const char *is;  /* the message's word for it */
 };
 
 static const struct bad cases[] = {
-    { "left out", LEAVE_OUT, ANY, 0, 0, 0, { 0 }, 0 },
-    { "a word", PUT, MUST_BE_WORD, TENON_META_STRING, 0, 1, { 0 }, 0 },
-    { "negative", PUT, MUST_REFUSE, TENON_META_I64, 0, 1, { -7 }, 0 },
-    { "zero", PUT, ANY, TENON_META_I64, 0, 1, { 0 }, 0 },
-    { "one", PUT, ANY, TENON_META_I64, 0, 1, { 1 }, 0 },
-    { "yes", PUT, ANY, TENON_META_BOOL, 0, 1, { 1 }, 0 },
-    { "a thousand", PUT, ANY, TENON_META_I64, 0, 1, { 1000 }, 0 },
-    { "2^40", PUT, MUST_REFUSE, TENON_META_I64, 0, 1, { (int64_t)1 << 40 }, 0 },
-    { "2^63 - 1", PUT, MUST_REFUSE, TENON_META_I64, 0, 1, { INT64_MAX }, 0 },
-    { "2^64 - 1", PUT, MUST_REFUSE, TENON_META_U64, 0, 1, { -1 }, 0 },
-    { "-2^63", PUT, MUST_REFUSE, TENON_META_I64, 0, 1, { INT64_MIN }, 0 },
-    { "1e300", PUT, MUST_REFUSE, TENON_META_F64, 0, 1, { 0 }, 1e300 },
-    { "-1e300", PUT, MUST_REFUSE, TENON_META_F64, 0, 1, { 0 }, -1e300 },
-    { "infinite", PUT, MUST_REFUSE, TENON_META_F64, 0, 1, { 0 }, INFINITY },
-    { "no number", PUT, MUST_REFUSE, TENON_META_F64, 0, 1, { 0 }, NAN },
-    { "a fraction", PUT, ANY, TENON_META_F64, 0, 1, { 0 }, 0.37 },
-    { "an empty list", PUT, MAY_BE_EMPTY, TENON_META_I64, 1, 0, { 0 }, 0 },
-    { "a list of bad numbers", PUT, MUST_REFUSE, TENON_META_I64, 1, 3, { 1, -7, (int64_t)1 << 40 }, 0 },
-    { "a list of words", PUT, MUST_REFUSE, TENON_META_STRING, 1, 3, { 0 }, 0 },
-    { "one less", ADD, ANY, 0, 0, 0, { -1 }, 0 },
-    { "one more", ADD, ANY, 0, 0, 0, { 1 }, 0 },
-    { "double", TIMES, ANY, 0, 0, 0, { 2 }, 0 },
-    { "triple", TIMES, ANY, 0, 0, 0, { 3 }, 0 },
-    { "list too short", SHORTER, MAY_BE_EMPTY, 0, 0, 0, { 0 }, 0 },
-    { "list too long", LONGER, MUST_REFUSE, 0, 0, 0, { 0 }, 0 },
-    { "list with a bad element", ELEMENT, MUST_REFUSE, 0, 0, 0, { 0 }, 0 },
+    { "an object", PUT, ANY, TENON_META_OBJECT, 0, 0, { 0 }, 0, OBJECT, "an object" }, /* the first: says what the key wants */
+    { "left out", LEAVE_OUT, ANY, 0, 0, 0, { 0 }, 0, 0, NULL },
+    { "a word", PUT, MUST_BE_WORD, TENON_META_STRING, 0, 1, { 0 }, 0, WORD, "a string" },
+    { "negative", PUT, MUST_REFUSE, TENON_META_I64, 0, 1, { -7 }, 0, 0, NULL },
+    { "zero", PUT, ANY, TENON_META_I64, 0, 1, { 0 }, 0, 0, NULL },
+    { "one", PUT, ANY, TENON_META_I64, 0, 1, { 1 }, 0, 0, NULL },
+    { "yes", PUT, ANY, TENON_META_BOOL, 0, 1, { 1 }, 0, FLAG, "true" },
+    { "no", PUT, ANY, TENON_META_BOOL, 0, 1, { 0 }, 0, FLAG, "false" },
+    { "a thousand", PUT, ANY, TENON_META_I64, 0, 1, { 1000 }, 0, WHOLE, "1000" },
+    { "2^40", PUT, MUST_REFUSE, TENON_META_I64, 0, 1, { (int64_t)1 << 40 }, 0, 0, NULL },
+    { "2^63 - 1", PUT, MUST_REFUSE, TENON_META_I64, 0, 1, { INT64_MAX }, 0, 0, NULL },
+    { "2^64 - 1", PUT, MUST_REFUSE, TENON_META_U64, 0, 1, { -1 }, 0, 0, NULL },
+    { "-2^63", PUT, MUST_REFUSE, TENON_META_I64, 0, 1, { INT64_MIN }, 0, 0, NULL },
+    { "1e300", PUT, MUST_REFUSE, TENON_META_F64, 0, 1, { 0 }, 1e300, 0, NULL },
+    { "-1e300", PUT, MUST_REFUSE, TENON_META_F64, 0, 1, { 0 }, -1e300, 0, NULL },
+    { "infinite", PUT, MUST_REFUSE, TENON_META_F64, 0, 1, { 0 }, INFINITY, 0, NULL },
+    { "no number", PUT, MUST_REFUSE, TENON_META_F64, 0, 1, { 0 }, NAN, 0, NULL },
+    { "a fraction", PUT, ANY, TENON_META_F64, 0, 1, { 0 }, 0.37, FRACTION, "0.37" },
+    { "an empty list", PUT, MAY_BE_EMPTY, TENON_META_I64, 1, 0, { 0 }, 0, 0, NULL },
+    { "a list of bad numbers", PUT, MUST_REFUSE, TENON_META_I64, 1, 3, { 1, -7, (int64_t)1 << 40 }, 0, LIST, "a list" },
+    { "a list of flags", PUT, MUST_REFUSE, TENON_META_BOOL, 1, 3, { 1 }, 0, LIST, "a list" },
+    { "a list of unlike elements", PUT, MUST_REFUSE, TENON_META_OBJECT, 1, 0, { 0 }, 0, OBJECT, "a list of unlike elements" },
+    { "a list of words", PUT, MUST_REFUSE, TENON_META_STRING, 1, 3, { 0 }, 0, LIST, "a list" },
+    { "one less", ADD, ANY, 0, 0, 0, { -1 }, 0, 0, NULL },
+    { "one more", ADD, ANY, 0, 0, 0, { 1 }, 0, 0, NULL },
+    { "double", TIMES, ANY, 0, 0, 0, { 2 }, 0, 0, NULL },
+    { "triple", TIMES, ANY, 0, 0, 0, { 3 }, 0, 0, NULL },
+    { "list too short", SHORTER, MAY_BE_EMPTY, 0, 0, 0, { 0 }, 0, 0, NULL },
+    { "list too long", LONGER, MUST_REFUSE, 0, 0, 0, { 0 }, 0, 0, NULL },
+    { "list with a bad element", ELEMENT, MUST_REFUSE, 0, 0, 0, { 0 }, 0, 0, NULL },
 };
 #define N_CASES (sizeof cases / sizeof cases[0])
 
@@ -199,7 +215,7 @@ static bool lie_near(struct liar *l, const struct bad *b)
 static bool lie_put(struct liar *l, const struct bad *b)
 {
     l->entry = (struct tenon_meta_entry){ .type = b->type, .is_array = b->is_array, .count = b->count, .index = LIE };
-    l->entry.data = b->type == TENON_META_STRING ? NULL : l->bytes;
+    l->entry.data = b->type == TENON_META_STRING || b->type == TENON_META_OBJECT ? NULL : l->bytes;
     memcpy(l->bytes, b->i, sizeof b->i);
     if (b->type == TENON_META_F64)
         memcpy(l->bytes, &b->f, sizeof b->f);
@@ -233,6 +249,7 @@ struct subject {
     struct tenon_model table;
     void *self;
     struct liar liar;
+    char want[64]; /* what messages say that the key must be; "": it is lenient */
     uint32_t done, refused, failed_later, faults;
 };
 
@@ -281,9 +298,36 @@ static bool may_take(const struct subject *s, const char *key, const struct bad 
     return b->demand == MAY_BE_EMPTY && (is_list || !s->liar.is_there);
 }
 
+/* Of an object's refusal, what the key must be; one that takes it wants it. */
+static void learn(struct subject *s, int32_t rc, const char *key, const struct tenon_err *err)
+{
+    const char *at = strstr(err->message, ": must be "), *end = at != NULL ? strstr(at, ", is an object") : NULL;
+    (void)snprintf(s->want, sizeof s->want, "%s", rc == TENON_OK && !is_lenient(key, cases[0].name) ? "an object or null" : "");
+    if (rc != TENON_OK && end == NULL && !is_lenient(key, cases[0].name))
+        fault(s, "refused without what it must be", err);
+    if (rc != TENON_OK && end != NULL)
+        (void)snprintf(s->want, sizeof s->want, "%.*s", (int)(end - at - 10), at + 10);
+}
+
+/* Does the key want something else than such a value? */
+static bool is_unfit(const struct subject *s, const struct bad *b)
+{
+    const bool is_list = s->liar.is_there && s->liar.truth.is_array != 0;
+    if (b->kind == 0 || (is_list && b->kind == LIST)) /* one value, or a list of them */
+        return false;
+    for (size_t i = 0; i < sizeof wants / sizeof wants[0]; i++)
+        if (strcmp(s->want, wants[i].want) == 0)
+            return (wants[i].kinds & (unsigned)b->kind) == 0;
+    return false;
+}
+
 static void judge_refusal(struct subject *s, const char *key, const struct bad *b, const struct tenon_err *err)
 {
+    char told[320];
     s->refused++;
+    (void)snprintf(told, sizeof told, "key %s: must be %s, is %s", key, s->want, b->is != NULL ? b->is : "");
+    if (is_unfit(s, b) && strcmp(err->message, told) != 0)
+        fault(s, "refused without what it must be and is", err);
     if (strstr(err->message, b->demand == ANY || b->demand == MAY_BE_EMPTY ? "key " : key) == NULL)
         fault(s, "refused without its name", err);
 }
@@ -298,11 +342,13 @@ static void try_case(struct subject *s, const char *key, const struct bad *b)
         return;
     s->done++;
     int32_t rc = s->table.config(s->self, &s->liar.table, &arch.config, &arch.info, &err);
+    if (b == &cases[0])
+        learn(s, rc, key, &err);
     if (rc != TENON_OK) {
         judge_refusal(s, key, b, &err);
         return;
     }
-    if (!may_take(s, key, b))
+    if (!may_take(s, key, b) || is_unfit(s, b))
         fault(s, "taken", NULL);
     rc = load_further(s, &arch, &fits, &err);
     if (rc != TENON_OK && (fits || err.message[0] == '\0'))

@@ -123,8 +123,8 @@ static const struct {
     const char *says;
 } bad[] = {
     {{.name = "config.num_hidden_layers", .type = TENON_META_I64, .i = -1}, "config.num_hidden_layers is -1"},
-    {{.name = "config.num_hidden_layers", .type = TENON_META_STRING, .s = "three"}, "config.num_hidden_layers must be"},
-    {{.name = "config.text_config.n_embd", .type = TENON_META_F64, .f = 1e300}, "config.text_config.n_embd must be"},
+    {{.name = "config.num_hidden_layers", .type = TENON_META_STRING, .s = "three"}, "key config.num_hidden_layers: must be an integer, is a string"},
+    {{.name = "config.text_config.n_embd", .type = TENON_META_F64, .f = 1e300}, "key config.text_config.n_embd: must be an integer, is 1e+300"},
     {{.name = "config.heads_of_mine", .type = TENON_META_I64, .i = 5000}, "config.heads_of_mine is 5000"},
     {{.name = "config.num_key_value_heads", .type = TENON_META_I64, .i = 3}, "config.num_key_value_heads is 3"},
     {{.name = "config.rms_norm_eps", .type = TENON_META_F64, .f = NAN}, "config.rms_norm_eps"},
@@ -132,7 +132,7 @@ static const struct {
     {{.name = "config.rope_scaling.rope_type", .type = TENON_META_STRING, .s = "longrope"}, "config.rope_scaling.rope_type is 'longrope'"},
     {{.name = "config.rope_scaling.rope_type", .type = TENON_META_STRING, .s = "linear"}, "config.rope_scaling.factor is missing"},
     {{.name = "config.rope_scaling.type", .type = TENON_META_STRING, .s = "yarn"}, "config.rope_scaling.factor is missing"},
-    {{.name = "config.tie_word_embeddings", .type = TENON_META_I64, .i = 3}, "config.tie_word_embeddings is 3"},
+    {{.name = "config.tie_word_embeddings", .type = TENON_META_I64, .i = 3}, "key config.tie_word_embeddings: must be true or false, is 3"},
     {{.name = "config.partial_rotary_factor", .type = TENON_META_F64, .f = 2}, "config.partial_rotary_factor is 2"},
     {{.name = "config.num_local_experts", .type = TENON_META_I64, .i = 8}, "config.num_local_experts is 8"},
 };

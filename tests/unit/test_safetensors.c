@@ -5,7 +5,7 @@
 
 #include "weights_files.h"
 
-static const char config[] = "{\"model_type\":\"llama\",\"hidden_size\":64,\"eps\":1e-5,\"flag\":true,\"none\":null,\"limit\":[0.0,Infinity],\"nan\":NaN,"
+static const char config[] = "{\"model_type\":\"llama\",\"hidden_size\":64,\"eps\":1e-5,\"flag\":true,\"none\":null,\"limit\":[0.0,Infinity],\"most\":[0.0,{\"__float__\":\"Infinity\"}],\"nan\":NaN,"
                              "\"list\":[1,2],\"names\":[\"a\",\"b\"],\"mixed\":[1,\"a\"],\"inner\":{\"deep\":{\"x\":7}},\"hidden_size\":65}";
 static const char tensors[] = "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[6,14]},"
                               "\"a\":{\"dtype\":\"BF16\",\"shape\":[3,1],\"data_offsets\":[0,6]},"
@@ -117,11 +117,16 @@ START_TEST(sound)
     ck_assert(tenon_meta_f64(&e, 0, &d) == 0 && d == 1e-5);
     e = entry(m, "config.limit");
     ck_assert(e.is_array == 1 && e.count == 2 && e.type == TENON_META_F64 && tenon_meta_f64(&e, 1, &d) == 0 && isinf(d));
+    e = entry(m, "config.most");
+    ck_assert(e.is_array == 1 && e.count == 2 && e.type == TENON_META_F64 && tenon_meta_f64(&e, 1, &d) == 0 && isinf(d));
     e = entry(m, "config.list");
     ck_assert(e.is_array == 1 && e.count == 2 && tenon_meta_i64(&e, 1, &i) == 0 && i == 2);
     ck_assert_int_eq(m->find(m->ctx, "config.none", &e), TENON_E_NOT_FOUND);
     ck_assert_int_eq(m->find(m->ctx, "config.nan", &e), TENON_E_NOT_FOUND);
-    ck_assert_int_eq(m->find(m->ctx, "config.mixed", &e), TENON_E_NOT_FOUND);
+    e = entry(m, "config.mixed");
+    ck_assert(e.type == TENON_META_OBJECT && e.is_array == 1 && e.count == 0 && e.data == NULL);
+    e = entry(m, "config.inner");
+    ck_assert(e.type == TENON_META_OBJECT && e.is_array == 0 && tenon_meta_i64(&e, 0, &i) == TENON_E_INVALID_ARGUMENT);
     ck_assert_uint_ne(wf_walk(w, model, &f), 0);
     w->close(NULL, model);
     w->close(NULL, NULL);

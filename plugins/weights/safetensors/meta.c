@@ -1,6 +1,6 @@
 /* meta.c - the JSON files beside the weights as keys: "config.rope_scaling.factor". Numbers become int64 where they are whole, strings
- * stay in the parsed tree; null is a missing key, an array of anything but numbers, strings or booleans all alike is left out. A key
- * that stands there twice has its last value, as in Python. Everything is ready after reading: any thread. Contract: safetensors.h,
+ * stay in the parsed tree; null is a missing key, objects and arrays of anything but numbers, strings or booleans all alike are
+ * entries without data. A key that stands there twice has its last value, as in Python. Everything is ready after reading: any thread. Contract: safetensors.h,
  * struct tenon_meta of tenon/weights.h. */
 #include "safetensors.h"
 
@@ -27,10 +27,24 @@ static bool is_whole(const cJSON *item)
            (double)(int64_t)item->valuedouble == item->valuedouble;
 }
 
+/* transformers' {"__float__": "Infinity"}, since JSON has no word for it. */
+static bool is_float_object(const cJSON *item)
+{
+    return cJSON_IsObject(item) && item->child != NULL && item->child->next == NULL && cJSON_IsString(item->child) &&
+           strcmp(item->child->string, "__float__") == 0;
+}
+
+static double float_of(const cJSON *item)
+{
+    return cJSON_IsNumber(item) ? item->valuedouble : strtod(item->child->valuestring, NULL);
+}
+
 /* The type of a scalar; false: it is none. */
 static bool type_of(const cJSON *item, uint32_t *ret)
 {
-    if (cJSON_IsNumber(item))
+    if (is_float_object(item))
+        *ret = TENON_META_F64;
+    else if (cJSON_IsNumber(item))
         *ret = is_whole(item) ? TENON_META_I64 : TENON_META_F64;
     else if (cJSON_IsString(item))
         *ret = TENON_META_STRING;
@@ -74,7 +88,7 @@ static void set_element(struct st_value *v, uint64_t i, const cJSON *item)
 {
     switch (v->type) {
     case TENON_META_I64: ((int64_t *)v->many)[i] = (int64_t)item->valuedouble; break;
-    case TENON_META_F64: ((double *)v->many)[i] = item->valuedouble; break;
+    case TENON_META_F64: ((double *)v->many)[i] = float_of(item); break;
     case TENON_META_BOOL: ((uint8_t *)v->many)[i] = cJSON_IsTrue(item) != 0; break;
     default: ((struct tenon_str *)v->many)[i] = str_of(item->valuestring); break;
     }
@@ -101,7 +115,7 @@ static void scalar_value(const cJSON *item, struct st_value *ret)
     ret->count = 1;
     switch (ret->type) {
     case TENON_META_I64: ret->one.i = (int64_t)item->valuedouble; break;
-    case TENON_META_F64: ret->one.f = item->valuedouble; break;
+    case TENON_META_F64: ret->one.f = float_of(item); break;
     case TENON_META_BOOL: ret->one.b = cJSON_IsTrue(item) != 0; break;
     default: ret->one.s = str_of(item->valuestring); break;
     }
@@ -146,11 +160,13 @@ static int32_t put_item(struct walk *w, const cJSON *item)
 {
     struct st_value v = {0};
     int32_t rc;
-    if (cJSON_IsArray(item) ? !array_type(item, &v.type) : !type_of(item, &v.type))
+    if (cJSON_IsNull(item))
         return TENON_OK;
-    if (cJSON_IsArray(item) && !array_value(item, &v))
+    if (cJSON_IsArray(item) ? !array_type(item, &v.type) : !type_of(item, &v.type))
+        v = (struct st_value){.type = TENON_META_OBJECT, .is_array = cJSON_IsArray(item) != 0};
+    else if (cJSON_IsArray(item) && !array_value(item, &v))
         return no_memory(w->file, w->err);
-    if (!cJSON_IsArray(item))
+    else if (!cJSON_IsArray(item))
         scalar_value(item, &v);
     rc = put(w->meta, w->path, &v);
     if (rc != TENON_OK) {
@@ -173,7 +189,9 @@ static int32_t put_members(struct walk *w, const cJSON *object, size_t length)
             return tenon_fail(w->err, TENON_E_OUT_OF_RANGE, w->file, "a key of over %u bytes: this is no model's file", KEY_MAX);
         w->path[length] = '.';
         memcpy(w->path + length + 1, item->string, n + 1);
-        rc = cJSON_IsObject(item) ? put_members(w, item, length + 1 + n) : put_item(w, item);
+        rc = put_item(w, item);
+        if (rc == TENON_OK && cJSON_IsObject(item))
+            rc = put_members(w, item, length + 1 + n);
     }
     w->path[length] = '\0';
     return rc;
@@ -330,7 +348,7 @@ static void entry_of(const struct st_meta *meta, uint32_t i, struct tenon_meta_e
         .key = meta->keys.items[i],
         .is_array = v->is_array,
         .count = v->count,
-        .data = v->type == TENON_META_STRING ? NULL : v->is_array ? v->many : &v->one,
+        .data = v->type == TENON_META_STRING || v->type == TENON_META_OBJECT ? NULL : v->is_array ? v->many : &v->one,
         .index = i,
     };
 }

@@ -77,7 +77,7 @@ static inline int32_t tenon_decoder_tie(struct tenon_decoder *d, struct tenon_er
     struct tenon_weight_desc *output = tenon_decoder_desc(d, "output");
     const int64_t unsaid = 2;
     int64_t tied = unsaid;
-    int32_t s = tenon_key_i64(d->meta, d->family->arch, "tie_word_embeddings", 0, 1, &unsaid, &tied, err);
+    int32_t s = tenon_key_flag(d->meta, d->family->arch, "tie_word_embeddings", unsaid, &tied, err);
     if (s != 0 || output == NULL || output->tied_to == NULL || !tenon_meta_is_huggingface(d->meta))
         return s;
     if (tied == 1 || (tied == unsaid && d->family->tied != 0))
@@ -202,7 +202,9 @@ static inline int32_t tenon_decoder_config(const struct tenon_decoder_family *fa
     d = tenon_decoder_of(c);
     d->family = family;
     d->meta = tenon_key_view_init(&d->keys, meta, family->arch, family->hf_keys, family->n_hf_keys);
-    status = tenon_decoder_read(d, d->meta, err);
+    status = tenon_key_must_hold(d->meta, family->arch, "text_config", err);
+    if (status == 0)
+        status = tenon_decoder_read(d, d->meta, err);
     if (status == 0 && family->read != NULL)
         status = family->read(c, d->meta, err);
     if (status == 0)

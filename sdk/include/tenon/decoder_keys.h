@@ -125,10 +125,14 @@ static inline int32_t tenon_decoder_read_kv_heads(struct tenon_decoder *d, const
     struct tenon_meta_entry e;
     char name[128];
     int64_t i, n = 0;
-    if (d->family->mix == NULL || !tenon_key_find(m, d->family->arch, "attention.head_count_kv", name, &e) || e.is_array == 0)
+    if (d->family->mix == NULL || !tenon_key_find(m, d->family->arch, "attention.head_count_kv", name, &e) ||
+        (e.is_array == 0 && tenon_key_int_at(&e, 0, &n) == TENON_E_OK))
         return tenon_decoder_key(d, m, "attention.head_count_kv", 4096, &d->n_heads, &d->n_kv_heads, err);
+    if (e.is_array == 0 || e.type == TENON_META_OBJECT)
+        return tenon_key_wrong(name, "an integer or a list of them", &e, err);
     for (i = 0; i < d->n_layers; i++) {
-        if (e.count != (uint64_t)d->n_layers || tenon_meta_i64(&e, (uint64_t)i, &n) != 0 || n < 0 || n > 4096 || (n > 0 && d->n_kv_heads > 0 && n != d->n_kv_heads))
+        if (e.count != (uint64_t)d->n_layers || tenon_key_int_at(&e, (uint64_t)i, &n) != 0 || n < 0 || n > 4096 ||
+            (n > 0 && d->n_kv_heads > 0 && n != d->n_kv_heads))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must have for each of %lld layers 0 or one and the same number",
                               name, (long long)d->n_layers);
         d->sees[i] = n == 0 ? TENON_SEES_NONE : TENON_SEES_ALL;
@@ -163,8 +167,15 @@ static inline int32_t tenon_decoder_read_heads(struct tenon_decoder *d, const st
 
 static inline int32_t tenon_decoder_read_vocab(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
-    int64_t tokens = (int64_t)tenon_key_count(m, "tokenizer.ggml.tokens"), *size = &d->size[TENON_SIZE_VOCAB];
-    int32_t s = tenon_decoder_key(d, m, "vocab_size", 1 << 24, tokens > 0 ? &tokens : NULL, size, err);
+    struct tenon_meta_entry e;
+    char name[128];
+    int64_t tokens, *size = &d->size[TENON_SIZE_VOCAB];
+    int listed;
+    int32_t s = tenon_key_list(m, NULL, "tokenizer.ggml.tokens", name, &e, &listed, err);
+    if (s != 0)
+        return s;
+    tokens = listed ? (int64_t)e.count : 0;
+    s = tenon_decoder_key(d, m, "vocab_size", 1 << 24, tokens > 0 ? &tokens : NULL, size, err);
     if (s == 0 && (tokens > *size || *size > 1 << 24))
         return tenon_decoder_bad_key(d, "vocab_size", *size, "but tokenizer.ggml.tokens has more entries, or too many", err);
     return s;
@@ -182,11 +193,13 @@ static inline int32_t tenon_decoder_read_list(struct tenon_decoder *d, const str
     struct tenon_meta_entry e;
     char name[128];
     int64_t i;
-    if (!tenon_key_find(m, d->family->arch, key, name, &e))
-        return tenon_key_missing(name, err);
+    int listed;
+    int32_t s = tenon_key_list(m, d->family->arch, key, name, &e, &listed, err);
+    if (s != 0 || !listed)
+        return s != 0 ? s : tenon_key_missing(name, err);
     for (i = 0; i < d->rope.n_rot / 2; i++) {
         double v = 0.0;
-        if (e.is_array == 0 || e.count != (uint64_t)d->rope.n_rot / 2 || tenon_meta_f64(&e, (uint64_t)i, &v) != 0 || !(v >= 1e-6 && v <= 1e6))
+        if (e.count != (uint64_t)d->rope.n_rot / 2 || tenon_key_float_at(&e, (uint64_t)i, &v) != 0 || !(v >= 1e-6 && v <= 1e6))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be a list of %lld positive numbers", name,
                               (long long)d->rope.n_rot / 2);
         values[i] = (float)v;
@@ -350,10 +363,12 @@ static inline int32_t tenon_decoder_read_types(struct tenon_decoder *d, const st
     struct tenon_meta_entry e;
     char name[128];
     int64_t i;
-    *ret = tenon_key_find(m, d->family->arch, "layer_types", name, &e);
+    int32_t s = tenon_key_list(m, d->family->arch, "layer_types", name, &e, ret, err);
+    if (s != 0)
+        return s;
     for (i = 0; *ret != 0 && i < d->n_layers; i++) {
         struct tenon_str type = {"", 0};
-        const int is_list = e.is_array != 0 && e.type == TENON_META_STRING && e.count == (uint64_t)d->n_layers;
+        const int is_list = e.type == TENON_META_STRING && e.count == (uint64_t)d->n_layers;
         if (!is_list || m->strings(m->ctx, &e, (uint64_t)i, 1, &type) != TENON_E_OK)
             type.size = 0;
         if (none != NULL && tenon_str_is(&type, none))
@@ -404,15 +419,16 @@ static inline int32_t tenon_decoder_read_sparse(struct tenon_decoder *d, const s
     char name[128];
     int64_t step = 1, i, layer = 0;
     uint64_t k;
-    int32_t s = tenon_key_i64(m, d->family->arch, "expert_weights_norm", 0, 1, &norm, &d->moe.normalise, err);
+    int listed;
+    int32_t s = tenon_key_flag(m, d->family->arch, "expert_weights_norm", norm, &d->moe.normalise, err);
     if (s != 0 || (s = tenon_decoder_key(d, m, "decoder_sparse_step", TENON_DECODER_LAYERS, &every, &step, err)) != 0)
         return s;
     for (i = 0; i < d->n_layers; i++)
         d->experts[i] = d->moe.used > 0 && (i + 1) % step == 0;
-    if (!tenon_key_find(m, d->family->arch, "mlp_only_layers", name, &e))
+    if ((s = tenon_key_list(m, d->family->arch, "mlp_only_layers", name, &e, &listed, err)) != 0 || !listed)
         return s;
     for (k = 0; k < e.count && s == 0; k++) {
-        if (e.is_array == 0 || tenon_meta_i64(&e, k, &layer) != 0 || layer < 0 || layer >= d->n_layers)
+        if (tenon_key_int_at(&e, k, &layer) != 0 || layer < 0 || layer >= d->n_layers)
             s = tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must list layers from 0 to %lld", name, (long long)d->n_layers - 1);
         else
             d->experts[layer] = 0;
@@ -431,12 +447,11 @@ static inline int32_t tenon_decoder_read_pooling_modes(const struct tenon_meta *
     } modes[] = {{"pooling.pooling_mode_cls_token", TENON_POOL_FIRST}, {"pooling.pooling_mode_mean_tokens", TENON_POOL_MEAN},
                  {"pooling.pooling_mode_lasttoken", TENON_POOL_LAST}, {"pooling.pooling_mode_max_tokens", 0},
                  {"pooling.pooling_mode_mean_sqrt_len_tokens", 0}, {"pooling.pooling_mode_weightedmean_tokens", 0}};
-    const int64_t off = 0;
     int64_t on = 0;
     uint32_t i;
     int32_t s;
     for (i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-        if ((s = tenon_key_i64(m, NULL, modes[i].key, 0, 1, &off, &on, err)) != 0)
+        if ((s = tenon_key_flag(m, NULL, modes[i].key, 0, &on, err)) != 0)
             return s;
         if (on != 0 && (modes[i].pooling == 0 || *ret != 0))
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, modes[i].key, "key %s is on: only one of the first, the mean and the last is known",

@@ -13,7 +13,7 @@
  * The metadata of such a directory, as weights plugins give it: config.<path>, generation_config.<path>, tokenizer_config.<path>
  * of the JSON files of these names, pooling.<path> of 1_Pooling/config.json and sentence_bert.<path> of sentence_bert_config.json,
  * which models for vectors of texts have; objects nested by dots, arrays of numbers, of strings or of
- * booleans as arrays; and the names of its files as the array "huggingface.files".
+ * booleans as arrays, objects and lists of unlike elements as TENON_META_OBJECT; and the names of its files as the array "huggingface.files".
  *
  * Everything is static inline; nothing here is part of the ABI.
  */
@@ -225,6 +225,43 @@ static inline int32_t tenon_key_missing(const char *name, struct tenon_err *err)
     return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is missing: the file's metadata is incomplete", name);
 }
 
+/* What an entry is, for messages. */
+static inline void tenon_key_say(const struct tenon_meta_entry *e, char ret[40])
+{
+    int64_t i = 0;
+    double f = 0.0;
+    if (e->is_array != 0 || e->type == TENON_META_STRING || e->type == TENON_META_OBJECT)
+        (void)snprintf(ret, 40, "%s", e->is_array == 0 ? (e->type == TENON_META_STRING ? "a string" : "an object")
+                                      : e->type == TENON_META_OBJECT ? "a list of unlike elements" : "a list");
+    else if (tenon_meta_i64(e, 0, &i) == TENON_E_OK && e->type == TENON_META_BOOL)
+        (void)snprintf(ret, 40, "%s", i != 0 ? "true" : "false");
+    else if (tenon_meta_i64(e, 0, &i) == TENON_E_OK)
+        (void)snprintf(ret, 40, "%lld", (long long)i);
+    else if (tenon_meta_f64(e, 0, &f) == TENON_E_OK)
+        (void)snprintf(ret, 40, "%g", f);
+    else
+        (void)snprintf(ret, 40, "a number above 2^63");
+}
+
+/* INVALID_ARGUMENT: the key of that name is no `want`, "an integer". */
+static inline int32_t tenon_key_wrong(const char *name, const char *want, const struct tenon_meta_entry *e, struct tenon_err *err)
+{
+    char is[40];
+    tenon_key_say(e, is);
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s: must be %s, is %s", name, want, is);
+}
+
+/* Element i of an entry, which true and false are none of: 0, or not a number, or none that fits. */
+static inline int32_t tenon_key_int_at(const struct tenon_meta_entry *e, uint64_t i, int64_t *ret)
+{
+    return e->type != TENON_META_BOOL ? tenon_meta_i64(e, i, ret) : TENON_E_INVALID_ARGUMENT;
+}
+
+static inline int32_t tenon_key_float_at(const struct tenon_meta_entry *e, uint64_t i, double *ret)
+{
+    return e->type != TENON_META_BOOL ? tenon_meta_f64(e, i, ret) : TENON_E_INVALID_ARGUMENT;
+}
+
 /* An integer within [least, most]. absent: value when the key is missing, NULL: it must be there. */
 static inline int32_t tenon_key_i64(const struct tenon_meta *meta, const char *prefix, const char *key, int64_t least, int64_t most,
                                     const int64_t *absent, int64_t *ret, struct tenon_err *err)
@@ -238,12 +275,25 @@ static inline int32_t tenon_key_i64(const struct tenon_meta *meta, const char *p
         *ret = *absent;
         return TENON_E_OK;
     }
-    if (e.is_array != 0 || tenon_meta_i64(&e, 0, &v) != TENON_E_OK)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be one integer%s", name,
-                          e.is_array != 0 ? ", but is an array (a value per layer is not supported)" : "");
+    if (e.is_array != 0 || tenon_key_int_at(&e, 0, &v) != TENON_E_OK)
+        return tenon_key_wrong(name, "an integer", &e, err);
     if (v < least || v > most)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %lld, but must be within %lld .. %lld", name, (long long)v,
                           (long long)least, (long long)most);
+    *ret = v;
+    return TENON_E_OK;
+}
+
+/* true or false as 1 or 0; files may have these numbers, too. */
+static inline int32_t tenon_key_flag(const struct tenon_meta *meta, const char *prefix, const char *key, int64_t absent, int64_t *ret,
+                                     struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    int64_t v = absent;
+    if (tenon_key_find(meta, prefix, key, name, &e) &&
+        (e.is_array != 0 || tenon_meta_i64(&e, 0, &v) != TENON_E_OK || (v != 0 && v != 1)))
+        return tenon_key_wrong(name, "true or false", &e, err);
     *ret = v;
     return TENON_E_OK;
 }
@@ -261,12 +311,22 @@ static inline int32_t tenon_key_f64(const struct tenon_meta *meta, const char *p
         *ret = *absent;
         return TENON_E_OK;
     }
-    if (e.is_array != 0 || tenon_meta_f64(&e, 0, &v) != TENON_E_OK)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be one number", name);
+    if (e.is_array != 0 || tenon_key_float_at(&e, 0, &v) != TENON_E_OK)
+        return tenon_key_wrong(name, "a number", &e, err);
     if (!(v >= least && v <= most)) /* a NaN is refused too */
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %g, but must be within %g .. %g", name, v, least, most);
     *ret = v;
     return TENON_E_OK;
+}
+
+/* A list; *ret_is 0: it is missing, which is fine. Its elements are the caller's to check; name is for its messages. */
+static inline int32_t tenon_key_list(const struct tenon_meta *meta, const char *prefix, const char *key, char name[128],
+                                     struct tenon_meta_entry *ret, int *ret_is, struct tenon_err *err)
+{
+    *ret_is = tenon_key_find(meta, prefix, key, name, ret);
+    if (*ret_is == 0 || (ret->is_array != 0 && ret->type != TENON_META_OBJECT))
+        return TENON_E_OK;
+    return tenon_key_wrong(name, "a list of like elements", ret, err);
 }
 
 /* A string, cut to `size` with its NUL; `absent` when the key is missing. OWN: caller's buf. */
@@ -284,7 +344,7 @@ static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *p
         return TENON_E_OK;
     }
     if (e.is_array != 0 || e.type != TENON_META_STRING || meta->strings(meta->ctx, &e, 0, 1, &s) != TENON_E_OK)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be one string", name);
+        return tenon_key_wrong(name, "a string", &e, err);
     n = s.size < size - 1 ? s.size : size - 1;
     if (n > 0)
         memcpy(buf, s.data, (size_t)n);
@@ -297,17 +357,9 @@ static inline int32_t tenon_key_must_hold(const struct tenon_meta *meta, const c
 {
     struct tenon_meta_entry e;
     char name[128];
-    if (!tenon_key_find(meta, prefix, key, name, &e))
+    if (!tenon_key_find(meta, prefix, key, name, &e) || (e.type == TENON_META_OBJECT && e.is_array == 0))
         return TENON_E_OK;
-    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be an object or null, not a value", name);
-}
-
-/* Elements of an array; 0 when the key is missing or no array. */
-static inline uint64_t tenon_key_count(const struct tenon_meta *meta, const char *key)
-{
-    struct tenon_meta_entry e;
-    char name[128];
-    return tenon_key_find(meta, NULL, key, name, &e) && e.is_array != 0 ? e.count : 0;
+    return tenon_key_wrong(name, "an object or null", &e, err);
 }
 
 /* ---- what formats say differently --------------------------------------------------------------------------- */
@@ -318,12 +370,12 @@ static inline int32_t tenon_key_must_be(const struct tenon_meta *meta, const cha
 {
     char name[128];
     int64_t v = want;
-    int32_t s = tenon_key_i64(meta, prefix, key, INT64_MIN, INT64_MAX, &want, &v, err);
+    int32_t s = tenon_key_flag(meta, prefix, key, want, &v, err);
     if (s != TENON_E_OK || v == want)
         return s;
     tenon_key_name(meta, prefix, key, name);
-    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %lld: this plugin knows such models with %lld only", name,
-                      (long long)v, (long long)want);
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %s: this plugin knows such models with %s only", name,
+                      v != 0 ? "true" : "false", want != 0 ? "true" : "false");
 }
 
 /* transformers' name of an activation as a kind of core.unary/1; "" for one that has none. */

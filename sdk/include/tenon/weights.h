@@ -52,6 +52,7 @@ struct tenon_files {
 #define TENON_META_U64 10u
 #define TENON_META_I64 11u
 #define TENON_META_F64 12u
+#define TENON_META_OBJECT 13u /* of JSON, without data: an object, whose members are keys of their own; as an array a list of unlike elements */
 
 /* One key with its value or array of values. */
 struct tenon_meta_entry {
