@@ -1,6 +1,7 @@
 /* cmd_show.c - `tenon show MODEL`: what a model is, from its headers alone: no weight is read, no device is opened. One thread. */
 #include <stdlib.h>
 
+#include "core/base/num.h"
 #include "core/base/str.h"
 #include "core/cli/commands.h"
 #include "core/cli/json.h"
@@ -45,7 +46,9 @@ struct facts {
     uint32_t n_kinds;
     struct role roles[KINDS_MAX];
     uint32_t n_roles;
-    uint64_t state_token_bytes;      /* of one token in f16, all layers */
+    uint64_t state_token_bytes;      /* of one token in f16, layers that see all */
+    uint64_t window_bytes;           /* of a sequence in f16, layers that see a window: what they hold at most */
+    uint64_t window, window_layers;  /* positions, the longest one's; layers with any */
     uint64_t state_bytes;            /* of a sequence of any length: recurrent and convolution states */
     char problem[1024];              /* why something is missing; "" nothing is */
 };
@@ -66,6 +69,20 @@ static void count_kinds(struct facts *f)
     }
 }
 
+/* Keys and values of one state, of which a token takes so many bytes. */
+static void count_cache(struct facts *f, const struct tenon_state_desc *d, uint64_t token_bytes)
+{
+    uint64_t bytes, context = f->arch.info.context_length;
+    if (d->window == 0) {
+        f->state_token_bytes += token_bytes;
+        return;
+    }
+    if (!tn_mul_u64(token_bytes, d->window < context ? d->window : context, &bytes) || !tn_add_u64(f->window_bytes, bytes, &f->window_bytes))
+        f->window_bytes = UINT64_MAX;
+    f->window = d->window > f->window ? d->window : f->window;
+    f->window_layers += d->n_layers;
+}
+
 static void count_states(struct facts *f)
 {
     const struct tenon_state_desc *d;
@@ -73,7 +90,7 @@ static void count_states(struct facts *f)
         if (d->kind == TENON_STATE_RECURRENT || d->kind == TENON_STATE_CONV)
             f->state_bytes += d->n_layers * d->slot_bytes;
         else
-            f->state_token_bytes += 2ull * d->n_layers * ((uint64_t)d->k_heads * d->k_dim + (uint64_t)d->v_heads * d->v_dim);
+            count_cache(f, d, 2ull * d->n_layers * ((uint64_t)d->k_heads * d->k_dim + (uint64_t)d->v_heads * d->v_dim));
 }
 
 static const char *role_name(int32_t role)
@@ -187,11 +204,13 @@ static int32_t put_json(const struct facts *f, struct tn_buf *out)
     s = s == 0 ? tn_buf_str(out, ",\"name\":") : s;
     s = s == 0 ? tn_json_text(out, f->has_arch ? m->name : NULL) : s;
     s = s == 0 ? tn_buf_printf(out, ",\"layers\":%u,\"context\":%llu,\"embedding\":%llu,\"heads\":%u,\"kv_heads\":%u,\"vocab\":%llu,"
-                                    "\"parameters\":%llu,\"tensors\":%llu,\"weight_bytes\":%llu,\"kv_bytes_per_1k\":%llu,\"tokenizer\":",
+                                    "\"parameters\":%llu,\"tensors\":%llu,\"weight_bytes\":%llu,\"kv_bytes_per_1k\":%llu,\"kv_window_bytes\":%llu,"
+                                    "\"window\":%llu,\"tokenizer\":",
                                m->n_layers, (unsigned long long)m->context_length, (unsigned long long)m->embedding_length, m->n_heads,
                                m->n_kv_heads, (unsigned long long)m->vocab_size, (unsigned long long)tn_container_params(f->src),
                                (unsigned long long)tn_container_tensor_count(f->src), (unsigned long long)tn_container_tensor_bytes(f->src),
-                               (unsigned long long)f->state_token_bytes * 1024)
+                               (unsigned long long)f->state_token_bytes * 1024, (unsigned long long)f->window_bytes,
+                               (unsigned long long)f->window)
                : s;
     s = s == 0 ? tn_json_text(out, f->vocab != NULL ? tn_vocab_plugin(f->vocab) : NULL) : s;
     s = s == 0 ? tn_buf_printf(out, ",\"chat_template\":%s,\"encodings\":[", f->vocab != NULL && tn_vocab_has_template(f->vocab) ? "true" : "false") : s;
@@ -230,10 +249,15 @@ static int32_t put_text(const struct facts *f, struct tn_buf *out)
         s = put_line(out, "model", m->name[0] != '\0' ? m->name : "(no name)");
     if (f->has_arch && s == 0)
         s = tn_buf_printf(out, "architecture  %s\nsize          %.1f M parameters, %u layers, embedding %llu, %u heads (%u KV)\n"
-                               "context       %llu tokens, %.1f MiB of f16 cache per 1k\nvocabulary    %llu\n",
+                               "context       %llu tokens, %.1f MiB of f16 cache per 1k\n",
                           m->architecture, (double)tn_container_params(f->src) / 1e6, m->n_layers,
                           (unsigned long long)m->embedding_length, m->n_heads, m->n_kv_heads, (unsigned long long)m->context_length,
-                          (double)f->state_token_bytes * 1024 / mib, (unsigned long long)m->vocab_size);
+                          (double)f->state_token_bytes * 1024 / mib);
+    if (f->window_layers != 0 && s == 0)
+        s = tn_buf_printf(out, "window        %llu tokens in %llu layers, %.1f MiB of f16 cache at most\n", (unsigned long long)f->window,
+                          (unsigned long long)f->window_layers, (double)f->window_bytes / mib);
+    if (f->has_arch && s == 0)
+        s = tn_buf_printf(out, "vocabulary    %llu\n", (unsigned long long)m->vocab_size);
     if (s == 0)
         s = tn_buf_printf(out, "tokenizer     %s\nchat template %s\nweights       %.1f MiB in %llu tensors\n",
                           f->vocab != NULL ? tn_vocab_plugin(f->vocab) : "none", f->vocab != NULL && tn_vocab_has_template(f->vocab) ? "yes" : "no",

@@ -125,10 +125,24 @@ class Json(Command):
         got = json.loads(self.says("show", self.model, "--json"))
         want = {"path": self.model, "format": "gguf", "architecture": "llama", "name": "Smollm2 135M", "layers": 30, "context": 8192,
                 "embedding": 576, "heads": 9, "kv_heads": 3, "vocab": 49152, "parameters": 134515008, "tensors": 272,
-                "weight_bytes": 4 * 134515008, "kv_bytes_per_1k": 23592960, "tokenizer": None, "chat_template": False, "unused": [],
+                "weight_bytes": 4 * 134515008, "kv_bytes_per_1k": 23592960, "kv_window_bytes": 0, "window": 0, "tokenizer": None, "chat_template": False, "unused": [],
                 "encodings": [{"encoding": "f32/1", "tensors": 272, "bytes": 4 * 134515008}]}
         self.assertEqual({k: got[k] for k in want}, want)
         self.assertIn("tokenizer", got["problem"])
+
+    def test_show_windows(self):
+        """Gemma 3 270M: 3 of 18 layers keep every token, the others 512 at most."""
+        keys = {"block_count": 18, "embedding_length": 640, "feed_forward_length": 2048, "context_length": 32768, "vocab_size": 262144,
+                "attention.head_count": 4, "attention.head_count_kv": 1, "attention.key_length": 256, "attention.value_length": 256,
+                "attention.sliding_window": 512, "attention.layer_norm_rms_epsilon": 1e-6, "rope.freq_base": 1e6}
+        row = 2 * 2 * 256  # a key and a value in f16
+        for window, context, kept in (512, 32768, 512), (512, 256, 256):
+            path = self.write("gemma3-%d.gguf" % context, *gguf({"general.architecture": "gemma3", **{
+                "gemma3." + k: v for k, v in {**keys, "attention.sliding_window": window, "context_length": context}.items()}}))
+            got = json.loads(self.says("show", path, "--json"))
+            self.assertEqual((got["kv_bytes_per_1k"], got["kv_window_bytes"], got["window"]), (3 * row * 1024, 15 * row * kept, window))
+        self.assertIn("context       256 tokens, 3.0 MiB of f16 cache per 1k\nwindow        512 tokens in 15 layers, 3.8 MiB of f16 cache at most",
+                      self.says("show", path))
 
     def test_graph(self):
         got = json.loads(self.says("graph", self.model, "--json"))
