@@ -82,6 +82,9 @@ enum {
 /* AT = bit of element i among 16 bytes whose low nibbles are elements 0..15 and whose high ones are 16..31. */
 #define NIBBLE_OF_32 LOWER(AT, 15, 3), UPPER(U, 4, 2), ADD(AT, AT, U)
 
+/* The same in each 16 bytes of a block of 128. */
+#define NIBBLE_OF_128 LOWER(AT, 15, 3), MIDDLE(U, 4, 1, 2), ADD(AT, AT, U), UPPER(U, 5, 7), ADD(AT, AT, U)
+
 /* Q = Q | the bits in H, which stand above the low four. */
 #define JOIN_HIGH CONST(K4, 4), SHL(H, H, K4), OR(Q, Q, H)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """encodings_checkpoints.py BUILD/tests/decode_checkpoint [SEED]: plugins/quantizers/checkpoints against numpy, written from the
 published formats: whole matrices quantised here are packed as their packages pack them, and must come out as the formula has it, to
-the bit. And that indexes from a file that cannot be are refused. Exit 77: numpy is missing."""
+the bit (zeros of either sign are equal). And that indexes from a file that cannot be are refused. Exit 77: numpy is missing."""
 import subprocess
 import sys
 
@@ -35,7 +35,12 @@ def bf16(x):
     return bits, (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def gptq(bits, group, v2, act):
+def of_group(size):
+    return f"g{size}" if size else "channel"
+
+
+def gptq(bits, size, v2, act):
+    group = size or K
     q = RNG.integers(0, 2**bits, (N, K))
     zero = RNG.integers(1, 2**bits + (0 if v2 else 1), (N, K // group))  # v1 stores one less, so 2^bits can be
     s = scales((N, K // group))
@@ -45,7 +50,7 @@ def gptq(bits, group, v2, act):
     x = s[:, g_idx].astype(np.float32) * (q - zero[:, g_idx]).astype(np.float32)
     stored_zero = zero if v2 else zero - 1
     planes = [words_along(q.T, bits, 0), words_along(stored_zero.T, bits, 1), np.ascontiguousarray(s.T), g_idx.astype("<i4")]
-    return f"gptq{'_v2' if v2 else ''}.int{bits}{'_act' if act else ''}_g{group}/1", planes, x
+    return f"gptq{'_v2' if v2 else ''}.int{bits}{'_act' if act else ''}_{of_group(size)}/1", planes, x
 
 
 def awq(group):
@@ -91,11 +96,17 @@ def nf4():
     return "bnb.nf4/1", [packed, absmax], NF4[q] * np.repeat(absmax, 64, 1)
 
 
-def compressed_int4(group, half):
-    q, s = RNG.integers(-8, 8, (N, K)), scales((N, K // group), np.float32)
-    bits, s = (s.astype(np.float16), s.astype(np.float16).astype(np.float32)) if half else bf16(s)
-    return (f"ct.int4_{'f16' if half else 'bf16'}_g{group}/1", [words_along(q + 8, 4, 1), bits],
-            q.astype(np.float32) * np.repeat(s, group, 1))
+def compressed_packed(bits, size, half, zeros):
+    group, middle = size or K, 2 ** (bits - 1)
+    q, s = RNG.integers(-middle, middle, (N, K)), scales((N, K // group), np.float32)
+    zero = RNG.integers(-middle, middle, s.shape) if zeros else np.zeros(s.shape, dtype=np.int64)
+    stored, s = (s.astype(np.float16), s.astype(np.float16).astype(np.float32)) if half else bf16(s)
+    planes = [words_along(q + middle, bits, 1), stored]
+    if zeros:
+        per = 32 // bits
+        planes.append(words_along(np.pad(zero + middle, ((0, -N % per), (0, 0))), bits, 0))
+    return (f"ct.int{bits}_{'f16' if half else 'bf16'}_{of_group(size)}{'_zero' if zeros else ''}/1", planes,
+            (q - np.repeat(zero, group, 1)).astype(np.float32) * np.repeat(s, group, 1))
 
 
 def compressed_int8(half):
@@ -118,7 +129,7 @@ def check(name, planes, want):
     want = want.astype(np.float32).reshape(-1)
     if got.size != want.size:
         return f"{got.size} floats instead of {want.size}"
-    differ = (got.view(np.uint32) != want.view(np.uint32)) & ~(np.isnan(got) & np.isnan(want))
+    differ = (got.view(np.uint32) != want.view(np.uint32)) & ~(np.isnan(got) & np.isnan(want)) & ((got != 0) | (want != 0))
     return f"{differ.sum()} of {want.size} differ, first {got[differ][0]} instead of {want[differ][0]}" if differ.any() else None
 
 
@@ -134,10 +145,11 @@ def refusals():
 
 def main():
     print(f"seed {SEED}")
-    made = [gptq(bits, group, v2, False) for bits in (4, 8) for group in (32, 64, 128) for v2 in (False, True)]
+    made = [gptq(bits, group, v2, False) for bits in (4, 8) for group in (32, 64, 128, None) for v2 in (False, True)]
     made += [gptq(4, group, v2, True) for group in (32, 64, 128) for v2 in (False, True)]
     made += [awq(group) for group in (32, 64, 128)] + [fp8(kind) for kind in ("f32", "f16", "bf16")] + [mlc(), nf4()]
-    made += [compressed_int4(group, half) for group in (32, 64, 128) for half in (False, True)]
+    made += [compressed_packed(bits, group, half, zeros) for bits in (4, 8) for group in (32, 64, 128, None)
+             for half in (False, True) for zeros in (False, True)]
     made += [compressed_int8(half) for half in (False, True)]
     failed = 0
     for name, planes, want in made:

@@ -20,10 +20,14 @@ KINDS = {"float32": "F32", "float16": "F16", "int32": "I32", "int64": "I64", "ui
 RNG = packers.RNG
 
 
-def linear(pack, n, k):
-    """(planes, f32 [n, k]) of a layer, smaller than the packers make them."""
+def linear(pack, n, k, bits=4):
+    """(planes, f32 [n, k]) of a layer, smaller than the packers make them: of scores in the hundreds attention takes the largest,
+    whichever that is by a hair."""
     packers.N, packers.K = n, k
+    larger, small = packers.scales, np.float32(1.6 / 2**bits)
+    packers.scales = lambda shape, kind=np.float16: (larger(shape, np.float32) * small).astype(kind)
     _, planes, x = pack()
+    packers.scales = larger
     return planes, x
 
 
@@ -54,7 +58,7 @@ METHODS = {
     "gptq sorted": ({"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": True, "checkpoint_format": "gptq_v2"},
                     [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, 32, True, True), n, k)),
     "gptq of 8 bits": ({"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": False},
-                       [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(8, 128, False, False), n, k)),
+                       [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(8, 128, False, False), n, k, 8)),
     "awq": ({"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"},
             [".qweight", ".qzeros", ".scales"], lambda n, k: linear(lambda: packers.awq(128), n, k)),
     "awq as a default": ({"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True},
@@ -64,10 +68,10 @@ METHODS = {
     "fp8": ({"quant_method": "fp8", "weight_block_size": [128, 128]}, [".weight", ".weight_scale_inv"], fp8),
     "int4": ({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {"group_0": {"weights": {
              "num_bits": 4, "group_size": 128, "symmetric": True, "strategy": "group"}}}},
-             [".weight_packed", ".weight_scale"], lambda n, k: linear(lambda: packers.compressed_int4(128, False), n, k)),
+             [".weight_packed", ".weight_scale"], lambda n, k: linear(lambda: packers.compressed_packed(4, 128, False, False), n, k)),
     "int8": ({"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups": {"group_0": {"weights": {
              "num_bits": 8, "symmetric": True, "strategy": "channel"}}}},
-             [".weight", ".weight_scale"], lambda n, k: linear(lambda: packers.compressed_int8(True), n, k)),
+             [".weight", ".weight_scale"], lambda n, k: linear(lambda: packers.compressed_int8(True), n, k, 8)),
 }
 REFUSED = {"gptq of 3 bits": {"quant_method": "gptq", "bits": 3, "group_size": 128, "desc_act": False},
            "awq gemv": {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemv"},
@@ -157,7 +161,7 @@ def compare(root, name):
     if "used by nothing" in said:
         return said
     error = np.abs(got - want).max() / np.abs(want).max()
-    return None if got.shape == want.shape and error < 1e-3 else f"logits differ by {error:.2g} of the largest"
+    return None if got.shape == want.shape and error < 5e-4 else f"logits differ by {error:.2g} of the largest"
 
 
 def main():

@@ -1,30 +1,36 @@
-/* affine.c - what GPTQ and AWQ weights become: whole numbers in groups along a row, each with a half float scale and a whole zero
- * point, x = scale * (q - zero); and the same with a scale for every number, for groups that are no runs. Data only.
- * Contract: tenon/encoding.h. */
+/* affine.c - what GPTQ, AWQ, compressed-tensors and mlc weights become: blocks of whole numbers along a row, each with a scale and a
+ * whole zero point, x = scale * q - scale * zero; and the forms of those, which differ in how numbers lie in words. Beside that, a scale
+ * for every number, for groups that are no runs.
+ *
+ * A block begins with a dword: the upper 23 bits of a float32, the scale (a half and a bfloat16 have no more), and below them the zero
+ * point, 9 bits with sign. Then the numbers: of 4 bits, 16 bytes for each 32 columns, the lower halves columns 0 to 15; of 8 bits
+ * signed bytes. Groups of the file that are larger than a block have their scale in each of theirs.
+ * [any-thread] Contract: tenon/encoding.h, tenon/quantizer.h. */
 #include "checkpoints.h"
 
-static const struct tenon_insn int4_program[] = {
-    UPPER(AT, 0, 2), PLANE_BITS(0, Q, AT, 0, 4), CONST(U, 0), PLANE_BITS(2, H, U, 0, 8), CONST(T, MINUS(1)), MUL(H, H, T),
-    ADD(Q, Q, H), PLANE_FLOAT(1, D, U, 0, TENON_F_F16), TIMES_D};
-static const struct tenon_insn int8_program[] = {
-    UPPER(AT, 0, 3), PLANE_BITS(0, Q, AT, 0, 8), CONST(U, 0), PLANE_BITS(2, H, U, 0, 16), CONST(T, MINUS(1)), MUL(H, H, T),
-    ADD(Q, Q, H), PLANE_FLOAT(1, D, U, 0, TENON_F_F16), TIMES_D};
-/* zero points of 8 bits may be 256: one more than what the file says */
-#define AFFINE(g_, digest4_, digest8_)                                                                              \
-    static const struct tenon_plane int4_planes_g##g_[] = {                                                         \
-        PLANE("quants", g_ / 2, 1), PLANE("scales", 2, 2), PLANE("zeros", 1, 1)};                                   \
-    static const struct tenon_plane int8_planes_g##g_[] = {                                                         \
-        PLANE("quants", g_, 1), PLANE("scales", 2, 2), PLANE("zeros", 2, 2)};                                       \
-    CHECKPOINT_ENCODING(affine_int4_g##g_, "affine.int4_g" #g_ "/1", g_, digest4_, int4_planes_g##g_, int4_program, \
-                        .flags = 0);                                                                                \
-    CHECKPOINT_ENCODING(affine_int8_g##g_, "affine.int8_g" #g_ "/1", g_, digest8_, int8_planes_g##g_, int8_program, \
-                        .flags = 0)
-AFFINE(32, "a801f00d92c7117acb20920c535da5436dea90e859f540b5d7771dfa57af0443",
-       "c421833add3f0866315c4a12fc4d91e12c7aa4e865a7cf2a0f7bf7620905321e");
-AFFINE(64, "dccabd6c649b64c0affa7812421068739e537e2f5f5a9a15520016091641b0c8",
-       "91718412a2c992a13f3fa9766693e68a595aaf39e6864a3e438cc57d924fc8f0");
-AFFINE(128, "f4c3a8f66810009975c831a889fc85e419cdd14b4e573fa68533bee60173198c",
-       "0c67401b432b7cbf4b39509411d37f78d3ef30bcfe774bef1d409c68078f9ab6");
+#include <string.h>
+
+#define HEAD 32 /* bits */
+#define ZERO_BITS 9
+#define SCALE_MASK 0xfffffe00u
+
+/* ---- encodings */
+
+/* D: the scale, M: what it and the zero point add */
+#define BLOCK_HEAD                                                                                       \
+    CONST(U, 0), BITS(H, U, 0, ZERO_BITS), SEXT(H, H, ZERO_BITS), CONST(T, MINUS(1)), MUL(H, H, T), I2F(H, H), \
+    BITS(D, U, 0, 32), CONST(T, SCALE_MASK), AND(D, D, T), FMUL(M, D, H)
+
+static const struct tenon_insn int4_b32[] = {BLOCK_HEAD, NIBBLE_OF_32, BITS(Q, AT, HEAD, 4), TIMES_D_PLUS_M};
+static const struct tenon_insn int4_b128[] = {BLOCK_HEAD, NIBBLE_OF_128, BITS(Q, AT, HEAD, 4), TIMES_D_PLUS_M};
+static const struct tenon_insn int8_b32[] = {BLOCK_HEAD, UPPER(AT, 0, 3), BITS(Q, AT, HEAD, 8), SEXT(Q, Q, 8), TIMES_D_PLUS_M};
+
+#define BLOCKS(name_, id_, cols_, bits_, digest_)                                                     \
+    static const struct tenon_plane name_##_planes[] = {PLANE("blocks", HEAD / 8 + (cols_) * (bits_) / 8, 4)}; \
+    CHECKPOINT_ENCODING(affine_##name_, id_, cols_, digest_, name_##_planes, name_, .flags = 0)
+BLOCKS(int4_b32, "affine.int4_b32/1", 32, 4, "bf44111101a7cb8406d8106a3e10402e684190def3c6890fb31606300f74122e");
+BLOCKS(int4_b128, "affine.int4_b128/1", 128, 4, "d316d25415b7574a75518b23bf8fd873fc37780e32823601ce5bc69f1476dd33");
+BLOCKS(int8_b32, "affine.int8_b32/1", 32, 8, "e89830df165810d8a5975b1bb69d721b2e60e6f64a3da754191d812b435c1f46");
 
 /* i8 q; f16 d for each: x = d * q */
 static const struct tenon_plane scaled_planes[] = {PLANE("quants", 1, 1), PLANE("scales", 2, 2)};
@@ -32,3 +38,117 @@ static const struct tenon_insn scaled_program[] = {
     CONST(U, 0), PLANE_BITS(0, Q, U, 0, 8), SEXT(Q, Q, 8), PLANE_FLOAT(1, D, U, 0, TENON_F_F16), TIMES_D};
 CHECKPOINT_ENCODING(scaled_int8, "scaled.int8/1", 1, "245c437448e205fd1115c91818a725bc71a45a7f32e7f5ad48d25b68cec88498",
                     scaled_planes, scaled_program, .flags = 0);
+
+/* ---- forms */
+
+#define TILE_ROWS 16u  /* taken together: a line of cache of words that lie along the other dim */
+#define TILE_COLS 128u /* of the largest block */
+
+/* Four-bit number n of eight in AWQ's order. */
+static uint32_t awq_place(uint64_t n)
+{
+    static const uint8_t place[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+    return place[n % 8];
+}
+
+static uint32_t mask_of(const struct affine_form *f)
+{
+    return (1u << f->bits) - 1;
+}
+
+uint32_t cp_affine_zero(const struct affine_weight *w, uint64_t row, uint64_t group)
+{
+    const struct affine_form *f = w->form;
+    const uint64_t per = 32 / f->bits;
+    switch (f->zeros) {
+    case AFFINE_ALONG: return (get32(w->planes[f->zeros_plane], group * (w->rows / per) + row / per) >> f->bits * (row % per) & mask_of(f)) + f->zero;
+    case AFFINE_AWQ: return get32(w->planes[f->zeros_plane], group * (w->rows / 8) + row / 8) >> 4 * awq_place(row) & 15u;
+    case AFFINE_DOWN: return get32(w->planes[f->zeros_plane], row / per * w->groups + group) >> f->bits * (row % per) & mask_of(f);
+    default: return f->zero;
+    }
+}
+
+/* The word that has column col, and what is behind it to a multiple, of a row. */
+static uint32_t word_at(const struct affine_weight *w, uint64_t row, uint64_t col)
+{
+    const uint64_t per = 32 / w->form->bits;
+    return get32(w->planes[0], w->form->quants == AFFINE_DOWN ? col / per * w->rows + row : row * (w->cols / per) + col / per);
+}
+
+uint32_t cp_affine_quant(const struct affine_weight *w, uint64_t row, uint64_t col)
+{
+    return word_at(w, row, col) >> w->form->bits * (col % (32 / w->form->bits)) & mask_of(w->form);
+}
+
+/* n rows of `cols` numbers as blocks have them: 0 to 15, or signed bytes. */
+static void read_tile(const struct affine_weight *w, uint64_t row, uint64_t n, uint64_t col, uint32_t cols, uint8_t q[TILE_ROWS][TILE_COLS])
+{
+    const struct affine_form *f = w->form;
+    const uint32_t per = 32 / f->bits, above = f->bits == 8 ? 128 : 0;
+    if (f->quants == AFFINE_BYTES) {
+        for (uint64_t r = 0; r < n; r++)
+            memcpy(q[r], (const uint8_t *)w->planes[0] + (row + r) * w->cols + col, cols);
+    } else if (f->quants == AFFINE_AWQ) {
+        for (uint32_t c = 0; c < cols; c++)
+            for (uint64_t r = 0; r < n; r++)
+                q[r][c] = get32(w->planes[0], (col + c) * (w->rows / 8) + (row + r) / 8) >> 4 * awq_place(row + r) & 15u;
+    } else {
+        for (uint32_t c = 0; c < cols; c += per)
+            for (uint64_t r = 0; r < n; r++) {
+                uint32_t word = word_at(w, row + r, col + c);
+                for (uint32_t i = 0; i < per; i++)
+                    q[r][c + i] = (uint8_t)((word >> f->bits * i & mask_of(f)) ^ above);
+            }
+    }
+}
+
+static void write_block(const struct affine_weight *w, uint64_t row, uint64_t col, uint32_t cols, const uint8_t *q, uint8_t *block)
+{
+    const struct affine_form *f = w->form;
+    const uint64_t group = f->group != 0 ? col / f->group : 0;
+    const uint64_t at = f->quants == AFFINE_ROWS_OF_WORDS || f->quants == AFFINE_BYTES ? row * w->groups + group : group * w->rows + row;
+    const uint32_t zero = cp_affine_zero(w, row, group) - (f->bits == 8 && f->quants != AFFINE_BYTES ? 128u : 0u);
+    put32(block, 0, (get_float(w->planes[f->scales_plane], at, f->scales) & SCALE_MASK) | (zero & ~SCALE_MASK));
+    block += HEAD / 8;
+    if (f->bits == 8) {
+        memcpy(block, q, cols);
+        return;
+    }
+    for (uint32_t c = 0; c < cols; c += 32, block += 16)
+        for (uint32_t i = 0; i < 16; i++)
+            block[i] = (uint8_t)(q[c + i] | q[c + 16 + i] << 4);
+}
+
+int32_t cp_affine_unpack(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
+                         uint64_t n, void *const *tiles, struct tenon_err *err)
+{
+    const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
+    const uint64_t block = s->encoding->planes[0].tile_bytes;
+    const uint32_t width = s->encoding->tile_cols;
+    uint8_t q[TILE_ROWS][TILE_COLS];
+    (void)err;
+    for (uint64_t row = first; row < first + n; row += TILE_ROWS)
+        for (uint64_t b = 0; b < cols / width; b++) {
+            const uint64_t height = first + n - row < TILE_ROWS ? first + n - row : TILE_ROWS;
+            read_tile(&w, row, height, b * width, width, q);
+            for (uint64_t r = 0; r < height; r++)
+                write_block(&w, row + r, b * width, width, q[r], (uint8_t *)tiles[0] + ((row + r) * (cols / width) + b) * block);
+        }
+    return TENON_OK;
+}
+
+uint64_t cp_affine_plane_bytes(const struct tenon_stored *s, uint32_t plane, uint64_t rows, uint64_t cols)
+{
+    const struct affine_form *f = s->info;
+    const uint64_t group = f->group != 0 ? f->group : cols, per = 32 / f->bits;
+    const bool by_rows = f->quants == AFFINE_AWQ || f->zeros == AFFINE_ALONG; /* words that hold several rows */
+    if (cols == 0 || cols % group != 0 || cols % s->encoding->tile_cols != 0 || cols % per != 0 || (by_rows && rows % per != 0))
+        return UINT64_MAX;
+    if (plane == 0)
+        return bytes_of(rows, cols, 8 / f->bits);
+    if (plane == f->scales_plane)
+        return bytes_of(rows, cols / group * 2, 1);
+    if (f->zeros != AFFINE_NONE && plane == f->zeros_plane)
+        return f->zeros == AFFINE_DOWN ? bytes_of(rows / per + (rows % per != 0), cols / group * 4, 1) : bytes_of(rows / per, cols / group * 4, 1);
+    return bytes_of(cols, 4, 1); /* g_idx */
+}

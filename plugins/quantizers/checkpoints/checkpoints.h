@@ -2,23 +2,28 @@
 #ifndef TENON_QUANTIZERS_CHECKPOINTS_H
 #define TENON_QUANTIZERS_CHECKPOINTS_H
 
+#include <stdbool.h>
+
 #include <tenon/quantizer.h>
 
 #include "../program.h"
 
-/* Encodings and forms: X(symbol). Those with a group size have one for each that is found in practice: symbol_g32 and so on. */
-#define GROUPED_ENCODINGS(X, g_) X(affine_int4_g##g_) X(affine_int8_g##g_) X(ct_int4_bf16_g##g_) X(ct_int4_f16_g##g_)
-#define CHECKPOINT_ENCODINGS(X) \
-    GROUPED_ENCODINGS(X, 32) GROUPED_ENCODINGS(X, 64) GROUPED_ENCODINGS(X, 128) \
-    X(scaled_int8) X(mlc_q4f16_1) X(bnb_nf4) X(fp8_g128) X(int8_g64)
+/* Encodings and forms: X(symbol). Those with a group size have one for each that is found in practice: symbol_g32 and so on, and
+ * symbol_channel for one group per row. */
+#define CHECKPOINT_ENCODINGS(X) X(affine_int4_b32) X(affine_int4_b128) X(affine_int8_b32) X(scaled_int8) X(bnb_nf4) X(fp8_g128)
 #define DECLARE_ENCODING(name_) extern const struct tenon_encoding cp_##name_;
 CHECKPOINT_ENCODINGS(DECLARE_ENCODING)
 #undef DECLARE_ENCODING
 
-#define GROUPED_FORMS(X, g_) X(gptq_int4_g##g_) X(gptq_int8_g##g_) X(gptq2_int4_g##g_) X(gptq2_int8_g##g_) X(awq_int4_g##g_) \
-    X(gptq_int4_act_g##g_) X(gptq2_int4_act_g##g_)
-#define CHECKPOINT_FORMS(X) \
-    GROUPED_FORMS(X, 32) GROUPED_FORMS(X, 64) GROUPED_FORMS(X, 128) X(fp8_f32) X(fp8_f16) X(fp8_bf16) X(ct_int8_bf16) X(ct_int8_f16)
+#define CT_FORMS(X, name_) X(ct_##name_) X(ct_##name_##_zero)
+#define GROUPED_FORMS(X, g_) \
+    X(gptq_int4_##g_) X(gptq_int8_##g_) X(gptq2_int4_##g_) X(gptq2_int8_##g_) \
+    CT_FORMS(X, int4_bf16_##g_) CT_FORMS(X, int4_f16_##g_) CT_FORMS(X, int8_bf16_##g_) CT_FORMS(X, int8_f16_##g_)
+#define RUN_FORMS(X, g_) X(awq_int4_##g_) X(gptq_int4_act_##g_) X(gptq2_int4_act_##g_)
+#define CHECKPOINT_FORMS(X)                                                                        \
+    GROUPED_FORMS(X, g32) GROUPED_FORMS(X, g64) GROUPED_FORMS(X, g128) GROUPED_FORMS(X, channel)   \
+    RUN_FORMS(X, g32) RUN_FORMS(X, g64) RUN_FORMS(X, g128)                                         \
+    X(fp8_f32) X(fp8_f16) X(fp8_bf16) X(ct_int8_bf16) X(ct_int8_f16) X(mlc_q4f16_1)
 #define DECLARE_FORM(name_) extern const struct tenon_stored cp_##name_;
 CHECKPOINT_FORMS(DECLARE_FORM)
 #undef DECLARE_FORM
@@ -38,12 +43,6 @@ static inline uint32_t get32(const void *p, uint64_t i)
 {
     const uint8_t *b = (const uint8_t *)p + 4 * i;
     return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-}
-
-/* Four-bit number i of a row of words. */
-static inline uint32_t get4(const void *p, uint64_t i)
-{
-    return get32(p, i / 8) >> 4 * (i % 8) & 15u;
 }
 
 static inline void put32(void *p, uint64_t i, uint32_t v)
@@ -76,5 +75,51 @@ static inline uint64_t bytes_of(uint64_t a, uint64_t b, uint64_t c)
         return UINT64_MAX;
     return a * b % c == 0 ? a * b / c : UINT64_MAX;
 }
+
+/* ---- affine.c: forms of whole numbers with scales and zero points ------------------------------------------------------ */
+
+/* How numbers lie in words, lowest bits first. Zero points: AWQ, ALONG, DOWN, NONE. */
+enum affine_layout {
+    AFFINE_NONE,
+    AFFINE_DOWN,          /* quants: words along columns, [cols / per, rows]; zero points: along rows, [rows / per, groups] */
+    AFFINE_ALONG,         /* words along rows, [groups, rows / per] */
+    AFFINE_AWQ,           /* the same of quants, [cols, rows / 8], and zero points, in an order of its own */
+    AFFINE_ROWS_OF_WORDS, /* [rows, cols / per], and scales [rows, groups]; elsewhere [groups, rows] */
+    AFFINE_BYTES          /* [rows, cols] with sign, scales as with ROWS_OF_WORDS */
+};
+
+/* `info` of a form that affine.c unpacks. */
+struct affine_form {
+    uint32_t bits;        /* 4 or 8 */
+    uint32_t group;       /* columns with one scale, 0: a row's */
+    uint32_t scales;      /* TENON_F_F16 or BF16 */
+    uint32_t zero;        /* the zero point, or what those of the file lack */
+    enum affine_layout quants, zeros;
+    uint8_t scales_plane, zeros_plane; /* quants are plane 0, what is no other plane is g_idx */
+};
+
+struct affine_weight {
+    const struct affine_form *form;
+    const void *const *planes;
+    uint64_t rows, cols, groups;
+};
+
+static inline struct affine_weight affine_weight_of(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols)
+{
+    const struct affine_form *f = s->info;
+    return (struct affine_weight){.form = f, .planes = planes, .rows = rows, .cols = cols, .groups = f->group != 0 ? cols / f->group : 1};
+}
+
+uint32_t cp_affine_quant(const struct affine_weight *w, uint64_t row, uint64_t col); /* of words along columns */
+uint32_t cp_affine_zero(const struct affine_weight *w, uint64_t row, uint64_t group);
+uint64_t cp_affine_plane_bytes(const struct tenon_stored *s, uint32_t plane, uint64_t rows, uint64_t cols);
+int32_t cp_affine_unpack(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
+                         uint64_t n, void *const *tiles, struct tenon_err *err);
+
+#define AFFINE_FORM_BY(unpack_, name_, id_, encoding_, planes_, ...)                                                \
+    static const struct affine_form name_##_form = {__VA_ARGS__};                                                   \
+    const struct tenon_stored cp_##name_ = {.struct_size = sizeof(struct tenon_stored), .n_planes = (planes_), .id = (id_), \
+        .encoding = &cp_##encoding_, .info = &name_##_form, .plane_bytes = cp_affine_plane_bytes, .unpack = (unpack_)}
+#define AFFINE_FORM(name_, id_, encoding_, planes_, ...) AFFINE_FORM_BY(cp_affine_unpack, name_, id_, encoding_, planes_, __VA_ARGS__)
 
 #endif

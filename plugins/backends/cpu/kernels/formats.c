@@ -37,6 +37,9 @@ static const struct cpu_encoding encodings[CPU_FORMATS_ALL] = {
     [CPU_TQ1_0] = { "gguf.tq1_0/1", "c616f23eff0eacecd164b7dfbf307c2f05a0b7b34dfbaa67f6553f21639ba997", CPU_TQ1_0, 256, 54, true },
     [CPU_TQ2_0] = { "gguf.tq2_0/1", "5b71b016f7d0feb735f33b3e5551d0db204be0fbf6fac5741ae0fd5832d9a946", CPU_TQ2_0, 256, 66, true },
     [CPU_NVFP4] = { "gguf.nvfp4/1", "cf334668efb73c3c038ded28bd0935d1602b3f79d03e4e4b3b7250f50d4a62bb", CPU_NVFP4, 64, 36, true },
+    [CPU_AFFINE4_B32] = { "affine.int4_b32/1", "bf44111101a7cb8406d8106a3e10402e684190def3c6890fb31606300f74122e", CPU_AFFINE4_B32, 32, 20, true },
+    [CPU_AFFINE4_B128] = { "affine.int4_b128/1", "d316d25415b7574a75518b23bf8fd873fc37780e32823601ce5bc69f1476dd33", CPU_AFFINE4_B128, 128, 68, true },
+    [CPU_AFFINE8_B32] = { "affine.int8_b32/1", "e89830df165810d8a5975b1bb69d721b2e60e6f64a3da754191d812b435c1f46", CPU_AFFINE8_B32, 32, 36, true },
     [CPU_PACKED_IQ2_BY_32] = { "packed.iq2_by_32", "", CPU_PACKED_IQ2_BY_32, 256, 104, true },
     [CPU_PACKED_IQ2_BY_16] = { "packed.iq2_by_16", "", CPU_PACKED_IQ2_BY_16, 256, 108, true },
     [CPU_PACKED_IQ3_XXS] = { "packed.iq3_xxs", "", CPU_PACKED_IQ3_XXS, 256, 136, true },
@@ -60,7 +63,11 @@ const struct cpu_encoding *cpu_encoding_at(enum cpu_format format)
 
 bool cpu_format_has_min(enum cpu_format format)
 {
-    return format == CPU_Q4_1 || format == CPU_Q5_1 || format == CPU_Q4_K || format == CPU_Q5_K || format == CPU_Q2_K;
+    switch (format) {
+    case CPU_Q4_1: case CPU_Q5_1: case CPU_Q4_K: case CPU_Q5_K: case CPU_Q2_K: case CPU_AFFINE4_B32: case CPU_AFFINE4_B128:
+    case CPU_AFFINE8_B32: return true;
+    default: return false;
+    }
 }
 
 bool cpu_format_by_16(enum cpu_format format)
@@ -218,6 +225,19 @@ static void nvfp4(const uint8_t *p, int j, struct cpu_quant_block *ret)
     }
 }
 
+/* The upper 23 bits of a dword are a float's, the lower 9 a zero point with sign. */
+static void affine(const uint8_t *p, int j, bool eight, struct cpu_quant_block *ret)
+{
+    uint32_t head = cpu_load32(p);
+    int zero = (int)(head & 511u) - (int)(head << 1 & 512u);
+    if (eight)
+        memcpy(ret->q, p + 4, 32);
+    else
+        nibbles(p + 4 + 16 * j, ret->q);
+    ret->scale[0] = ret->scale[1] = cpu_float_of(head & ~511u);
+    ret->min[0] = ret->min[1] = ret->scale[0] * (float)-zero;
+}
+
 static void tq2_0(const uint8_t *p, int j, struct cpu_quant_block *ret)
 {
     pairs(p, j, -1, ret->q);
@@ -263,6 +283,8 @@ void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, stru
     case CPU_Q3_K: q3_k(p, j, ret); break;
     case CPU_IQ4_XS: iq4_xs(p, j, ret); break;
     case CPU_NVFP4: nvfp4(p, j, ret); break;
+    case CPU_AFFINE4_B32: case CPU_AFFINE4_B128: affine(p, j, false, ret); break;
+    case CPU_AFFINE8_B32: affine(p, 0, true, ret); break;
     case CPU_TQ1_0: tq1_0(p, j, ret); break;
     case CPU_TQ2_0: tq2_0(p, j, ret); break;
     default:

@@ -50,6 +50,7 @@ enum cpu_format {
     CPU_Q2_K, CPU_Q3_K, CPU_IQ4_XS,             /* super-blocks of 256 */
     CPU_IQ2_XXS, CPU_IQ2_XS, CPU_IQ2_S, CPU_IQ3_XXS, CPU_IQ3_S, CPU_IQ1_S, CPU_IQ1_M, CPU_TQ1_0, CPU_TQ2_0,
     CPU_NVFP4,                                  /* blocks of 64 */
+    CPU_AFFINE4_B32, CPU_AFFINE4_B128, CPU_AFFINE8_B32, /* what GPTQ, AWQ and their like become */
     CPU_FORMAT_COUNT,
     /* What some of these become when they are packed (repack.h): the same weights in blocks that need no codebook. */
     CPU_PACKED_IQ2_BY_32 = CPU_FORMAT_COUNT, CPU_PACKED_IQ2_BY_16, CPU_PACKED_IQ3_XXS, CPU_PACKED_IQ3_S, CPU_PACKED_IQ1_S,

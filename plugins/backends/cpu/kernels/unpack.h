@@ -270,6 +270,7 @@ INLINE void two_halves(const struct rows *r, vf *ret_first, vf *ret_second)
 #include "unpack_codebooks.h"
 #include "unpack_kquants.h"
 #include "unpack_repacked.h"
+#include "unpack_affine.h"
 
 /* ---- a row of blocks */
 
@@ -316,7 +317,10 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_Q3_K, unpack_q3_k, 110, 8)    \
     X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8) \
     X(CPU_TQ2_0, unpack_tq2_0, 66, 8)   \
-    X(CPU_NVFP4, unpack_nvfp4, 36, 2)
+    X(CPU_NVFP4, unpack_nvfp4, 36, 2)   \
+    X(CPU_AFFINE4_B32, unpack_affine4_b32, 20, 1) \
+    X(CPU_AFFINE4_B128, unpack_affine4_b128, 68, 4) \
+    X(CPU_AFFINE8_B32, unpack_affine8_b32, 36, 1)
 #define FILE_FORMATS(X)                 \
     X(CPU_IQ2_XXS, unpack_iq2_xxs, 66, 8) \
     X(CPU_IQ2_XS, unpack_iq2_xs, 74, 8) \
