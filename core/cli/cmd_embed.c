@@ -10,7 +10,8 @@
 static const char usage[] = "usage: tenon embed MODEL [TEXT...] [options]\n"
                             "\n"
                             "Print a vector for each TEXT, or without TEXT for each line of stdin: numbers with spaces between, a vector\n"
-                            "a line. A text longer than the context is cut.\n\n";
+                            "a line. An empty line is a text, too. Bytes that are no UTF-8 count as U+FFFD. What is longer than the model\n"
+                            "was trained for is cut, and vectors are divided by their length unless its modules.json has no Normalize.\n\n";
 
 struct embed {
     struct cli_common common;

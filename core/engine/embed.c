@@ -161,10 +161,11 @@ static int32_t choose_pooling(const struct tn_model *m, const struct tenon_embed
 
 int32_t tn_embed(struct tn_stepper *st, const struct tn_model *m, const struct tenon_embed_args *args, float *y, struct tenon_err *err)
 {
-    struct work w = { .st = st, .parts = tn_model_parts(m), .raw = (args->flags & TENON_EMBED_RAW) != 0, .y = y };
+    struct work w = { .st = st, .parts = tn_model_parts(m), .y = y };
     int32_t rc = tn_model_vocab(m, &w.vocab, err);
     if (rc == TENON_OK)
         rc = choose_pooling(m, args, &w.pooling, err);
+    w.raw = (args->flags & TENON_EMBED_RAW) != 0 || tn_model_info(m)->vectors == TENON_VECTORS_RAW;
     w.texts = calloc((size_t)w.parts->max_sequences + 1, sizeof *w.texts);
     w.step = calloc((size_t)w.parts->max_sequences + 1, sizeof *w.step);
     w.sum = calloc(w.parts->row_size + 1, sizeof *w.sum);

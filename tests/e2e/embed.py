@@ -99,6 +99,24 @@ class Embed(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("pooling.pooling_mode_max_tokens", done.stderr)
 
+    def test_modules(self):
+        """modules.json says whether vectors have the length 1."""
+        def modules(*names):
+            return [{"idx": i, "name": str(i), "path": "", "type": "sentence_transformers.models." + n} for i, n in enumerate(names)]
+
+        raw = self.vectors(*TEXTS, "--raw")
+        self.assertNotEqual(raw, self.vectors(*TEXTS))
+        plain = self.copy("raw", modules=modules("Transformer", "Pooling"))
+        self.assertEqual(self.vectors(*TEXTS, model=plain), raw)
+        normed = self.copy("normed", modules=modules("Transformer", "Pooling", "Normalize"))
+        self.assertEqual(self.vectors(*TEXTS, model=normed), self.vectors(*TEXTS))
+        self.assertEqual(self.vectors(*TEXTS, "--raw", model=normed), raw)
+        for name, value, says in (("dense", modules("Transformer", "Pooling", "Dense"), "modules has 'sentence_transformers.models.Dense'"),
+                                  ("nothing", [1], "modules has ''"), ("object", {"a": 1}, "no list"), ("word", "x", "no list")):
+            done = run("embed", self.copy("modules-" + name, modules=value), "wa")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(says, done.stderr)
+
     def test_ways(self):
         want = self.vectors(*TEXTS)
         self.assertEqual(self.vectors(stdin="\n".join(TEXTS)), want)
@@ -107,8 +125,16 @@ class Embed(unittest.TestCase):
         self.assertEqual([self.vectors(text)[0] for text in TEXTS], want)  # alone or beside others: the same bits
         self.assertEqual(self.vectors(stdin="\n".join(TEXTS * 100)), want * 100)  # more than one call's
 
+    def test_lines(self):
+        """Each line of stdin is a text, whatever bytes it has; what is no UTF-8 counts as U+FFFD, which BERT passes over as it does NUL."""
+        for lines, texts in ((b"wa\n\nwb\n", ["wa", "", "wb"]), (b"wa\n\nwb", ["wa", "", "wb"]), (b"\n", [""]), (b"\r\n\r\n", ["", ""]),
+                             (b"wa\r\nwb\r\n", ["wa", "wb"]), (b"wa\r", ["wa"]), (b" \n", [" "]), (b"w\0a\n\0", ["wa", ""]),
+                             (b"w\xffa\nwb\xe2\x82\n\xed\xa0\x80", ["wa", "wb", ""]), (b"wa \xef\xbf\xbdwb", ["wa wb"])):
+            done = subprocess.run([TENON, "embed", self.model, "--json"], input=lines, capture_output=True, timeout=300)
+            self.assertEqual((done.returncode, done.stderr), (0, b""), lines)
+            self.assertEqual(json.loads(done.stdout)["vectors"], self.vectors(*texts), lines)
+
     def test_empty(self):
-        self.assertEqual(self.vectors(stdin="wa\n\nwb\n"), self.vectors("wa", "", "wb"))
         self.assert_near(self.vectors("")[0], unit([sum(c) / 2 for c in zip(*self.rows(""))]))  # [CLS] and [SEP] alone
         done = run("embed", self.model, stdin="")
         self.assertNotEqual(done.returncode, 0)
@@ -120,6 +146,9 @@ class Embed(unittest.TestCase):
         self.assertNotEqual(self.vectors(exact), self.vectors(" ".join(["wa"] * 61)))
         folder = self.copy("short", sentence_bert_config={"max_seq_length": 10})
         self.assertEqual(self.vectors(exact, model=folder), self.vectors(" ".join(["wa"] * 8)))
+        for most, words in ((10, 8), (1e30, 62), (64, 62)):  # the tokenizer's, where nothing else says it
+            folder = self.copy("tokenizer-%g" % most, tokenizer_config={"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": most})
+            self.assertEqual(self.vectors(exact + " wb", model=folder), self.vectors(" ".join(["wa"] * words)))
 
     def test_graph(self):
         done = run("graph", self.model)
@@ -143,6 +172,10 @@ class MiniLM(unittest.TestCase):
         print("lowest cosine of %d texts: %.8f" % (len(texts), lowest))
         self.assertGreaterEqual(lowest, LEAST_COSINE)
         self.assertLess(cosine(got["vectors"][0], want[1]), 0.9)  # texts differ
+        long = " ".join([texts[-1]] * 4)
+        self.assertGreater(len(long.split()), 2000)
+        done = run("embed", MINILM, long, "--json")
+        self.assertGreaterEqual(cosine(json.loads(done.stdout)["vectors"][0], want[-1]), LEAST_COSINE)  # cut as transformers cuts it
 
 
 if __name__ == "__main__":

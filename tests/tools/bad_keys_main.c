@@ -101,6 +101,9 @@ static const struct lenient lenient[] = {
     { "model_type", NULL },
     { "tokenizer.ggml.tokens", NULL }, /* only counted here; the tokenizer reads it */
     { "mlp_only_layers", "list too long" },
+    { "model_max_length", "2^40" }, /* transformers' 1e30: as many as there are */
+    { "model_max_length", "2^63 - 1" },
+    { "model_max_length", "1e300" },
 };
 
 static bool is_lenient(const char *key, const char *what)

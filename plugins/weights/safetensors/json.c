@@ -73,24 +73,25 @@ static bool is_all(const char *p, const char *end)
     return p == end;
 }
 
-static int32_t parse(const char *file, const char *text, uint64_t size, cJSON **ret, struct tenon_err *err)
+static int32_t parse(const char *file, const char *text, uint64_t size, bool list, cJSON **ret, struct tenon_err *err)
 {
     const char *end = text;
     cJSON *root = cJSON_ParseWithLengthOpts(text, (size_t)size, &end, 0);
-    if (root != NULL && is_all(end, text + size) && cJSON_IsObject(root)) {
+    const bool fits = list ? cJSON_IsArray(root) : cJSON_IsObject(root);
+    if (fits && is_all(end, text + size)) {
         *ret = root;
         return TENON_OK;
     }
-    if (root != NULL && !cJSON_IsObject(root)) {
+    if (root != NULL && !fits) {
         cJSON_Delete(root);
-        return tenon_fail(err, TENON_E_DATA_LOSS, file, "holds JSON that is no object: the file is damaged");
+        return tenon_fail(err, TENON_E_DATA_LOSS, file, "holds JSON that is no %s: the file is damaged", list ? "list" : "object");
     }
     cJSON_Delete(root);
     return tenon_fail(err, TENON_E_DATA_LOSS, file, "is no JSON from byte %llu of it on: the file is cut off or damaged",
                       (unsigned long long)(end >= text && end <= text + size ? end - text : 0));
 }
 
-int32_t st_json_parse(const char *file, const void *data, uint64_t size, uint64_t most, cJSON **ret, struct tenon_err *err)
+static int32_t parse_some(const char *file, const void *data, uint64_t size, uint64_t most, bool list, cJSON **ret, struct tenon_err *err)
 {
     struct look l;
     char *copy;
@@ -103,11 +104,16 @@ int32_t st_json_parse(const char *file, const void *data, uint64_t size, uint64_
         return tenon_fail(err, TENON_E_OUT_OF_RANGE, file, "JSON of %llu values, %u deep: at most %u and %u are read",
                           (unsigned long long)l.values, l.deepest, ST_JSON_VALUES, ST_JSON_DEPTH);
     if (!l.constants)
-        return parse(file, data, size, ret, err);
+        return parse(file, data, size, list, ret, err);
     copy = replace_constants(data, size, &size);
-    rc = copy != NULL ? parse(file, copy, size, ret, err) : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, file, "out of memory");
+    rc = copy != NULL ? parse(file, copy, size, list, ret, err) : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, file, "out of memory");
     free(copy);
     return rc;
+}
+
+int32_t st_json_parse(const char *file, const void *data, uint64_t size, uint64_t most, cJSON **ret, struct tenon_err *err)
+{
+    return parse_some(file, data, size, most, false, ret, err);
 }
 
 bool st_json_u64(const cJSON *item, uint64_t *ret)
@@ -119,7 +125,7 @@ bool st_json_u64(const cJSON *item, uint64_t *ret)
     return true;
 }
 
-int32_t st_json_read(const struct tenon_files *files, const char *name, uint64_t most, cJSON **ret, struct tenon_err *err)
+static int32_t read_some(const struct tenon_files *files, const char *name, uint64_t most, bool list, cJSON **ret, struct tenon_err *err)
 {
     const void *data = NULL;
     uint64_t size = 0;
@@ -127,5 +133,15 @@ int32_t st_json_read(const struct tenon_files *files, const char *name, uint64_t
     if (!st_folder_has(files, name))
         return TENON_E_NOT_FOUND;
     int32_t rc = files->map(files->ctx, name, &id, &data, &size, err);
-    return rc == TENON_OK ? st_json_parse(name, data, size, most, ret, err) : rc;
+    return rc == TENON_OK ? parse_some(name, data, size, most, list, ret, err) : rc;
+}
+
+int32_t st_json_read(const struct tenon_files *files, const char *name, uint64_t most, cJSON **ret, struct tenon_err *err)
+{
+    return read_some(files, name, most, false, ret, err);
+}
+
+int32_t st_json_read_list(const struct tenon_files *files, const char *name, uint64_t most, cJSON **ret, struct tenon_err *err)
+{
+    return read_some(files, name, most, true, ret, err);
 }

@@ -215,6 +215,38 @@ static int32_t put_file(struct st_meta *meta, const struct tenon_files *files, c
     return put_members(&w, *tree, strlen(prefix));
 }
 
+static const char *member(const cJSON *object, const char *name)
+{
+    const cJSON *item;
+    for (item = cJSON_IsObject(object) ? object->child : NULL; item != NULL; item = item->next)
+        if (strcmp(item->string, name) == 0 && cJSON_IsString(item))
+            return item->valuestring;
+    return NULL;
+}
+
+/* The types of the modules that make vectors of texts, in their order. */
+static int32_t put_modules(struct st_meta *meta, const struct tenon_files *files, struct tenon_err *err)
+{
+    cJSON **tree = &meta->trees[ST_SOURCES];
+    struct st_value v = {.type = TENON_META_STRING, .is_array = 1};
+    struct tenon_str *types;
+    const cJSON *item;
+    int32_t rc = st_json_read_list(files, "modules.json", ST_CONFIG_MAX, tree, err);
+    if (rc != TENON_OK)
+        return rc == TENON_E_NOT_FOUND ? TENON_OK : rc;
+    v.many = types = calloc((size_t)cJSON_GetArraySize(*tree) + 1, sizeof *types);
+    if (types == NULL)
+        return no_memory("modules.json", err);
+    cJSON_ArrayForEach(item, *tree) {
+        const char *type = member(item, "type");
+        types[v.count++] = str_of(type != NULL ? type : "");
+    }
+    if (put(meta, "modules", &v) == TENON_OK)
+        return TENON_OK;
+    free(types);
+    return no_memory("modules.json", err);
+}
+
 /* ---- chat template and names -------------------------------------------------------------------------------- */
 
 #define TEMPLATE_KEY "tokenizer_config.chat_template"
@@ -223,15 +255,6 @@ static int32_t put_string(struct st_meta *meta, const char *key, struct tenon_st
 {
     const struct st_value v = {.type = TENON_META_STRING, .count = 1, .one.s = s};
     return put(meta, key, &v) == TENON_OK ? TENON_OK : no_memory(key, err);
-}
-
-static const char *member(const cJSON *object, const char *name)
-{
-    const cJSON *item;
-    for (item = cJSON_IsObject(object) ? object->child : NULL; item != NULL; item = item->next)
-        if (strcmp(item->string, name) == 0 && cJSON_IsString(item))
-            return item->valuestring;
-    return NULL;
 }
 
 /* Of several templates with names the default one, or the first. */
@@ -321,6 +344,8 @@ int32_t st_meta_read(struct st_meta *meta, const struct tenon_files *files, stru
     }
     if (rc == TENON_OK)
         rc = put_template(meta, files, meta->trees[ST_SOURCES - 1], err);
+    if (rc == TENON_OK)
+        rc = put_modules(meta, files, err);
     return rc == TENON_OK ? put_names(meta, files, err) : rc;
 }
 

@@ -36,6 +36,7 @@ bool st_json_u64(const cJSON *item, uint64_t *ret);
 
 /* Map a file and parse it. NOT_FOUND, without a message: there is none. */
 int32_t st_json_read(const struct tenon_files *files, const char *name, uint64_t most, cJSON **ret, struct tenon_err *err);
+int32_t st_json_read_list(const struct tenon_files *files, const char *name, uint64_t most, cJSON **ret, struct tenon_err *err);
 
 /* ---- meta.c ------------------------------------------------------------------------------------------------- */
 
@@ -58,7 +59,7 @@ struct st_meta {
     struct st_value *values;   /* [keys.n] */
     uint32_t capacity;
     uint64_t text;             /* bytes of all keys */
-    cJSON *trees[ST_SOURCES];  /* that strings lie in */
+    cJSON *trees[ST_SOURCES + 1]; /* that strings lie in; the last: modules.json */
 };
 
 /* Read the files of a folder that make metadata, and list their names. NOT_FOUND: no config.json. On failure, too, the caller

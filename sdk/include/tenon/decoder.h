@@ -182,6 +182,7 @@ static inline void tenon_decoder_info(const struct tenon_decoder *d, struct teno
     info->vocab_size = (uint64_t)d->size[TENON_SIZE_VOCAB];
     info->embedding_length = (uint64_t)d->size[TENON_SIZE_EMBED];
     info->pooling = d->pooling;
+    info->vectors = d->vectors;
     info->n_heads = (uint32_t)d->n_heads;
     info->n_kv_heads = (uint32_t)d->n_kv_heads;
 }

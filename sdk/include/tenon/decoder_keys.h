@@ -76,7 +76,7 @@ struct tenon_decoder {
     double eps;
     /* What `read` may change. Factors of embeddings, of what a layer adds, of logits and of scores; caps, 0: none. */
     double embed_scale, residual_scale, logit_scale, attn_scale, logit_softcap, attn_softcap;
-    uint32_t pooling;                    /* TENON_POOL_* of an encoder; 0: not said */
+    uint32_t pooling, vectors;           /* TENON_POOL_* and TENON_VECTORS_* of an encoder; 0: not said */
     int is_parallel;                     /* attention and net both read the layer's input */
     struct tenon_rope_params rope;       /* n_rot 0: nothing is turned */
     struct tenon_rope_params rope_local; /* of layers with a window; as `rope` unless `read` says else */
@@ -461,22 +461,62 @@ static inline int32_t tenon_decoder_read_pooling_modes(const struct tenon_meta *
     return TENON_E_OK;
 }
 
+/* Beside config.json: the modules that make a vector, of which a last one may divide it by its length. */
+static inline int32_t tenon_decoder_read_modules(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128], type[128];
+    const char *word;
+    uint64_t i;
+    int listed;
+    int32_t s = tenon_key_list(m, NULL, "modules", name, &e, &listed, err);
+    if (s != 0 || !listed)
+        return s;
+    d->vectors = TENON_VECTORS_RAW;
+    for (i = 0; i < e.count; i++) {
+        struct tenon_str text = {"", 0};
+        if (e.type == TENON_META_STRING)
+            (void)m->strings(m->ctx, &e, i, 1, &text); /* else it stays empty, which is no module */
+        (void)snprintf(type, sizeof type, "%.*s", (int)(text.size < 127 ? text.size : 127), text.data);
+        word = strrchr(type, '.') != NULL ? strrchr(type, '.') + 1 : type;
+        if (strcmp(word, "Normalize") == 0)
+            d->vectors = TENON_VECTORS_UNIT;
+        else if (strcmp(word, "Transformer") != 0 && strcmp(word, "Pooling") != 0)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s has '%s': known are Transformer, Pooling and Normalize", name, type);
+    }
+    return s;
+}
+
+/* How many tokens a text may have: as the file for it says, else the tokenizer's, whose number may be absurdly great. */
+static inline int32_t tenon_decoder_read_longest(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const int64_t unsaid = 0;
+    const double endless = 1e300;
+    int64_t most = 0;
+    double tokens = endless;
+    int32_t s = tenon_key_i64(m, NULL, "sentence_bert.max_seq_length", 1, 1 << 30, &unsaid, &most, err);
+    if (s == 0 && most == unsaid)
+        s = tenon_key_f64(m, NULL, "tokenizer_config.model_max_length", 1, 1e300, &endless, &tokens, err);
+    most = most != unsaid ? most : tokens < (double)d->context ? (int64_t)tokens : d->context;
+    d->context = s == 0 && most < d->context ? most : d->context;
+    return s;
+}
+
 /* How rows become the vector of a text that the model was trained for, and how long that text may be. */
 static inline int32_t tenon_decoder_read_pooling(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
     static const uint32_t pooling[] = {0, TENON_POOL_MEAN, TENON_POOL_FIRST, TENON_POOL_LAST}; /* GGUF's numbers */
     const int64_t none = 0;
-    int64_t kind = 0, most = d->context;
+    int64_t kind = 0;
     int32_t s;
     if (!tenon_meta_is_huggingface(m)) {
         s = tenon_key_i64(m, d->family->arch, "pooling_type", 0, 3, &none, &kind, err);
         d->pooling = s == 0 ? pooling[kind] : 0;
         return s;
     }
-    if ((s = tenon_decoder_read_pooling_modes(m, &d->pooling, err)) == 0)
-        s = tenon_key_i64(m, NULL, "sentence_bert.max_seq_length", 1, 1 << 30, &most, &most, err);
-    d->context = s == 0 && most < d->context ? most : d->context;
-    return s;
+    if ((s = tenon_decoder_read_pooling_modes(m, &d->pooling, err)) != 0 || (s = tenon_decoder_read_modules(d, m, err)) != 0)
+        return s;
+    return tenon_decoder_read_longest(d, m, err);
 }
 
 #ifdef __cplusplus

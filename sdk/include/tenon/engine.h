@@ -134,7 +134,7 @@ struct tenon_request {
     void *arg;
 };
 
-#define TENON_EMBED_RAW 1u /* not divided by its length */
+#define TENON_EMBED_RAW 1u /* not divided by its length, whatever the model's files say; else as they say, and if they do not, divided */
 
 /* Texts to make vectors of. Each gets the special tokens the model wants around it, and is cut to the context. */
 struct tenon_embed_args {

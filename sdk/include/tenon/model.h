@@ -95,6 +95,10 @@ struct tenon_state_desc {
     const int32_t *layer_map; /* [model layers] instance of each layer, -1 none; NULL: layer i is instance i */
 };
 
+/* What becomes of a pooled row. */
+#define TENON_VECTORS_UNIT 1 /* it is divided by its length */
+#define TENON_VECTORS_RAW 2  /* nothing */
+
 /* What a model is, for messages and for choices at load. */
 struct tenon_model_info {
     uint32_t struct_size;
@@ -107,6 +111,8 @@ struct tenon_model_info {
     uint32_t n_heads, n_kv_heads;
     uint32_t flags; /* reserved, 0 */
     uint32_t pooling; /* TENON_POOL_* that its program "embed" was trained for; 0: the file does not say */
+    uint32_t vectors; /* TENON_VECTORS_* of texts; 0: the file does not say */
+    uint32_t reserved;
 };
 
 struct tenon_model_config; /* opaque, the plugin's */
