@@ -83,7 +83,7 @@ static int32_t fail_unknown(struct tn_registry *reg, const struct tn_container *
         return rc; /* there is no model plugin at all, or why it cannot be used */
     list_known(reg, known, sizeof known);
     return tenon_fail(err, TENON_E_NOT_FOUND, tn_container_path(src),
-                      "no model plugin knows architecture \"%.*s\"; known are %s. A plugin adds one: see models/README.md", (int)(name->size < 32 ? name->size : 32),
+                      "no model plugin knows architecture \"%.*s\"; known are %s. A plugin adds one: see share/tenon/examples/architecture", (int)(name->size < 32 ? name->size : 32),
                       name->data != NULL ? name->data : "", known);
 }
 

@@ -16,8 +16,9 @@ SEED = int(os.environ.get("TENON_TEST_SEED", random.randrange(2**32)))
 
 
 class Foreign(unittest.TestCase):
-    """A subclass says which folder of tests/foreign, and what its plugin NAME.so provides."""
+    """A subclass says which folder of tests/foreign or `installed` examples, and what its plugin NAME.so provides."""
     folder = name = provides = None
+    installed = False
 
     @classmethod
     def setUpClass(cls):
@@ -33,7 +34,8 @@ class Foreign(unittest.TestCase):
         os.makedirs(cls.root + "/plugins/plugins.d")
         cls.rewrite(f"{cls.root}/plugins/plugins.d/60-{cls.name}.plugin",
                     f"format = 1\nlibrary = {cls.name}.so\nprovides = {cls.provides}\n")
-        shutil.copytree(os.path.join(HERE, "foreign", cls.folder), cls.root + "/source")
+        examples = cls.root + "/prefix/share/tenon/examples"
+        shutil.copytree(os.path.join(examples if cls.installed else os.path.join(HERE, "foreign"), cls.folder), cls.root + "/source")
         cls.build_plugin()
 
     @classmethod

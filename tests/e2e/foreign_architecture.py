@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
 """foreign_architecture.py BUILD_DIR CMAKE CC [SANITIZERS]: an architecture that nothing in the tree knows runs, and its logits are right.
 
-Installs the build, builds tests/foreign/architecture against it and nothing else, writes a small random model of it as a Hugging Face
+Installs the build, copies the example of the SDK out of what was installed (sdk/examples/architecture), builds it against that and
+nothing else, writes a small random model of it as a Hugging Face
 directory, computes the logits here, in doubles by the formulas, and compares: within 1e-5 of the largest, and the same bits whole, in
 chunks, over threads and with every composite op lowered or not. Standard library only. Exit 77: pkg-config is missing."""
+import glob
 import json
 import math
 import os
 import random
+import re
+import shutil
 import struct
 
 import foreign
 from foreign import SEED
 
+FAMILIES = os.path.join(foreign.HERE, "oracle", "families")
 WIDTH, HEADS, KV_HEADS, HEAD, NET, VOCAB, LAYERS, CAP, THETA, EPS = 24, 4, 2, 8, 40, 50, 3, 5.0, 1000.0, 1e-5
 CONFIG = {"model_type": "acme-loom", "num_hidden_layers": LAYERS, "hidden_size": WIDTH, "vocab_size": VOCAB, "intermediate_size": NET,
           "max_position_embeddings": 64, "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "head_dim": HEAD,
@@ -101,7 +106,7 @@ def logits_of(w, ids):
 
 
 class Architecture(foreign.Foreign):
-    folder, name, provides = "architecture", "loom", "model:acme-loom"
+    folder, name, provides, installed = "architecture", "loom", "model:acme-loom", True
 
     @classmethod
     def setUpClass(cls):
@@ -110,6 +115,9 @@ class Architecture(foreign.Foreign):
         cls.weights = make_weights(rng)
         write_model(cls.root + "/model", cls.weights)
         cls.ids = [rng.randrange(VOCAB) for _ in range(21)]
+        shutil.copy(cls.root + "/out/braid.so", cls.root + "/plugins/")
+        for manifest in glob.glob(cls.root + "/source/*.plugin"):
+            shutil.copy(manifest, cls.root + "/plugins/plugins.d/")
 
     def logits(self, *args, **env):
         done = self.tenon("eval", self.root + "/model", "--ids", "-", "--kv", "f32", "--logits", *args, stdin=json.dumps({"a": self.ids}), **env)
@@ -124,6 +132,39 @@ class Architecture(foreign.Foreign):
             self.assertEqual([len(row) for row in got], [VOCAB] * len(self.ids))
             worst = max(abs(a - b) for rows in zip(got, want) for a, b in zip(*rows)) / largest
             self.assertLess(worst, 1e-5, level)
+
+    def test_by_table(self):
+        """braid.c is Qwen2 with a cap on logits: the tiny checkpoint of that family, called acme-braid, gives its bits, and capped ones."""
+        with open(FAMILIES + "/qwen2/prompts.json") as f:
+            prompts = f.read()
+        got = {}
+        for name, config in (("qwen2", {}), ("plain", {"model_type": "acme-braid"}), ("capped", {"model_type": "acme-braid", "acme_logit_cap": 3.0}),
+                             ("bad", {"model_type": "acme-braid", "acme_logit_cap": "3"})):
+            shutil.copytree(FAMILIES + "/qwen2", self.root + "/table-" + name)
+            with open(self.root + "/table-" + name + "/config.json") as f:
+                config = {**json.load(f), **config}
+            self.rewrite(self.root + "/table-" + name + "/config.json", json.dumps(config))
+            got[name] = self.tenon("eval", self.root + "/table-" + name, "--ids", "-", "--kv", "f32", "--logits", stdin=prompts)
+        self.assertIn("key config.acme_logit_cap: must be a number, is a string", got.pop("bad").stderr)
+        got = {name: json.loads(done.stdout) for name, done in got.items()}
+        self.assertEqual(got["plain"], got["qwen2"])
+        for name, rows in got["qwen2"].items():
+            for a, b in zip(rows, got["capped"][name]):
+                self.assertLess(max(abs(3 * math.tanh(x / 3) - y) for x, y in zip(a, b)), 1e-5)
+
+    def test_says_whose_it_is(self):
+        done = json.loads(self.tenon("plugins", "check", "model:acme-braid", "--json").stdout)
+        mine = [p for p in done if p["file"] == "60-acme-braid.plugin"]
+        self.assertEqual([(p["state"], p["id"]) for p in mine], [("loaded", "com.acme.model.acme-braid")])
+
+    def test_text_names_what_is_installed(self):
+        """Every file that the installed text speaks of is there, beside it or among the headers."""
+        prefix = self.root + "/prefix"
+        with open(prefix + "/share/tenon/examples/architecture/README.md") as f:
+            names = set(re.findall(r"\b[\w-]+\.[ch]\b|CMakeLists\.txt", f.read()))
+        there = {os.path.basename(p) for p in glob.glob(prefix + "/**/*", recursive=True)}
+        self.assertGreater(len(names), 20)
+        self.assertEqual(names - there, set())
 
     def test_in_any_way(self):
         want = self.logits()

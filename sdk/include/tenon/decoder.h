@@ -22,7 +22,8 @@
  *
  * The table says what a layer has: a bias or a norm that it lacks is left out of the graph. `layer` writes another layer than
  * the usual one (norm, attention, add, norm, gated net, add), `read` reads further keys, `kinds` and `kind_of` mix layers of
- * several kinds. Models that fit none of this take single functions from here, or build.h alone.
+ * several kinds. Models that fit none of this take single functions from here, or build.h alone. share/tenon/examples/architecture
+ * of an installed SDK says how to begin.
  *
  * The rows are in decoder_rows.h, the config in decoder_keys.h, layers in decoder_layers.h; this header has the model interface and
  * the plugin. Everything is static inline; nothing here is part of the ABI. Link with libm.
@@ -264,6 +265,14 @@ static inline int32_t tenon_decoder_build(struct tenon_model_config *c, const ch
     return b->status(b->ctx, err);
 }
 
+/* Whose plugin it is: what is built outside of Tenon's tree defines these before it includes this. */
+#ifndef TENON_DECODER_VENDOR
+#define TENON_DECODER_ID "org.tenon.model." /* the architecture's name comes behind it */
+#define TENON_DECODER_VENDOR "Tenon"
+#define TENON_DECODER_VERSION "0.1.0"
+#define TENON_DECODER_LICENSE "Apache-2.0"
+#endif
+
 /* The plugin of one family. family_ has static storage, arch_ is a string literal, the family's own. Further arguments: values
  * of hf_types that are not `arch_`, by which the plugin is found. */
 #define TENON_DECODER_PLUGIN(family_, arch_, ...) TENON_DECODER_PLUGIN_(family_, arch_, __VA_ARGS__, NULL)
@@ -294,7 +303,8 @@ static inline int32_t tenon_decoder_build(struct tenon_model_config *c, const ch
     static const struct tenon_item decoder_items[] = {TENON_ITEM(TENON_MODEL_IFACE, arch_, decoder_keys, &decoder_model)};     \
     static const struct tenon_plugin decoder_plugin = {                                                                        \
         .struct_size = sizeof decoder_plugin, .abi = TENON_ABI, .api_level = TENON_API_LEVEL,                                  \
-        .id = "org.tenon.model." arch_, .version = "0.1.0", .vendor = "Tenon", .license = "Apache-2.0",                        \
+        .id = TENON_DECODER_ID arch_, .version = TENON_DECODER_VERSION, .vendor = TENON_DECODER_VENDOR,                        \
+        .license = TENON_DECODER_LICENSE,                                                                                      \
         .description = description_, .items = decoder_items, .n_items = 1, .item_stride = sizeof decoder_items[0],             \
     };                                                                                                                         \
     TENON_PLUGIN_ENTRY(decoder_plugin)
