@@ -7,6 +7,7 @@
 #define TOKENS 3 /* 12 sums and 2 of weights alone, 6 of activations, 6 chains, 2 of weights: 28 of 32 */
 #define DIRECT_TOKENS 2
 #define DIRECT_MOST 2
+#define DIRECT_MANY DIRECT_TOKENS
 #define UNROLL
 
 #include "matmul.h"

@@ -7,6 +7,7 @@
 #define TOKENS 5 /* 10 chains, 10 sums, 2 registers of weights, 1 of activations: 23 of 32 */
 #define DIRECT_TOKENS 2
 #define DIRECT_MOST 2
+#define DIRECT_MANY DIRECT_TOKENS
 #define UNROLL
 
 #include "matmul.h"

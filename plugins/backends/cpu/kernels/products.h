@@ -5,8 +5,9 @@
  * PANEL_COLS columns are unpacked into a panel once and run against all tokens. Both are the same chain of exact integer sums
  * and fused links, block after block; between panels of one row the unfinished chains lie in y, exactly. So T never changes a bit.
  * Include after simd_*.h. The file says how wide activations are, ACT_BITS 8 or 16, and how many tokens the level's registers hold:
- * TOKENS in a tile of a panel (2 * TOKENS chains, as many sums), DIRECT_TOKENS without one; up to DIRECT_MOST tokens of packed
- * weights it takes to go without a panel; and by UNROLL whether the loop over a block's columns is unrolled. */
+ * TOKENS in a tile of a panel (2 * TOKENS chains, as many sums), DIRECT_TOKENS without one; up to how many tokens packed weights
+ * go without a panel: DIRECT_MANY in the encodings that files mostly are of, DIRECT_MOST in others; and by UNROLL whether the
+ * loop over a block's columns is unrolled. */
 #ifndef TENON_CPU_PRODUCTS_H
 #define TENON_CPU_PRODUCTS_H
 
@@ -93,10 +94,10 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
     return l.base + LANES;
 }
 
-/* Does it take four and eight tokens at once? Those that files mostly are of; more cost more to compile. */
+/* Does it take more than two tokens at once? Those that files mostly are of; more cost more to compile. */
 INLINE bool takes_many(const enum cpu_format format, const bool packed)
 {
-    return DIRECT_TOKENS == 8 && packed && format <= CPU_Q4_K;
+    return DIRECT_TOKENS >= 4 && packed && format <= CPU_Q4_K;
 }
 
 /* Tiles as large as there are, while the rows are in L1. */
@@ -106,11 +107,11 @@ INLINE void direct_format(const enum cpu_format format, const bool packed, const
     for (int64_t n = n0, next = n1; n < n1; n = next)
         for (int64_t t = t0, tokens; t < t1; t += tokens) {
             tokens = t1 - t >= 2 ? 2 : 1;
-#if DIRECT_TOKENS == 8
+#if DIRECT_TOKENS >= 4
             if (t1 - t >= 4 && takes_many(format, packed)) {
-                tokens = t1 - t >= 8 ? 8 : 4;
-                if (tokens == 8)
-                    next = direct_rows(format, 8, packed, m, a, t, n, n1, y, ldy, bias);
+                tokens = t1 - t >= DIRECT_TOKENS ? DIRECT_TOKENS : 4;
+                if (tokens == DIRECT_TOKENS)
+                    next = direct_rows(format, DIRECT_TOKENS, packed, m, a, t, n, n1, y, ldy, bias);
                 else
                     next = direct_rows(format, 4, packed, m, a, t, n, n1, y, ldy, bias);
                 continue;
@@ -122,7 +123,7 @@ INLINE void direct_format(const enum cpu_format format, const bool packed, const
                 next = direct_rows(format, 1, packed, m, a, t, n, n1, y, ldy, bias);
         }
 }
-_Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
+_Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 4 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
 
 static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                             float *y, int64_t ldy, const float *bias)
@@ -284,7 +285,10 @@ INLINE struct form fill_half(const enum cpu_format format, const bool packed, co
 {
     const struct cpu_encoding *e = cpu_encoding_at(format);
     int64_t first = j->block * 32 / e->block_cols, blocks = j->blocks * 32 / e->block_cols;
-    struct sink s = { .tokens = 0, .w = { j->w.q + 4 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES } };
+    struct sink s; /* its sums, up to 16 KiB, nobody reads: to clear them took longer than to fill the panel */
+    s.tokens = 0;
+    s.form = SIGNED;
+    s.w = (struct panel){ j->w.q + 4 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES };
     unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s, NULL);
     return s.form;
 }
@@ -426,7 +430,7 @@ static int64_t direct_most(const struct cpu_matrix *w)
     if (w->rows < LANES && !w->packed)
         return 0;
     if (takes_many(w->format, w->packed))
-        return DIRECT_TOKENS;
+        return DIRECT_MANY;
     return w->format == CPU_Q6_K ? w->packed ? 2 : 1 : w->packed ? DIRECT_MOST : 2;
 }
 

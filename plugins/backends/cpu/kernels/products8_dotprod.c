@@ -6,6 +6,7 @@
 #define TOKENS 6 /* 12 chains, 12 sums, 2 registers of weights, 1 of activations: 27 of 32 */
 #define DIRECT_TOKENS 2
 #define DIRECT_MOST 2
+#define DIRECT_MANY DIRECT_TOKENS
 #define UNROLL
 
 #include "products.h"

@@ -21,8 +21,10 @@
 
 #if ACT_BITS == 8
 typedef int8_t act;
+#define PARTS 2 /* most sums of a slot */
 #else
 typedef int16_t act;
+#define PARTS 4
 #endif
 #if ACT_BITS == 8 || defined(BYTE_PRODUCTS)
 #define WEIGHT_BYTES 1 /* in a panel */
@@ -68,8 +70,8 @@ struct sink {
     const float *ds[DIRECT_TOKENS];
     const float *ds_16[DIRECT_TOKENS]; /* [K / 16] */
     const int32_t *asum[DIRECT_TOKENS]; /* [K / 16] */
-    vi sum[8][4][DIRECT_TOKENS];      /* by slot and part: products of the blocks under way */
-    bool open[8][4];                  /* which of them have begun */
+    vi sum[8][PARTS][DIRECT_TOKENS];  /* by slot and part: products of the blocks under way */
+    bool open[8][PARTS];              /* which of them have begun */
     int held[8];                      /* quads.h */
     vf acc[DIRECT_TOKENS];            /* the chains */
 };
@@ -101,7 +103,7 @@ INLINE void put(struct sink *s, int64_t b, const int slot, const int quad, vi x,
 
 INLINE void close_slot(struct sink *s, const int slot)
 {
-    for (int part = 0; part < 4; part++)
+    for (int part = 0; part < PARTS; part++)
         s->open[slot][part] = false;
     s->held[slot] = 0;
 }
