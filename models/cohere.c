@@ -19,7 +19,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_LAYER_NORM("attn_norm", "attn_norm", "input_layernorm", TENON_SIZE_EMBED),
     TENON_DECODER_ATTENTION_ROWS,
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
     HEADS("attn_q_norm", TENON_SIZE_HEADS, "q_norm"),
     HEADS("attn_k_norm", TENON_SIZE_KV_HEADS, "k_norm"),
     TENON_DECODER_FFN_ROWS,

@@ -16,6 +16,7 @@ struct tenon_model_config {
     {.name = "layers.{i}." name_, .gguf = "blk.{i}." name_ ".weight", .role = role_,                                         \
      .flags = TENON_WEIGHT_LAYERED | TENON_WEIGHT_OPTIONAL, .rank = rank_, .dims = {d0_, d1_, 0}, .shard_axis = -1,          \
      .hf = "model.layers.{i}." hf_ ".weight"}
+#define BIAS(name, gguf, hf, size) TENON_LAYER_BIAS(name, gguf, "self_attn." hf, size, -1, TENON_WEIGHT_OPTIONAL)
 /* kv_b_proj makes of a latent row each head's unturned key and its value, one below the other. */
 #define PIECE(name_, d1_, d2_, xform_)                                                                                       \
     {.name = "layers.{i}." name_, .gguf = "blk.{i}." name_ ".weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_LAYERED, \
@@ -34,6 +35,8 @@ static const struct tenon_weight_row rows[] = {
     PIECE("attn_k_b", SIZE_RANK, SIZE_NOPE, TENON_XFORM_TURN),
     PIECE("attn_v_b", SIZE_V_HEAD, SIZE_RANK, TENON_XFORM_NONE),
     TENON_LAYER_MATRIX("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, SIZE_OUT, 1),
+    BIAS("attn_q_a", "attn_q_a", "q_a_proj", SIZE_Q_RANK), BIAS("attn_kv_a", "attn_kv_a_mqa", "kv_a_proj_with_mqa", SIZE_KV_A),
+    BIAS("attn_output", "attn_output", "o_proj", TENON_SIZE_EMBED),
     TENON_LAYER_NORM("ffn_norm", "ffn_norm", "post_attention_layernorm", TENON_SIZE_EMBED),
     TENON_DECODER_FFN_ROWS,
     TENON_EXPERT_ROWS("mlp.gate", "mlp.experts", "gate_proj", "up_proj", "down_proj"),
@@ -135,17 +138,17 @@ static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t none = 0, one = 1;
+    const int64_t none = 0, usual = tenon_meta_is_huggingface(m) ? 0 : 1;
     struct tenon_decoder *d = &c->d;
-    int64_t dense = 0, shared = 1;
+    int64_t dense = 0, shared = usual;
     int32_t s;
     if ((s = read_latent(c, m, err)) != 0 || (s = read_choice(c, m, err)) != 0 ||
-        (s = tenon_key_must_be(m, ARCH, "attention_bias", 0, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "leading_dense_block_count", 0, d->n_layers, &none, &dense, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "expert_shared_count", 4096, &one, &shared, err)) != 0)
+        (s = tenon_key_i64(m, ARCH, "expert_shared_count", 0, 4096, &usual, &shared, err)) != 0)
         return s;
     memset(d->experts, 0, (size_t)dense);
-    d->size[TENON_SIZE_SHARED_FFN] = shared * d->size[TENON_SIZE_EXPERT_FFN];
+    d->is_unshared = shared == 0;
+    d->size[TENON_SIZE_SHARED_FFN] = (shared > 0 ? shared : 1) * d->size[TENON_SIZE_EXPERT_FFN];
     return TENON_E_OK;
 }
 

@@ -14,7 +14,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS_NORMED(TENON_XFORM_ADD_ONE),
     TENON_DECODER_QK_NORM_BY(TENON_XFORM_ADD_ONE),
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
 };
 
 /* What config.json may leave out, as transformers fills it in. */

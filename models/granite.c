@@ -11,7 +11,8 @@ struct tenon_model_config {
 static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS,
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_FFN_BIAS(TENON_WEIGHT_OPTIONAL),
     TENON_DECODER_ROPE_FACTORS,
 };
 
@@ -20,7 +21,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     const double one = 1.0;
     double divisor = 1.0;
     int32_t s;
-    if ((s = tenon_decoder_read_scale(&c->d, m, err)) != 0 || (s = tenon_key_must_be(m, ARCH, "mlp_bias", 0, err)) != 0 ||
+    if ((s = tenon_decoder_read_scale(&c->d, m, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "embedding_scale", 1e-6, 1e6, &one, &c->d.embed_scale, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "residual_scale", 1e-6, 1e6, &one, &c->d.residual_scale, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "logit_scale", 1e-6, 1e6, &one, &divisor, err)) != 0)

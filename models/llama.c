@@ -13,10 +13,8 @@ struct tenon_model_config {
 static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS,
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("ffn_gate", "ffn_gate", "mlp.gate_proj", TENON_SIZE_FFN, 0, TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("ffn_up", "ffn_up", "mlp.up_proj", TENON_SIZE_FFN, 0, TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("ffn_down", "ffn_down", "mlp.down_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_FFN_BIAS(TENON_WEIGHT_OPTIONAL),
     TENON_EXPERT_ROWS("block_sparse_moe.gate", "block_sparse_moe.experts", "w1", "w3", "w2"),
     TENON_DECODER_ROPE_FACTORS,
 };

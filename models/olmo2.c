@@ -9,6 +9,8 @@ struct tenon_model_config {
 static const struct tenon_weight_row rows[] = {
     TENON_DECODER_EMBED_ROW,
     TENON_DECODER_ATTENTION_ROWS,
+    TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
     TENON_LAYER_NORM("attn_q_norm", "attn_q_norm", "self_attn.q_norm", TENON_SIZE_Q),
     TENON_LAYER_NORM("attn_k_norm", "attn_k_norm", "self_attn.k_norm", TENON_SIZE_K),
     TENON_LAYER_NORM("attn_post_norm", "post_attention_norm", "post_attention_layernorm", TENON_SIZE_EMBED),
@@ -17,14 +19,8 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_NONE),
 };
 
-static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
-{
-    (void)c;
-    return tenon_key_must_be(m, "olmo2", "attention_bias", 0, err);
-}
-
 static const struct tenon_decoder_family family = {
     .arch = "olmo2", .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
+    .config_bytes = sizeof(struct tenon_model_config),
 };
 TENON_DECODER_PLUGIN(family, "olmo2", "the OLMo 2 family of models")

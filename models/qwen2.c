@@ -11,11 +11,10 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_QKV_BIAS(0),
 };
 
-/* config.json always names a window, which nobody uses. */
+/* config.json always names a window, but hardly one uses it. */
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    (void)c;
-    return tenon_key_must_be(m, "qwen2", "use_sliding_window", 0, err);
+    return tenon_decoder_read_late_window(&c->d, m, err);
 }
 
 static const struct tenon_decoder_family family = {

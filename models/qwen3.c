@@ -10,13 +10,12 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS,
     TENON_DECODER_QK_NORM,
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    (void)c;
-    return tenon_key_must_be(m, "qwen3", "use_sliding_window", 0, err);
+    return tenon_decoder_read_late_window(&c->d, m, err);
 }
 
 /* transformers' default, which small models of the family leave out. */

@@ -11,13 +11,16 @@ struct tenon_model_config {
 static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS,
     TENON_DECODER_QK_NORM,
+    TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
     TENON_EXPERT_ROWS("mlp.gate", "mlp.experts", "gate_proj", "up_proj", "down_proj"),
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    int32_t s;
-    if ((s = tenon_key_must_be(m, ARCH, "use_sliding_window", 0, err)) != 0 || (s = tenon_key_must_be(m, ARCH, "attention_bias", 0, err)) != 0)
+    int64_t use = 0;
+    int32_t s = tenon_key_flag(m, ARCH, "use_sliding_window", 0, &use, err);
+    if (s != 0 || (use != 0 && (s = tenon_decoder_read_window(&c->d, m, err)) != 0))
         return s;
     return tenon_decoder_read_sparse(&c->d, m, 1, err);
 }

@@ -4,20 +4,37 @@
 
 #define ARCH "smollm3"
 
-enum kind { TURNED, PLAIN };
-static const char *const kinds[] = {"turned", "plain", NULL};
+enum kind { TURNED, PLAIN, LOCAL }; /* LOCAL: added to one that sees a window */
+static const char *const kinds[] = {"turned", "plain", "turned_local", "plain_local", NULL};
 
 struct tenon_model_config {
     struct tenon_decoder d;
-    unsigned char kind[TENON_DECODER_LAYERS]; /* [n_layers] enum kind */
+    unsigned char kind[TENON_DECODER_LAYERS]; /* [n_layers] enum kind, and LOCAL */
 };
 
 static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS,
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
-    TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_FFN_BIAS(TENON_WEIGHT_OPTIONAL),
     TENON_DECODER_ROPE_FACTORS,
 };
+
+/* Where use_sliding_window is true, layers have windows as config.json lists them, or those that do not turn. */
+static int32_t read_windows(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
+{
+    int64_t use = 0, i;
+    int listed;
+    int32_t s = tenon_key_flag(m, ARCH, "use_sliding_window", 0, &use, err);
+    if (s != 0 || use == 0 || (s = tenon_decoder_key(&c->d, m, "attention.sliding_window", 1 << 30, NULL, &c->d.window, err)) != 0 ||
+        (s = tenon_decoder_read_types(&c->d, m, NULL, &listed, err)) != 0)
+        return s;
+    for (i = 0; i < c->d.n_layers; i++) {
+        c->d.sees[i] = listed ? c->d.sees[i] : c->kind[i] == PLAIN ? TENON_SEES_WINDOW : TENON_SEES_ALL;
+        c->kind[i] += c->d.sees[i] == TENON_SEES_WINDOW ? LOCAL : 0;
+    }
+    return s;
+}
 
 /* config.json may list a 1 for each layer that turns. */
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
@@ -28,8 +45,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     int64_t every = 1, turns = 1, i;
     int listed;
     int32_t s;
-    if ((s = tenon_key_must_be(m, ARCH, "mlp_bias", 0, err)) != 0 || (s = tenon_key_must_be(m, ARCH, "use_sliding_window", 0, err)) != 0 ||
-        (s = tenon_decoder_key(&c->d, m, "no_rope_layer_interval", TENON_DECODER_LAYERS, &usual, &every, err)) != 0)
+    if ((s = tenon_decoder_key(&c->d, m, "no_rope_layer_interval", TENON_DECODER_LAYERS, &usual, &every, err)) != 0)
         return s;
     if ((s = tenon_key_list(m, ARCH, "no_rope_layers", name, &e, &listed, err)) != 0)
         return s;
@@ -39,7 +55,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
                               (long long)c->d.n_layers);
         c->kind[i] = (listed ? turns != 0 : (i + 1) % every != 0) ? TURNED : PLAIN;
     }
-    return TENON_E_OK;
+    return read_windows(c, m, err);
 }
 
 static int32_t kind_of(const struct tenon_model_config *c, int64_t layer)
@@ -51,7 +67,7 @@ static uint32_t layer(const struct tenon_model_config *c, const struct tenon_bui
                       const struct tenon_layer_attention *usual)
 {
     struct tenon_layer_attention a = *usual;
-    a.rope = kind == TURNED ? usual->rope : NULL;
+    a.rope = kind % LOCAL == TURNED ? usual->rope : NULL;
     return tenon_decoder_layer(&c->d, b, h, &a);
 }
 

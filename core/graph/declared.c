@@ -86,6 +86,12 @@ static bool is_present(const struct tn_declared *d, const struct tenon_weight_de
     return d->present == NULL || d->present(d->present_ctx, w);
 }
 
+/* Is it a weight that no layer of this model has? */
+static bool is_nowhere(const struct tenon_weight_desc *w)
+{
+    return (w->flags & TENON_WEIGHT_LAYERED) != 0 && w->has_layer != NULL && memchr(w->has_layer, 1, w->n_layers) == NULL;
+}
+
 static int32_t find_weight(void *ctx, const char *name, struct tn_weight_info *ret, struct tenon_err *err)
 {
     const struct tn_declared *d = ctx;
@@ -97,7 +103,7 @@ static int32_t find_weight(void *ctx, const char *name, struct tn_weight_info *r
         w = tied;
         present = is_present(d, w);
     }
-    if (!present && (w->flags & TENON_WEIGHT_OPTIONAL) == 0)
+    if (!present && (w->flags & TENON_WEIGHT_OPTIONAL) == 0 && !is_nowhere(w))
         return tenon_fail(err, TENON_E_NOT_FOUND, name, "the file lacks this weight, which the model needs");
     *ret = (struct tn_weight_info){.index = (uint32_t)(w - d->weights), .rank = w->rank, .present = present,
                                    .layered = (w->flags & TENON_WEIGHT_LAYERED) != 0, .n_layers = w->n_layers, .name = w->name};

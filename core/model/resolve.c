@@ -266,8 +266,9 @@ static int32_t list_unused(struct work *w)
 {
     int32_t rc = TENON_OK;
     for (uint64_t i = 0; rc == TENON_OK && i < tn_container_tensor_count(w->src); i++) {
-        const struct tenon_str *name = &tn_container_tensor(w->src, i)->t.name;
-        if (tn_map_find(&w->used, name->data, name->size) == NULL)
+        const struct tn_tensor *t = tn_container_tensor(w->src, i);
+        const struct tenon_str *name = &t->t.name;
+        if (t->bytes != 0 && tn_map_find(&w->used, name->data, name->size) == NULL)
             rc = tn_strlist_addn(&w->r->unused, name->data, name->size);
     }
     return rc;

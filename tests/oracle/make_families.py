@@ -137,6 +137,17 @@ FAMILIES = {
 FAMILIES["gemma2-bias"] = {**FAMILIES["gemma2"], "num_hidden_layers": 2, "attention_bias": True}
 FAMILIES["gemma3_text-bias"] = {**FAMILIES["gemma3_text"], "attention_bias": True}
 FAMILIES["deepseek_v3-half"] = {**FAMILIES["deepseek_v3"], "num_hidden_layers": 2, "rope_interleave": False}
+FAMILIES["deepseek_v3-bias"] = {**FAMILIES["deepseek_v3"], "num_hidden_layers": 2, "attention_bias": True}
+FAMILIES["deepseek_v2-unshared"] = {**FAMILIES["deepseek_v2"], "num_hidden_layers": 2, "n_shared_experts": 0}
+FAMILIES["granite-bias"] = {**FAMILIES["granite"], "attention_bias": True, "mlp_bias": True}
+FAMILIES["olmo2-bias"] = {**FAMILIES["olmo2"], "attention_bias": True}
+FAMILIES["starcoder2-plain"] = {**FAMILIES["starcoder2"], "use_bias": False}
+FAMILIES["gpt_neox-tied"] = {**FAMILIES["gpt_neox-serial"], "tie_word_embeddings": True, "attention_bias": False}
+FAMILIES["qwen2-window"] = {**FAMILIES["qwen2"], "num_hidden_layers": 3, "use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}
+FAMILIES["qwen3-window"] = {**FAMILIES["qwen3"], "num_hidden_layers": 3, "use_sliding_window": True, "sliding_window": 7,
+                            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
+FAMILIES["qwen3_moe-window"] = {**FAMILIES["qwen3_moe"], "use_sliding_window": True, "sliding_window": 7, "attention_bias": True}
+FAMILIES["smollm3-window"] = {**FAMILIES["smollm3"], "use_sliding_window": True, "sliding_window": 7, "mlp_bias": True}
 # Encoders, whose rows are compared instead of logits.
 ENCODER_SIZES = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
 ENCODERS = {
@@ -148,7 +159,7 @@ ENCODERS = {
 FAMILIES.update(ENCODERS)
 # config.json as transformers 4 wrote it, and so as most published models have it.
 OLD_STYLE = {"llama-rope-llama3", "llama-rope-linear", "llama-rope-yarn", "llama-rope-dynamic", "smollm", "qwen2", "gemma3_text",
-             "phi3-rope-longrope", "gpt_neox", "deepseek_v3"}
+             "phi3-rope-longrope", "gpt_neox", "deepseek_v3", "qwen2-window"}
 
 
 def seed(name):
@@ -182,6 +193,8 @@ def old_style(name, config):
     if name == "gpt_neox":
         config["rotary_emb_base"], config["rotary_pct"] = rope_of["rope_theta"], rope_of["partial_rotary_factor"]
         return
+    if name == "qwen2-window":
+        del config["layer_types"]
     config["rope_theta"] = rope_of.pop("rope_theta")
     if "partial_rotary_factor" in rope_of:
         config["partial_rotary_factor"] = rope_of.pop("partial_rotary_factor")

@@ -25,6 +25,7 @@ LEFT_OUT = {
     "qwen2_moe": "all layers have experts there", "llama-rope-dynamic": "no dynamic scaling there",
     "modernbert": "the layers that see all are every third there",
     "gemma2-bias": "as gemma2", "gemma3_text-bias": "as gemma3_text", "deepseek_v3-half": "keys turn in pairs there",
+    **dict.fromkeys(("qwen2-window", "qwen3-window", "qwen3_moe-window", "smollm3-window"), "no windows there"), "gpt_neox-tied": "biases there",
 }
 PAIRED = {"llama", "smollm3", "granite"}               # their q and k are turned in pairs
 NORM_PLUS_ONE = {"gemma2", "gemma3", "qwen3next"}
@@ -39,7 +40,8 @@ def read_tensors(name):
         if key != "__metadata__":
             assert t["dtype"] == "F32", key
             start, end = t["data_offsets"]
-            tensors[key] = np.frombuffer(data[start:end], "<f4").reshape(t["shape"])
+            if start != end:  # a file of GGUF has no empty ones
+                tensors[key] = np.frombuffer(data[start:end], "<f4").reshape(t["shape"])
     return tensors
 
 

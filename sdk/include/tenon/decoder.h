@@ -137,6 +137,8 @@ static inline void tenon_decoder_declare_layers(struct tenon_decoder *d)
         d->has[TENON_ONLY_DENSE][k] = d->experts[k] == 0;
         d->has[TENON_ONLY_RECURRENT][k] = d->sees[k] == TENON_SEES_NONE;
         d->has[TENON_ONLY_LATER][k] = k > 0;
+        d->has[TENON_ONLY_SHARED][k] = d->experts[k] != 0 && !d->is_unshared;
+        d->has[TENON_ONLY_BIASED][k] = !d->is_unbiased;
         d->has[TENON_ONLY_ATTENTION][k] = d->sees[k] != TENON_SEES_NONE;
     }
     for (i = 0; i < d->family->n_rows; i++)

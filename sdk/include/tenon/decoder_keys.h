@@ -78,6 +78,7 @@ struct tenon_decoder {
     double embed_scale, residual_scale, logit_scale, attn_scale, logit_softcap, attn_softcap;
     uint32_t pooling, vectors;           /* TENON_POOL_* and TENON_VECTORS_* of an encoder; 0: not said */
     int is_parallel;                     /* attention and net both read the layer's input */
+    int is_unshared, is_unbiased;        /* without the rows of ONLY_SHARED, ONLY_BIASED */
     struct tenon_rope_params rope;       /* n_rot 0: nothing is turned */
     struct tenon_rope_params rope_local; /* of layers with a window; as `rope` unless `read` says else */
     struct tenon_state_desc states[TENON_DECODER_STATES];
@@ -398,6 +399,24 @@ static inline int32_t tenon_decoder_read_pattern(struct tenon_decoder *d, const 
     s = tenon_decoder_key(d, m, "attention.sliding_window_pattern", TENON_DECODER_LAYERS, &usual, &pattern, err);
     for (i = 0; s == 0 && i < d->n_layers; i++)
         d->sees[i] = (i + 1) % pattern == 0 ? TENON_SEES_ALL : TENON_SEES_WINDOW;
+    return s;
+}
+
+/* Qwen's windows, where use_sliding_window is true: in the layers that config.json lists, else in those from max_window_layers on. */
+static inline int32_t tenon_decoder_read_late_window(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const int64_t usual = 28;
+    int64_t use = 0, from = usual, i;
+    int listed = 0;
+    int32_t s = tenon_key_flag(m, d->family->arch, "use_sliding_window", 0, &use, err);
+    if (s != 0 || use == 0)
+        return s;
+    if ((s = tenon_decoder_key(d, m, "attention.sliding_window", 1 << 30, NULL, &d->window, err)) != 0 ||
+        (s = tenon_key_i64(m, d->family->arch, "max_window_layers", 0, TENON_DECODER_LAYERS, &usual, &from, err)) != 0 ||
+        (s = tenon_decoder_read_types(d, m, NULL, &listed, err)) != 0)
+        return s;
+    for (i = 0; !listed && i < d->n_layers; i++)
+        d->sees[i] = i >= from ? TENON_SEES_WINDOW : TENON_SEES_ALL;
     return s;
 }
 

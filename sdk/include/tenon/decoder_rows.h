@@ -27,7 +27,9 @@ enum tenon_decoder_size {
 #define TENON_ONLY_ATTENTION 3
 #define TENON_ONLY_RECURRENT 4 /* those without attention */
 #define TENON_ONLY_LATER 5     /* all but the first */
-#define TENON_ONLY_COUNT 6
+#define TENON_ONLY_SHARED 6    /* those with experts, of models that also have a net for every token */
+#define TENON_ONLY_BIASED 7    /* all, but of models without biases none */
+#define TENON_ONLY_COUNT 8
 
 /* Rows of a layer's weights; logical names, GGUF's and Hugging Face's without their ends. axis: along which a matrix is sharded. */
 #define TENON_LAYER_MATRIX(name, gguf, hf, out, in, axis) TENON_LAYER_MATRIX_OF(0, name, gguf, hf, out, in, axis)
@@ -74,6 +76,14 @@ enum tenon_decoder_size {
     TENON_LAYER_BIAS("attn_q", "attn_q", "self_attn.q_proj", TENON_SIZE_Q, 0, flags),  \
     TENON_LAYER_BIAS("attn_k", "attn_k", "self_attn.k_proj", TENON_SIZE_K, 0, flags),  \
     TENON_LAYER_BIAS("attn_v", "attn_v", "self_attn.v_proj", TENON_SIZE_V, 0, flags)
+/* The same of gate, up and down. */
+#define TENON_DECODER_FFN_BIAS(flags)                                                  \
+    TENON_LAYER_BIAS("ffn_gate", "ffn_gate", "mlp.gate_proj", TENON_SIZE_FFN, 0, flags), \
+    TENON_LAYER_BIAS("ffn_up", "ffn_up", "mlp.up_proj", TENON_SIZE_FFN, 0, flags),     \
+    TENON_LAYER_BIAS("ffn_down", "ffn_down", "mlp.down_proj", TENON_SIZE_EMBED, -1, flags)
+/* Of what attention gives. */
+#define TENON_DECODER_ATTN_OUT_BIAS(flags) \
+    TENON_LAYER_BIAS("attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, -1, flags)
 /* RMS norms of each head of q and k, before they are turned. */
 #define TENON_DECODER_QK_NORM_BY(xform)                                                             \
     TENON_LAYER_NORM_BY("attn_q_norm", "attn_q_norm", "self_attn.q_norm", TENON_SIZE_K_DIM, xform), \
@@ -109,13 +119,13 @@ enum tenon_decoder_size {
     TENON_EXPERT_MATRIX("ffn_experts_gate", "ffn_gate_exps", experts ".{e}." gate, TENON_SIZE_EXPERT_FFN, TENON_SIZE_EMBED), \
     TENON_EXPERT_MATRIX("ffn_experts_up", "ffn_up_exps", experts ".{e}." up, TENON_SIZE_EXPERT_FFN, TENON_SIZE_EMBED),       \
     TENON_EXPERT_MATRIX("ffn_experts_down", "ffn_down_exps", experts ".{e}." down, TENON_SIZE_EMBED, TENON_SIZE_EXPERT_FFN)
-/* A net that every token takes beside its experts. */
+/* A net that every token takes beside its experts, unless `is_unshared`. */
 #define TENON_SHARED_EXPERT_ROWS(hf)                                                                                         \
-    TENON_LAYER_MATRIX_OF(TENON_ONLY_EXPERTS, "ffn_shared_gate", "ffn_gate_shexp", hf ".gate_proj", TENON_SIZE_SHARED_FFN, TENON_SIZE_EMBED, 0), \
-    TENON_LAYER_MATRIX_OF(TENON_ONLY_EXPERTS, "ffn_shared_up", "ffn_up_shexp", hf ".up_proj", TENON_SIZE_SHARED_FFN, TENON_SIZE_EMBED, 0), \
-    TENON_LAYER_MATRIX_OF(TENON_ONLY_EXPERTS, "ffn_shared_down", "ffn_down_shexp", hf ".down_proj", TENON_SIZE_EMBED, TENON_SIZE_SHARED_FFN, 1)
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_SHARED, "ffn_shared_gate", "ffn_gate_shexp", hf ".gate_proj", TENON_SIZE_SHARED_FFN, TENON_SIZE_EMBED, 0), \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_SHARED, "ffn_shared_up", "ffn_up_shexp", hf ".up_proj", TENON_SIZE_SHARED_FFN, TENON_SIZE_EMBED, 0), \
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_SHARED, "ffn_shared_down", "ffn_down_shexp", hf ".down_proj", TENON_SIZE_EMBED, TENON_SIZE_SHARED_FFN, 1)
 #define TENON_SHARED_GATE_ROW(hf) \
-    TENON_LAYER_MATRIX_OF(TENON_ONLY_EXPERTS, "ffn_shared_router", "ffn_gate_inp_shexp", hf, TENON_SIZE_ONE, TENON_SIZE_EMBED, -1)
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_SHARED, "ffn_shared_router", "ffn_gate_inp_shexp", hf, TENON_SIZE_ONE, TENON_SIZE_EMBED, -1)
 /* Llama 3's scaling: a divisor for each pair's frequency. In a Hugging Face directory there is a formula instead. */
 #define TENON_ROPE_FACTORS "rope_factors"
 #define TENON_DECODER_ROPE_FACTORS TENON_ROPE_ROW(TENON_ROPE_FACTORS, "rope_freqs.weight")
