@@ -70,14 +70,20 @@ def e4m3(codes):
     return np.where((codes & 127) == 127, np.nan, x).astype(np.float32)
 
 
-def fp8(kind="f32"):
-    rows = 200  # the last square is cut
-    codes, s = RNG.integers(0, 256, (rows, K)), scales((2, K // 128), np.float32)
-    stored = s
-    if kind != "f32":
-        stored, s = (s.astype(np.float16), s.astype(np.float16).astype(np.float32)) if kind == "f16" else bf16(s)
-    x = e4m3(codes) * s[np.arange(rows)[:, None] // 128, np.arange(K)[None, :] // 128]
-    return f"fp8.e4m3_{kind}_128x128/1", [codes.astype(np.uint8), stored], x.astype(np.float32)
+def typed(s, kind):
+    """Scales s in f32: (as stored, what they are)"""
+    if kind == "f32":
+        return s, s
+    return (s.astype(np.float16), s.astype(np.float16).astype(np.float32)) if kind == "f16" else bf16(s)
+
+
+def fp8(kind="f32", shared="128x128", part=False):
+    rows, cols = 200, 224 if part else K  # the last square is cut, part: on both sides
+    codes = RNG.integers(0, 256, (rows, cols))
+    by_rows, by_cols = {"128x128": (128, 128), "channel": (1, cols), "tensor": (rows, cols)}[shared]
+    stored, s = typed(scales((-(-rows // by_rows), -(-cols // by_cols)), np.float32), kind)
+    x = e4m3(codes) * s[np.arange(rows)[:, None] // by_rows, np.arange(cols)[None, :] // by_cols]
+    return f"fp8.e4m3_{kind}_{shared}{'_part' if part else ''}/1", [codes.astype(np.uint8), stored], x.astype(np.float32)
 
 
 def mlc():
@@ -96,23 +102,38 @@ def nf4():
     return "bnb.nf4/1", [packed, absmax], NF4[q] * np.repeat(absmax, 64, 1)
 
 
-def compressed_packed(bits, size, half, zeros):
+def nf4_nested(offset="0.04193115234375"):
+    """absmax of 8 bits, places in a map, with scales of their own; the offset as bitsandbytes writes it: JSON"""
+    x_map, blocks = np.sort(RNG.uniform(-1, 1, 256)).astype(np.float32), N * K // 64
+    q, codes, outer = RNG.integers(0, 16, (N, K)), RNG.integers(0, 256, blocks), RNG.uniform(0.01, 0.1, -(-blocks // 256)).astype(np.float32)
+    absmax = x_map[codes] * np.repeat(outer, 256)[:blocks] + np.float32(offset)
+    text = np.frombuffer(f'"nested_dtype": "float32", "nested_offset": {offset}'.encode()[-32:], dtype=np.uint8)
+    packed = (q[:, 0::2] << 4 | q[:, 1::2]).astype(np.uint8)
+    return ("bnb.nf4_nested/1", [packed, codes.astype(np.uint8), outer, x_map, text],
+            NF4[q] * np.repeat(absmax.astype(np.float32).reshape(N, -1), 64, 1))
+
+
+def compressed_packed(bits, size, half, zeros, act=False):
     group, middle = size or K, 2 ** (bits - 1)
-    q, s = RNG.integers(-middle, middle, (N, K)), scales((N, K // group), np.float32)
-    zero = RNG.integers(-middle, middle, s.shape) if zeros else np.zeros(s.shape, dtype=np.int64)
-    stored, s = (s.astype(np.float16), s.astype(np.float16).astype(np.float32)) if half else bf16(s)
+    q = RNG.integers(-middle, middle, (N, K))
+    zero = RNG.integers(-middle, middle, (N, K // group)) if zeros else np.zeros((N, K // group), dtype=np.int64)
+    stored, s = typed(scales(zero.shape, np.float32), "f16" if half else "bf16")
+    g_idx = np.arange(K) // group
     planes = [words_along(q + middle, bits, 1), stored]
     if zeros:
         per = 32 // bits
         planes.append(words_along(np.pad(zero + middle, ((0, -N % per), (0, 0))), bits, 0))
-    return (f"ct.int{bits}_{'f16' if half else 'bf16'}_{of_group(size)}{'_zero' if zeros else ''}/1", planes,
-            (q - np.repeat(zero, group, 1)).astype(np.float32) * np.repeat(s, group, 1))
+    if act:
+        g_idx = RNG.permutation(g_idx)
+        planes.append(g_idx.astype("<i4"))
+    return (f"ct.int{bits}_{'f16' if half else 'bf16'}{'_act' if act else ''}_{of_group(size)}{'_zero' if zeros else ''}/1", planes,
+            (q - zero[:, g_idx]).astype(np.float32) * s[:, g_idx])
 
 
 def compressed_int8(half):
     q, s = RNG.integers(-128, 128, (N, K)), scales((N, 1), np.float32)
     s[0] = 1e-6  # a denormal half
-    bits, s = (s.astype(np.float16), s.astype(np.float16).astype(np.float32)) if half else bf16(s)
+    bits, s = typed(s, "f16" if half else "bf16")
     return f"ct.int8_{'f16' if half else 'bf16'}/1", [q.astype(np.int8), bits], q.astype(np.float32) * s
 
 
@@ -134,22 +155,33 @@ def check(name, planes, want):
 
 
 def refusals():
-    """Columns sorted without desc_act; a group that is not there."""
+    """Columns sorted without desc_act; a group that is not there; an offset that is no number."""
     name, planes, x = gptq(4, 64, False, True)
     yield name.replace("_act", ""), planes, x, "no desc_act"
     planes[3][17] = K // 64
     yield name, planes, x, "fewer groups"
     planes[3][17] = -1
     yield name, planes, x, "fewer groups"
+    name, planes, x = compressed_packed(4, 64, True, True, True)
+    planes[3][5] = K // 64
+    yield name, planes, x, "fewer groups"
+    for text in ('"nested_offset": null', "12345678901234567890123456789012", '"nested_offset": 1e', '"nested_offset": 1.5.2',
+                 '"nested_offset": -', '"nested_offset": 1e+40'):
+        name, planes, x = nf4_nested()
+        planes[4] = np.frombuffer(text.encode().rjust(32)[-32:], dtype=np.uint8)
+        yield name, planes, x, "no number"
 
 
 def main():
     print(f"seed {SEED}")
     made = [gptq(bits, group, v2, False) for bits in (4, 8) for group in (32, 64, 128, None) for v2 in (False, True)]
     made += [gptq(4, group, v2, True) for group in (32, 64, 128) for v2 in (False, True)]
-    made += [awq(group) for group in (32, 64, 128)] + [fp8(kind) for kind in ("f32", "f16", "bf16")] + [mlc(), nf4()]
+    made += [awq(group) for group in (32, 64, 128)] + [mlc(), nf4()]
+    made += [fp8(kind, shared, part) for kind in ("f32", "f16", "bf16") for shared in ("128x128", "channel", "tensor") for part in (False, True)]
+    made += [nf4_nested(offset) for offset in ("0.04193115234375", "-1.25e-05", "3", "2.5E+1", "1.1754943508222875e-38")]
     made += [compressed_packed(bits, group, half, zeros) for bits in (4, 8) for group in (32, 64, 128, None)
              for half in (False, True) for zeros in (False, True)]
+    made += [compressed_packed(4, group, half, zeros, True) for group in (32, 64, 128) for half in (False, True) for zeros in (False, True)]
     made += [compressed_int8(half) for half in (False, True)]
     failed = 0
     for name, planes, want in made:

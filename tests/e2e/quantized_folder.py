@@ -52,7 +52,71 @@ def fp8_bf16(n, k):
     return [codes, bits], clean_fp8([codes, s], None)[1]
 
 
+def nf4(n, k, nested=False, **changed):
+    """As bitsandbytes writes it: two numbers a byte in one column, and the shape in a text. changed: of that text"""
+    packers.N, packers.K = n, k
+    offset = "0.04193115234375"
+    _, planes, x = packers.nf4_nested(offset) if nested else packers.nf4()
+    small = np.float32(0.1 if not nested else 1)
+    state = {"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [n, k]}
+    if nested:
+        state.update({"nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": float(offset)})
+    else:
+        planes[1] = planes[1] * small
+        x = packers.NF4[np.stack([planes[0] >> 4, planes[0] & 15], -1).reshape(n, k)] * np.repeat(planes[1], 64, 1)
+    state.update(changed)
+    text = np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)
+    planes = [planes[0].reshape(-1, 1), planes[1].reshape(-1), *planes[2:4], packers.NF4, text]
+    return planes, x
+
+
+NF4_SUFFIXES = [".weight", ".weight.absmax", ".weight.quant_map", ".weight.quant_state.bitsandbytes__nf4"]
+NESTED_SUFFIXES = [*NF4_SUFFIXES[:2], ".weight.nested_absmax", ".weight.nested_quant_map", *NF4_SUFFIXES[2:]]
+NF4_CONFIG = {"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False, "bnb_4bit_quant_type": "nf4"}
+
+
+def packed_config(**weights):
+    return {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {"group_0": {"weights": {
+        "num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 128, **weights}}}}
+
+
+def float_config(strategy):
+    return {"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"group_0": {"weights": {
+        "num_bits": 8, "type": "float", "symmetric": True, "strategy": strategy}}}}
+
+
+def fp8_shared(kind, shared):
+    """One scale for a row or for all."""
+    def make(n, k):
+        codes, s = fp8(n, 128)[0][0][:, :1].repeat(k, 1), packers.scales((n if shared == "channel" else 1, 1), np.float32) * np.float32(0.01)
+        codes = RNG.permuted(codes, axis=1)
+        codes[:, ::3] ^= 0x91
+        codes[(codes & 127) == 127] = 0
+        stored, s = packers.typed(s, kind)
+        return [codes, stored if shared == "channel" else stored.reshape(-1)], (packers.e4m3(codes.astype(np.int64)) * s).astype(np.float32)
+    return make
+
+
+def packed(suffixes, *args, bits=4):
+    return [".weight_packed", ".weight_scale", *suffixes], lambda n, k: linear(lambda: packers.compressed_packed(bits, *args), n, k, bits)
+
+
 METHODS = {
+    "nf4": (NF4_CONFIG, NF4_SUFFIXES, lambda n, k: [(p[:2] + p[-2:], x) for p, x in [nf4(n, k)]][0]),
+    "nf4 nested": ({**NF4_CONFIG, "bnb_4bit_use_double_quant": True}, NESTED_SUFFIXES, lambda n, k: nf4(n, k, True)),
+    "mlc": (None, [".q_weight", ".q_scale"], lambda n, k: linear(packers.mlc, n, k)),
+    "gptq by rows": ({"quant_method": "gptq", "bits": 4, "group_size": -1, "desc_act": True},
+                     [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, None, False, False), n, k)),
+    "int4 with zeros": (packed_config(symmetric=False), *packed([".weight_zero_point"], 128, False, True)),
+    "int4 sorted": (packed_config(group_size=64, actorder="group"), *packed([".weight_g_idx"], 64, False, False, True)),
+    "int4 sorted, zeros": (packed_config(group_size=32, actorder="group", symmetric=False),
+                           *packed([".weight_zero_point", ".weight_g_idx"], 32, True, True, True)),
+    "int4 by rows": (packed_config(strategy="channel", group_size=None, actorder=None), *packed([], None, True, False)),
+    "w8a16": (packed_config(num_bits=8, strategy="channel", group_size=None), *packed([], None, False, False, bits=8)),
+    "w8a16 in groups": (packed_config(num_bits=8, actorder="weight"), *packed([], 128, False, False, bits=8)),
+    "fp8 by rows": (float_config("channel"), [".weight", ".weight_scale"], fp8_shared("bf16", "channel")),
+    "fp8 in one": (float_config("tensor"), [".weight", ".weight_scale"], fp8_shared("bf16", "tensor")),
+    "fp8 static": ({"quant_method": "fp8", "activation_scheme": "static"}, [".weight", ".weight_scale"], fp8_shared("f32", "tensor")),
     "gptq": ({"quant_method": "gptq", "bits": 4, "group_size": 64, "desc_act": False},
              [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, 64, False, False), n, k)),
     "gptq sorted": ({"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": True, "checkpoint_format": "gptq_v2"},
@@ -75,7 +139,11 @@ METHODS = {
 }
 REFUSED = {"gptq of 3 bits": {"quant_method": "gptq", "bits": 3, "group_size": 128, "desc_act": False},
            "awq gemv": {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemv"},
-           "fp8 whole": {"quant_method": "fp8"},
+           "gptq sorted of 8 bits": {"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": True},
+           "fp8 of 64": {"quant_method": "fp8", "weight_block_size": [64, 64]},
+           "int8 sorted": packed_config(num_bits=8, actorder="group"),
+           "fp4": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "fp4"},
+           "int8 of bitsandbytes": {"quant_method": "bitsandbytes", "load_in_8bit": True},
            "gptq for marlin": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "checkpoint_format": "marlin"}}
 REFUSED_PARTS = {"int4": (".weight_g_idx", ".weight_zero_point"), "int8": (".weight_zero_point",)}  # that would change what the numbers are
 
@@ -84,8 +152,43 @@ REFUSED_PARTS = {"int4": (".weight_g_idx", ".weight_zero_point"), "int8": (".wei
 SPOILT = [("gptq", ".scales", lambda a: np.ascontiguousarray(a.T)), ("gptq", ".qzeros", lambda a: np.ascontiguousarray(a.T)),
           ("gptq", ".qzeros", lambda a: a.view(np.float32)), ("gptq", ".g_idx", lambda a: a.view(np.float32)),
           ("awq", ".scales", lambda a: np.ascontiguousarray(a.T)), ("awq", ".qzeros", lambda a: a.reshape(-1, 1)),
-          ("fp8", ".weight_scale_inv", lambda a: a.reshape(1, -1)), ("int4", ".weight_scale", lambda a: np.ascontiguousarray(a.T)),
+          ("fp8", ".weight_scale_inv", lambda a: a.reshape(1, -1)), ("mlc", ".q_scale", lambda a: np.ascontiguousarray(a.T)),
+          ("fp8 by rows", ".weight_scale", lambda a: a.reshape(1, -1)), ("fp8 in one", ".weight_scale", lambda a: a.reshape(1, 1)),
+          ("int4 with zeros", ".weight_zero_point", lambda a: np.ascontiguousarray(a.T)),
+          ("int4 with zeros", ".weight_zero_point", lambda a: a.view(np.float32)),
+          ("int4 sorted", ".weight_g_idx", lambda a: a.view(np.float32)), ("int4", ".weight_scale", lambda a: np.ascontiguousarray(a.T)),
           ("int8", ".weight_scale", lambda a: a.reshape(1, -1))]
+
+
+NF4_STATE = NF4_SUFFIXES[-1]
+
+
+def as_text(text):
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def changed_state(**changed):
+    """Spoils the text of a state."""
+    return lambda a: as_text(json.dumps({**json.loads(a.tobytes()), **changed}))
+
+
+# what belongs to nf4 and does not fit: method, suffix, what becomes of it (None: it is left out), words of the message
+SPOILT_NF4 = [
+    ("nf4", NF4_STATE, lambda a: None, "has no .weight.quant_state"), ("nf4", NF4_STATE, lambda a: as_text("{" * 300), "does not say"),
+    ("nf4", NF4_STATE, lambda a: a[:-20], "quant_state"), ("nf4", NF4_STATE, lambda a: as_text("[]"), "does not say"),
+    ("nf4", NF4_STATE, lambda a: as_text("{}" + " " * 5000), "quant_state"), ("nf4", NF4_STATE, lambda a: a[:0], "quant_state"),
+    ("nf4", NF4_STATE, changed_state(blocksize=128), "does not say"), ("nf4", NF4_STATE, changed_state(quant_type="fp4"), "does not say"),
+    ("nf4", NF4_STATE, changed_state(shape=[WIDTH * FFN]), "does not say"), ("nf4", NF4_STATE, changed_state(shape=[-1, 2]), "does not say"),
+    ("nf4", NF4_STATE, changed_state(shape=[2**52, 2**52]), "shape"), ("nf4", NF4_STATE, changed_state(shape=[FFN, WIDTH * 2]), "shape"),
+    ("nf4", ".weight.absmax", lambda a: a[:-1], "shape"), ("nf4", ".weight.absmax", lambda a: a.view(np.int32), "does not say"),
+    ("nf4 nested", ".weight.absmax", lambda a: a.view(np.int8), "does not say"), ("nf4 nested", ".weight.absmax", lambda a: a[1:], "shape"),
+    ("nf4 nested", ".weight.nested_absmax", lambda a: a[:0], "no bytes"), ("nf4 nested", ".weight.nested_absmax", lambda a: a[1:], "shape"),
+    ("nf4 nested", ".weight.nested_absmax", lambda a: None, "does not say"),
+    ("nf4 nested", ".weight.nested_quant_map", lambda a: a[:255], "shape"), ("nf4 nested", ".weight.nested_quant_map", lambda a: None, "has no"),
+    ("nf4 nested", NF4_STATE, changed_state(nested_blocksize=128), "does not say"),
+    ("nf4 nested", NF4_STATE, changed_state(nested_offset=None), "no number"), ("nf4 nested", NF4_STATE, changed_state(nested_offset="1"), "no number"),
+    ("nf4 nested", NF4_STATE, lambda a: as_text(a.tobytes().decode().replace("nested_offset", "nested_offses")), "does not say"),
+]
 
 
 def layers():
@@ -117,7 +220,9 @@ def write(folder, tensors, quantization):
     header, parts, at = {}, [], 0
     for name, x in tensors.items():
         data = np.ascontiguousarray(x).tobytes()
-        kind = "F8_E4M3" if x.dtype == np.uint8 and name.endswith(".weight") else KINDS[x.dtype.name]
+        kind = "U32" if name.endswith(".q_weight") else KINDS[x.dtype.name]
+        if quantization and x.dtype == np.uint8 and name.endswith(".weight") and quantization["quant_method"] != "bitsandbytes":
+            kind = "F8_E4M3"
         header[name] = {"dtype": kind, "shape": list(x.shape), "data_offsets": [at, at + len(data)]}
         parts.append(data)
         at += len(data)
@@ -185,6 +290,16 @@ def main():
             write(f"{root}/spoilt {k}", tensors, METHODS[name][0])
             got, said = logits(f"{root}/spoilt {k}")
             refused = got is None and "do not fit" in said
+            print(f"{name} {suffix:<16} {'refused' if refused else 'not refused: ' + said}")
+            failed += not refused
+        for k, (name, suffix, spoil, words) in enumerate(SPOILT_NF4):
+            tensors, part = quantised(name)[0], "model.layers.0.mlp.down_proj" + suffix
+            tensors[part] = spoil(tensors[part])
+            if tensors[part] is None:
+                del tensors[part]
+            write(f"{root}/spoilt nf4 {k}", tensors, METHODS[name][0])
+            got, said = logits(f"{root}/spoilt nf4 {k}")
+            refused = got is None and words in said
             print(f"{name} {suffix:<16} {'refused' if refused else 'not refused: ' + said}")
             failed += not refused
         for name, further in ((n, part) for n, parts in REFUSED_PARTS.items() for part in parts):

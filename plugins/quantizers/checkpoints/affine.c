@@ -32,12 +32,15 @@ BLOCKS(int4_b32, "affine.int4_b32/1", 32, 4, "bf44111101a7cb8406d8106a3e10402e68
 BLOCKS(int4_b128, "affine.int4_b128/1", 128, 4, "d316d25415b7574a75518b23bf8fd873fc37780e32823601ce5bc69f1476dd33");
 BLOCKS(int8_b32, "affine.int8_b32/1", 32, 8, "e89830df165810d8a5975b1bb69d721b2e60e6f64a3da754191d812b435c1f46");
 
-/* i8 q; f16 d for each: x = d * q */
+/* i8 q; f16 or bf16 d for each: x = d * q */
 static const struct tenon_plane scaled_planes[] = {PLANE("quants", 1, 1), PLANE("scales", 2, 2)};
-static const struct tenon_insn scaled_program[] = {
-    CONST(U, 0), PLANE_BITS(0, Q, U, 0, 8), SEXT(Q, Q, 8), PLANE_FLOAT(1, D, U, 0, TENON_F_F16), TIMES_D};
+#define SCALED(format_) {CONST(U, 0), PLANE_BITS(0, Q, U, 0, 8), SEXT(Q, Q, 8), PLANE_FLOAT(1, D, U, 0, format_), TIMES_D}
+static const struct tenon_insn scaled_program[] = SCALED(TENON_F_F16);
+static const struct tenon_insn scaled_bf16_program[] = SCALED(TENON_F_BF16);
 CHECKPOINT_ENCODING(scaled_int8, "scaled.int8/1", 1, "245c437448e205fd1115c91818a725bc71a45a7f32e7f5ad48d25b68cec88498",
                     scaled_planes, scaled_program, .flags = 0);
+CHECKPOINT_ENCODING(scaled_int8_bf16, "scaled.int8_bf16/1", 1, "13a46bcf901fea59f5a978399117e20a86b6d85a05d4195a41cc437322b01382",
+                    scaled_planes, scaled_bf16_program, .flags = 0);
 
 /* ---- forms */
 
@@ -56,7 +59,7 @@ static uint32_t mask_of(const struct affine_form *f)
     return (1u << f->bits) - 1;
 }
 
-uint32_t cp_affine_zero(const struct affine_weight *w, uint64_t row, uint64_t group)
+static uint32_t zero_of(const struct affine_weight *w, uint64_t row, uint64_t group)
 {
     const struct affine_form *f = w->form;
     const uint64_t per = 32 / f->bits;
@@ -73,11 +76,6 @@ static uint32_t word_at(const struct affine_weight *w, uint64_t row, uint64_t co
 {
     const uint64_t per = 32 / w->form->bits;
     return get32(w->planes[0], w->form->quants == AFFINE_DOWN ? col / per * w->rows + row : row * (w->cols / per) + col / per);
-}
-
-uint32_t cp_affine_quant(const struct affine_weight *w, uint64_t row, uint64_t col)
-{
-    return word_at(w, row, col) >> w->form->bits * (col % (32 / w->form->bits)) & mask_of(w->form);
 }
 
 /* n rows of `cols` numbers as blocks have them: 0 to 15, or signed bytes. */
@@ -102,13 +100,19 @@ static void read_tile(const struct affine_weight *w, uint64_t row, uint64_t n, u
     }
 }
 
+/* Which of the scales. */
+static uint64_t scale_at(const struct affine_weight *w, uint64_t row, uint64_t group)
+{
+    const enum affine_layout quants = w->form->quants;
+    return quants == AFFINE_ROWS_OF_WORDS || quants == AFFINE_BYTES ? row * w->groups + group : group * w->rows + row;
+}
+
 static void write_block(const struct affine_weight *w, uint64_t row, uint64_t col, uint32_t cols, const uint8_t *q, uint8_t *block)
 {
     const struct affine_form *f = w->form;
     const uint64_t group = f->group != 0 ? col / f->group : 0;
-    const uint64_t at = f->quants == AFFINE_ROWS_OF_WORDS || f->quants == AFFINE_BYTES ? row * w->groups + group : group * w->rows + row;
-    const uint32_t zero = cp_affine_zero(w, row, group) - (f->bits == 8 && f->quants != AFFINE_BYTES ? 128u : 0u);
-    put32(block, 0, (get_float(w->planes[f->scales_plane], at, f->scales) & SCALE_MASK) | (zero & ~SCALE_MASK));
+    const uint32_t zero = zero_of(w, row, group) - (f->bits == 8 && f->quants != AFFINE_BYTES ? 128u : 0u);
+    put32(block, 0, (get_float(w->planes[f->scales_plane], scale_at(w, row, group), f->scales) & SCALE_MASK) | (zero & ~SCALE_MASK));
     block += HEAD / 8;
     if (f->bits == 8) {
         memcpy(block, q, cols);
@@ -135,6 +139,33 @@ int32_t cp_affine_unpack(const struct tenon_stored *s, const void *const *planes
                 write_block(&w, row + r, b * width, width, q[r], (uint8_t *)tiles[0] + ((row + r) * (cols / width) + b) * block);
         }
     return TENON_OK;
+}
+
+int32_t cp_affine_check_groups(const struct tenon_stored *s, const struct affine_weight *w, bool sorted, struct tenon_err *err)
+{
+    for (uint64_t k = 0; k < w->cols; k++) {
+        uint32_t g = get32(w->planes[w->form->groups_plane], k), group = w->form->group;
+        if (g >= w->groups || (!sorted && g != (group != 0 ? k / group : 0)))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, s->id, "g_idx[%llu] is %u: %s", (unsigned long long)k, (unsigned)g,
+                              g >= w->groups ? "there are fewer groups" : "the columns are sorted, but config.json has no desc_act");
+    }
+    return TENON_OK;
+}
+
+int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
+                                uint64_t n, void *const *tiles, struct tenon_err *err)
+{
+    const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
+    const uint32_t bits = w.form->bits, per = 32 / bits;
+    int32_t rc = cp_affine_check_groups(s, &w, true, err);
+    for (uint64_t i = first; rc == TENON_OK && i < first + n; i++)
+        for (uint64_t k = 0; k < cols; k++) {
+            const uint64_t g = get32(planes[w.form->groups_plane], k);
+            const uint32_t q = word_at(&w, i, k) >> bits * (k % per) & mask_of(w.form);
+            ((uint8_t *)tiles[0])[i * cols + k] = (uint8_t)(q - zero_of(&w, i, g));
+            memcpy((uint8_t *)tiles[1] + 2 * (i * cols + k), (const uint8_t *)planes[w.form->scales_plane] + 2 * scale_at(&w, i, g), 2);
+        }
+    return rc;
 }
 
 uint64_t cp_affine_plane_bytes(const struct tenon_stored *s, uint32_t plane, uint64_t rows, uint64_t cols)

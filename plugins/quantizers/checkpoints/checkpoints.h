@@ -10,7 +10,8 @@
 
 /* Encodings and forms: X(symbol). Those with a group size have one for each that is found in practice: symbol_g32 and so on, and
  * symbol_channel for one group per row. */
-#define CHECKPOINT_ENCODINGS(X) X(affine_int4_b32) X(affine_int4_b128) X(affine_int8_b32) X(scaled_int8) X(bnb_nf4) X(fp8_g128)
+#define CHECKPOINT_ENCODINGS(X) X(affine_int4_b32) X(affine_int4_b128) X(affine_int8_b32) X(scaled_int8) X(scaled_int8_bf16) \
+    X(bnb_nf4) X(fp8_g128) X(fp8_g32)
 #define DECLARE_ENCODING(name_) extern const struct tenon_encoding cp_##name_;
 CHECKPOINT_ENCODINGS(DECLARE_ENCODING)
 #undef DECLARE_ENCODING
@@ -19,11 +20,14 @@ CHECKPOINT_ENCODINGS(DECLARE_ENCODING)
 #define GROUPED_FORMS(X, g_) \
     X(gptq_int4_##g_) X(gptq_int8_##g_) X(gptq2_int4_##g_) X(gptq2_int8_##g_) \
     CT_FORMS(X, int4_bf16_##g_) CT_FORMS(X, int4_f16_##g_) CT_FORMS(X, int8_bf16_##g_) CT_FORMS(X, int8_f16_##g_)
-#define RUN_FORMS(X, g_) X(awq_int4_##g_) X(gptq_int4_act_##g_) X(gptq2_int4_act_##g_)
+#define RUN_FORMS(X, g_) X(awq_int4_##g_) X(gptq_int4_act_##g_) X(gptq2_int4_act_##g_) \
+    CT_FORMS(X, int4_bf16_act_##g_) CT_FORMS(X, int4_f16_act_##g_)
+#define FP8_FORMS(X, type_) X(fp8_##type_) X(fp8_##type_##_part) X(fp8_##type_##_channel) X(fp8_##type_##_channel_part) \
+    X(fp8_##type_##_tensor) X(fp8_##type_##_tensor_part)
 #define CHECKPOINT_FORMS(X)                                                                        \
     GROUPED_FORMS(X, g32) GROUPED_FORMS(X, g64) GROUPED_FORMS(X, g128) GROUPED_FORMS(X, channel)   \
     RUN_FORMS(X, g32) RUN_FORMS(X, g64) RUN_FORMS(X, g128)                                         \
-    X(fp8_f32) X(fp8_f16) X(fp8_bf16) X(ct_int8_bf16) X(ct_int8_f16) X(mlc_q4f16_1)
+    FP8_FORMS(X, f32) FP8_FORMS(X, f16) FP8_FORMS(X, bf16) X(ct_int8_bf16) X(ct_int8_f16) X(mlc_q4f16_1) X(bnb_nf4_nested)
 #define DECLARE_FORM(name_) extern const struct tenon_stored cp_##name_;
 CHECKPOINT_FORMS(DECLARE_FORM)
 #undef DECLARE_FORM
@@ -95,7 +99,7 @@ struct affine_form {
     uint32_t scales;      /* TENON_F_F16 or BF16 */
     uint32_t zero;        /* the zero point, or what those of the file lack */
     enum affine_layout quants, zeros;
-    uint8_t scales_plane, zeros_plane; /* quants are plane 0, what is no other plane is g_idx */
+    uint8_t scales_plane, zeros_plane, groups_plane; /* quants are plane 0; groups, of each column, where groups_plane is not 0 */
 };
 
 struct affine_weight {
@@ -110,11 +114,14 @@ static inline struct affine_weight affine_weight_of(const struct tenon_stored *s
     return (struct affine_weight){.form = f, .planes = planes, .rows = rows, .cols = cols, .groups = f->group != 0 ? cols / f->group : 1};
 }
 
-uint32_t cp_affine_quant(const struct affine_weight *w, uint64_t row, uint64_t col); /* of words along columns */
-uint32_t cp_affine_zero(const struct affine_weight *w, uint64_t row, uint64_t group);
 uint64_t cp_affine_plane_bytes(const struct tenon_stored *s, uint32_t plane, uint64_t rows, uint64_t cols);
 int32_t cp_affine_unpack(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                          uint64_t n, void *const *tiles, struct tenon_err *err);
+/* To the encodings with a scale for each number. */
+int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
+                                uint64_t n, void *const *tiles, struct tenon_err *err);
+/* Are all groups of columns there, and in order unless sorted? INVALID_ARGUMENT. */
+int32_t cp_affine_check_groups(const struct tenon_stored *s, const struct affine_weight *w, bool sorted, struct tenon_err *err);
 
 #define AFFINE_FORM_BY(unpack_, name_, id_, encoding_, planes_, ...)                                                \
     static const struct affine_form name_##_form = {__VA_ARGS__};                                                   \

@@ -10,55 +10,27 @@
  * [any-thread] Contract: tenon/quantizer.h. */
 #include "checkpoints.h"
 
-#include <string.h>
-
 enum { QWEIGHT, QZEROS, SCALES, G_IDX };
-
-/* Are all groups there, and in order where they have to be? */
-static int32_t check_groups(const struct tenon_stored *s, const struct affine_weight *w, bool sorted, struct tenon_err *err)
-{
-    for (uint64_t k = 0; k < w->cols; k++) {
-        uint32_t g = get32(w->planes[G_IDX], k), group = w->form->group;
-        if (g >= w->groups || (!sorted && g != (group != 0 ? k / group : 0)))
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, s->id, "g_idx[%llu] is %u: %s", (unsigned long long)k, (unsigned)g,
-                              g >= w->groups ? "there are fewer groups" : "the columns are sorted, but config.json has no desc_act");
-    }
-    return TENON_OK;
-}
 
 static int32_t unpack(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                       uint64_t n, void *const *tiles, struct tenon_err *err)
 {
     const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
-    int32_t rc = check_groups(s, &w, false, err);
+    int32_t rc = cp_affine_check_groups(s, &w, false, err);
     return rc == TENON_OK ? cp_affine_unpack(s, planes, rows, cols, first, n, tiles, err) : rc;
-}
-
-static int32_t unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
-                             uint64_t n, void *const *tiles, struct tenon_err *err)
-{
-    const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
-    int32_t rc = check_groups(s, &w, true, err);
-    for (uint64_t i = first; rc == TENON_OK && i < first + n; i++)
-        for (uint64_t k = 0; k < cols; k++) {
-            uint64_t g = get32(planes[G_IDX], k);
-            ((uint8_t *)tiles[0])[i * cols + k] = (uint8_t)(cp_affine_quant(&w, i, k) - cp_affine_zero(&w, i, g));
-            memcpy((uint8_t *)tiles[1] + 2 * (i * cols + k), (const uint8_t *)planes[SCALES] + 2 * (g * rows + i), 2);
-        }
-    return rc;
 }
 
 #define FORM(name_, id_, encoding_, unpack_, bits_, group_, plus_)                                                                  \
     AFFINE_FORM_BY(unpack_, name_, id_, encoding_, 4, .bits = (bits_), .group = (group_), .zero = (plus_), .scales = TENON_F_F16,    \
-                   .quants = AFFINE_DOWN, .zeros = AFFINE_ALONG, .zeros_plane = QZEROS, .scales_plane = SCALES)
+                   .quants = AFFINE_DOWN, .zeros = AFFINE_ALONG, .zeros_plane = QZEROS, .scales_plane = SCALES, .groups_plane = G_IDX)
 #define FORMS(name_, g_, encoding_)                                                                   \
     FORM(gptq_int4_##name_, "gptq.int4_" #name_ "/1", encoding_, unpack, 4, g_, 1);                   \
     FORM(gptq_int8_##name_, "gptq.int8_" #name_ "/1", affine_int8_b32, unpack, 8, g_, 1);             \
     FORM(gptq2_int4_##name_, "gptq_v2.int4_" #name_ "/1", encoding_, unpack, 4, g_, 0);               \
     FORM(gptq2_int8_##name_, "gptq_v2.int8_" #name_ "/1", affine_int8_b32, unpack, 8, g_, 0)
 #define SORTED_FORMS(name_, g_)                                                                       \
-    FORM(gptq_int4_act_##name_, "gptq.int4_act_" #name_ "/1", scaled_int8, unpack_sorted, 4, g_, 1);  \
-    FORM(gptq2_int4_act_##name_, "gptq_v2.int4_act_" #name_ "/1", scaled_int8, unpack_sorted, 4, g_, 0)
+    FORM(gptq_int4_act_##name_, "gptq.int4_act_" #name_ "/1", scaled_int8, cp_affine_unpack_sorted, 4, g_, 1);  \
+    FORM(gptq2_int4_act_##name_, "gptq_v2.int4_act_" #name_ "/1", scaled_int8, cp_affine_unpack_sorted, 4, g_, 0)
 FORMS(g32, 32, affine_int4_b32);
 FORMS(g64, 64, affine_int4_b32);
 FORMS(g128, 128, affine_int4_b128);

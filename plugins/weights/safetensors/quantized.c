@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #define PARTS_MAX 4u
+#define UNKNOWN_MAX 3u
+#define NEEDLESS_MAX 4u
 #define CONFIG "config.quantization_config."
 
 /* A way of taking weights apart. */
@@ -18,28 +20,44 @@ struct method {
     uint32_t scale_types;         /* that are known: bits of TYPES */
     uint32_t rows_times, cols_times; /* the first part's dims [rows, cols], times these over 32, are the weight's */
     bool transposed;              /* its dims are [cols, rows], those of the scales [groups, rows] */
-    uint32_t rows_of_scale;       /* else theirs are [rows / this, rounded up, groups] */
-    const char *unknown[2];       /* suffixes of further parts that would change what the numbers are */
-    const char *needless;         /* suffix of a part that says nothing new, NULL: none */
+    uint32_t rows_of_scale;       /* else theirs are [rows / this, rounded up, groups]; 0: one scale for all */
+    const char *unknown[UNKNOWN_MAX];     /* suffixes of further parts that would change what the numbers are */
+    const char *needless[NEEDLESS_MAX];    /* suffixes of parts that say nothing more */
     uint32_t block_bytes;         /* not 0: the first part is [..., rows, blocks, this], the scales [..., rows, blocks]; cols_times is of a block */
+    const char *state;            /* suffix of a part that tells shape and further planes, by nf4.c: what is above is not asked then */
 };
 
 enum { F32 = 1, F16 = 2, BF16 = 4, U8 = 8 };
-static const char *const types[ST_SCALE_TYPES] = {"f32/1", "f16/1", "bf16/1", "u8/1"};
+static const char *const types[] = {"f32/1", "f16/1", "bf16/1", "u8/1"};
+#define SCALE_TYPES (sizeof types / sizeof types[0])
 
-static const struct method gptq = {{".qweight", ".qzeros", ".scales", ".g_idx"}, "i32/1", 2, F16, 32, 0, true, 1, {NULL}, NULL, 0};
-static const struct method awq = {{".qweight", ".qzeros", ".scales"}, "i32/1", 2, F16, 8 * 32, 32, true, 1, {NULL}, NULL, 0};
-static const struct method fp8 = {{".weight", ".weight_scale_inv"}, "f8_e4m3/1", 1, F32 | F16 | BF16, 32, 32, false, 128, {NULL}, NULL, 0};
-static const struct method packed = {{".weight_packed", ".weight_scale"}, "i32/1", 1, F16 | BF16, 32, 8 * 32, false, 1,
-                                     {".weight_g_idx", ".weight_zero_point"}, ".weight_shape", 0};
-static const struct method int8 = {{".weight", ".weight_scale"}, "i8/1", 1, F16 | BF16, 32, 32, false, 1,
-                                   {".weight_zero_point", NULL}, NULL, 0};
-static const struct method mxfp4 = {{"_blocks", "_scales"}, "u8/1", 1, U8, 32, 32 * 32, false, 1, {NULL}, NULL, 16};
+static const struct method gptq = {.parts = {".qweight", ".qzeros", ".scales", ".g_idx"}, .first_type = "i32/1", .scales = 2, .scale_types = F16,
+                                   .rows_times = 32, .transposed = true, .rows_of_scale = 1};
+static const struct method awq = {.parts = {".qweight", ".qzeros", ".scales"}, .first_type = "i32/1", .scales = 2, .scale_types = F16,
+                                  .rows_times = 8 * 32, .cols_times = 32, .transposed = true, .rows_of_scale = 1};
+static const struct method fp8_squares = {.parts = {".weight", ".weight_scale_inv"}, .first_type = "f8_e4m3/1", .scales = 1,
+                                          .scale_types = F32 | F16 | BF16, .rows_times = 32, .cols_times = 32, .rows_of_scale = 128,
+                                          .needless = {".input_scale"}};
+static const struct method fp8_rows = {.parts = {".weight", ".weight_scale"}, .first_type = "f8_e4m3/1", .scales = 1,
+                                       .scale_types = F32 | F16 | BF16, .rows_times = 32, .cols_times = 32, .rows_of_scale = 1,
+                                       .needless = {".input_scale"}};
+static const struct method packed = {.parts = {".weight_packed", ".weight_scale"}, .first_type = "i32/1", .scales = 1,
+                                     .scale_types = F16 | BF16, .rows_times = 32, .rows_of_scale = 1,
+                                     .unknown = {".weight_g_idx", ".weight_zero_point", ".weight_global_scale"}, .needless = {".weight_shape"}};
+static const struct method int8 = {.parts = {".weight", ".weight_scale"}, .first_type = "i8/1", .scales = 1, .scale_types = F16 | BF16,
+                                   .rows_times = 32, .cols_times = 32, .rows_of_scale = 1, .unknown = {".weight_zero_point"}};
+static const struct method mxfp4 = {.parts = {"_blocks", "_scales"}, .first_type = "u8/1", .scales = 1, .scale_types = U8, .rows_times = 32,
+                                    .cols_times = 32 * 32, .block_bytes = 16};
+static const struct method mlc = {.parts = {".q_weight", ".q_scale"}, .first_type = "u32/1", .scales = 1, .scale_types = F16, .rows_times = 32,
+                                  .cols_times = 8 * 32, .rows_of_scale = 1};
+static const struct method nf4 = {.parts = {".weight", ".weight.absmax"}, .first_type = "u8/1",
+                                  .needless = {".weight.quant_map", ST_NF4_STATE, ST_NF4_NESTED_ABSMAX, ST_NF4_NESTED_MAP},
+                                  .state = ST_NF4_STATE};
 
 /* What a configuration says. */
 struct choice {
     struct method method;
-    char form[48]; /* with ? where the scales' type is wanted */
+    char form[48]; /* with ? where the scales' type is wanted, and @ where "_part" is when columns are no multiple of 128 */
 };
 
 /* ---- the configuration -------------------------------------------------------------------------------------- */
@@ -76,15 +94,25 @@ static bool known_group(int64_t group)
     return group == 32 || group == 64 || group == 128;
 }
 
+/* group: 0 is one for a row. */
+static void name_group(int64_t group, char ret[16])
+{
+    (void)snprintf(ret, 16, group == 0 ? "channel" : "g%d", (int)group);
+}
+
 static bool choose_gptq(const struct tenon_meta *meta, struct choice *ret)
 {
     int64_t bits = number(meta, CONFIG "bits", 0), group = number(meta, CONFIG "group_size", 0);
     bool act = number(meta, CONFIG "desc_act", 0) != 0, v2 = is_word(meta, CONFIG "checkpoint_format", "gptq_v2");
     bool v1 = is_default(meta, CONFIG "checkpoint_format", "gptq");
+    char of_group[16];
+    group = group == -1 ? 0 : group == 0 ? -1 : group;
+    act = act && group != 0; /* one group has no order */
+    name_group(group, of_group);
     ret->method = gptq;
     ret->method.cols_times = bits != 0 ? (uint32_t)(32 * 32 / bits) : 0;
-    (void)snprintf(ret->form, sizeof ret->form, "gptq%s.int%d%s_g%d/1", v2 ? "_v2" : "", (int)bits, act ? "_act" : "", (int)group);
-    return (v1 || v2) && known_group(group) && (bits == 4 || (bits == 8 && !act));
+    (void)snprintf(ret->form, sizeof ret->form, "gptq%s.int%d%s_%s/1", v2 ? "_v2" : "", (int)bits, act ? "_act" : "", of_group);
+    return (v1 || v2) && (group == 0 || known_group(group)) && (bits == 4 || (bits == 8 && !act));
 }
 
 static bool choose_awq(const struct tenon_meta *meta, struct choice *ret)
@@ -100,27 +128,64 @@ static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
 {
     struct tenon_meta_entry e;
     int64_t rows = 0, cols = 0;
-    ret->method = fp8;
-    (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_128x128/1");
+    if (is_absent(meta, CONFIG "weight_block_size")) {
+        ret->method = fp8_rows;
+        ret->method.rows_of_scale = 0;
+        (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_tensor@/1");
+        return true;
+    }
+    ret->method = fp8_squares;
+    (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_128x128@/1");
     if (meta->find(meta->ctx, CONFIG "weight_block_size", &e) != TENON_OK || e.count != 2)
         return false;
     return tenon_meta_i64(&e, 0, &rows) == TENON_OK && tenon_meta_i64(&e, 1, &cols) == TENON_OK && rows == 128 && cols == 128;
 }
 
 #define GROUP_0 CONFIG "config_groups.group_0.weights."
+
+/* compressed-tensors of whole numbers in words. */
+static bool choose_packed(const struct tenon_meta *meta, struct choice *ret)
+{
+    const bool channel = is_word(meta, GROUP_0 "strategy", "channel"), zeros = number(meta, GROUP_0 "symmetric", 1) == 0;
+    const bool sorted = is_word(meta, GROUP_0 "actorder", "group");
+    const int64_t bits = number(meta, GROUP_0 "num_bits", 0), group = channel ? 0 : number(meta, GROUP_0 "group_size", 0);
+    uint32_t n = 2;
+    char of_group[16];
+    name_group(group, of_group);
+    ret->method = packed;
+    ret->method.cols_times = bits != 0 ? (uint32_t)(32 * 32 / bits) : 0;
+    ret->method.unknown[0] = sorted ? NULL : packed.unknown[0];
+    ret->method.unknown[1] = zeros ? NULL : packed.unknown[1];
+    if (zeros)
+        ret->method.parts[n++] = ".weight_zero_point";
+    if (sorted)
+        ret->method.parts[n++] = ".weight_g_idx";
+    (void)snprintf(ret->form, sizeof ret->form, "ct.int%d_?%s_%s%s/1", (int)bits, sorted ? "_act" : "", of_group, zeros ? "_zero" : "");
+    return is_default(meta, GROUP_0 "type", "int") && (bits == 4 || (bits == 8 && !sorted)) && (channel ? !sorted : known_group(group)) &&
+           (channel || is_default(meta, GROUP_0 "strategy", "group"));
+}
+
 static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
 {
-    int64_t bits = number(meta, GROUP_0 "num_bits", 0), group = number(meta, GROUP_0 "group_size", 0);
-    bool plain = number(meta, GROUP_0 "symmetric", 1) != 0 && is_default(meta, GROUP_0 "type", "int");
+    const bool channel = is_word(meta, GROUP_0 "strategy", "channel"), tensor = is_word(meta, GROUP_0 "strategy", "tensor");
+    const bool eight = number(meta, GROUP_0 "num_bits", 0) == 8 && number(meta, GROUP_0 "symmetric", 1) != 0;
+    if (is_word(meta, CONFIG "format", "pack-quantized"))
+        return choose_packed(meta, ret);
     if (is_word(meta, CONFIG "format", "int-quantized")) {
         ret->method = int8;
         (void)snprintf(ret->form, sizeof ret->form, "ct.int8_?/1");
-        return plain && bits == 8 && is_word(meta, GROUP_0 "strategy", "channel");
+        return eight && channel && is_default(meta, GROUP_0 "type", "int");
     }
-    ret->method = packed;
-    (void)snprintf(ret->form, sizeof ret->form, "ct.int4_?_g%d/1", (int)group);
-    return plain && bits == 4 && known_group(group) && is_default(meta, GROUP_0 "strategy", "group") &&
-           is_word(meta, CONFIG "format", "pack-quantized");
+    ret->method = fp8_rows;
+    ret->method.rows_of_scale = channel ? 1 : 0;
+    (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_%s@/1", channel ? "channel" : "tensor");
+    return eight && (channel || tensor) && is_word(meta, GROUP_0 "type", "float") && is_word(meta, CONFIG "format", "float-quantized");
+}
+
+static bool choose_bitsandbytes(const struct tenon_meta *meta, struct choice *ret)
+{
+    ret->method = nf4;
+    return number(meta, CONFIG "load_in_4bit", 0) != 0 && is_word(meta, CONFIG "bnb_4bit_quant_type", "nf4");
 }
 
 /* Has no variants. */
@@ -132,6 +197,13 @@ static bool choose_mxfp4(const struct tenon_meta *meta, struct choice *ret)
     return true;
 }
 
+/* mlc-llm's files have these names, and no quantization_config. */
+static void choose_mlc(struct choice *ret)
+{
+    ret->method = mlc;
+    (void)snprintf(ret->form, sizeof ret->form, "mlc.q4f16_1/1");
+}
+
 /* false: there is nothing to join. */
 static int32_t choose(const struct tenon_meta *meta, bool *ret_joins, struct choice *ret, struct tenon_err *err)
 {
@@ -139,8 +211,9 @@ static int32_t choose(const struct tenon_meta *meta, bool *ret_joins, struct cho
         const char *name;
         bool (*choose)(const struct tenon_meta *meta, struct choice *ret);
     } methods[] = {{"gptq", choose_gptq}, {"awq", choose_awq}, {"fp8", choose_fp8}, {"compressed-tensors", choose_compressed},
-                  {"mxfp4", choose_mxfp4}};
-    *ret_joins = false;
+                  {"mxfp4", choose_mxfp4}, {"bitsandbytes", choose_bitsandbytes}};
+    *ret_joins = is_absent(meta, CONFIG "quant_method");
+    choose_mlc(ret);
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         if (!is_word(meta, CONFIG "quant_method", methods[i].name))
             continue;
@@ -188,26 +261,44 @@ static bool find_parts(const struct st_tensors *t, const struct method *m, uint3
 static int32_t check_others(const struct st_tensors *t, const struct method *m, uint32_t i, struct tenon_err *err)
 {
     uint32_t other;
-    for (uint32_t p = 0; p < sizeof m->unknown / sizeof m->unknown[0] && m->unknown[p] != NULL; p++)
-        if (find_beside(t, m, i, m->unknown[p], &other))
-            return tenon_fail(err, TENON_E_UNIMPLEMENTED, "safetensors", "tensor \"%.80s\": columns sorted by activations and zero points of "
-                              "this method are not known here: plugins/quantizers/README.md lists what is", t->names.items[other].data);
+    for (uint32_t p = 0; p < UNKNOWN_MAX; p++)
+        if (m->unknown[p] != NULL && find_beside(t, m, i, m->unknown[p], &other))
+            return tenon_fail(err, TENON_E_UNIMPLEMENTED, "safetensors", "tensor \"%.80s\": columns sorted by activations, zero points and "
+                              "further scales that config.json does not tell of are not known here: plugins/quantizers/README.md lists what is", t->names.items[other].data);
     return TENON_OK;
 }
 
-/* The form's id with the type of the scales, kept by `t`; NULL: of these it has none. */
-static const char *form_of(struct st_tensors *t, const struct choice *c, const char *scales)
+/* `id`, kept by `t`. NULL: there are too many. */
+static const char *keep_id(struct st_tensors *t, const char *id)
 {
-    const char *type = strchr(c->form, '?');
-    size_t before = type != NULL ? (size_t)(type - c->form) : strlen(c->form);
-    for (uint32_t k = 0; k < ST_SCALE_TYPES; k++) {
-        if ((c->method.scale_types >> k & 1) == 0 || strcmp(scales, types[k]) != 0)
-            continue;
-        (void)snprintf(t->forms[k], sizeof t->forms[k], "%.*s%.*s%s", (int)before, c->form, type != NULL ? (int)strlen(types[k]) - 2 : 0,
-                       types[k], type != NULL ? type + 1 : "");
-        return t->forms[k];
+    uint32_t k = 0;
+    while (k < ST_FORMS && t->forms[k][0] != 0 && strcmp(t->forms[k], id) != 0)
+        k++;
+    if (k == ST_FORMS)
+        return NULL;
+    (void)snprintf(t->forms[k], sizeof t->forms[k], "%s", id);
+    return t->forms[k];
+}
+
+/* The form's id with what stands for ? and @. NULL: of scales of this type it has none. */
+static const char *form_of(struct st_tensors *t, const struct choice *c, const char *scales, uint64_t cols)
+{
+    char id[sizeof t->forms[0]];
+    size_t n = 0, type = 0;
+    while (type < SCALE_TYPES && ((c->method.scale_types >> type & 1) == 0 || strcmp(scales, types[type]) != 0))
+        type++;
+    if (type == SCALE_TYPES)
+        return NULL;
+    for (const char *p = c->form; *p != 0 && n + 8 < sizeof id; p++) {
+        if (*p == '?')
+            n += (size_t)snprintf(id + n, sizeof id - n, "%.*s", (int)strlen(types[type]) - 2, types[type]);
+        else if (*p == '@')
+            n += (size_t)snprintf(id + n, sizeof id - n, "%s", cols % 128 != 0 ? "_part" : "");
+        else
+            id[n++] = *p;
     }
-    return NULL;
+    id[n] = 0;
+    return keep_id(t, id);
 }
 
 /* Blocks and their scales? */
@@ -221,33 +312,62 @@ static bool blocks_fit(const struct tenon_tensor *first, const struct tenon_tens
 static bool parts_fit(const struct st_tensors *t, const struct method *m, const uint32_t parts[PARTS_MAX], uint64_t rows)
 {
     const struct tenon_tensor *scales = &t->items[parts[m->scales]];
+    const uint32_t groups = m->transposed ? 0 : 1; /* which dim of scales and zero points they are */
     if (m->block_bytes != 0)
         return blocks_fit(&t->items[parts[0]], scales, m->block_bytes);
+    if (m->rows_of_scale == 0)
+        return scales->n_dims == 0 || (scales->n_dims == 1 && scales->dims[0] == 1);
     if (scales->n_dims != 2 || scales->dims[m->transposed ? 1 : 0] != rows / m->rows_of_scale + (rows % m->rows_of_scale != 0))
         return false;
     for (uint32_t p = 1; p < PARTS_MAX && m->parts[p] != NULL; p++) {
         const struct tenon_tensor *part = &t->items[parts[p]];
-        if (p != m->scales && (strcmp(part->encoding, "i32/1") != 0 || (part->n_dims != 1 && part->dims[0] != scales->dims[0])))
+        if (p != m->scales && (strcmp(part->encoding, "i32/1") != 0 || (part->n_dims != 1 && part->dims[groups] != scales->dims[groups])))
             return false;
     }
     return true;
 }
 
-/* The joined tensor without its name. The form's id is kept by `t`. */
-static int32_t join(struct st_tensors *t, const struct choice *c, const uint32_t parts[PARTS_MAX], struct tenon_tensor *ret,
-                    struct tenon_err *err)
+/* Is there something of every part? To the host a size of 0 means: as the form has it. */
+static bool all_hold(const struct tenon_tensor *t)
+{
+    for (uint32_t p = 0; p < t->n_planes; p++)
+        if (t->planes[p].size == 0)
+            return false;
+    return true;
+}
+
+/* The joined tensor without its name, as its quant_state has it. */
+static int32_t join_nf4(struct st_tensors *t, const struct method *m, const uint32_t parts[PARTS_MAX], struct tenon_tensor *ret,
+                        struct tenon_err *err)
+{
+    struct st_nf4 w = {.first = parts[0], .absmax = parts[1]};
+    const struct tenon_str name = t->names.items[parts[0]];
+    if (!find_beside(t, m, parts[0], m->state, &w.state))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" has no %s: the file is damaged or of another version of "
+                          "bitsandbytes", WEIGHTS_SHOW(name), m->state);
+    w.nested = find_beside(t, m, parts[0], ST_NF4_NESTED_ABSMAX, &w.nested_absmax);
+    if (w.nested && !find_beside(t, m, parts[0], ST_NF4_NESTED_MAP, &w.nested_map))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" has no %s: the file is damaged", WEIGHTS_SHOW(name),
+                          ST_NF4_NESTED_MAP);
+    return st_nf4_join(t, &w, ret, err);
+}
+
+/* The same by the parts' own dims. The form's id is kept by `t`. */
+static int32_t join_planes(struct st_tensors *t, const struct choice *c, const uint32_t parts[PARTS_MAX], struct tenon_tensor *ret,
+                           struct tenon_err *err)
 {
     const struct method *m = &c->method;
     const struct tenon_tensor *first = &t->items[parts[0]], *scales = &t->items[parts[m->scales]];
     const uint32_t before = m->block_bytes != 0 && scales->n_dims > 2 ? scales->n_dims - 2 : 0; /* dims of what matrices there are */
     const uint64_t rows = first->dims[before + (m->transposed ? 1 : 0)], cols = first->dims[before + (m->transposed ? 0 : 1)];
-    const char *form = form_of(t, c, scales->encoding);
+    const char *form = NULL;
     uint64_t dims[2];
+    if (__builtin_mul_overflow(rows, (uint64_t)m->rows_times, &dims[0]) || __builtin_mul_overflow(cols, (uint64_t)m->cols_times, &dims[1]))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" is too large", WEIGHTS_SHOW(first->name));
+    form = form_of(t, c, scales->encoding, dims[1] / 32);
     if (form == NULL)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, "safetensors", "tensor \"%.*s\": its scales are of type %s", WEIGHTS_SHOW(first->name),
                           scales->encoding);
-    if (__builtin_mul_overflow(rows, (uint64_t)m->rows_times, &dims[0]) || __builtin_mul_overflow(cols, (uint64_t)m->cols_times, &dims[1]))
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" is too large", WEIGHTS_SHOW(first->name));
     if (!parts_fit(t, m, parts, dims[0] / 32))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\": shapes or types of what belongs to it do not fit: the file "
                           "is damaged or wrongly converted", WEIGHTS_SHOW(first->name));
@@ -257,6 +377,17 @@ static int32_t join(struct st_tensors *t, const struct choice *c, const uint32_t
     for (uint32_t p = 0; p < PARTS_MAX && m->parts[p] != NULL; p++)
         ret->planes[ret->n_planes++] = t->items[parts[p]].planes[0];
     return check_others(t, m, parts[0], err);
+}
+
+/* The joined tensor without its name. */
+static int32_t join(struct st_tensors *t, const struct choice *c, const uint32_t parts[PARTS_MAX], struct tenon_tensor *ret,
+                    struct tenon_err *err)
+{
+    int32_t rc = c->method.state != NULL ? join_nf4(t, &c->method, parts, ret, err) : join_planes(t, c, parts, ret, err);
+    if (rc == TENON_OK && !all_hold(ret))
+        rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\": something that belongs to it has no bytes: the file is "
+                        "damaged", WEIGHTS_SHOW(t->items[parts[0]].name));
+    return rc;
 }
 
 /* Names P.weight for tensor i, whose first part's suffix is `suffix`. OWN: caller */
@@ -305,13 +436,14 @@ int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, s
     if (is_part == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "safetensors", "out of memory for %u tensors", (unsigned)t->names.n);
     for (uint32_t i = 0; i < t->names.n; i++) {
-        uint32_t needless;
+        uint32_t other;
         if (!find_parts(t, &c.method, i, parts))
             continue;
         for (uint32_t p = 0; p < PARTS_MAX && c.method.parts[p] != NULL; p++)
             is_part[parts[p]] = true;
-        if (c.method.needless != NULL && find_beside(t, &c.method, i, c.method.needless, &needless))
-            is_part[needless] = true;
+        for (uint32_t p = 0; p < NEEDLESS_MAX && c.method.needless[p] != NULL; p++)
+            if (find_beside(t, &c.method, i, c.method.needless[p], &other))
+                is_part[other] = true;
     }
     for (uint32_t i = 0; rc == TENON_OK && i < t->names.n; i++) {
         struct tenon_tensor tensor = t->items[i];
@@ -330,6 +462,7 @@ int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, s
         struct st_tensors old = *t;
         t->names = out.names, t->items = out.items, t->capacity = out.capacity;
         out = old;
+        out.files = NULL; /* they stay */
     }
     st_tensors_finish(&out);
     return rc;

@@ -20,7 +20,8 @@
 #define ST_SOURCES 5u                 /* files of which keys are made */
 #define ST_INDEX_MAX (64 * ST_MIB)
 #define ST_FILES_MAX 4096u            /* shards */
-#define ST_SCALE_TYPES 4u             /* f32, f16, bf16, u8 */
+#define ST_FORMS 8u                   /* ids of forms in one model */
+#define ST_STATE_MAX 4096u            /* bytes of a weight's quant_state */
 
 /* ---- json.c ------------------------------------------------------------------------------------------------- */
 
@@ -86,7 +87,9 @@ struct st_tensors {
     struct weights_names names;  /* OWN of their text: tensors */
     struct tenon_tensor *items;  /* [names.n] */
     uint32_t capacity;
-    char forms[ST_SCALE_TYPES][48]; /* ids of quantised weights, by the type of their scales. Tensors point here */
+    char forms[ST_FORMS][48];    /* ids of quantised weights, "" behind the last. Tensors point here */
+    const uint8_t **files;       /* [n_files] data by the file's id; OWN of the array: tensors */
+    uint32_t n_files;
 };
 
 /* Take down the tensors of one file. On failure, too, the caller finishes `t`. */
@@ -98,6 +101,22 @@ void st_tensors_finish(struct st_tensors *t);
 /* Parts of quantised weights become weights. UNIMPLEMENTED: a variant of its method that is not known. The list must not move
  * afterwards. */
 int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, struct tenon_err *err);
+
+/* ---- nf4.c -------------------------------------------------------------------------------------------------- */
+
+#define ST_NF4_STATE ".weight.quant_state.bitsandbytes__nf4"
+#define ST_NF4_NESTED_ABSMAX ".weight.nested_absmax"
+#define ST_NF4_NESTED_MAP ".weight.nested_quant_map"
+
+/* Numbers of the tensors that make one weight of bitsandbytes. */
+struct st_nf4 {
+    uint32_t first, absmax, state;
+    bool nested;
+    uint32_t nested_absmax, nested_map;
+};
+
+/* The weight without its name. INVALID_ARGUMENT: its quant_state does not say what it must. */
+int32_t st_nf4_join(const struct st_tensors *t, const struct st_nf4 *w, struct tenon_tensor *ret, struct tenon_err *err);
 
 /* ---- folder.c ----------------------------------------------------------------------------------------------- */
 

@@ -166,6 +166,19 @@ static int32_t read_length(struct file *f, uint64_t *ret)
     return TENON_OK;
 }
 
+/* Keep where the file's data is. */
+static int32_t keep_file(struct st_tensors *t, const struct file *f)
+{
+    const uint8_t **grown = f->id < t->n_files ? t->files : realloc(t->files, ((size_t)f->id + 1) * sizeof *grown);
+    if (grown == NULL)
+        return FAIL(f, TENON_E_RESOURCE_EXHAUSTED, "out of memory for %u files", (unsigned)f->id + 1);
+    t->files = grown;
+    for (; t->n_files <= f->id; t->n_files++)
+        t->files[t->n_files] = NULL;
+    t->files[f->id] = f->data;
+    return TENON_OK;
+}
+
 int32_t st_tensors_read(struct st_tensors *t, const struct tenon_files *files, const char *file, struct tenon_err *err)
 {
     struct file f = {.name = file, .err = err};
@@ -177,7 +190,9 @@ int32_t st_tensors_read(struct st_tensors *t, const struct tenon_files *files, c
     if (rc != TENON_OK)
         return rc;
     f.data = data;
-    rc = read_length(&f, &n);
+    rc = keep_file(t, &f);
+    if (rc == TENON_OK)
+        rc = read_length(&f, &n);
     if (rc == TENON_OK)
         rc = st_json_parse(file, f.data + 8, n, ST_HEADER_MAX, &header, err);
     for (entry = header != NULL ? header->child : NULL; rc == TENON_OK && entry != NULL; entry = entry->next)
@@ -193,5 +208,6 @@ void st_tensors_finish(struct st_tensors *t)
         free((char *)t->names.items[i].data); /* strdup in add_tensor */
     weights_names_finish(&t->names);
     free(t->items);
+    free(t->files);
     *t = (struct st_tensors){0};
 }
