@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""nf4_bitsandbytes.py BUILD/tests/decode_checkpoint: weights that bitsandbytes quantised to NF4, without and with double quantisation
+(tests/oracle/nf4-bitsandbytes.safetensors, made by make_nf4.py), against what it decodes them to itself. Exit 77: numpy is missing."""
+import json
+import os
+import sys
+
+import encodings_checkpoints as packers  # exits with 77 without numpy
+import numpy as np
+
+FIXTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle", "nf4-bitsandbytes.safetensors")
+TYPES = {"U8": np.uint8, "F32": np.float32}
+
+
+def tensors():
+    data = open(FIXTURE, "rb").read()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:8 + size])
+    for name, t in header.items():
+        if name != "__metadata__":
+            begin, end = t["data_offsets"]
+            yield name, np.frombuffer(data[8 + size + begin:8 + size + end], dtype=TYPES[t["dtype"]]).reshape(t["shape"])
+
+
+def main():
+    t = dict(tensors())
+    failed = 0
+    for name in ("plain", "nested"):
+        text = t[f"{name}.weight.quant_state.bitsandbytes__nf4"].tobytes().rstrip(b"}")
+        planes = [t[f"{name}.weight"], t[f"{name}.weight.absmax"]]
+        if name == "nested":
+            planes += [t["nested.weight.nested_absmax"], t["nested.weight.nested_quant_map"], np.frombuffer(text[-32:], dtype=np.uint8)]
+        want = t[f"{name}.decoded"]
+        wrong = packers.check("bnb.nf4/1" if name == "plain" else "bnb.nf4_nested/1", planes, want)
+        print(f"{name:<8} {want.size} values  {wrong or 'equal'}")
+        failed += wrong is not None
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
