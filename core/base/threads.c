@@ -8,7 +8,8 @@
  * Waiting (for a region, and in the barrier) is a bounded spin and then a futex. With a core per thread a barrier costs
  * some hundred nanoseconds. Where two threads share a core, or another process has taken it, spinning only keeps the
  * core from the thread that everybody waits for: so a thread whose whole spin was in vain sleeps at once at its next
- * SPIN_PAUSE barriers before it tries again.
+ * SPIN_PAUSE barriers before it tries again. In a pool with more threads than cores whoever waits yields its core at
+ * every look, so that those with work to do come to run without anybody being woken.
  *
  * Lock: `lock` guards the ring's head and tail and the start of threads. Contract: threads.h, plugin.h.
  */
@@ -29,6 +30,7 @@
 
 #define CACHE_LINE 64
 #define SPIN_NS 40000u
+#define CROWDED_SPIN_NS 200000u
 #define SPIN_PAUSE 16
 
 struct region {
@@ -52,7 +54,7 @@ struct worker {
 struct tn_threads {
     struct tenon_threads service;
     uint32_t n;
-    uint32_t spin_ns;         /* 0 when there are more threads than cores */
+    bool crowded;             /* more threads than cores: who waits lets others run */
     uint32_t n_started;       /* under lock */
     struct worker *workers;   /* [n] */
     pthread_mutex_t lock;
@@ -86,17 +88,20 @@ static void cpu_relax(void)
 #endif
 }
 
-/* Spin until the word is no longer `old`; false when `spin` nanoseconds ended first. */
-static bool gate_spin(struct gate *gate, uint32_t old, uint32_t spin)
+/* Spin until the word is no longer `old`; false when the pool's time for that ended first. */
+static bool gate_spin(const struct tn_threads *pool, struct gate *gate, uint32_t old)
 {
     uint64_t start = now_ns();
     do {
         for (int i = 0; i < 32; i++) {
             if (atomic_load_explicit(&gate->word, memory_order_acquire) != old)
                 return true;
-            cpu_relax();
+            if (pool->crowded)
+                (void)sched_yield();
+            else
+                cpu_relax();
         }
-    } while (now_ns() - start < spin);
+    } while (now_ns() - start < (pool->crowded ? CROWDED_SPIN_NS : SPIN_NS));
     return false;
 }
 
@@ -143,7 +148,7 @@ static void *worker_main(void *arg)
     uint32_t seen = 0;
     for (;;) {
         const struct region *region;
-        if (!gate_spin(&pool->released, seen, pool->spin_ns))
+        if (!gate_spin(pool, &pool->released, seen))
             gate_sleep(&pool->released, seen);
         if (atomic_load(&pool->ending))
             return NULL;
@@ -218,7 +223,7 @@ static void pool_barrier(void *ctx)
     } else if (spin_pause > 0) {
         spin_pause--;
         gate_sleep(&pool->phase, phase);
-    } else if (!gate_spin(&pool->phase, phase, pool->spin_ns)) {
+    } else if (!gate_spin(pool, &pool->phase, phase)) {
         spin_pause = SPIN_PAUSE;
         gate_sleep(&pool->phase, phase);
     }
@@ -260,7 +265,7 @@ int32_t tn_threads_create(uint32_t n, struct tn_threads **ret, struct tenon_err 
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "threads", "out of memory");
     }
     pool->n = n;
-    pool->spin_ns = n <= cores ? SPIN_NS : 0;
+    pool->crowded = n > cores;
     pool->service = (struct tenon_threads){ (uint32_t)sizeof pool->service, 0, pool, pool_count, pool_submit, pool_barrier };
     for (uint32_t i = 0; i < n; i++)
         pool->workers[i] = (struct worker){ .pool = pool, .i = i };
