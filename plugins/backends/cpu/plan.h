@@ -1,7 +1,7 @@
 /* plan.h - a compiled graph: steps per block, where each value lives, and the weights bound to them.
  *
- * plan.c makes it once per load, fuse.c decides which nodes share a step, run.c walks it with all threads of the pool. A step is
- * computed by all threads together and ends at a barrier; a decoder layer is five steps. */
+ * plan.c makes it once per load with bind.c and scratch.c, fuse.c decides which nodes share a step, run.c walks it with all threads
+ * of the pool. A step is computed by all threads together and ends at a barrier; a decoder layer is five steps. */
 #ifndef TENON_CPU_PLAN_H
 #define TENON_CPU_PLAN_H
 
@@ -132,6 +132,13 @@ struct tenon_executable {
     struct cpu_decoder *decoders;    /* programs.c */
     struct cpu_step_time *times;     /* [n_steps], NULL: nobody asked */
 };
+
+/* bind.c: the bindings of one WEIGHT value, its layers one after the other. */
+int32_t cpu_bind_value(struct tenon_executable *exe, const struct tenon_compile_args *args, uint32_t value, struct tenon_err *err);
+
+/* scratch.c: does every value fit the counting of the rest at its largest? And, behind fuse.c, the place of all in scratch. */
+int32_t cpu_check_sizes(const struct tenon_executable *exe, struct tenon_err *err);
+int32_t cpu_layout_scratch(struct tenon_executable *exe, struct tenon_err *err);
 
 /* fuse.c: steps of one block, in order, appended to exe->steps (which has room for one per node). */
 int32_t cpu_fuse_block(struct tenon_executable *exe, uint32_t block, struct tenon_err *err);
