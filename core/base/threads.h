@@ -7,7 +7,8 @@
  *     tn_threads_destroy(pool);                               // finishes what is queued
  *
  * Nothing is started before the first submit, so a command that computes nothing costs nothing. Regions run one after
- * the other in the order they were submitted. Between regions threads spin some tens of microseconds (yielding, where there are more of them than cores), then sleep.
+ * the other in the order they were submitted. Between regions threads spin some tens of microseconds (yielding, where there
+ * are more of them than cores), then sleep.
  */
 #ifndef TN_BASE_THREADS_H
 #define TN_BASE_THREADS_H

@@ -13,11 +13,15 @@ INLINE uint32_t load_pair(const int16_t *q) /* 2 activations */
     return v;
 }
 
+/* Few tokens: shifts are undone in the sums and several short chains hide the latency of one. Many hide it themselves, and sums are
+ * what there is no room for. */
+INLINE bool few_tokens(const struct sink *s) { return s->tokens <= 2; }
+
 /* A pair of columns in 16 bits against tokens, times 1 << shift (0, 4 or 8, below 2^15 in all). Parts 0 and
  * 1 of a slot's sums are of shift 0, 2 and 3 of shifts 4 and 8. */
 INLINE void put_pair(struct sink *s, int64_t b, const int slot, const int pair, vi x, const int shift, const bool alone)
 {
-    const int part = shift != 0 ? 1 + shift / 4 : alone ? 0 : pair & 1; /* several short chains hide the latency of one */
+    const int part = shift != 0 ? 1 + shift / 4 : alone || s->tokens > 4 ? 0 : pair & 1;
     for (int i = 0; i < s->tokens; i++) {
         vi a = vi_all(load_pair(s->q[i] + 32 * b + 2 * pair));
         s->sum[slot][part][i] = vi_dot16(s->open[slot][part] ? s->sum[slot][part][i] : vi_zero(), x, a);
@@ -41,7 +45,7 @@ INLINE vi total(struct sink *s, const int slot, const int token)
 INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
 {
     put_pair(s, b, slot, 2 * quad, f.bits == 8 ? even_signed(x) : even_bytes(x), 0, f.alone);
-    if (f.bits <= 4 && !f.alone) /* a mask is had in more places than a shift is */
+    if (f.bits <= 4 && !f.alone && few_tokens(s)) /* a mask is had in more places than a shift is */
         put_pair(s, b, slot, 2 * quad + 1, vi_and(x, vi_all(0xff00ff00)), 8, false);
     else
         put_pair(s, b, slot, 2 * quad + 1, f.bits == 8 ? odd_signed(x) : odd_bytes(x), 0, f.alone);

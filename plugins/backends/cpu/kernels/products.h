@@ -94,24 +94,34 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
     return l.base + LANES;
 }
 
-/* Does it take more than two tokens at once? Those that files mostly are of; more cost more to compile. */
-INLINE bool takes_many(const enum cpu_format format, const bool packed)
+/* Does it cost as much to unpack as to multiply? Then 16-bit products of eight tokens have no registers left. */
+INLINE bool unpacks_slowly(const enum cpu_format format)
 {
-    return DIRECT_TOKENS >= 4 && packed && format <= CPU_Q4_K;
+    return ACT_BITS == 16 && (format == CPU_Q5_0 || format == CPU_Q4_K);
+}
+
+/* How many tokens it takes at once. More than two cost more to compile: for encodings that files mostly are of. */
+INLINE int most_at_once(const enum cpu_format format, const bool packed)
+{
+    if (!packed || format > CPU_Q4_K)
+        return 2;
+    return unpacks_slowly(format) && DIRECT_TOKENS > 4 ? 4 : DIRECT_TOKENS;
 }
 
 /* Tiles as large as there are, while the rows are in L1. */
 INLINE void direct_format(const enum cpu_format format, const bool packed, const struct cpu_matrix *m, const struct cpu_act *a,
                           int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
+    const int most = most_at_once(format, packed);
+    (void)most;
     for (int64_t n = n0, next = n1; n < n1; n = next)
         for (int64_t t = t0, tokens; t < t1; t += tokens) {
             tokens = t1 - t >= 2 ? 2 : 1;
-#if DIRECT_TOKENS >= 4
-            if (t1 - t >= 4 && takes_many(format, packed)) {
-                tokens = t1 - t >= DIRECT_TOKENS ? DIRECT_TOKENS : 4;
-                if (tokens == DIRECT_TOKENS)
-                    next = direct_rows(format, DIRECT_TOKENS, packed, m, a, t, n, n1, y, ldy, bias);
+#if DIRECT_TOKENS == 8
+            if (most >= 4 && t1 - t >= 4) {
+                tokens = most == 8 && t1 - t >= 8 ? 8 : 4;
+                if (tokens == 8)
+                    next = direct_rows(format, most, packed, m, a, t, n, n1, y, ldy, bias);
                 else
                     next = direct_rows(format, 4, packed, m, a, t, n, n1, y, ldy, bias);
                 continue;
@@ -123,7 +133,7 @@ INLINE void direct_format(const enum cpu_format format, const bool packed, const
                 next = direct_rows(format, 1, packed, m, a, t, n, n1, y, ldy, bias);
         }
 }
-_Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 4 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
+_Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
 
 static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                             float *y, int64_t ldy, const float *bias)
@@ -429,8 +439,8 @@ static int64_t direct_most(const struct cpu_matrix *w)
 {
     if (w->rows < LANES && !w->packed)
         return 0;
-    if (takes_many(w->format, w->packed))
-        return DIRECT_MANY;
+    if (w->packed && w->format <= CPU_Q4_K)
+        return unpacks_slowly(w->format) ? DIRECT_TOKENS : DIRECT_MANY;
     return w->format == CPU_Q6_K ? w->packed ? 2 : 1 : w->packed ? DIRECT_MOST : 2;
 }
 
