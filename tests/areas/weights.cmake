@@ -5,10 +5,12 @@ set(gguf_sources ${gguf}/cursor.c ${gguf}/../common/names.c ${gguf}/meta.c ${ggu
 
 tenon_unit_test(gguf ${gguf_sources} ${CMAKE_CURRENT_SOURCE_DIR}/unit/counted_memory.c)
 tenon_unit_test(gguf_shards ${gguf_sources})
-tenon_unit_test(encoding ${TENON_GGUF_ENCODINGS} ${CMAKE_CURRENT_SOURCE_DIR}/unit/counted_memory.c)
+tenon_unit_test(encoding ${TENON_GGUF_ENCODINGS})
+tenon_unit_test(encoding_verifier ${TENON_GGUF_ENCODINGS})
+tenon_unit_test(encoding_decoder ${TENON_GGUF_ENCODINGS} ${CMAKE_CURRENT_SOURCE_DIR}/unit/counted_memory.c)
 if(TARGET test_gguf) # their memory is counted
   target_link_options(test_gguf PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
-  target_link_options(test_encoding PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
+  target_link_options(test_encoding_decoder PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
 endif()
 tenon_unit_test(encoding_text ${TENON_GGUF_ENCODINGS})
 tenon_unit_test(transform ${TENON_GGUF_ENCODINGS} LIBS tenon_reference m)

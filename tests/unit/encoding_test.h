@@ -1,0 +1,101 @@
+/* encoding_test.h - what the tests of encodings share: those of plugins/quantizers/gguf, which are linked in, small ones made here, and
+ * random numbers, whose seed TENON_TEST_SEED gives back. */
+#ifndef TESTS_ENCODING_TEST_H
+#define TESTS_ENCODING_TEST_H
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <tenon/quantizer.h>
+#include <tenon/reference.h>
+
+int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
+
+static struct tenon_err err;
+static uint64_t seed;
+
+static inline void setup(void)
+{
+    const char *given = getenv("TENON_TEST_SEED");
+    err = (struct tenon_err)TENON_ERR_INIT;
+    seed = given != NULL ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u;
+}
+
+static inline uint32_t next_random(void)
+{
+    seed += 0x9e3779b97f4a7c15u;
+    uint64_t z = (seed ^ seed >> 30) * 0xbf58476d1ce4e5b9u;
+    return (uint32_t)((z ^ z >> 27) * 0x94d049bb133111ebu >> 32);
+}
+
+static inline const struct tenon_quantizer *quantizer(void)
+{
+    const struct tenon_plugin *plugin;
+    ck_assert_int_eq(tenon_plugin_entry(TENON_ABI, &plugin), TENON_OK);
+    ck_assert_str_eq(plugin->items[0].iface, TENON_QUANTIZER_IFACE);
+    return plugin->items[0].impl;
+}
+
+static inline const struct tenon_encoding *encoding(const char *id)
+{
+    const struct tenon_quantizer *q = quantizer();
+    for (uint32_t i = 0; i < q->n_encodings; i++)
+        if (strcmp(q->encodings[i]->id, id) == 0)
+            return q->encodings[i];
+    ck_abort_msg("no encoding %s", id);
+    return NULL;
+}
+
+/* A tile of 4 elements, planes of 8 and 4 bytes, one table of 4. */
+static const uint32_t table_values[4] = {0x3f800000, 0x40000000, 0x40400000, 0x40800000}; /* 1 2 3 4 */
+static const struct tenon_table small_table = {sizeof small_table, 2, table_values};
+static const struct tenon_plane small_planes[2] = {
+    {sizeof small_planes[0], 8, 1, 0, "a"},
+    {sizeof small_planes[0], 4, 1, 0, "b"},
+};
+
+static inline struct tenon_encoding small(uint32_t rows, uint32_t cols, const struct tenon_insn *program, uint32_t n)
+{
+    return (struct tenon_encoding){
+        .struct_size = sizeof(struct tenon_encoding), .id = "test.small/1", .tile_rows = rows, .tile_cols = cols,
+        .n_planes = 2, .n_tables = 1, .planes = small_planes, .tables = &small_table, .program = program, .n_insns = n,
+        .result = 1};
+}
+#define SMALL(program) small(1, 4, program, sizeof(program) / sizeof((program)[0]))
+
+static inline float bits_to_float(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+/* Equal bits, NaN equal to NaN. */
+static inline void same_floats(const char *what, const float *got, const float *want, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        ck_assert_msg(memcmp(&got[i], &want[i], 4) == 0 || (isnan(got[i]) && isnan(want[i])), "%s element %llu: %a, not %a (seed %llu)",
+                      what, (unsigned long long)i, (double)got[i], (double)want[i], (unsigned long long)seed);
+}
+
+/* The tests of a suite, what they print and how they ended. */
+static inline int run_encoding_suite(const char *name, void (*add)(TCase *tc))
+{
+    Suite *suite = suite_create(name);
+    TCase *tc = tcase_create(name);
+    tcase_add_checked_fixture(tc, setup, NULL);
+    tcase_set_timeout(tc, 120);
+    add(tc);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
+
+#endif
