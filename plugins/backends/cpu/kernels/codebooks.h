@@ -15,7 +15,11 @@ extern const int8_t cpu_iq2_values[16], cpu_iq3xxs_values[16], cpu_iq3s_values[1
 
 /* Sub-block j of the block at p; zeros for formats without a codebook. */
 void cpu_codebook_block(enum cpu_format format, const uint8_t *p, int j, struct cpu_quant_block *ret);
-/* The same with places in those tables for q, that is levels with signs (or the direction IQ1's are moved in) in bit 3. */
-void cpu_codebook_levels(enum cpu_format format, const uint8_t *p, int j, struct cpu_quant_block *ret);
+/* What it is made of: places in those tables of 32 columns, a byte each, the first in the lowest: levels with signs (or the direction
+ * IQ1's are moved in) in bit 3; the numbers n whose scales are d (2 n + 1), for each 32 or 16 columns a nibble, and for IQ1_S what is
+ * above them; d, a half. */
+void cpu_codebook_places(enum cpu_format format, const uint8_t *p, int j, uint64_t ret_places[4]);
+uint32_t cpu_codebook_scales(enum cpu_format format, const uint8_t *p, int j);
+uint16_t cpu_codebook_d(enum cpu_format format, const uint8_t *p);
 
 #endif

@@ -46,6 +46,10 @@ static const struct cpu_encoding encodings[CPU_FORMATS_ALL] = {
     [CPU_PACKED_IQ3_S] = { "packed.iq3_s", "", CPU_PACKED_IQ3_S, 256, 136, true },
     [CPU_PACKED_IQ1_S] = { "packed.iq1_s", "", CPU_PACKED_IQ1_S, 256, 72, true },
     [CPU_PACKED_IQ1_M] = { "packed.iq1_m", "", CPU_PACKED_IQ1_M, 256, 80, true },
+    [CPU_PACKED_Q6_K] = { "packed.q6_k", "", CPU_PACKED_Q6_K, 256, 212, true },
+    [CPU_PACKED_Q3_K] = { "packed.q3_k", "", CPU_PACKED_Q3_K, 256, 112, true },
+    [CPU_PACKED_Q2_K] = { "packed.q2_k", "", CPU_PACKED_Q2_K, 256, 84, true },
+    [CPU_PACKED_TQ2] = { "packed.tq2", "", CPU_PACKED_TQ2, 256, 68, true },
 };
 
 const struct cpu_encoding *cpu_encoding_find(const char *digest)
@@ -65,7 +69,7 @@ bool cpu_format_has_min(enum cpu_format format)
 {
     switch (format) {
     case CPU_Q4_1: case CPU_Q5_1: case CPU_Q4_K: case CPU_Q5_K: case CPU_Q2_K: case CPU_AFFINE4_B32: case CPU_AFFINE4_B128:
-    case CPU_AFFINE8_B32: return true;
+    case CPU_AFFINE8_B32: case CPU_PACKED_Q2_K: return true;
     default: return false;
     }
 }
@@ -74,7 +78,7 @@ bool cpu_format_by_16(enum cpu_format format)
 {
     switch (format) {
     case CPU_Q2_K: case CPU_Q3_K: case CPU_Q6_K: case CPU_IQ2_XS: case CPU_IQ2_S: case CPU_IQ1_M: case CPU_NVFP4:
-    case CPU_PACKED_IQ2_BY_16: case CPU_PACKED_IQ1_M: return true;
+    case CPU_PACKED_IQ2_BY_16: case CPU_PACKED_IQ1_M: case CPU_PACKED_Q6_K: case CPU_PACKED_Q3_K: case CPU_PACKED_Q2_K: return true;
     default: return false;
     }
 }

@@ -13,14 +13,10 @@ const struct cpu_field cpu_fields[CPU_FORMATS_ALL][CPU_FIELDS_MAX] = {
     [CPU_Q8_0] = { { 0, 2, 1 }, { 2, 4, 8 } },
     [CPU_Q4_K] = { { 0, 2, 2 }, { 4, 4, 3 }, { 16, 4, 32 } },
     [CPU_Q5_K] = { { 0, 2, 2 }, { 4, 4, 3 }, { 16, 4, 8 }, { 48, 4, 32 } },
-    [CPU_Q6_K] = { { 0, 4, 32 }, { 128, 4, 16 }, { 192, 4, 4 }, { 208, 2, 1 } },
     [CPU_Q5_1] = { { 0, 2, 2 }, { 4, 4, 5 } },
     [CPU_IQ4_NL] = { { 0, 2, 1 }, { 2, 4, 4 } },
     [CPU_MXFP4] = { { 0, 1, 1 }, { 1, 4, 4 } },
-    [CPU_Q2_K] = { { 0, 4, 21 } },
-    [CPU_Q3_K] = { { 0, 4, 27 }, { 108, 2, 1 } },
     [CPU_IQ4_XS] = { { 0, 4, 34 } },
-    [CPU_TQ2_0] = { { 0, 4, 16 }, { 64, 2, 1 } },
     [CPU_NVFP4] = { { 0, 4, 9 } },
     [CPU_AFFINE4_B32] = { { 0, 4, 5 } },
     [CPU_AFFINE4_B128] = { { 0, 4, 17 } },
@@ -31,6 +27,10 @@ const struct cpu_field cpu_fields[CPU_FORMATS_ALL][CPU_FIELDS_MAX] = {
     [CPU_PACKED_IQ3_S] = { { 0, 4, 34 } },
     [CPU_PACKED_IQ1_S] = { { 0, 4, 18 } },
     [CPU_PACKED_IQ1_M] = { { 0, 4, 20 } },
+    [CPU_PACKED_Q6_K] = { { 0, 4, 1 }, { 4, 1, 16 }, { 20, 4, 48 } },
+    [CPU_PACKED_Q3_K] = { { 0, 4, 28 } },
+    [CPU_PACKED_Q2_K] = { { 0, 4, 1 }, { 4, 1, 16 }, { 20, 4, 16 } },
+    [CPU_PACKED_TQ2] = { { 0, 4, 17 } },
 };
 
 enum cpu_format cpu_packed_format(enum cpu_format format)
@@ -42,7 +42,10 @@ enum cpu_format cpu_packed_format(enum cpu_format format)
     case CPU_IQ3_S: return CPU_PACKED_IQ3_S;
     case CPU_IQ1_S: return CPU_PACKED_IQ1_S;
     case CPU_IQ1_M: return CPU_PACKED_IQ1_M;
-    case CPU_TQ1_0: return CPU_TQ2_0;
+    case CPU_TQ1_0: case CPU_TQ2_0: return CPU_PACKED_TQ2;
+    case CPU_Q6_K: return CPU_PACKED_Q6_K;
+    case CPU_Q3_K: return CPU_PACKED_Q3_K;
+    case CPU_Q2_K: return CPU_PACKED_Q2_K;
     default: return format;
     }
 }

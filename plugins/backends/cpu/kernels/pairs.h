@@ -17,29 +17,32 @@ INLINE uint32_t load_pair(const int16_t *q) /* 2 activations */
  * what there is no room for. */
 INLINE bool few_tokens(const struct sink *s) { return s->tokens <= 2; }
 
-/* A pair of columns in 16 bits against tokens, times 1 << shift (0, 4 or 8, below 2^15 in all). Parts 0 and
- * 1 of a slot's sums are of shift 0, 2 and 3 of shifts 4 and 8. */
-INLINE void put_pair(struct sink *s, int64_t b, const int slot, const int pair, vi x, const int shift, const bool alone)
+/* A pair of columns in 16 bits against tokens, times 1 << shift, below 2^15 in all. */
+INLINE void put_part(struct sink *s, int64_t b, const int slot, const int part, const int pair, vi x, const int shift)
 {
-    const int part = shift != 0 ? 1 + shift / 4 : alone || s->tokens > 4 ? 0 : pair & 1;
     for (int i = 0; i < s->tokens; i++) {
         vi a = vi_all(load_pair(s->q[i] + 32 * b + 2 * pair));
         s->sum[slot][part][i] = vi_dot16(s->open[slot][part] ? s->sum[slot][part][i] : vi_zero(), x, a);
     }
     s->open[slot][part] = true;
+    s->shift[slot][part] = shift;
 }
 
-/* The products of a block that has all its pairs. */
-INLINE vi total(struct sink *s, const int slot, const int token)
+/* The same, the part chosen: 0 and 1 are of shift 0, 2 and 3 of shifts 4 and 8. */
+INLINE void put_pair(struct sink *s, int64_t b, const int slot, const int pair, vi x, const int shift, const bool alone)
 {
-    vi sum = s->sum[slot][0][token];
-    if (s->open[slot][1])
-        sum = vi_add(sum, s->sum[slot][1][token]);
-    if (s->open[slot][2])
-        sum = vi_add(sum, vi_sar(s->sum[slot][2][token], 4)); /* exact: a multiple of 16 */
-    if (s->open[slot][3])
-        sum = vi_add(sum, vi_sar(s->sum[slot][3][token], 8));
-    return sum;
+    const int part = shift != 0 ? 1 + shift / 4 : alone || s->tokens > 4 ? 0 : pair & 1;
+    put_part(s, b, slot, part, pair, x, shift);
+}
+
+#define IN_PLACE_MOST 255
+
+/* The bits of `mask` of each byte of v. */
+INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int quad, vi v, const uint32_t mask, const int shift)
+{
+    const vi of_pair = vi_all(mask & 0x00ff00ff);
+    put_part(s, b, slot, 2 * (quad & 1), 2 * quad, vi_and(v, of_pair), shift);
+    put_part(s, b, slot, 2 * (quad & 1) + 1, 2 * quad + 1, vi_and(vi_shr16(v, 8), of_pair), shift);
 }
 
 INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)

@@ -85,7 +85,7 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
         s.acc[i] = vf_zero();
     }
     struct rows r = matrix_rows(m, packed, l.base, 0);
-    r.ahead = AHEAD;
+    r.ahead = NEAR;
     unpack_rows(format, r, m->cols / cpu_encoding_at(format)->block_cols, &s, memory_behind(m, l.base, LANES));
     for (int i = 0; i < tokens; i++) {
         vf acc = bias != NULL ? vf_add(s.acc[i], vf_load_some(bias + l.base, l.wanted)) : s.acc[i];
@@ -200,9 +200,12 @@ struct tile_rows {
 INLINE void begin_sums(const struct job *j, const struct kind kind, const struct tile_rows *r, int64_t at, const int tokens,
                        vi sum[2][TOKENS])
 {
-    for (int i = 0; i < tokens; i++) {
-        int32_t of_acts = !kind.offset ? 0 : kind.by_16 ? r->asum[i][at] : r->asum[i][2 * at] + r->asum[i][2 * at + 1];
-        sum[0][i] = sum[1][i] = kind.offset ? vi_all((uint32_t)(-of_acts * offset_of(j->form))) : vi_zero();
+    const int offset = kind.offset ? offset_of(j->form) : 0;
+    for (int i = 0; i < tokens; i++)
+        sum[0][i] = sum[1][i] = vi_zero();
+    for (int i = 0; offset != 0 && i < tokens; i++) {
+        int32_t of_acts = kind.by_16 ? r->asum[i][at] : r->asum[i][2 * at] + r->asum[i][2 * at + 1];
+        sum[0][i] = sum[1][i] = vi_all((uint32_t)(-of_acts * offset));
     }
 }
 
@@ -441,7 +444,7 @@ static int64_t direct_most(const struct cpu_matrix *w)
         return 0;
     if (w->packed && w->format <= CPU_Q4_K)
         return unpacks_slowly(w->format) ? DIRECT_TOKENS : DIRECT_MANY;
-    return w->format == CPU_Q6_K ? w->packed ? 2 : 1 : w->packed ? DIRECT_MOST : 2;
+    return w->packed ? DIRECT_MOST : w->format == CPU_Q6_K ? 1 : 2;
 }
 
 void PRODUCTS(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y,

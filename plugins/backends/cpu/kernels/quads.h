@@ -70,21 +70,29 @@ INLINE void dots(const struct panel *w, const int bits, const act *const q[], in
     }
 }
 #else
-INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
+#define IN_PLACE_MOST (WEIGHTS_ABOVE != 0 ? 255 : 127)
+
+/* A quad whose weights stand `shift` bits up. */
+INLINE void put_part(struct sink *s, int64_t b, const int slot, const int part, const int quad, vi x, const int shift)
 {
-    const int part = f.alone || s->tokens > 2 ? 0 : quad & 1; /* two short chains hide the latency of one */
-    x = as_multiplied(x, f);
     for (int i = 0; i < s->tokens; i++) {
         vi a = vi_all(load_quad(s->q[i] + 32 * b + 4 * quad));
         s->sum[slot][part][i] = vi_dot4(s->open[slot][part] ? s->sum[slot][part][i] : vi_zero(), x, a);
     }
     s->open[slot][part] = true;
+    s->shift[slot][part] = shift;
 }
 
-INLINE vi total(struct sink *s, const int slot, const int token)
+INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
 {
-    vi sum = s->sum[slot][0][token];
-    return s->open[slot][1] ? vi_add(sum, s->sum[slot][1][token]) : sum;
+    const int part = f.alone || s->tokens > 2 ? 0 : quad & 1; /* two short chains hide the latency of one */
+    put_part(s, b, slot, part, quad, as_multiplied(x, f), 0);
+}
+
+/* The bits of `mask` of each byte of v. */
+INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int quad, vi v, const uint32_t mask, const int shift)
+{
+    put_part(s, b, slot, quad & 1, quad, vi_and(v, vi_all(mask)), shift);
 }
 
 INLINE void dots(const struct panel *w, const int bits, const act *const q[], int64_t b, int first, int count, const int tokens,

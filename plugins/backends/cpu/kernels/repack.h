@@ -1,27 +1,38 @@
-/* repack.h - blocks that formats with codebooks, or with digits to the base of 3, get when they are packed: levels and signs in bits of
- * their own, places in a table of at most 16, so that no vector level has to gather. Exactly the same integers and scales.
+/* repack.h - blocks that formats with codebooks, with digits to the base of 3 or not in the order of reading get when they are packed:
+ * levels and signs in bits of their own, places in a table of at most 16, quads of columns that one mask brings out, all of it read from
+ * front to back. No vector level has to gather, to jump in memory or to load twice. Exactly the same integers and scales.
  *
- * All are super-blocks of 256 in eight sub-blocks of 32 columns. `low` is what TQ2_0 has: byte i of 32 holds, for i and the 128
- * columns of its half, two bits of column i of each of four sub-blocks.
+ * All are super-blocks of 256 in eight sub-blocks of 32 columns, and whole dwords, so that sixteen rows of a block are whole lines of
+ * cache. `low` is what TQ2_0 has: byte i of 32 holds, for i and the 128 columns of a half (a side), two bits of column i of each of
+ * four sub-blocks.
  *
- *   IQ2_BY_32, IQ2_BY_16   low[64] levels 0 to 2; signs[32]; a nibble n for each 32 or 16
- *   IQ3_XXS, IQ3_S         16 bytes for each 32: places of columns i and i + 16; a nibble n for each 32
- *   IQ1_S                  low[64]; a nibble for each 32: n below its bit 3, which tells that levels are moved down
- *   IQ1_M                  low[64]; a nibble n for each 16; for each 8 a bit that tells that they are not moved down: bit j of byte k
+ *   IQ2_BY_32, IQ2_BY_16   d; a nibble n for each 32 or 16; of each side low[32], levels 0 to 2, and signs[16]
+ *   IQ3_XXS, IQ3_S         16 bytes for each 32: places of columns i and i + 16; a nibble n for each 32; d
+ *   IQ1_S                  d; a nibble for each 32: n below its bit 3, which tells that levels are moved down; low of each side
+ *   IQ1_M                  d; a nibble n for each 16; for each 8 a bit that tells that they are not moved down: bit j of byte k; low
+ *   TQ2                    d; low of each side
+ *   Q2_K                   d, dmin; scales[16], a nibble of scale and one of minimum; low of each side
+ *   Q3_K                   d; scales[12] as the file has them; for each 32 columns three dwords
+ *   Q6_K                   d; scales[16]; for each 16 columns three dwords
  *
- * and a half d at the end, with two bytes of 0 behind it so that sixteen rows of a block are whole lines of cache. The scale of n is d (2 n + 1), times a power of 2 for the levels that codebooks.h has. Of the signs, byte i of 16 for each 128
- * columns has those of columns i and i + 16 of four sub-blocks: where two sub-blocks' levels lie (bits 0 to 3 of low, or 4 to 7),
- * the first one's signs are in bits 2 and 3, the second one's in bits 0 and 1. So a mask each brings both into one nibble. */
+ * d is a half with two bytes of 0 behind it, or dmin. The scale of n is d (2 n + 1), times a power of 2 for the levels that codebooks.h
+ * has. Of the signs, byte i of 16 for each 128 columns has those of columns i and i + 16 of four sub-blocks: where two sub-blocks' levels
+ * lie (bits 0 to 3 of low, or 4 to 7), the first one's signs are in bits 2 and 3, the second one's in bits 0 and 1. So a mask each brings
+ * both into one nibble. Three dwords hold four of six bits in each byte: the fourth's are the uppermost two of the three. Six bits are
+ * column 4 k + c in byte c of dword k (Q6_K), or columns 8 k + c and, above it, 8 k + 4 + c (Q3_K). */
 #ifndef TENON_CPU_REPACK_H
 #define TENON_CPU_REPACK_H
 
 #include "quants.h"
 
-#define CPU_REPACKED_MOST 136 /* bytes of the largest of these blocks */
+#define CPU_REPACKED_MOST 212 /* bytes of the largest of these blocks */
 
 /* A block of `format`, as the file has it, in cpu_packed_format(format), which differs. */
 void cpu_repack_block(enum cpu_format format, const uint8_t *block, uint8_t *ret);
 /* Sub-block j of such a block. */
 void cpu_repacked_block(enum cpu_format packed, const uint8_t *block, int j, struct cpu_quant_block *ret);
+/* Both for Q2_K, Q3_K, Q6_K and TQ, false for others: what the two above begin with. */
+bool cpu_repack_kquant(enum cpu_format format, const uint8_t *block, uint8_t *ret);
+bool cpu_repacked_kquant(enum cpu_format packed, const uint8_t *block, int j, struct cpu_quant_block *ret);
 
 #endif

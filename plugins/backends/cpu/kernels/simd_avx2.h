@@ -99,6 +99,7 @@ INLINE void vi_store_bytes(int8_t *p, vi x)
 #define vi_shl(a, n) _mm256_slli_epi32(a, n)
 #define vi_shr(a, n) _mm256_srli_epi32(a, n)
 #define vi_sar(a, n) _mm256_srai_epi32(a, n)
+INLINE vi vi_choose(vi m, vi yes, vi no) { return vi_or(vi_and(m, yes), _mm256_andnot_si256(m, no)); } /* bit by bit */
 INLINE vi vi_min_u8(vi a, vi b) { return _mm256_min_epu8(a, b); }
 /* Byte n of each dword into all four of its bytes. */
 INLINE vi vi_spread_byte(vi a, int n)

@@ -79,6 +79,7 @@ INLINE void vi_store_bytes(int8_t *p, vi x) { _mm_storeu_si128((void *)p, _mm512
 #define vi_shl(a, n) _mm512_slli_epi32(a, n)
 #define vi_shr(a, n) _mm512_srli_epi32(a, n)
 #define vi_sar(a, n) _mm512_srai_epi32(a, n)
+INLINE vi vi_choose(vi m, vi yes, vi no) { return _mm512_ternarylogic_epi32(m, yes, no, 0xca); }
 INLINE vi vi_min_u8(vi a, vi b) { return _mm512_min_epu8(a, b); }
 INLINE vi vi_spread_byte(vi a, int n)
 {

@@ -90,6 +90,7 @@ INLINE vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
 INLINE vi vi_zero(void) { return vdupq_n_s32(0); }
 INLINE vi vi_sub8(vi a, vi b) { return vreinterpretq_s32_s8(vsubq_s8(vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b))); }
 INLINE vi vi_sub16(vi a, vi b) { return vreinterpretq_s32_s16(vsubq_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b))); }
+INLINE vi vi_choose(vi m, vi yes, vi no) { return vbslq_s32(vreinterpretq_u32_s32(m), yes, no); }
 INLINE vi vi_min_u8(vi a, vi b) { return vreinterpretq_s32_u8(vminq_u8(vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b))); }
 /* By the compilers' own operators: the intrinsics want literals, these any constant after inlining. */
 INLINE vi vi_shl16(vi a, int n) { return vreinterpretq_s32_u16(vreinterpretq_u16_s32(a) << n); }

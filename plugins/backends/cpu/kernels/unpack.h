@@ -72,6 +72,7 @@ struct sink {
     const int32_t *asum[DIRECT_TOKENS]; /* [K / 16] */
     vi sum[8][PARTS][DIRECT_TOKENS];  /* by slot and part: products of the blocks under way */
     bool open[8][PARTS];              /* which of them have begun */
+    int shift[8][PARTS];              /* bits they stand too high by */
     int held[8];                      /* quads.h */
     vf acc[DIRECT_TOKENS];            /* the chains */
 };
@@ -101,6 +102,19 @@ INLINE void put(struct sink *s, int64_t b, const int slot, const int quad, vi x,
         put_in_panel(s, b, quad, x, f);
 }
 
+/* Four columns, f.bits wide, from bit `shift` of each byte of v on: the quads of a slot that are even alike, the odd ones too. */
+INLINE void put_bits(struct sink *s, int64_t b, const int slot, const int quad, vi v, const int shift, const struct form f)
+{
+    const uint32_t mask = ((1u << f.bits) - 1) * 0x01010101u;
+#ifdef IN_PLACE_MOST
+    if (s->tokens > 0 && ((1 << f.bits) - 1) << shift <= IN_PLACE_MOST) { /* what is too high is undone once for all quads */
+        put_in_place(s, b, slot, quad, v, mask << shift, shift);
+        return;
+    }
+#endif
+    put(s, b, slot, quad, vi_and(shift == 0 ? v : vi_shr(v, shift), vi_all(mask)), f);
+}
+
 INLINE void close_slot(struct sink *s, const int slot)
 {
     for (int part = 0; part < PARTS; part++)
@@ -117,6 +131,31 @@ INLINE int offset_of(const struct form f)
     return f.offset;
 #endif
 }
+
+#ifdef IN_PLACE_MOST
+/* The products of a slot that has all its quads; parts that stand equally high come down together. */
+INLINE vi total(struct sink *s, const int slot, const int token)
+{
+    vi sum = vi_zero();
+    bool first = true, taken[PARTS] = { false };
+    for (int part = 0; part < PARTS; part++) {
+        if (!s->open[slot][part] || taken[part])
+            continue;
+        const int shift = s->shift[slot][part];
+        vi one = s->sum[slot][part][token];
+        for (int like = part + 1; like < PARTS; like++)
+            if (s->open[slot][like] && s->shift[slot][like] == shift) {
+                one = vi_add(one, s->sum[slot][like][token]);
+                taken[like] = true;
+            }
+        if (shift != 0)
+            one = vi_sar(one, shift); /* exact: a multiple of that power of 2 */
+        sum = first ? one : vi_add(sum, one);
+        first = false;
+    }
+    return sum;
+}
+#endif
 
 /* The sums of a slot over columns whose activations come to asum. */
 INLINE vi without_offset(struct sink *s, const int slot, const int token, int32_t asum, const struct form f)
@@ -202,14 +241,19 @@ struct rows {
     int64_t stride;   /* bytes between rows; unused when packed */
     int lane;         /* packed: lane 0's place in its group */
     bool packed;
-    int ahead;        /* packed: so many bytes behind what is read are fetched; 0: none. Constant once inlined */
+    int ahead;        /* packed: so many bytes behind what is read are fetched, NEAR or FAR; 0: none. Constant once inlined */
 };
+
+#define NEAR 4096 /* bytes ahead that the first cache takes */
+#define FAR 16384 /* the second: where weights are few bits and much is computed for each line */
 
 /* Memory of the packed elements at byte `at`, `bytes` for a row. What comes later is fetched, once for all lanes. */
 INLINE const uint8_t *elements(const struct rows *r, int at, int bytes)
 {
     const uint8_t *p = r->p + at * CPU_PACK_ROWS;
-    if (r->ahead != 0 && (LANES == CPU_PACK_ROWS || r->lane == 0))
+    if (r->ahead == FAR && (LANES == CPU_PACK_ROWS || r->lane == 0))
+        __builtin_prefetch(p + FAR, 0, 2);
+    else if (r->ahead != 0 && (LANES == CPU_PACK_ROWS || r->lane == 0))
         __builtin_prefetch(p + r->ahead);
     return p + bytes * r->lane;
 }
@@ -271,6 +315,7 @@ INLINE void two_halves(const struct rows *r, vf *ret_first, vf *ret_second)
 #include "unpack_blocks.h"
 #include "unpack_codebooks.h"
 #include "unpack_kquants.h"
+#include "unpack_packed_kquants.h"
 #include "unpack_repacked.h"
 #include "unpack_affine.h"
 
@@ -283,18 +328,13 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
         __builtin_prefetch(p + i);
 }
 
-#define AHEAD 8192 /* bytes of a packed matrix to have on their way; 2048 to 16384 measured */
-
 /* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: of rows in the file's order, see
  * prefetch(), or NULL. */
 #define UNPACK_LOOP(format, name, bytes, per_block)                                                            \
     INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)        \
     {                                                                                                  \
-        const int ahead = r.ahead; /* where a block is not read in the order of memory it is fetched whole */ \
-        r.ahead = (format) == CPU_Q6_K || (format) == CPU_Q3_K ? 0 : ahead;                            \
+        r.ahead = r.ahead == 0 ? 0 : (bytes) <= 16 * (per_block) ? FAR : NEAR;                         \
         for (int64_t i = 0; i < blocks; i++) {                                                         \
-            if (r.packed && ahead != r.ahead && r.lane == 0)                                           \
-                prefetch(r.p + ahead, CPU_PACK_ROWS * (bytes));                                        \
             if (!r.packed && next != NULL)                                                             \
                 prefetch(next + i * LANES * (bytes), LANES * (bytes));                                 \
             name(&r, s, i * (per_block));                                                              \
@@ -311,19 +351,18 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_Q8_0, unpack_q8_0, 34, 1)     \
     X(CPU_Q4_K, unpack_q4_k, 144, 8)    \
     X(CPU_Q5_K, unpack_q5_k, 176, 8)    \
-    X(CPU_Q6_K, unpack_q6_k, 210, 8)    \
     X(CPU_Q5_1, unpack_q5_1, 24, 1)     \
     X(CPU_IQ4_NL, unpack_iq4_nl, 18, 1) \
     X(CPU_MXFP4, unpack_mxfp4, 17, 1)   \
-    X(CPU_Q2_K, unpack_q2_k, 84, 8)     \
-    X(CPU_Q3_K, unpack_q3_k, 110, 8)    \
     X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8) \
-    X(CPU_TQ2_0, unpack_tq2_0, 66, 8)   \
     X(CPU_NVFP4, unpack_nvfp4, 36, 2)   \
     X(CPU_AFFINE4_B32, unpack_affine4_b32, 20, 1) \
     X(CPU_AFFINE4_B128, unpack_affine4_b128, 68, 4) \
     X(CPU_AFFINE8_B32, unpack_affine8_b32, 36, 1)
 #define FILE_FORMATS(X)                 \
+    X(CPU_Q6_K, unpack_q6_k, 210, 8) \
+    X(CPU_Q2_K, unpack_q2_k, 84, 8) \
+    X(CPU_Q3_K, unpack_q3_k, 110, 8) \
     X(CPU_IQ2_XXS, unpack_iq2_xxs, 66, 8) \
     X(CPU_IQ2_XS, unpack_iq2_xs, 74, 8) \
     X(CPU_IQ2_S, unpack_iq2_s, 82, 8) \
@@ -331,8 +370,13 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_IQ3_S, unpack_iq3_s, 110, 8) \
     X(CPU_IQ1_S, unpack_iq1_s, 50, 8) \
     X(CPU_IQ1_M, unpack_iq1_m, 56, 8) \
-    X(CPU_TQ1_0, unpack_tq1_0, 54, 8)
+    X(CPU_TQ1_0, unpack_tq1_0, 54, 8) \
+    X(CPU_TQ2_0, unpack_tq2_0, 66, 8)
 #define PACKED_FORMATS(X)                                        \
+    X(CPU_PACKED_Q6_K, unpack_packed_q6_k, 212, 8)               \
+    X(CPU_PACKED_Q3_K, unpack_packed_q3_k, 112, 8)               \
+    X(CPU_PACKED_Q2_K, unpack_packed_q2_k, 84, 8)                \
+    X(CPU_PACKED_TQ2, unpack_packed_tq2, 68, 8)                  \
     X(CPU_PACKED_IQ2_BY_32, unpack_packed_iq2_by_32, 104, 8)     \
     X(CPU_PACKED_IQ2_BY_16, unpack_packed_iq2_by_16, 108, 8)     \
     X(CPU_PACKED_IQ3_XXS, unpack_packed_iq3_xxs, 136, 8)         \

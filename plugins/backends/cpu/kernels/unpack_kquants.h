@@ -112,26 +112,6 @@ INLINE vf byte_scale(vf d, const vi v[4], const int n)
     return vf_mul(d, vf_of_int(vi_sar(vi_shl(v[n >> 2], 24 - 8 * (n & 3)), 24)));
 }
 
-/* Packed, where a load costs nothing more than the memory, block by block: of 128 columns the first 32 are the low nibbles of 32
- * bytes, the second those of 32 more, the third and fourth their high ones; and two bits above for all four in 32 bytes. */
-INLINE void unpack_q6_k_packed(const struct rows *r, struct sink *s, int64_t b, const vi scales[4], vf d)
-{
-    const struct form f = { 32, 6, false };
-    for (int j = 0; j < 8; j++) {
-        const int side = j >> 2, k = j & 3;
-        for (int half = 0; half < 2; half++) {
-            vi v[4], high[4];
-            columns(r, 64 * side + 32 * (k & 1) + 16 * half, v);
-            columns(r, 128 + 32 * side + 16 * half, high);
-            for (int i = 0; i < 4; i++) {
-                vi above = k == 0 ? vi_shl(high[i], 4) : k == 1 ? vi_shl(high[i], 2) : k == 2 ? high[i] : vi_shr(high[i], 2);
-                put(s, b + j, half, 4 * half + i, vi_or(k < 2 ? low_nibbles(v[i]) : high_nibbles(v[i]), vi_and(above, vi_all(0x30303030))), f);
-            }
-        }
-        done_16(s, b + j, 0, byte_scale(d, scales, 2 * j), byte_scale(d, scales, 2 * j + 1), f);
-    }
-}
-
 INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
 {
     const struct form f = { 32, 6, true };
@@ -139,10 +119,6 @@ INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
     vi scales[4];
     vf d = half_at(r, 208);
     columns(r, 192, scales);
-    if (r->packed && s->tokens > 0) {
-        unpack_q6_k_packed(r, s, b, scales, d);
-        return;
-    }
     UNROLLED
     for (int side = 0; side < 2; side++) { /* 128 columns: four blocks under way */
         int64_t at = b + 4 * side;
@@ -196,14 +172,12 @@ INLINE void unpack_q2_k(const struct rows *r, struct sink *s, int64_t b)
 }
 
 /* The 16 scales of Q3_K as signed bytes: low nibbles in two dwords, the two bits above them in a third. */
-INLINE void unpack_q3_scales(const struct rows *r, vi ret_scale[4])
+INLINE void unpack_q3_scales(vi first, vi second, vi above, vi ret_scale[4])
 {
-    vi v[4]; /* [1] to [3]: the 12 bytes */
-    columns(r, 92, v);
-    vi low[4] = { low_nibbles(v[1]), low_nibbles(v[2]), high_nibbles(v[1]), high_nibbles(v[2]) };
+    vi low[4] = { low_nibbles(first), low_nibbles(second), high_nibbles(first), high_nibbles(second) };
     for (int i = 0; i < 4; i++) {
-        ret_scale[i] = vi_sub8(vi_or(low[i], vi_shl(TWO_BITS(v[3]), 4)), vi_all(0x20202020));
-        v[3] = vi_shr(v[3], 2);
+        ret_scale[i] = vi_sub8(vi_or(low[i], vi_shl(TWO_BITS(above), 4)), vi_all(0x20202020));
+        above = vi_shr(above, 2);
     }
 }
 
@@ -211,9 +185,10 @@ INLINE void unpack_q3_scales(const struct rows *r, vi ret_scale[4])
 INLINE void unpack_q3_k(const struct rows *r, struct sink *s, int64_t b)
 {
     const struct form f = { 4, 3, false };
-    vi high[2][4], v[2][4], scales[4];
+    vi high[2][4], v[2][4], scales[4], tail[4]; /* tail: [1] to [3] scales */
     vf d = half_at(r, 108);
-    unpack_q3_scales(r, scales);
+    columns(r, 92, tail);
+    unpack_q3_scales(tail[1], tail[2], tail[3], scales);
     columns(r, 0, high[0]);
     columns(r, 16, high[1]);
     UNROLLED

@@ -3,14 +3,6 @@
 #ifndef TENON_CPU_UNPACK_REPACKED_H
 #define TENON_CPU_UNPACK_REPACKED_H
 
-/* The half in the lower 16 bits of the dword at byte `at`. */
-INLINE vf low_half_at(const struct rows *r, int at)
-{
-    vf d, unused;
-    vf_of_halves(dword_at(r, at), &d, &unused);
-    return d;
-}
-
 /* 64 bytes of levels by 32, as 16 dwords, from `at` on: those of one side's four sub-blocks. */
 INLINE void low_of_side(const struct rows *r, int at, vi ret_v[2][4])
 {
@@ -48,14 +40,15 @@ INLINE void put_iq2(struct sink *s, int64_t b, const int second, const bool by_1
 
 INLINE void unpack_iq2(const struct rows *r, struct sink *s, int64_t b, const bool by_16)
 {
-    vi low[2][4], signs[4], scales = dword_at(r, 96);
-    vf d = vf_mul(low_half_at(r, by_16 ? 104 : 100), vf_all(0.125f));
+    const int head = by_16 ? 12 : 8;
+    vi low[2][4], signs[4], scales = dword_at(r, 4);
+    vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
     UNROLLED
     for (int side = 0; side < 2; side++) {
-        low_of_side(r, 32 * side, low);
-        columns(r, 64 + 16 * side, signs);
+        low_of_side(r, head + 48 * side, low);
+        columns(r, head + 48 * side + 32, signs);
         if (by_16 && side == 1)
-            scales = dword_at(r, 100);
+            scales = dword_at(r, 8);
         UNROLLED
         for (int j = 0; j < 4; j++) {
             const int64_t at = b + 4 * side + j;
@@ -113,16 +106,41 @@ static const struct form ABOVE_9 = { 9, 5, false };
 /* Level of sub-block j & 3 of a side, times 8. */
 #define TIMES_8(x, j) vi_and((j) == 0 ? vi_shl(x, 3) : (j) == 1 ? vi_shl(x, 1) : (j) == 2 ? vi_shr(x, 1) : vi_shr(x, 3), vi_all(0x18181818))
 
+#ifdef IN_PLACE_MOST
+/* done() of levels l from 0 on that stand for 8 l - 9, and 2 more where `up` has 2 in its bytes. */
+INLINE void done_moved(struct sink *s, int64_t b, const int slot, vf scale, vi up)
+{
+    for (int i = 0; i < s->tokens; i++) {
+        const int32_t asum = s->asum[i][2 * b] + s->asum[i][2 * b + 1];
+        vi twice = vi_and(vi_all((uint32_t)(2 * asum)), vi_sar(vi_shl(up, 30), 31));
+        vi sum = vi_sub(vi_shl(total(s, slot, i), 3), vi_all((uint32_t)(9 * asum)));
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, vi_add(sum, twice));
+    }
+    close_slot(s, slot);
+    s->form = ABOVE_9;
+}
+#endif
+
 INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi low[2][4], rest = dword_at(r, 64);
-    vf d = vf_mul(low_half_at(r, 68), vf_all(0.125f));
+    vi low[2][4], rest = dword_at(r, 4);
+    vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
+    UNROLLED
     for (int side = 0; side < 2; side++) {
-        low_of_side(r, 32 * side, low);
+        low_of_side(r, 8 + 32 * side, low);
         UNROLLED
         for (int j = 0; j < 4; j++) {
             const int64_t at = b + 4 * side + j;
             const vi up = vi_and(vi_sar(vi_shl(vi_xor(rest, vi_all(8)), 28), 31), vi_all(0x02020202));
+#ifdef IN_PLACE_MOST
+            if (s->tokens > 0 && 3 << 2 * j <= IN_PLACE_MOST) { /* which way levels are moved is the same for all columns */
+                for (int i = 0; i < 8; i++)
+                    put_bits(s, at, 0, i, low[i >> 2][i & 3], 2 * j, ONE_ABOVE);
+                done_moved(s, at, 0, odd_scale(d, rest, 7), up);
+                rest = vi_shr(rest, 4);
+                continue;
+            }
+#endif
             for (int half = 0; half < 2; half++)
                 for (int i = 0; i < 4; i++)
                     put(s, at, 0, 4 * half + i, vi_or(TIMES_8(low[half][i], j), up), ABOVE_9);
@@ -134,11 +152,12 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
 
 INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi low[2][4], ups = dword_at(r, 72);
-    vf d = vf_mul(low_half_at(r, 76), vf_all(0.125f));
+    vi low[2][4], ups = dword_at(r, 12);
+    vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
+    UNROLLED
     for (int side = 0; side < 2; side++) {
-        vi scales = dword_at(r, 64 + 4 * side);
-        low_of_side(r, 32 * side, low);
+        vi scales = dword_at(r, 4 + 4 * side);
+        low_of_side(r, 16 + 32 * side, low);
         UNROLLED
         for (int j = 0; j < 4; j++) {
             const int64_t at = b + 4 * side + j;

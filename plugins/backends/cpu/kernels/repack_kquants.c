@@ -1,0 +1,168 @@
+/* repack_kquants.c - the same as repack.c for Q2_K, Q3_K, Q6_K, TQ1_0 and TQ2_0: bits moved, no codebooks. [any-thread]
+ * Contract: repack.h. */
+#include "repack.h"
+
+#include <string.h>
+
+#include "bits.h"
+
+/* Where the parts of their blocks begin that stand behind d; Q2_K's `low` as Q6_K's dwords. */
+enum { SCALES = 4, Q3_QUANTS = 16, Q2_QUANTS = 20, Q6_QUANTS = 20, TQ_QUANTS = 4 };
+
+/* ---- to them */
+
+/* Dwords of six bits in each byte: four in three. */
+static void put_sixes(const uint32_t x[4], uint8_t *ret)
+{
+    for (int k = 0; k < 3; k++) {
+        uint32_t y = x[k] | (x[3] >> 2 * k & 0x03030303u) << 6;
+        memcpy(ret + 4 * k, &y, sizeof y);
+    }
+}
+
+static void repack_q6_k(const uint8_t *p, uint8_t *ret)
+{
+    uint8_t q[32];
+    uint32_t x[8];
+    memcpy(ret, p + 208, 2);
+    memset(ret + 2, 0, 2);
+    memcpy(ret + SCALES, p + 192, 16);
+    for (int j = 0; j < 8; j++) {
+        const int h = j >> 2, s = j & 3;
+        const uint8_t *low = p + 64 * h + 32 * (s & 1), *high = p + 128 + 32 * h;
+        for (int i = 0; i < 32; i++)
+            q[i] = (uint8_t)((low[i] >> (s >> 1) * 4 & 15) | (high[i] >> 2 * s & 3) << 4);
+        memcpy(x, q, sizeof x);
+        put_sixes(x, ret + Q6_QUANTS + 24 * j);
+        put_sixes(x + 4, ret + Q6_QUANTS + 24 * j + 12);
+    }
+}
+
+static void repack_q3_k(const uint8_t *p, uint8_t *ret)
+{
+    uint8_t q[32];
+    uint32_t x[8];
+    memcpy(ret, p + 108, 2);
+    memset(ret + 2, 0, 2);
+    memcpy(ret + SCALES, p + 96, 12);
+    for (int j = 0; j < 8; j++) {
+        const uint8_t *low = p + 32 + 32 * (j >> 2);
+        for (int i = 0; i < 32; i++)
+            q[i] = (uint8_t)((low[i] >> 2 * (j & 3) & 3) | (p[i] >> j & 1) << 2);
+        memcpy(x, q, sizeof x);
+        for (int i = 0; i < 4; i++)
+            x[i] = x[2 * i] | x[2 * i + 1] << 3;
+        put_sixes(x, ret + Q3_QUANTS + 12 * j);
+    }
+}
+
+static void repack_q2_k(const uint8_t *p, uint8_t *ret)
+{
+    memcpy(ret, p + 80, 4);
+    memcpy(ret + SCALES, p, 16);
+    memcpy(ret + Q2_QUANTS, p + 16, 64);
+}
+
+static void repack_tq2_0(const uint8_t *p, uint8_t *ret)
+{
+    memcpy(ret, p + 64, 2);
+    memset(ret + 2, 0, 2);
+    memcpy(ret + TQ_QUANTS, p, 64);
+}
+
+/* Place of 16 columns from column c on in `low`, and how far up. */
+static void add_digits(const uint8_t digit[16], int c, int n, uint8_t *low)
+{
+    uint8_t *to = low + 32 * (c >> 7) + (c & 31);
+    for (int i = 0; i < n; i++)
+        to[i] = (uint8_t)(to[i] | digit[i] << 2 * (c >> 5 & 3));
+}
+
+/* Bytes are fractions to the base of 3, of which all digits come up at the same time: 32 bytes of five times 32 columns, 16 of five
+ * times 16, 4 of four times 4. */
+static void repack_tq1_0(const uint8_t *p, uint8_t *ret)
+{
+    uint8_t rest[64] = { 0 }, digit[64], *low = ret + TQ_QUANTS;
+    memcpy(rest, p, 52);
+    memcpy(ret, p + 52, 2);
+    memset(ret + 2, 0, 66);
+    for (int n = 0; n < 5; n++) {
+        for (int i = 0; i < 64; i++) {
+            uint16_t three = (uint16_t)(rest[i] * 3);
+            digit[i] = (uint8_t)(three >> 8);
+            rest[i] = (uint8_t)three;
+        }
+        add_digits(digit, 32 * n, 16, low);
+        add_digits(digit + 16, 32 * n + 16, 16, low);
+        add_digits(digit + 32, 160 + 16 * n, 16, low);
+        if (n < 4)
+            add_digits(digit + 48, 240 + 4 * n, 4, low);
+    }
+}
+
+bool cpu_repack_kquant(enum cpu_format format, const uint8_t *block, uint8_t *ret)
+{
+    switch (format) {
+    case CPU_Q6_K: repack_q6_k(block, ret); return true;
+    case CPU_Q3_K: repack_q3_k(block, ret); return true;
+    case CPU_Q2_K: repack_q2_k(block, ret); return true;
+    case CPU_TQ1_0: repack_tq1_0(block, ret); return true;
+    case CPU_TQ2_0: repack_tq2_0(block, ret); return true;
+    default: return false;
+    }
+}
+
+/* ---- what they hold: the files' blocks again */
+
+/* Byte c of the four of six bits from p on, number k. */
+static int six(const uint8_t *p, int k, int c)
+{
+    return k < 3 ? p[4 * k + c] & 63 : p[c] >> 6 | p[4 + c] >> 6 << 2 | p[8 + c] >> 6 << 4;
+}
+
+static void unpack_q6_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    float d = cpu_f16_float(cpu_load16(p));
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)(six(p + Q6_QUANTS + 24 * j + 12 * (i >> 4), i >> 2 & 3, i & 3) - 32);
+    for (int half = 0; half < 2; half++)
+        ret->scale[half] = d * (float)(int8_t)p[SCALES + 2 * j + half];
+}
+
+/* What lies elsewhere in the file's block, but is the same: scales, and all but three dwords' quants. */
+static void unpack_q3_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    uint8_t file[110] = { 0 };
+    memcpy(file + 96, p + SCALES, 12);
+    memcpy(file + 108, p, 2);
+    cpu_quant_block(CPU_Q3_K, file, j, ret);
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)((six(p + Q3_QUANTS + 12 * j, i >> 3, i & 3) >> 3 * (i >> 2 & 1) & 7) - 4);
+}
+
+static void unpack_q2_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    uint8_t file[84];
+    memcpy(file, p + SCALES, 80);
+    memcpy(file + 80, p, 4);
+    cpu_quant_block(CPU_Q2_K, file, j, ret);
+}
+
+static void unpack_tq2(const uint8_t *p, int j, struct cpu_quant_block *ret)
+{
+    uint8_t file[66];
+    memcpy(file, p + TQ_QUANTS, 64);
+    memcpy(file + 64, p, 2);
+    cpu_quant_block(CPU_TQ2_0, file, j, ret);
+}
+
+bool cpu_repacked_kquant(enum cpu_format packed, const uint8_t *block, int j, struct cpu_quant_block *ret)
+{
+    switch (packed) {
+    case CPU_PACKED_Q6_K: unpack_q6_k(block, j, ret); return true;
+    case CPU_PACKED_Q3_K: unpack_q3_k(block, j, ret); return true;
+    case CPU_PACKED_Q2_K: unpack_q2_k(block, j, ret); return true;
+    case CPU_PACKED_TQ2: unpack_tq2(block, j, ret); return true;
+    default: return false;
+    }
+}

@@ -1,0 +1,126 @@
+/* unpack_packed_kquants.h - the blocks that K-quants and TQ are packed in (repack.h): read from front to back, and quads that stand in
+ * their places.
+ * Included by unpack.h, which tells how. */
+#ifndef TENON_CPU_UNPACK_PACKED_KQUANTS_H
+#define TENON_CPU_UNPACK_PACKED_KQUANTS_H
+
+/* The half in the lower 16 bits of the dword at byte `at`. */
+INLINE vf low_half_at(const struct rows *r, int at)
+{
+    vf d, unused;
+    vf_of_halves(dword_at(r, at), &d, &unused);
+    return d;
+}
+
+/* Byte `at` of each row's block; four times 16 of them are a line. */
+INLINE const uint8_t *byte_at(const struct rows *r, int at)
+{
+    return at % 4 == 0 ? elements(r, at, 1) : r->p + at * CPU_PACK_ROWS + r->lane;
+}
+
+/* Three dwords from byte `at` on, and a fourth of six bits in each byte: the two uppermost of theirs. */
+INLINE void three_and_fourth(const struct rows *r, int at, vi ret_v[4])
+{
+    for (int i = 0; i < 3; i++)
+        ret_v[i] = dword_at(r, at + 4 * i);
+    const vi lower = vi_choose(vi_all(0x03030303), vi_shr(ret_v[0], 6), vi_shr(ret_v[1], 4));
+    ret_v[3] = vi_choose(vi_all(0x0f0f0f0f), lower, vi_shr(ret_v[2], 2));
+}
+
+/* d, 16 scales as signed bytes: 16 rows of the first, of the second and so on; 16 columns in three dwords. */
+INLINE void unpack_packed_q6_k(const struct rows *r, struct sink *s, int64_t b)
+{
+    const struct form f = { 32, 6, false };
+    vf d = low_half_at(r, 0);
+    UNROLLED
+    for (int side = 0; side < 2; side++) {
+        UNROLLED
+        for (int k = 0; k < 4; k++) {
+            const int j = 4 * side + k;
+            vf scale[2];
+            for (int half = 0; half < 2; half++) {
+                vi v[4];
+                three_and_fourth(r, 20 + 24 * j + 12 * half, v);
+                for (int i = 0; i < 4; i++)
+                    put_bits(s, b + j, half, 4 * half + i, v[i], 0, f);
+                scale[half] = vf_mul(d, vf_load_i8((const int8_t *)byte_at(r, 4 + 2 * j + half)));
+            }
+            done_16(s, b + j, 0, scale[0], scale[1], f);
+        }
+    }
+}
+
+/* d; 12 bytes of scales as the file has them; 32 columns in three dwords, each byte of the four that come of them two columns. */
+INLINE void unpack_packed_q3_k(const struct rows *r, struct sink *s, int64_t b)
+{
+    const struct form f = { 4, 3, false };
+    vi scales[4];
+    vf d = low_half_at(r, 0);
+    unpack_q3_scales(dword_at(r, 4), dword_at(r, 8), dword_at(r, 12), scales);
+    UNROLLED
+    for (int side = 0; side < 2; side++) {
+        UNROLLED
+        for (int k = 0; k < 4; k++) {
+            const int j = 4 * side + k;
+            vi v[4];
+            three_and_fourth(r, 16 + 12 * j, v);
+            for (int i = 0; i < 8; i++)
+                put_bits(s, b + j, i >> 2, i, v[i >> 1], 3 * (i & 1), f);
+            done_16(s, b + j, 0, byte_scale(d, scales, 2 * j), byte_scale(d, scales, 2 * j + 1), f);
+        }
+    }
+}
+
+/* Eight dwords from byte `at` on: two bits of 32 columns for each of four sub-blocks. */
+INLINE void twos_at(const struct rows *r, int at, vi ret_v[8])
+{
+    columns(r, at, ret_v);
+    columns(r, at + 16, ret_v + 4);
+}
+
+/* d, dmin; 16 bytes of a scale and a minimum, of 16 rows each; two bits. */
+INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
+{
+    const struct form f = { 0, 2, false };
+    vi v[8];
+    vf d, dmin;
+    vf_of_halves(dword_at(r, 0), &d, &dmin);
+    dmin = vf_sub(vf_zero(), dmin);
+    UNROLLED
+    for (int side = 0; side < 2; side++) {
+        twos_at(r, 20 + 32 * side, v);
+        UNROLLED
+        for (int k = 0; k < 4; k++) {
+            const int j = 4 * side + k;
+            vf scale[2], min[2];
+            for (int i = 0; i < 8; i++)
+                put_bits(s, b + j, i >> 2, i, v[i], 2 * k, f);
+            for (int half = 0; half < 2; half++) {
+                vi both = vi_load_u8(byte_at(r, 4 + 2 * j + half));
+                scale[half] = vf_mul(d, vf_of_int(vi_and(both, vi_all(15))));
+                min[half] = vf_mul(dmin, vf_of_int(vi_shr(both, 4)));
+            }
+            done_16(s, b + j, 0, scale[0], scale[1], f);
+            done_min_16(s, b + j, min[0], min[1]);
+        }
+    }
+}
+
+/* d; two bits. */
+INLINE void unpack_packed_tq2(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi v[8];
+    vf d = low_half_at(r, 0);
+    UNROLLED
+    for (int side = 0; side < 2; side++) {
+        twos_at(r, 4 + 32 * side, v);
+        UNROLLED
+        for (int k = 0; k < 4; k++) {
+            for (int i = 0; i < 8; i++)
+                put_bits(s, b + 4 * side + k, 0, i, v[i], 2 * k, ONE_ABOVE);
+            done(s, b + 4 * side + k, 0, d, ONE_ABOVE);
+        }
+    }
+}
+
+#endif
