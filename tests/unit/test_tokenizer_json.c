@@ -404,6 +404,55 @@ START_TEST(cyclic_merges)
 }
 END_TEST
 
+enum { MANY = 70000 }; /* tokens that are indexed by a thread of its own, and merges that two look up */
+
+/* Letters, then each token with a letter behind it. */
+static size_t spell(uint32_t id, char *out)
+{
+    size_t n = id < 26 ? 0 : spell(id / 26 - 1, out);
+    out[n] = (char)('a' + id % 26);
+    return n + 1;
+}
+
+/* OWN: caller. `last` is the id of the last token, `end` what follows the last merge. */
+static char *many_file(uint32_t last, const char *end)
+{
+    char *text = malloc(MANY * 80), word[16];
+    size_t n = (size_t)sprintf(text, "{\"added_tokens\":[{\"id\":90000,\"content\":\"<s>\",\"special\":true}],\"model\":{\"type\":\"BPE\",\"vocab\":{");
+    for (uint32_t id = 0; id < MANY; id++)
+        n += (size_t)sprintf(text + n, "%s\"%.*s\":%u", id > 0 ? "," : "", (int)spell(id, word), word, id + 1 < MANY ? id : last);
+    n += (size_t)sprintf(text + n, "},\"merges\":[");
+    for (uint32_t id = 26; id < MANY; id++)
+        n += (size_t)sprintf(text + n, "%s\n      [\n        \"%.*s\",\n\"%c\"]", id > 26 ? "," : "", (int)spell(id / 26 - 1, word), word,
+                             (char)('a' + id % 26));
+    sprintf(text + n, "%s]}}", end);
+    return text;
+}
+
+START_TEST(many_tokens)
+{
+    char *text = many_file(MANY - 1, "");
+    struct tenon_tokenizer_object *tok = open_text(text);
+    CHECK_IDS(tok, "ab", 0, 27);
+    CHECK_IDS(tok, "abc", 0, 730);
+    CHECK_IDS(tok, "<s>cbabc", TENON_ENCODE_SPECIAL, 90000, 79, 730);
+    table->close(NULL, tok);
+    free(text);
+    text = many_file(5, "");
+    bad(text, TENON_E_INVALID_ARGUMENT, "two tokens have the id 5");
+    free(text);
+    text = many_file(MANY - 1, ",[\"a\",\"?\"]");
+    bad(text, TENON_E_INVALID_ARGUMENT, "ends with what is no token");
+    free(text);
+    text = many_file(5, ",[\"a\"");
+    bad(text, TENON_E_INVALID_ARGUMENT, "not of two tokens");
+    free(text);
+    text = many_file(MANY - 1, "],\"vocab\":{\"a\":0}, \"ignored\":[0");
+    bad(text, TENON_E_INVALID_ARGUMENT, "the vocabulary is there twice");
+    free(text);
+}
+END_TEST
+
 /* The model may stand before the added tokens, or without any; neither is there twice once the other counts on it. */
 START_TEST(order_of_members)
 {
@@ -469,6 +518,7 @@ int main(void)
     tcase_add_loop_test(tests, growing_texts, 0, 3);
     tcase_add_test(tests, hostile_merges);
     tcase_add_loop_test(tests, cyclic_merges, 0, 3);
+    tcase_add_test(tests, many_tokens);
     tcase_add_test(tests, order_of_members);
     tcase_add_test(tests, damaged_files);
     suite_add_tcase(suite, tests);

@@ -1,8 +1,8 @@
 /* pairs.c - reads the list of merges, "left right" per rank, into one flat table keyed by the two ids. The names of
  * three tokens are looked up per merge, which is most of what opening costs: those of the sides in batches, and the joined
- * one is usually the token after the last merge's. They wait for memory, so that two threads take half the time of one. A slot
- * of the table is one number that says all of a pair: eight share a line of the processor's cache. Constant once filled.
- * Contract: pairs.h. */
+ * one is usually the token after the last merge's. They wait for memory, so that two threads take half the time of one, and
+ * what a step of a batch needs is asked for while the batches beside it are at theirs. A slot of the table is one number that
+ * says all of a pair: eight share a line of the processor's cache. Constant once filled. Contract: pairs.h. */
 #include "pairs.h"
 
 #include <pthread.h>
@@ -11,12 +11,23 @@
 
 #define MERGES "tokenizer.ggml.merges"
 #define PART_FROM 65536u /* merges that pay for a thread */
+#define SHARE 8192u      /* merges that a thread takes at once */
 
-/* Merges from rank `from` to before `to`, for one thread. */
+/* Merges whose sides' names are to be looked up, and those that are to be put into the table. */
+struct batch {
+    struct tenon_str room[2 * BPE_MERGES_BATCH];
+    const struct tenon_str *sides;                /* [2 * n] */
+    uint64_t hashes[2 * BPE_MERGES_BATCH];        /* [2 * n] */
+    uint64_t keys[BPE_MERGES_BATCH];              /* [n] once found */
+    uint32_t rank, n;
+};
+
+/* What one thread reads: shares of the list, as long as there are any. */
 struct part {
     const struct bpe_merges *merges;
     struct bpe_pairs *pairs;
-    uint32_t from, to;
+    uint32_t *next;      /* rank from which on nobody has taken any. Taken atomically, by several threads */
+    uint32_t rank, to;   /* of the share: what is to be loaded */
     int32_t last_id;     /* of the last joined token; -1 to start with */
     char *joined;        /* [capacity] what a merge makes */
     size_t capacity;
@@ -89,7 +100,7 @@ static void put(struct bpe_pairs *p, uint64_t key, uint32_t rank)
 }
 
 /* A merge whose sides are known by their ids. */
-static int32_t add(struct part *part, uint32_t rank, const struct tenon_str *sides, const int32_t *ids)
+static int32_t find_merge(struct part *part, uint32_t rank, const struct tenon_str *sides, const int32_t *ids, uint64_t *ret_key)
 {
     struct tenon_str left = sides[0], right = sides[1];
     uint32_t prefix = part->merges->prefix;
@@ -105,51 +116,81 @@ static int32_t add(struct part *part, uint32_t rank, const struct tenon_str *sid
         return refuse(rank, left, sides[1], "makes what is no token", &part->err);
     part->last_id = id;
     part->pairs->made[rank] = id;
-    put(part->pairs, bpe_pair_key(ids[0], ids[1]), rank);
+    *ret_key = bpe_pair_key(ids[0], ids[1]);
+    __builtin_prefetch(&part->pairs->slots[bpe_pairs_home(part->pairs, *ret_key)], 1);
     return 0;
 }
 
-static int32_t add_batch(struct part *part, uint32_t rank, uint32_t count)
+/* There is none left to load: n is 0. */
+static int32_t load_batch(struct part *part, struct batch *b)
 {
-    struct tenon_str sides[2 * BPE_MERGES_BATCH];
-    int32_t ids[2 * BPE_MERGES_BATCH], status = part->merges->sides(part->merges->arg, rank, count, sides, &part->err);
-    if (status != 0)
-        return status;
-    tok_vocab_find_all(part->merges->vocab, sides, 2 * count, ids);
-    for (uint32_t i = 0; i < count; i++) /* a big table is not in the processor's cache */
-        __builtin_prefetch(&part->pairs->slots[bpe_pairs_home(part->pairs, bpe_pair_key(ids[2 * i], ids[2 * i + 1]))], 1);
-    for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = add(part, rank + i, &sides[2 * i], &ids[2 * i]);
+    uint32_t all = part->merges->n;
+    if (part->rank == part->to) {
+        uint32_t from = __atomic_fetch_add(part->next, SHARE, __ATOMIC_RELAXED);
+        part->rank = from < all ? from : all;
+        part->to = all - part->rank < SHARE ? all : part->rank + SHARE;
+    }
+    b->rank = part->rank;
+    b->n = part->to - part->rank < BPE_MERGES_BATCH ? part->to - part->rank : BPE_MERGES_BATCH;
+    if (b->n == 0)
+        return 0;
+    b->sides = part->merges->sides(part->merges->arg, b->rank, b->n, b->room, &part->err);
+    if (b->sides == NULL)
+        return part->err.code;
+    part->rank += b->n;
+    tok_vocab_hash_all(part->merges->vocab, b->sides, 2 * (size_t)b->n, b->hashes);
+    return 0;
+}
+
+static int32_t find_batch(struct part *part, struct batch *b)
+{
+    int32_t ids[2 * BPE_MERGES_BATCH], status = 0;
+    tok_vocab_find_all(part->merges->vocab, b->sides, b->hashes, 2 * (size_t)b->n, ids);
+    for (uint32_t i = 0; status == 0 && i < b->n; i++)
+        status = find_merge(part, b->rank + i, &b->sides[2 * i], &ids[2 * i], &b->keys[i]);
     return status;
 }
 
+static void put_batch(struct part *part, const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n; i++)
+        put(part->pairs, b->keys[i], b->rank + i);
+}
+
+/* Three batches are under way: one is loaded, the one before is found, and the one before that is put. */
 static void *run_part(void *arg)
 {
     struct part *part = arg;
-    for (uint32_t rank = part->from, count; part->status == 0 && rank < part->to; rank += count) {
-        count = part->to - rank < BPE_MERGES_BATCH ? part->to - rank : BPE_MERGES_BATCH;
-        part->status = add_batch(part, rank, count);
+    struct batch batches[3];
+    uint32_t under_way = 1;
+    batches[1].n = batches[2].n = 0;
+    for (uint32_t i = 0; part->status == 0 && under_way > 0; i++) {
+        struct batch *loaded = &batches[i % 3], *found = &batches[(i + 2) % 3], *done = &batches[(i + 1) % 3];
+        part->status = load_batch(part, loaded);
+        if (part->status == 0)
+            part->status = find_batch(part, found);
+        if (part->status == 0)
+            put_batch(part, done);
+        under_way = loaded->n + found->n;
     }
     free(part->joined);
     return NULL;
 }
 
-/* The second half by a thread, or by this one if there is none to be had. */
+/* By this thread and another one, if it pays and there is one to be had. */
 static int32_t run_parts(struct bpe_pairs *p, const struct bpe_merges *m, struct tenon_err *err)
 {
-    uint32_t middle = m->n < PART_FROM ? m->n : m->n / 2;
+    uint32_t next = 0;
     struct part parts[2] = {
-        {.merges = m, .pairs = p, .to = middle, .last_id = -1, .err = TENON_ERR_INIT},
-        {.merges = m, .pairs = p, .from = middle, .to = m->n, .last_id = -1, .err = TENON_ERR_INIT},
+        {.merges = m, .pairs = p, .next = &next, .last_id = -1, .err = TENON_ERR_INIT},
+        {.merges = m, .pairs = p, .next = &next, .last_id = -1, .err = TENON_ERR_INIT},
     };
     const struct part *failed;
     pthread_t thread;
-    bool has_thread = middle < m->n && pthread_create(&thread, NULL, run_part, &parts[1]) == 0;
+    bool has_thread = m->n >= PART_FROM && pthread_create(&thread, NULL, run_part, &parts[1]) == 0;
     (void)run_part(&parts[0]); /* the status is in the part */
     if (has_thread)
         (void)pthread_join(thread, NULL); /* of this one, joined once */
-    else if (parts[0].status == 0)
-        (void)run_part(&parts[1]);
     failed = parts[0].status != 0 ? &parts[0] : &parts[1];
     return failed->status == 0 ? 0 : tenon_fail(err, failed->status, failed->err.where, "%s", failed->err.message);
 }
@@ -196,16 +237,17 @@ static int32_t cut_merge(uint32_t rank, const struct tenon_str *merge, struct te
     return 0;
 }
 
-static int32_t spaced_sides(const void *arg, uint32_t rank, uint32_t count, struct tenon_str *sides, struct tenon_err *err)
+static const struct tenon_str *spaced_sides(const void *arg, uint32_t rank, uint32_t count, struct tenon_str *room,
+                                            struct tenon_err *err)
 {
     const struct spaced *s = arg;
     struct tenon_str merges[BPE_MERGES_BATCH];
     int32_t status = s->meta->strings(s->meta->ctx, &s->merges, rank, count, merges);
     if (status != 0)
-        return tenon_fail(err, status, "bpe", MERGES " cannot be read: the file is damaged");
+        status = tenon_fail(err, status, "bpe", MERGES " cannot be read: the file is damaged");
     for (uint32_t i = 0; status == 0 && i < count; i++)
-        status = cut_merge(rank + i, &merges[i], &sides[2 * i], err);
-    return status;
+        status = cut_merge(rank + i, &merges[i], &room[2 * i], err);
+    return status == 0 ? room : NULL;
 }
 
 int32_t bpe_pairs_init(struct bpe_pairs *p, const struct tok_vocab *vocab, const struct tenon_meta *meta,

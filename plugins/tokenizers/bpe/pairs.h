@@ -64,11 +64,12 @@ static inline uint32_t bpe_pairs_rank(const void *pairs, int32_t left, int32_t r
 
 /* ---- merges by name, for whoever reads them -------------------------------------------------------------------- */
 
-#define BPE_MERGES_BATCH 128u
+#define BPE_MERGES_BATCH 32u
 
-/* The names of `count` merges from `rank` on, up to BPE_MERGES_BATCH: sides [2 * count] are left and right of each.
- * [any-thread] Its errors are those of reading the table. */
-typedef int32_t bpe_sides_fn(const void *arg, uint32_t rank, uint32_t count, struct tenon_str *sides, struct tenon_err *err);
+/* The names of `count` merges from `rank` on, up to BPE_MERGES_BATCH: left and right of each [2 * count], in `room` or from
+ * elsewhere. NULL: *err says why. [any-thread] */
+typedef const struct tenon_str *bpe_sides_fn(const void *arg, uint32_t rank, uint32_t count, struct tenon_str *room,
+                                             struct tenon_err *err);
 
 /*     const struct bpe_merges m = {.vocab = &vocab, .sides = read_sides, .arg = list, .n = n};
  *     status = bpe_pairs_read(&p, &m, err);

@@ -31,14 +31,37 @@ static int32_t find(const struct tok_vocab *v, const char *text, size_t size)
     return id >= 0 && (v->attributes[id] & NOT_TEXT) == 0 ? id : -1;
 }
 
+size_t tok_chars_byte_ids(const struct tok_vocab *v, int byte, int32_t ret_ids[4])
+{
+    static const char digits[2][17] = {"0123456789ABCDEF", "0123456789abcdef"};
+    size_t n = 0;
+    for (int i = 0; i < 4; i++) {
+        const char spelled[6] = {'<', '0', 'x', digits[i >> 1][byte >> 4], digits[i & 1][byte & 15], '>'};
+        int32_t id = tok_vocab_find(v, spelled, sizeof spelled);
+        bool is_new = id >= 0;
+        for (size_t k = 0; k < n; k++)
+            is_new &= ret_ids[k] != id;
+        if (is_new)
+            ret_ids[n++] = id;
+    }
+    return n;
+}
+
+/* The first of a byte's tokens that is text. */
+static int32_t byte_id(const struct tok_vocab *v, int byte)
+{
+    int32_t ids[4], first = -1;
+    size_t n = tok_chars_byte_ids(v, byte, ids);
+    for (size_t i = 0; i < n; i++)
+        if ((v->attributes[ids[i]] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN)) == 0 && (first < 0 || ids[i] < first))
+            first = ids[i];
+    return first;
+}
+
 void tok_chars_init(struct tok_chars *c, const struct tok_vocab *v, bool has_spaces)
 {
-    memset(c->byte_id, -1, sizeof c->byte_id);
-    for (uint32_t id = 0; id < v->n; id++) {
-        int byte = v->text[id].size == 6 ? tok_chars_byte(&v->text[id]) : -1;
-        if (byte >= 0 && c->byte_id[byte] < 0 && (v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN)) == 0)
-            c->byte_id[byte] = (int32_t)id;
-    }
+    for (int i = 0; i < 256; i++)
+        c->byte_id[i] = byte_id(v, i);
     for (int i = 0; i < 128; i++) {
         char character = (char)i;
         c->ascii_id[i] = i == ' ' && has_spaces ? find(v, TOK_SPACE, SPACE_SIZE) : find(v, &character, 1);

@@ -35,4 +35,7 @@ size_t tok_chars_decode(const struct tok_chars *c, const struct tok_vocab *v, in
 /* The byte that a token stands for by its spelling "<0x0A>", -1: none. */
 int tok_chars_byte(const struct tenon_str *text);
 
+/* The tokens that stand for a byte by their spelling, whose digits may be of either case. Returns how many. */
+size_t tok_chars_byte_ids(const struct tok_vocab *v, int byte, int32_t ret_ids[4]);
+
 #endif

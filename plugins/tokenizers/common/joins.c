@@ -17,18 +17,22 @@ static unsigned char byte_at(const char *text, size_t size, size_t *ret_size)
     return is_space ? ' ' : (unsigned char)text[0];
 }
 
+/* Only bytes that begin a character count. */
 void tok_joins_note(struct tok_joins *j, const char *token, size_t size)
 {
     unsigned char left = 0, right;
-    size_t length;
-    for (size_t at = 0; at < size; at += length) {
+    for (size_t at = 0, length; at < size; at += length, left = right) {
         uint8_t *bits, bit;
-        right = byte_at(token + at, size - at, &length);
+        right = (unsigned char)token[at];
+        length = 1;
+        if ((right & 0xc0) == 0x80)
+            continue;
+        if (right == (unsigned char)TOK_SPACE[0])
+            right = byte_at(token + at, size - at, &length);
         bits = &j->bits[left][right >> 3];
         bit = (uint8_t)(1u << (right & 7));
-        if (at > 0 && (right & 0xc0) != 0x80 && (*bits & bit) == 0) /* mostly it is noted: writing it again is slower */
+        if (at > 0 && (*bits & bit) == 0) /* mostly it is noted: writing it again is slower */
             *bits |= bit;
-        left = right;
     }
 }
 

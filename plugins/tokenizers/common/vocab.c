@@ -107,10 +107,18 @@ static int32_t read_flag(const struct tenon_meta *meta, const char *key, int32_t
 
 /* ---- the index ---------------------------------------------------------------------------------------------- */
 
-static inline uint64_t mix(uint64_t h)
+/* A step that can be undone. */
+static inline uint64_t mix(const struct tok_vocab *v, uint64_t h)
 {
-    h *= 0x9e3779b97f4a7c15u;
+    h *= v->factor;
     return h ^ (h >> 29);
+}
+
+/* A step in which every bit of the product counts: which texts come out alike depends on the factor. */
+static inline uint64_t fold(const struct tok_vocab *v, uint64_t h)
+{
+    unsigned __int128 product = (unsigned __int128)h * v->factor;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 /* Up to eight bytes as one number that only the same bytes of the same size have. */
@@ -132,16 +140,16 @@ static inline uint64_t eight_bytes(const char *text)
     return word;
 }
 
-static uint64_t hash(uint64_t seed, const char *text, size_t size)
+static inline uint64_t hash(const struct tok_vocab *v, const char *text, size_t size)
 {
-    uint64_t h = seed ^ size;
+    uint64_t h = v->seed ^ size;
     const char *last;
     if (size <= 8)
-        return mix(mix(h ^ few_bytes(text, size)));
+        return mix(v, mix(v, h ^ few_bytes(text, size)));
     last = text + size - 8;
     for (; text < last; text += 8)
-        h = mix(h ^ eight_bytes(text));
-    return mix(mix(h ^ eight_bytes(last)));
+        h = fold(v, h ^ eight_bytes(text));
+    return fold(v, h ^ eight_bytes(last));
 }
 
 #define EXACT 8u /* bytes: for up to so many the hash says all, as each step of it can be undone */
@@ -164,18 +172,19 @@ static inline struct tok_vocab_slot *probe(const struct tok_vocab *v, uint64_t h
 
 int32_t tok_vocab_find(const struct tok_vocab *v, const char *text, size_t size)
 {
-    return size == 0 ? -1 : probe(v, hash(v->seed, text, size), text, size)->id; /* an empty token stands for nothing */
+    return size == 0 ? -1 : probe(v, hash(v, text, size), text, size)->id; /* an empty token stands for nothing */
 }
 
-#define AHEAD 64u /* look-ups whose memory is asked for at once */
-
-static void find_some(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, int32_t *ids)
+void tok_vocab_hash_all(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, uint64_t *hashes)
 {
-    uint64_t hashes[AHEAD];
     for (size_t i = 0; i < n; i++) {
-        hashes[i] = hash(v->seed, texts[i].data, (size_t)texts[i].size);
+        hashes[i] = hash(v, texts[i].data, (size_t)texts[i].size);
         __builtin_prefetch(&v->slots[hashes[i] >> 32 & v->mask]);
     }
+}
+
+void tok_vocab_find_all(const struct tok_vocab *v, const struct tenon_str *texts, const uint64_t *hashes, size_t n, int32_t *ids)
+{
     for (size_t i = 0; i < n; i++) { /* a guess: not always is the first slot the one */
         ids[i] = texts[i].size > EXACT ? v->slots[hashes[i] >> 32 & v->mask].id : -1;
         if (ids[i] >= 0)
@@ -188,13 +197,7 @@ static void find_some(const struct tok_vocab *v, const struct tenon_str *texts, 
         ids[i] = texts[i].size == 0 ? -1 : probe(v, hashes[i], texts[i].data, (size_t)texts[i].size)->id;
 }
 
-void tok_vocab_find_all(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, int32_t *ids)
-{
-    for (size_t at = 0, some; at < n; at += some) {
-        some = n - at < AHEAD ? n - at : AHEAD;
-        find_some(v, texts + at, some, ids + at);
-    }
-}
+#define AHEAD 64u /* look-ups whose memory is asked for at once */
 
 static int32_t index_by(struct tok_vocab *v, uint32_t id, uint64_t h, struct tenon_err *err)
 {
@@ -238,11 +241,14 @@ void *tok_list_grow(void *list, size_t size)
 
 int32_t tok_vocab_create(struct tok_vocab *v, uint32_t n, struct tenon_err *err)
 {
+    uint64_t random[2];
     uint32_t slots = 16;
     memset(v, 0, sizeof *v);
     v->bos = v->eos = v->unk = v->pad = v->add_bos = v->add_eos = -1;
-    if (getrandom(&v->seed, sizeof v->seed, GRND_NONBLOCK) != (ssize_t)sizeof v->seed)
-        v->seed = (uintptr_t)v; /* early boot: the address is better than nothing */
+    if (getrandom(random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+        random[0] = (uintptr_t)v * 0x9e3779b97f4a7c15u, random[1] = ~random[0]; /* early boot: the address is better than nothing */
+    v->seed = random[0];
+    v->factor = random[1] | 1;
     while (slots < 2 * n)
         slots *= 2;
     v->n = n;
@@ -264,7 +270,7 @@ int32_t tok_vocab_index(struct tok_vocab *v, struct tenon_err *err)
     for (uint32_t first = 0, n; status == 0 && first < v->n; first += n) {
         n = v->n - first < AHEAD ? v->n - first : AHEAD;
         for (uint32_t i = 0; i < n; i++) {
-            hashes[i] = hash(v->seed, v->text[first + i].data, (size_t)v->text[first + i].size);
+            hashes[i] = hash(v, v->text[first + i].data, (size_t)v->text[first + i].size);
             __builtin_prefetch(&v->slots[hashes[i] >> 32 & v->mask], 1);
         }
         for (uint32_t i = 0; status == 0 && i < n; i++)

@@ -30,7 +30,7 @@ struct tok_vocab {
     struct tenon_str *text;       /* [n] the vocabulary's spelling. OWN: the bytes are the metadata's */
     uint8_t *attributes;          /* [n] TENON_TOKEN_* */
     struct tok_vocab_slot *slots; /* [mask + 1] */
-    uint64_t seed;                /* of the hash: random, so that no file can be made to collide */
+    uint64_t seed, factor;        /* of the hash, the latter odd: random, so that no file can be made to collide */
     int32_t bos, eos, unk, pad;   /* -1: none */
     int32_t add_bos, add_eos;     /* 0 or 1; -1: the metadata does not say */
 };
@@ -60,8 +60,10 @@ void tok_vocab_finish(struct tok_vocab *v); /* zeroed is fine */
 /* Id of a spelling, -1 if there is none. */
 int32_t tok_vocab_find(const struct tok_vocab *v, const char *text, size_t size);
 
-/* The same for n spellings, many at once: ids [n]. */
-void tok_vocab_find_all(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, int32_t *ids);
+/* The same for n spellings in two steps, between which there should be other work: their hashes [n], and ids [n] by these. What
+ * the second needs is on its way from memory after the first. */
+void tok_vocab_hash_all(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, uint64_t *hashes);
+void tok_vocab_find_all(const struct tok_vocab *v, const struct tenon_str *texts, const uint64_t *hashes, size_t n, int32_t *ids);
 
 /* tenon_tokenizer.info and .piece. */
 void tok_vocab_info(const struct tok_vocab *v, struct tenon_tokenizer_info *ret_info);

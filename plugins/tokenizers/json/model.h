@@ -23,7 +23,8 @@ struct js_model {
     struct wp_match words;
     struct uni_model unigram;
     struct tok_joins joins;   /* BPE: where a piece can be cut */
-    bool is_joined;           /* it can */
+    bool has_joins;           /* they are noted, but for added tokens */
+    bool is_joined;           /* it can be */
     struct tenon_str prefix, suffix; /* BPE: of what continues a word, and of what ends one. OWN: file or arena */
     bool sums_floats;         /* Unigram: as SentencePiece does */
     bool fuses_unknown, falls_back, ignores_merges;

@@ -1,13 +1,15 @@
 /* model_read.c - reads the model of a tokenizer.json in one pass, whatever the order of its members; what comes too early is
- * read over and come back to. Memory follows what is there: an id may not lie far beyond the number of tokens. One thread.
- * Contract: model.h. */
+ * read over and come back to. Memory follows what is there: an id may not lie far beyond the number of tokens. A big vocabulary
+ * is indexed by a thread of its own while the merges behind it are read. Contract: model.h. */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model.h"
 
-#define MOST_HOLES 65536u /* ids without a token */
+#define MOST_HOLES 65536u  /* ids without a token */
+#define THREAD_FROM 65536u /* tokens that pay for a thread */
 
 struct entry {
     struct tenon_str text;
@@ -26,6 +28,16 @@ struct reading {
     int32_t most_id;
     bool is_list;          /* the vocabulary is a list with scores */
     double unknown_id;     /* Unigram's; -1: none */
+    struct indexing *indexing; /* NULL: it is still to be done */
+};
+
+/* What the thread works with; the tokens are read, and no one else looks at the vocabulary. */
+struct indexing {
+    const struct reading *reading;
+    struct js j; /* for messages */
+    struct tenon_err err;
+    pthread_t thread;
+    int32_t status;
 };
 
 static int32_t no_memory(struct reading *r)
@@ -94,7 +106,7 @@ static void read_vocab(struct reading *r)
 }
 
 /* All tokens in their places, those found by spelling. */
-static int32_t fill_vocab(struct reading *r)
+static int32_t fill_vocab(const struct reading *r, struct js *j)
 {
     struct tok_vocab *v = &r->m->bpe.vocab;
     int32_t most = r->most_id, status;
@@ -102,17 +114,54 @@ static int32_t fill_vocab(struct reading *r)
         if (r->entries[i].id > most)
             most = r->entries[i].id;
     if (most < 0)
-        return js_fail(r->j, "the vocabulary is empty");
+        return js_fail(j, "the vocabulary is empty");
     if ((uint32_t)most > 4 * r->n + MOST_HOLES)
-        return tenon_fail(r->j->err, TENON_E_OUT_OF_RANGE, "json", "there is an id %d, but there are only %u tokens", most, r->n);
-    status = tok_vocab_create(v, (uint32_t)most + 1, r->j->err);
+        return tenon_fail(j->err, TENON_E_OUT_OF_RANGE, "json", "there is an id %d, but there are only %u tokens", most, r->n);
+    status = tok_vocab_create(v, (uint32_t)most + 1, j->err);
     for (uint32_t i = 0; status == 0 && i < r->n; i++) {
         const struct entry *e = &r->entries[i];
         if (v->text[e->id].size > 0)
-            return tenon_fail(r->j->err, TENON_E_INVALID_ARGUMENT, "json", "two tokens have the id %d", e->id);
+            return tenon_fail(j->err, TENON_E_INVALID_ARGUMENT, "json", "two tokens have the id %d", e->id);
         v->text[e->id] = e->text;
     }
-    return status == 0 ? tok_vocab_index(v, r->j->err) : status;
+    return status == 0 ? tok_vocab_index(v, j->err) : status;
+}
+
+static void note_all_joins(struct js_model *m)
+{
+    const struct tok_vocab *v = &m->bpe.vocab;
+    for (uint32_t id = 0; id < v->n; id++)
+        tok_joins_note(&m->joins, v->text[id].data, (size_t)v->text[id].size);
+    m->has_joins = true;
+}
+
+static void *run_indexing(void *arg)
+{
+    struct indexing *x = arg;
+    x->status = fill_vocab(x->reading, &x->j);
+    if (x->status == 0)
+        note_all_joins(x->reading->m);
+    return NULL;
+}
+
+/* Without a thread nothing has begun. */
+static void begin_indexing(struct reading *r, struct indexing *x)
+{
+    if (r->n < THREAD_FROM || r->j->status != 0)
+        return;
+    *x = (struct indexing){.reading = r, .j = *r->j, .err = TENON_ERR_INIT};
+    x->j.err = &x->err;
+    if (pthread_create(&x->thread, NULL, run_indexing, x) == 0)
+        r->indexing = x;
+}
+
+static int32_t end_indexing(struct reading *r)
+{
+    struct indexing *x = r->indexing;
+    if (x == NULL)
+        return 0;
+    (void)pthread_join(x->thread, NULL); /* of this one, joined once */
+    return x->status == 0 || r->j->status != 0 ? 0 : tenon_fail(r->j->err, x->status, x->err.where, "%s", x->err.message);
 }
 
 /* ---- merges ---------------------------------------------------------------------------------------------------- */
@@ -136,12 +185,7 @@ static struct tenon_str *next_sides(struct reading *r)
 static void read_merge(struct reading *r, struct tenon_str *sides)
 {
     if (js_kind(r->j) == '[') {
-        for (int i = 0; i < 2; i++)
-            if ((i > 0 || js_open(r->j, '[')) && js_element(r->j))
-                sides[i] = js_string(r->j);
-            else
-                js_fail(r->j, "a merge is not of two tokens");
-        if (js_element(r->j))
+        if (!js_strings(r->j, sides, 2))
             js_fail(r->j, "a merge is not of two tokens");
     } else {
         struct tenon_str both = js_string(r->j);
@@ -170,12 +214,12 @@ static void read_merges(struct reading *r)
     }
 }
 
-static int32_t listed_sides(const void *arg, uint32_t rank, uint32_t count, struct tenon_str *sides, struct tenon_err *err)
+static const struct tenon_str *listed_sides(const void *arg, uint32_t rank, uint32_t count, struct tenon_str *room,
+                                            struct tenon_err *err)
 {
     const struct reading *r = arg;
-    (void)err; /* nothing can fail */
-    memcpy(sides, r->sides + 2 * (size_t)rank, 2 * count * sizeof *sides);
-    return 0;
+    (void)count, (void)room, (void)err; /* all are there */
+    return r->sides + 2 * (size_t)rank;
 }
 
 static int32_t fill_pairs(struct reading *r)
@@ -244,7 +288,7 @@ static int32_t settle(struct reading *r, const struct js_object *o)
 {
     struct tok_vocab *v = &r->m->bpe.vocab;
     int32_t status;
-    if ((status = read_options(r, r->j, o)) != 0 || (status = fill_vocab(r)) != 0)
+    if ((status = read_options(r, r->j, o)) != 0 || (r->indexing == NULL && (status = fill_vocab(r, r->j)) != 0))
         return status;
     if (r->m->kind == JS_BPE)
         status = fill_pairs(r);
@@ -258,28 +302,48 @@ static int32_t settle(struct reading *r, const struct js_object *o)
     return status;
 }
 
+/* Tokens and merges are read as they come, other members noted. */
+static void read_members(struct reading *r, struct indexing *x, struct js_object *options)
+{
+    struct js *j = r->j;
+    struct tenon_str key;
+    bool has_vocab = false;
+    if (!js_open(j, '{'))
+        return;
+    while (js_member(j, &key)) {
+        if (js_is(key, "vocab")) {
+            if (has_vocab)
+                js_fail(j, "the vocabulary is there twice"); /* a thread may be at the first */
+            else
+                read_vocab(r);
+            has_vocab = true;
+        } else if (js_is(key, "merges")) {
+            if (has_vocab && r->indexing == NULL)
+                begin_indexing(r, x);
+            read_merges(r);
+        } else if (options->n < JS_MEMBERS) {
+            (void)js_kind(j); /* over white space */
+            options->members[options->n].key = key;
+            options->members[options->n++].at = j->at;
+            js_skip(j);
+        } else {
+            js_fail(j, "an object has more members than any is known to have");
+        }
+    }
+}
+
 int32_t js_model_read(struct js_model *m, struct js *j, struct js_arena *arena, int32_t most_id)
 {
     struct reading r = {.m = m, .j = j, .arena = arena, .most_id = most_id};
     struct js_object options = {.n = 0};
-    struct tenon_str key;
+    struct indexing indexing;
     int32_t status;
-    if (js_open(j, '{'))
-        while (js_member(j, &key)) {
-            if (js_is(key, "vocab")) {
-                read_vocab(&r);
-            } else if (js_is(key, "merges")) {
-                read_merges(&r);
-            } else if (options.n < JS_MEMBERS) {
-                (void)js_kind(j); /* over white space */
-                options.members[options.n].key = key;
-                options.members[options.n++].at = j->at;
-                js_skip(j);
-            } else {
-                js_fail(j, "an object has more members than any is known to have");
-            }
-        }
-    status = j->status != 0 ? j->status : settle(&r, &options);
+    read_members(&r, &indexing, &options);
+    status = end_indexing(&r);
+    if (j->status != 0)
+        status = j->status;
+    if (status == 0)
+        status = settle(&r, &options);
     free(r.entries);
     free(r.sides);
     return status;
@@ -301,7 +365,7 @@ int32_t js_model_read_lines(struct js_model *m, const char *text, size_t size, s
             *e = (struct entry){{text + at, n - (n > 0 && text[at + n - 1] == '\r')}, 0, (int32_t)r.n++};
     }
     if (status == 0)
-        status = fill_vocab(&r);
+        status = fill_vocab(&r, j);
     free(r.entries);
     return status;
 }
@@ -318,12 +382,15 @@ static bool keeps_all(const struct js_model *m)
 }
 
 /* Where no token reaches across, a piece can be cut, unless it matters that it is one. */
-static void note_joins(struct js_model *m)
+static void prepare_joins(struct js_model *m)
 {
     const struct tok_vocab *v = &m->bpe.vocab;
     m->is_joined = m->kind == JS_BPE && m->prefix.size == 0 && m->suffix.size == 0 && !m->ignores_merges && keeps_all(m);
-    for (uint32_t id = 0; m->is_joined && id < v->n; id++)
-        tok_joins_note(&m->joins, v->text[id].data, (size_t)v->text[id].size);
+    if (m->is_joined && !m->has_joins)
+        note_all_joins(m);
+    for (uint32_t id = 0; m->is_joined && id < v->n; id++) /* added tokens came later */
+        if ((v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_USER_DEFINED)) != 0)
+            tok_joins_note(&m->joins, v->text[id].data, (size_t)v->text[id].size);
 }
 
 /* Added tokens that the model has not are no text of it. */
@@ -352,7 +419,7 @@ int32_t js_model_prepare(struct js_model *m, struct tenon_err *err)
     m->has_all_bytes = true;
     for (int i = 0; i < 256; i++)
         m->has_all_bytes &= m->bpe.byte_id[i] >= 0;
-    note_joins(m);
+    prepare_joins(m);
     if (m->kind == JS_UNIGRAM)
         return prepare_unigram(m, err);
     wp_match_init(&m->words, v, most);

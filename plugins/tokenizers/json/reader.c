@@ -59,14 +59,30 @@ int32_t js_fail(struct js *j, const char *what)
     return j->status;
 }
 
-static void space(struct js *j)
+#define EACH(byte_) ((byte_) * UINT64_C(0x0101010101010101))
+
+/* Spaces from `at` on, up to eight. */
+static inline size_t count_spaces(const char *at, const char *end)
 {
-    while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\r' || *j->at == '\t'))
+    uint64_t w;
+    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || end - at < 8)
+        return 0;
+    memcpy(&w, at, sizeof w);
+    w ^= EACH(' ');
+    return w == 0 ? 8 : (size_t)__builtin_ctzll(w) / 8;
+}
+
+/* Over white space, which is more than half of a file that is written for eyes: mostly a new line and some spaces. */
+static inline void space(struct js *j)
+{
+    while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\r' || *j->at == '\t')) {
         j->at++;
+        j->at += count_spaces(j->at, j->end);
+    }
 }
 
 /* The next byte that is no white space; '\0' at the end or after an error. */
-static char look(struct js *j)
+static inline char look(struct js *j)
 {
     space(j);
     return j->status == 0 && j->at < j->end ? *j->at : '\0';
@@ -99,7 +115,7 @@ bool js_open(struct js *j, char kind)
     return true;
 }
 
-static bool go_on(struct js *j, char close)
+static inline bool go_on(struct js *j, char close)
 {
     char c = look(j);
     if (c == close) {
@@ -236,8 +252,6 @@ static struct tenon_str unescape(struct js *j, const char *close)
     return (struct tenon_str){out, n};
 }
 
-#define EACH(byte_) ((byte_) * UINT64_C(0x0101010101010101))
-
 /* The high bit of each byte that is zero; above the first such byte it may be wrong. */
 static inline uint64_t zeros(uint64_t w)
 {
@@ -258,7 +272,7 @@ static inline const char *pass(const char *at, const char *end)
 }
 
 /* The quote that ends the string whose text begins at `at`; NULL: none. */
-static const char *find_quote(const char *at, const char *end, bool *ret_escapes)
+static inline const char *find_quote(const char *at, const char *end, bool *ret_escapes)
 {
     *ret_escapes = false;
     for (at = pass(at, end); at < end && *at != '"' && (unsigned char)*at >= 0x20; at = pass(at + 1, end))
@@ -269,7 +283,7 @@ static const char *find_quote(const char *at, const char *end, bool *ret_escapes
     return at < end && *at == '"' ? at : NULL;
 }
 
-struct tenon_str js_string(struct js *j)
+static inline struct tenon_str read_string(struct js *j)
 {
     struct tenon_str text = {"", 0};
     bool has_escapes;
@@ -287,6 +301,21 @@ struct tenon_str js_string(struct js *j)
     if (j->status == 0)
         j->at = close + 1;
     return text;
+}
+
+struct tenon_str js_string(struct js *j)
+{
+    return read_string(j);
+}
+
+bool js_strings(struct js *j, struct tenon_str *ret, size_t n)
+{
+    bool is_open = js_open(j, '[');
+    for (size_t i = 0; is_open && i < n; i++) {
+        is_open = go_on(j, ']');
+        ret[i] = is_open ? read_string(j) : (struct tenon_str){"", 0};
+    }
+    return is_open && !go_on(j, ']') && j->status == 0;
 }
 
 /* ---- the other values ---------------------------------------------------------------------------------------- */

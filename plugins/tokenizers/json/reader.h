@@ -58,6 +58,9 @@ bool js_element(struct js *j);
 bool js_member(struct js *j, struct tenon_str *ret_key);
 
 struct tenon_str js_string(struct js *j);
+
+/* An array of just n strings; false: it is another, or an error. */
+bool js_strings(struct js *j, struct tenon_str *ret, size_t n);
 double js_number(struct js *j);
 bool js_bool(struct js *j);
 

@@ -117,12 +117,13 @@ static int32_t place_added(struct tenon_tokenizer_object *tok, struct tenon_err 
 static void mark_tokens(struct tenon_tokenizer_object *tok)
 {
     struct tok_vocab *v = &tok->model.bpe.vocab;
-    for (uint32_t id = 0; id < v->n; id++) {
+    int32_t ids[4];
+    for (uint32_t id = 0; id < v->n; id++)
         if (v->text[id].size == 0)
             v->attributes[id] |= TENON_TOKEN_UNUSED;
-        else if (tok->model.falls_back && tok_chars_byte(&v->text[id]) >= 0)
-            v->attributes[id] |= TENON_TOKEN_BYTE;
-    }
+    for (int byte = 0; tok->model.falls_back && byte < 256; byte++)
+        for (size_t n = tok_chars_byte_ids(v, byte, ids); n > 0; n--)
+            v->attributes[ids[n - 1]] |= TENON_TOKEN_BYTE;
     if (v->unk >= 0)
         v->attributes[v->unk] |= TENON_TOKEN_UNKNOWN;
 }
