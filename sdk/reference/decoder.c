@@ -329,8 +329,6 @@ static void shape(struct tenon_ref_decoder *d, const struct tenon_encoding *e)
             d->tiles = 1;
     d->parts = (e->tile_cols + LANES - 1) / LANES;
     d->n_phases = e->tile_rows * d->parts;
-    for (uint32_t k = 0; k < 256; k++)
-        d->float8[k] = tn_ref_load_float((const uint8_t[1]){(uint8_t)k}, 0, TENON_F_E4M3);
 }
 
 /* Everything from the program; m.failed: no memory. */

@@ -49,7 +49,6 @@ struct tenon_ref_decoder {
     uint32_t n_pools;
     struct lanes result;
     uint32_t result_log2;
-    uint32_t float8[256]; /* E4M3 by its code */
     void (*run)(const struct tenon_ref_decoder *d, const uint8_t *const *tiles, uint32_t phase, uint32_t n, float *y);
 };
 

@@ -2,6 +2,7 @@
  * vectors. Compiled once per instruction level under the name LANES_RUN; all levels give the same bits. No state, no
  * memory but the stack: any thread. Contract: decoder.h. */
 #include "decoder.h"
+#include "program.h"
 
 #include <math.h>
 #ifdef __AVX2__
@@ -46,6 +47,13 @@ static inline uint32_t from_f16(uint32_t h)
     uint32_t magnitude = bits_of(float_of((h & 0x7fffu) << 13) * 0x1p112f);
     uint32_t special = (h & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0;
     return (h & 0x8000u) << 16 | magnitude | special;
+}
+
+/* The same way; of its largest code, NaN, there is one for each sign. */
+static inline uint32_t from_e4m3(uint32_t h)
+{
+    uint32_t magnitude = bits_of(float_of((h & 0x7fu) << 20) * 0x1p120f);
+    return (h & 0x80u) << 24 | ((h & 0x7fu) == 0x7fu ? 0x7fc00000u : magnitude);
 }
 
 static inline uint32_t from_e8m0(uint32_t e)
@@ -103,26 +111,30 @@ static void load_slow(const uint8_t *p, const uint32_t *offset, const uint32_t *
     }
 }
 
-static void load_float_run(const struct tenon_ref_decoder *d, uint32_t format, const uint8_t *p, uint32_t n, uint32_t *dst)
+/* Indexes that cannot wrap: else these would be no vectors. */
+static void load_consecutive(uint32_t format, const uint8_t *p, uint32_t n, uint32_t *dst)
 {
     switch (format) {
-    case TENON_F_F16: EACH(from_f16(load16(p + 2 * j))); break;
-    case TENON_F_BF16: EACH(load16(p + 2 * j) << 16); break;
-    case TENON_F_F32: EACH(load32(p + 4 * j)); break;
-    case TENON_F_E4M3: EACH(d->float8[p[j]]); break;
+    case TENON_F_F16: EACH(from_f16(load16(p + 2 * (size_t)j))); break;
+    case TENON_F_BF16: EACH(load16(p + 2 * (size_t)j) << 16); break;
+    case TENON_F_F32: EACH(load32(p + 4 * (size_t)j)); break;
+    case TENON_F_E4M3: EACH(from_e4m3(p[j])); break;
     default: EACH(from_e8m0(p[j])); break;
     }
 }
 
-static void load_floats(const struct tenon_ref_decoder *d, const struct step *s, const uint8_t *p, const uint32_t *offset, uint32_t n,
-                        uint32_t *dst)
+/* Runs that follow one another are taken together: long loops are what makes vectors. */
+static void load_floats(uint32_t format, const uint8_t *p, const uint32_t *offset, uint32_t n, uint32_t *dst)
 {
-    for (uint32_t k = 0; k * RUN < n; k++)
-        load_float_run(d, s->width, p + offset[k], n - k * RUN < RUN ? n - k * RUN : RUN, dst + k * RUN);
+    const uint32_t bytes = RUN * tn_ref_float_bytes(format);
+    for (uint32_t k = 0, end; k * RUN < n; k = end) {
+        for (end = k + 1; end * RUN < n && offset[end] == offset[end - 1] + bytes;)
+            end++;
+        load_consecutive(format, p + offset[k], (end * RUN < n ? end * RUN : n) - k * RUN, dst + k * RUN);
+    }
 }
 
-static void load_float(const struct tenon_ref_decoder *d, const struct step *s, const uint8_t *p, const uint32_t *offset, uint32_t n,
-                       uint32_t *dst)
+static void load_float(const struct step *s, const uint8_t *p, const uint32_t *offset, uint32_t n, uint32_t *dst)
 {
     switch (s->width) {
     case TENON_F_F16:
@@ -131,7 +143,7 @@ static void load_float(const struct tenon_ref_decoder *d, const struct step *s, 
         break;
     case TENON_F_BF16: EACH(load16(p + offset[j]) << 16); break;
     case TENON_F_F32: EACH(load32(p + offset[j])); break;
-    case TENON_F_E4M3: EACH(d->float8[p[offset[j]]]); break;
+    case TENON_F_E4M3: EACH(from_e4m3(p[offset[j]])); break;
     default: EACH(from_e8m0(p[offset[j]])); break;
     }
 }
@@ -230,8 +242,8 @@ void LANES_RUN(const struct tenon_ref_decoder *d, const uint8_t *const *tiles, u
         case STEP_BYTES: load_bytes(tiles[s->plane], a, b, s->width, lanes, dst); break;
         case STEP_WINDOW: load_window(tiles[s->plane], a, b, s->width, lanes, dst); break;
         case STEP_SLOW: load_slow(tiles[s->plane], a, b, s->width, lanes, dst); break;
-        case STEP_FLOATS: load_floats(d, s, tiles[s->plane], a, lanes, dst); break;
-        case STEP_FLOAT: load_float(d, s, tiles[s->plane], a, lanes, dst); break;
+        case STEP_FLOATS: load_floats(s->width, tiles[s->plane], a, lanes, dst); break;
+        case STEP_FLOAT: load_float(s, tiles[s->plane], a, lanes, dst); break;
         default: compute(s, a, b, source(&s->c, phase, buffers), lanes, dst); break;
         }
     }
