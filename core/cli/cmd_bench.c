@@ -185,10 +185,12 @@ static void print_result(const struct bench *o, const struct cli_session *s, str
     print_rate("decode_tok_s", res->decode, res->n_decode, o->common.json);
     uint64_t rss = peak_rss_bytes();
     if (o->common.json)
-        printf("\"peak_rss_bytes\":%llu,\"device\":\"%s\",\"level\":\"%s\",\"act_bits\":%u,\"threads\":%u", (unsigned long long)rss,
-               info.device, info.device_level, info.act_bits, tn_runtime_threads(s->rt));
+        printf("\"peak_rss_bytes\":%llu,\"file_bytes\":%llu,\"packed_bytes\":%llu,\"made_bytes\":%llu,\"device\":\"%s\",\"level\":\"%s\",\"act_bits\":%u,\"threads\":%u", (unsigned long long)rss,
+               (unsigned long long)info.file_bytes, (unsigned long long)info.packed_bytes, (unsigned long long)info.made_bytes, info.device, info.device_level, info.act_bits, tn_runtime_threads(s->rt));
     else
-        printf("peak RSS         %.1f MiB\ndevice           %s (%s%s), %u threads\n", (double)rss / 1048576, info.device, info.device_level,
+        printf("peak RSS         %.1f MiB\nweights          %.1f MiB in the file, %.1f packed, %.1f made at load\n"
+               "device           %s (%s%s), %u threads\n", (double)rss / 1048576, (double)info.file_bytes / 1048576,
+               (double)info.packed_bytes / 1048576, (double)info.made_bytes / 1048576, info.device, info.device_level,
                info.act_bits == 8 ? ", 8-bit activations" : info.act_bits == 16 ? ", 16-bit activations" : "", tn_runtime_threads(s->rt));
 }
 

@@ -275,13 +275,15 @@ void tn_loaded_info(const struct tenon_loaded *l, struct tenon_loaded_info *ret)
     const struct tn_vocab *vocab;
     struct tenon_loaded_info info = {
         .struct_size = sizeof info, .context = parts->context, .vocab_size = parts->vocab_size,
-        .file_bytes = tn_container_tensor_bytes(src), .weight_bytes = tn_container_tensor_bytes(src) + tn_model_packed_bytes(l->model),
+        .file_bytes = tn_container_tensor_bytes(src), .packed_bytes = tn_model_packed_bytes(l->model),
+        .made_bytes = tn_model_made_bytes(l->model),
         .state_bytes = tn_model_state_bytes(l->model), .scratch_bytes = parts->scratch_bytes,
         .n_params = tn_container_params(src), .max_sequences = parts->max_sequences,
         .act_bits = parts->act_bits,
         .has_template = tn_model_vocab(l->model, &vocab, NULL) == TENON_OK && tn_vocab_has_template(vocab),
     };
     uint32_t size = ret->struct_size < sizeof info ? ret->struct_size : (uint32_t)sizeof info;
+    info.weight_bytes = info.file_bytes + info.packed_bytes + info.made_bytes;
     (void)snprintf(info.name, sizeof info.name, "%s", l->name);
     (void)snprintf(info.architecture, sizeof info.architecture, "%s", tn_model_info(l->model)->architecture);
     (void)snprintf(info.device, sizeof info.device, "%s", device->name);

@@ -344,5 +344,10 @@ void tn_model_wait_packed(const struct tn_model *m)
 
 uint64_t tn_model_packed_bytes(const struct tn_model *m)
 {
-    return m->bindings.packed_bytes + m->bindings.made_bytes;
+    return m->bindings.packed_bytes;
+}
+
+uint64_t tn_model_made_bytes(const struct tn_model *m)
+{
+    return m->bindings.made_bytes;
 }

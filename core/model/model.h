@@ -84,7 +84,8 @@ const struct tenon_model_info *tn_model_info(const struct tn_model *m);
 const struct tenon_device_desc *tn_model_device(const struct tn_model *m);
 const struct tn_strlist *tn_model_unused(const struct tn_model *m); /* tensors of the file that nothing uses */
 uint64_t tn_model_state_bytes(const struct tn_model *m);            /* reserved; touched as positions fill */
-uint64_t tn_model_packed_bytes(const struct tn_model *m);            /* copies of weights: packed or to be, or made by a transform */
+uint64_t tn_model_packed_bytes(const struct tn_model *m);            /* copies of weights: packed or to be */
+uint64_t tn_model_made_bytes(const struct tn_model *m);              /* made by a transform or of a stored form, and not packed */
 /* Until every weight lies as steps read it fastest; before, they are slower and give the same bits. For who measures. */
 void tn_model_wait_packed(const struct tn_model *m);
 

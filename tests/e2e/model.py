@@ -104,7 +104,10 @@ class Memory(unittest.TestCase):
         result = json.loads(run.stdout)
         self.assertEqual(sorted(k for k in result if k != "level"),
                          sorted(["load_s", "first_token_s", "packed_s", "prefill_tok_s", "decode_tok_s", "peak_rss_bytes", "device", "threads",
-                                 "act_bits"]))
+                                 "act_bits", "file_bytes", "packed_bytes", "made_bytes"]))
+        self.assertLess(result["file_bytes"], os.path.getsize(MODEL))
+        self.assertGreater(result["packed_bytes"], result["file_bytes"] // 2)  # its matrices are packed
+        self.assertLess(result["made_bytes"], result["file_bytes"] // 20)
         self.assertEqual(result["act_bits"], 16)  # too narrow for 8
         self.assertLessEqual(result["peak_rss_bytes"], os.path.getsize(MODEL) + (100 << 20))
 

@@ -2,8 +2,9 @@
  * decoder, on planes of exactly the size they must have, so that the address sanitizer sees any byte beyond; both must agree. And any
  * bytes as the text of an instruction: what parses is printed and parsed again, to the same.
  *
- * Bytes: mode, tile rows and columns, planes, tables, then planes' bytes, tables' sizes, instructions of 12 bytes. In mode 1
- * instructions are tamed: members an opcode does not use become zero and numbers small, so that programs pass often. */
+ * Bytes: mode, tile rows and columns, planes, tables, then planes' bytes, tables' sizes, instructions of 12 bytes. Mode: with its two
+ * lowest bits 0 instructions are taken as they are, else they are tamed: members an opcode does not use become zero and numbers small,
+ * so that programs pass often; with all five bits above set the tile may be large. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -12,7 +13,12 @@
 #include <tenon/encoding_text.h>
 #include <tenon/reference.h>
 
-#define MOST_ELEMENTS 2048u
+/* Of a tile: verifier, interpreter and what the decoder prepares cost by these, and most of what can go wrong shows in small ones.
+ * Wide tiles, which the decoder takes in parts, and tall ones need a mode of their own. */
+#define MOST_ELEMENTS 96u
+#define MOST_ROWS 2u
+#define MOST_ELEMENTS_LARGE 1100u
+#define MOST_ROWS_LARGE 255u
 #define MOST_BYTES 4096u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -49,7 +55,8 @@ static void tame(struct tenon_insn *p)
 /* y of all rows by both ways; abort() where they differ. */
 static void run(const struct tenon_encoding *e, const uint8_t *fill, size_t n_fill)
 {
-    uint64_t rows = 2ull * e->tile_rows, cols = 3ull * e->tile_cols, n = rows * cols;
+    /* two rows of tiles, unless what follows them is far away in memory anyhow */
+    uint64_t rows = (e->tile_rows * e->tile_cols > MOST_ELEMENTS ? 1ull : 2ull) * e->tile_rows, cols = 3ull * e->tile_cols, n = rows * cols;
     void *planes[TENON_PLANES_MAX] = {0};
     float *want = malloc(n * sizeof *want), *got = malloc(n * sizeof *got); /* [rows, cols] */
     struct tenon_ref_decoder *d = NULL;
@@ -84,7 +91,8 @@ static void as_encoding(struct input in)
     const uint8_t *all = in.p;
     size_t n_all = in.n;
     struct tenon_err err = TENON_ERR_INIT;
-    bool tamed = byte(&in) % 4 != 0;
+    const uint32_t mode = byte(&in);
+    const bool tamed = mode % 4 != 0, large = mode / 4 % 32 == 31;
     struct tenon_encoding e = {.struct_size = sizeof e, .id = "fuzz/1", .planes = planes, .tables = tables, .program = program};
     e.tile_rows = byte(&in), e.tile_cols = byte(&in) * (1 + byte(&in) % 4);
     e.n_planes = byte(&in) % (TENON_PLANES_MAX + 2), e.n_tables = byte(&in) % (TENON_TABLES_MAX + 2);
@@ -102,7 +110,7 @@ static void as_encoding(struct input in)
             tame(&program[e.n_insns]);
         in.p += sizeof program[0], in.n -= sizeof program[0], e.n_insns++;
     }
-    if ((uint64_t)e.tile_rows * e.tile_cols > MOST_ELEMENTS)
+    if ((uint64_t)e.tile_rows * e.tile_cols > (large ? MOST_ELEMENTS_LARGE : MOST_ELEMENTS) || e.tile_rows > (large ? MOST_ROWS_LARGE : MOST_ROWS))
         return;
     if (tenon_ref_encoding_verify(&e, &err) == TENON_OK)
         run(&e, all, n_all);

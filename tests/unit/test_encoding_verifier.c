@@ -97,7 +97,9 @@ START_TEST(refuses_bad_structs)
     planes[1].tile_bytes = TENON_TILE_BYTES_MAX + 1, refused(&good, "plane 1: 268435457 bytes"), planes[1] = small_planes[1];
     planes[1].align = 3, refused(&good, "plane 1"), planes[1] = small_planes[1];
     planes[0].struct_size = 16, refused(&good, "plane 0: struct_size"), planes[0] = small_planes[0];
-    table.log2_size = 15, refused(&good, "table 0");
+    table.log2_size = 15, refused(&good, "table 0"), table = small_table;
+    table.struct_size = 8, refused(&good, "table 0: struct_size is 8"), table = small_table;
+    table.values = NULL, refused(&good, "table 0: must have values");
 }
 END_TEST
 

@@ -51,12 +51,16 @@ struct tenon_loaded_info {
     char device[64];
     char device_level[64];
     uint64_t vocab_size;
-    uint64_t file_bytes, weight_bytes, state_bytes, scratch_bytes;
+    uint64_t file_bytes;   /* of the tensors in the files */
+    uint64_t weight_bytes; /* those, and copies of weights: packed_bytes and made_bytes */
+    uint64_t state_bytes, scratch_bytes;
     uint64_t n_params;
     uint32_t max_sequences;
     uint32_t has_template; /* 0 or 1 */
     uint32_t act_bits; /* activations are integers of so many bits for quantised weights; 0: floats, or the backend does not say */
     uint32_t reserved;
+    uint64_t packed_bytes; /* copies in the device's own order, there or to be: the file's pages of such weights are let go */
+    uint64_t made_bytes;   /* copies that transforms and stored forms made, which are read as they are */
 };
 
 /* How to choose tokens. Applied in this order: penalties, temperature, top-k, top-p, min-p, draw. */
