@@ -28,6 +28,7 @@ enum { SIZE_POSITIONS = TENON_SIZE_OWN };
 static const struct tenon_weight_row rows[] = {
     WHOLE("token_embd", "token_embd.weight", "transformer.wte.weight", TENON_ROLE_EMBED, 2, TENON_SIZE_VOCAB),
     WHOLE("position_embd", "position_embd.weight", "transformer.wpe.weight", TENON_ROLE_EMBED, 2, SIZE_POSITIONS),
+    TENON_LAYER_UNUSED("mask", LAYER "attn.bias"), TENON_LAYER_UNUSED("mask_value", LAYER "attn.masked_bias"),
     NORM("attn_norm", "ln_1"),
     QKV("attn_q", TENON_SIZE_Q), QKV("attn_k", TENON_SIZE_K), QKV("attn_v", TENON_SIZE_V),
     LINEAR("attn_output", "attn.c_proj", TENON_SIZE_EMBED, TENON_SIZE_ATTN),

@@ -30,6 +30,8 @@ struct tenon_model_config {
 static const struct tenon_weight_row rows[] = {
     {.name = "token_embd", .gguf = "token_embd.weight", .role = TENON_ROLE_EMBED, .rank = 2,
      .dims = {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, .hf = "gpt_neox.embed_in.weight"},
+    TENON_LAYER_UNUSED("rotary", LAYER "attention.rotary_emb.inv_freq"), TENON_LAYER_UNUSED("mask", LAYER "attention.bias"),
+    TENON_LAYER_UNUSED("mask_value", LAYER "attention.masked_bias"),
     NORM("attn_norm", "input_layernorm"),
     QKV("attn_q", TENON_SIZE_Q), QKV("attn_k", TENON_SIZE_K), QKV("attn_v", TENON_SIZE_V),
     LINEAR("attn_output", "attention.dense", TENON_SIZE_EMBED, TENON_SIZE_ATTN, TENON_ONLY_BIASED),

@@ -314,12 +314,18 @@ static int32_t start_thread(struct tenon_loaded *l, struct tenon_err *err)
     return error == 0 ? TENON_OK : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, l->name, "no thread: %s", strerror(error));
 }
 
+#define UNUSED_TOLD 3u
+
 static void warn_unused(const struct tenon_loaded *l)
 {
     const struct tn_strlist *unused = tn_model_unused(l->model);
+    char names[400] = "";
+    size_t n = 0;
+    for (uint32_t i = 0; i < unused->n && i < UNUSED_TOLD; i++)
+        n += (size_t)snprintf(names + n, sizeof names - n, "%s%.120s", i > 0 ? ", " : "", unused->items[i]); /* fits */
     if (unused->n > 0)
-        tn_log(TENON_LOG_WARN, l->name, "%u tensors of the file are used by nothing, the first is %s", unused->n,
-               unused->items[0]);
+        tn_log(TENON_LOG_WARN, l->name, "%u tensors of the file are used by nothing: %s%s", unused->n, names,
+               unused->n > UNUSED_TOLD ? " and others, which `tenon show` lists" : "");
 }
 
 static int32_t load_model(struct tn_registry *reg, const struct tenon_load_args *args, struct tenon_loaded *l,

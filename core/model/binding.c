@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/base/map.h"
 #include "core/base/num.h"
 
 #define PAGE 4096u
@@ -249,6 +250,13 @@ static int32_t unpack_matrix(const struct tn_tensor *t, uint64_t m, const void *
     return t->stored->unpack(t->stored, planes, t->rows, t->cols, 0, t->rows, tiles, err);
 }
 
+/* A tensor that was unpacked, kept for the next weight that is cut out of it; all zero: none. */
+struct kept {
+    const struct tn_tensor *of;
+    const void *planes[TENON_TENSOR_PLANES];
+    void *memory;
+};
+
 /* sources of a stored form become those of its encoding. OWN: *ret_memory, to be freed when they are used. */
 static int32_t unpack(const struct tn_tensor *t, const void *sources[TENON_TENSOR_PLANES], void **ret_memory, struct tenon_err *err)
 {
@@ -265,7 +273,21 @@ static int32_t unpack(const struct tn_tensor *t, const void *sources[TENON_TENSO
     return rc;
 }
 
-static int32_t make_one(struct tn_bindings *b, const struct tn_container *c, uint32_t i, struct tenon_err *err)
+static int32_t unpack_kept(const struct tn_tensor *t, struct kept *kept, const void *sources[TENON_TENSOR_PLANES], struct tenon_err *err)
+{
+    int32_t rc = TENON_OK;
+    if (kept->of != t) {
+        free(kept->memory);
+        *kept = (struct kept){ 0 };
+        memcpy(kept->planes, sources, sizeof kept->planes);
+        rc = unpack(t, kept->planes, &kept->memory, err);
+        kept->of = rc == TENON_OK ? t : NULL;
+    }
+    memcpy(sources, kept->planes, sizeof kept->planes);
+    return rc;
+}
+
+static int32_t make_one(struct tn_bindings *b, const struct tn_container *c, uint32_t i, struct kept *kept, struct tenon_err *err)
 {
     const struct tn_resolved_weight *w = b->from[i];
     const struct tn_place *place = &b->places[i];
@@ -280,7 +302,7 @@ static int32_t make_one(struct tn_bindings *b, const struct tn_container *c, uin
         const struct tn_tensor *t = w->experts != NULL ? w->experts[k] : w->tensor;
         rc = view_planes(c, t, sources[k], err);
         if (rc == TENON_OK && t->stored != NULL)
-            rc = unpack(t, sources[k], &unpacked[k], err);
+            rc = w->experts == NULL ? unpack_kept(t, kept, sources[k], err) : unpack(t, sources[k], &unpacked[k], err);
     }
     if (rc == TENON_OK && w->tensor == NULL)
         memcpy(planes[0], w->values, (size_t)w->values_bytes);
@@ -293,13 +315,44 @@ static int32_t make_one(struct tn_bindings *b, const struct tn_container *c, uin
     return rc;
 }
 
+/* Does weight i unpack a tensor that others may be cut out of too? */
+static bool is_cut(const struct tn_bindings *b, uint32_t i)
+{
+    return b->places[i].made && b->from[i]->tensor != NULL && b->from[i]->experts == NULL && b->from[i]->tensor->stored != NULL;
+}
+
+/* ret [n]: all weights in their order, but those of one tensor behind its first, so that it is unpacked once. */
+static int32_t order_weights(const struct tn_bindings *b, uint32_t *ret)
+{
+    struct tn_map last = { 0 }; /* by tensor: 1 + the last weight cut out of it */
+    uint32_t *next = calloc((size_t)b->n + 1, sizeof *next), n = 0; /* [n] 1 + the next weight of its tensor; 0: none */
+    bool *follows = calloc((size_t)b->n + 1, sizeof *follows);      /* [n] */
+    int32_t rc = next != NULL && follows != NULL ? TENON_OK : TENON_E_RESOURCE_EXHAUSTED;
+    for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++) {
+        const char *key = (const char *)&b->from[i]->tensor;
+        uintptr_t before = is_cut(b, i) ? (uintptr_t)tn_map_get(&last, key, sizeof b->from[i]->tensor) : 0;
+        follows[i] = before != 0;
+        if (before != 0)
+            next[before - 1] = i + 1;
+        if (is_cut(b, i))
+            rc = tn_map_put(&last, key, sizeof b->from[i]->tensor, (void *)(uintptr_t)(i + 1));
+    }
+    for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++)
+        for (uint32_t k = follows[i] ? 0 : i + 1; k != 0; k = next[k - 1])
+            ret[n++] = k - 1;
+    tn_map_finish(&last, NULL);
+    free(follows);
+    free(next);
+    return rc;
+}
+
 /* On a device with memory of its own all at once, else each before it is packed, so that they are never all there twice. */
-static int32_t make_all(struct tn_bindings *b, const struct tn_container *c, struct tenon_err *err)
+static int32_t make_all(struct tn_bindings *b, const struct tn_container *c, const uint32_t *order, struct kept *kept, struct tenon_err *err)
 {
     int32_t rc = TENON_OK;
     for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++)
-        if (b->places[i].made)
-            rc = make_one(b, c, i, err);
+        if (b->places[order[i]].made)
+            rc = make_one(b, c, order[i], kept, err);
     return rc == TENON_OK ? tn_membuf_push(&b->made, b->made.size, err) : rc;
 }
 
@@ -361,11 +414,11 @@ int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, 
 
 /* Made, and packed where that cannot come later or would keep what was made beside its packed copy. */
 static int32_t ready_one(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, uint32_t i, bool later,
-                         struct tenon_err *err)
+                         struct kept *kept, struct tenon_err *err)
 {
     struct tenon_weight_binding *w = &b->items[i];
     bool made = b->places[i].made;
-    int32_t rc = made && !b->made.needs_copy ? make_one(b, c, i, err) : TENON_OK;
+    int32_t rc = made && !b->made.needs_copy ? make_one(b, c, i, kept, err) : TENON_OK;
     for (uint32_t p = 0; made && w->packed.size == 0 && p < w->n_planes; p++)
         b->made_bytes += w->planes[p].size;
     return rc == TENON_OK && (made || !later) ? tn_bindings_pack(b, device, NULL, i, err) : rc;
@@ -374,13 +427,17 @@ static int32_t ready_one(struct tn_bindings *b, const struct tn_container *c, co
 int32_t tn_bindings_ready(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, bool later,
                           struct tenon_err *err)
 {
-    int32_t rc = plan_packing(b, device, err);
+    uint32_t *order = calloc((size_t)b->n + 1, sizeof *order);
+    struct kept kept = { 0 };
+    int32_t rc = order != NULL && order_weights(b, order) == TENON_OK ? plan_packing(b, device, err) : no_memory(c, err);
     if (rc == TENON_OK && b->packed_bytes != 0)
         rc = b->backend->buffer_alloc(device->device, b->packed_bytes, TENON_BUFFER_DEVICE_LOCAL, &b->packed, err);
     if (rc == TENON_OK && b->made.needs_copy)
-        rc = make_all(b, c, err);
+        rc = make_all(b, c, order, &kept, err);
     for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++)
-        rc = ready_one(b, c, device, i, later, err);
+        rc = ready_one(b, c, device, order[i], later, &kept, err);
+    free(kept.memory);
+    free(order);
     return rc;
 }
 

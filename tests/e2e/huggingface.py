@@ -162,6 +162,20 @@ class HuggingFace(unittest.TestCase):
         self.assertEqual({(r["role"], r["encoding"], r["weights"]) for r in got["roles"]},
                          {("embed", "f16/1", 1), ("matmul", "f16/1", 14), ("norm", "f16/1", 5)})
 
+    def test_unused_is_told(self):
+        """Once, on stderr, by whatever loads it; but not what old directories have besides."""
+        w = weights(bias=False)
+        for i in range(LAYERS):
+            w["model.layers.%d.self_attn.rotary_emb.inv_freq" % i] = np.ones(3, np.float16)
+        w["model.layers.0.none"] = np.ones((0, 4), np.float16)
+        quiet = write_directory(self.path("quiet"), w, config("llama"))
+        loud = write_directory(self.path("loud"), {**w, **{"model.extra.%d" % i: np.ones(3, np.float16) for i in range(5)}}, config("llama"))
+        for args in (("eval", "--ids", "-"), ("bench", "--prompt", "4", "--gen", "2", "--repeat", "1")):
+            said = [subprocess.run([TENON, args[0], folder, *args[1:]], input='{"a": [1, 2]}', capture_output=True, text=True) for folder in (quiet, loud)]
+            self.assertEqual([d.returncode for d in said], [0, 0], said[1].stderr)
+            self.assertNotIn("used by nothing", said[0].stderr)
+            self.assertEqual(said[1].stderr.count("5 tensors of the file are used by nothing: model.extra.0, model.extra.1, model.extra.2 and others"), 1)
+
     def test_no_models(self):
         w = weights(bias=False)
         folder = write_directory(self.path("m"), w, config("acme"))

@@ -244,17 +244,26 @@ static bool find_beside(const struct st_tensors *t, const struct method *m, uint
     return weights_names_find(&t->names, (struct tenon_str){name, (uint64_t)n}, ret);
 }
 
-/* Numbers of the parts of the weight whose first part is tensor i; false: it is none. */
-static bool find_parts(const struct st_tensors *t, const struct method *m, uint32_t i, uint32_t ret[PARTS_MAX])
+/* Numbers of the parts of the weight whose first part is tensor i; false: it is none. *ret_lacks: the part that only is not there. */
+static bool find_parts(const struct st_tensors *t, const struct method *m, uint32_t i, uint32_t ret[PARTS_MAX], const char **ret_lacks)
 {
+    *ret_lacks = NULL;
     if (!ends_with(t->names.items[i], m->parts[0]) || strcmp(t->items[i].encoding, m->first_type) != 0 ||
         (m->block_bytes == 0 && t->items[i].n_dims != 2)) /* blocks of any other shape are refused, not left alone */
         return false;
     ret[0] = i;
     for (uint32_t p = 1; p < PARTS_MAX && m->parts[p] != NULL; p++)
         if (!find_beside(t, m, i, m->parts[p], &ret[p]))
-            return false;
-    return true;
+            *ret_lacks = m->parts[p];
+    return *ret_lacks == NULL;
+}
+
+static int32_t fail_lacking(const struct st_tensors *t, const struct method *m, uint32_t i, const char *suffix, struct tenon_err *err)
+{
+    const struct tenon_str *name = &t->names.items[i];
+    return tenon_fail(err, TENON_E_DATA_LOSS, "safetensors", "tensor \"%.*s%s\" is missing, which belongs to \"%.*s\": the file is cut off or "
+                      "wrongly converted", (int)(name->size - strlen(m->parts[0]) < 200 ? name->size - strlen(m->parts[0]) : 200), name->data, suffix,
+                      WEIGHTS_SHOW(*name));
 }
 
 /* A part beside tensor i that would change its numbers is refused. */
@@ -437,8 +446,11 @@ int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, s
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "safetensors", "out of memory for %u tensors", (unsigned)t->names.n);
     for (uint32_t i = 0; i < t->names.n; i++) {
         uint32_t other;
-        if (!find_parts(t, &c.method, i, parts))
-            continue;
+        const char *lacks;
+        if (!find_parts(t, &c.method, i, parts, &lacks)) {
+            rc = rc == TENON_OK && lacks != NULL && strcmp(c.method.parts[0], ".weight") != 0 ? fail_lacking(t, &c.method, i, lacks, err) : rc;
+            continue; /* a .weight may be plain */
+        }
         for (uint32_t p = 0; p < PARTS_MAX && c.method.parts[p] != NULL; p++)
             is_part[parts[p]] = true;
         for (uint32_t p = 0; p < NEEDLESS_MAX && c.method.needless[p] != NULL; p++)
@@ -448,7 +460,8 @@ int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, s
     for (uint32_t i = 0; rc == TENON_OK && i < t->names.n; i++) {
         struct tenon_tensor tensor = t->items[i];
         uint64_t size = t->names.items[i].size;
-        bool first = is_part[i] && find_parts(t, &c.method, i, parts);
+        const char *lacks;
+        bool first = is_part[i] && find_parts(t, &c.method, i, parts, &lacks);
         if (is_part[i] && !first)
             continue;
         rc = first ? join(t, &c, parts, &tensor, err) : TENON_OK;

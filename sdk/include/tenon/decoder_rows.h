@@ -45,6 +45,11 @@ enum tenon_decoder_size {
      .flags = TENON_WEIGHT_LAYERED | (flags_), .rank = 1, .dims = {size_, 0, 0}, .shard_axis = axis_,                        \
      .hf = "model.layers.{i}." hf_ ".bias"}
 
+/* A tensor that old directories have in each layer though it follows from the config. */
+#define TENON_LAYER_UNUSED(name_, hf_)                                                                                       \
+    {.name = "layers.{i}." name_, .role = TENON_ROLE_OTHER, .rank = 1, .dims = {TENON_SIZE_ONE, 0, 0}, .shard_axis = -1, .hf = hf_, \
+     .flags = TENON_WEIGHT_LAYERED | TENON_WEIGHT_OPTIONAL | TENON_WEIGHT_UNUSED}
+
 /* What nearly every decoder has: embedding, attention, gated net, a norm before each and at the end; the output may be the
  * embedding. By parts for those that have some of it. xform: of the norms, in Hugging Face directories. */
 #define TENON_DECODER_EMBED_ROW                                                                                              \
@@ -54,7 +59,8 @@ enum tenon_decoder_size {
     TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, "attn_q", "attn_q", "self_attn.q_proj", TENON_SIZE_Q, TENON_SIZE_EMBED, 0),                           \
     TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, "attn_k", "attn_k", "self_attn.k_proj", TENON_SIZE_K, TENON_SIZE_EMBED, 0),                           \
     TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, "attn_v", "attn_v", "self_attn.v_proj", TENON_SIZE_V, TENON_SIZE_EMBED, 0),                           \
-    TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, "attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, TENON_SIZE_ATTN, 1)
+    TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, "attn_output", "attn_output", "self_attn.o_proj", TENON_SIZE_EMBED, TENON_SIZE_ATTN, 1),                           \
+    TENON_LAYER_UNUSED("rotary", "model.layers.{i}.self_attn.rotary_emb.inv_freq")
 #define TENON_DECODER_FFN_ROWS                                                                                               \
     TENON_LAYER_MATRIX_OF(TENON_ONLY_DENSE, "ffn_gate", "ffn_gate", "mlp.gate_proj", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                        \
     TENON_LAYER_MATRIX_OF(TENON_ONLY_DENSE, "ffn_up", "ffn_up", "mlp.up_proj", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),                              \
