@@ -276,6 +276,11 @@ def main():
     p.add_argument("--json", action="store_true", help="one object per model")
     args = p.parse_args()
     wanted = args.models.split(",") if args.models else None
+    known = [m.split("=", 1)[0] for m in args.model], [i[0] for i in FULL + ALONE]
+    for given, names in zip((wanted, args.only.split(",") if args.only else None), known):
+        for name in given or []:
+            if name not in names:
+                p.error("%r is none of: %s" % (name, ", ".join(names)))
     roofs = measure_roofs(args)
     if not args.json:
         print("%s, %d threads, %s: read %.1f GB/s, int8 %.0f Gop/s (AVX2 narrow %.0f), int16 %.0f, bf16 %.0f, f32 %.0f GFLOP/s; medians of %d\n" % (
