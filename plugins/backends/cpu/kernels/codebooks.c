@@ -24,7 +24,8 @@ static uint64_t eight(uint32_t entry, uint32_t signs)
 /* Eight signs of seven: their number is even. */
 static uint32_t even(uint32_t seven)
 {
-    return (seven & 127) | (uint32_t)__builtin_parity(seven & 127) << 7;
+    seven &= 127;
+    return seven | (0x6996u >> ((seven ^ seven >> 4) & 15) & 1) << 7;
 }
 
 static void iq2_xxs(const uint8_t *p, int j, uint64_t *ret)

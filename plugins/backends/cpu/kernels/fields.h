@@ -9,7 +9,7 @@ struct cpu_field {
     int at, width, count;
 };
 
-#define CPU_FIELDS_MAX 4
+#define CPU_FIELDS_MAX 9
 extern const struct cpu_field cpu_fields[CPU_FORMATS_ALL][CPU_FIELDS_MAX];
 
 #endif

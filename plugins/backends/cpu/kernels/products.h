@@ -300,6 +300,7 @@ INLINE struct form fill_half(const enum cpu_format format, const bool packed, co
     int64_t first = j->block * 32 / e->block_cols, blocks = j->blocks * 32 / e->block_cols;
     struct sink s; /* its sums, up to 16 KiB, nobody reads: to clear them took longer than to fill the panel */
     s.tokens = 0;
+    memset(s.q, 0, sizeof s.q);
     s.form = SIGNED;
     s.w = (struct panel){ j->w.q + 4 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES };
     unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s, NULL);

@@ -6,8 +6,11 @@
 
 #include "bits.h"
 
-/* Where the parts of their blocks begin that stand behind d; Q2_K's `low` as Q6_K's dwords. */
-enum { SCALES = 4, Q3_QUANTS = 16, Q2_QUANTS = 20, Q6_QUANTS = 20, TQ_QUANTS = 4 };
+/* Where the parts of their blocks begin that stand behind d. */
+enum { SCALES = 4, Q3_QUANTS = 16, Q2_QUANTS = 20, TQ_QUANTS = 4 };
+/* Of Q6_K, sub-block j's. */
+static int q6_scales(int j) { return 4 + 52 * (j >> 1) + 2 * (j & 1); }
+static int q6_quants(int j) { return 8 + 52 * (j >> 1) + 24 * (j & 1); }
 
 /* ---- to them */
 
@@ -26,15 +29,15 @@ static void repack_q6_k(const uint8_t *p, uint8_t *ret)
     uint32_t x[8];
     memcpy(ret, p + 208, 2);
     memset(ret + 2, 0, 2);
-    memcpy(ret + SCALES, p + 192, 16);
     for (int j = 0; j < 8; j++) {
         const int h = j >> 2, s = j & 3;
         const uint8_t *low = p + 64 * h + 32 * (s & 1), *high = p + 128 + 32 * h;
         for (int i = 0; i < 32; i++)
             q[i] = (uint8_t)((low[i] >> (s >> 1) * 4 & 15) | (high[i] >> 2 * s & 3) << 4);
         memcpy(x, q, sizeof x);
-        put_sixes(x, ret + Q6_QUANTS + 24 * j);
-        put_sixes(x + 4, ret + Q6_QUANTS + 24 * j + 12);
+        put_sixes(x, ret + q6_quants(j));
+        put_sixes(x + 4, ret + q6_quants(j) + 12);
+        memcpy(ret + q6_scales(j), p + 192 + 2 * j, 2);
     }
 }
 
@@ -70,34 +73,41 @@ static void repack_tq2_0(const uint8_t *p, uint8_t *ret)
     memcpy(ret + TQ_QUANTS, p, 64);
 }
 
-/* Place of 16 columns from column c on in `low`, and how far up. */
-static void add_digits(const uint8_t digit[16], int c, int n, uint8_t *low)
+/* Eight digits, of columns from c on, to their places. */
+static void add_digits(const uint8_t *digit, int c, uint8_t *low)
 {
-    uint8_t *to = low + 32 * (c >> 7) + (c & 31);
-    for (int i = 0; i < n; i++)
-        to[i] = (uint8_t)(to[i] | digit[i] << 2 * (c >> 5 & 3));
+    uint64_t eight, all;
+    memcpy(&eight, digit, sizeof eight);
+    memcpy(&all, low + 32 * (c >> 7) + (c & 31), sizeof all);
+    all |= eight << 2 * (c >> 5 & 3);
+    memcpy(low + 32 * (c >> 7) + (c & 31), &all, sizeof all);
 }
 
-/* Bytes are fractions to the base of 3, of which all digits come up at the same time: 32 bytes of five times 32 columns, 16 of five
- * times 16, 4 of four times 4. */
+/* Bytes are fractions to the base of 3, whose digits come up all at the same time: 32 bytes of five times 32 columns, 16 of five times
+ * 16, 4 of four times 4. */
 static void repack_tq1_0(const uint8_t *p, uint8_t *ret)
 {
-    uint8_t rest[64] = { 0 }, digit[64], *low = ret + TQ_QUANTS;
-    memcpy(rest, p, 52);
+    uint8_t rest[48], digit[48], last[16];
+    memcpy(rest, p, 48);
     memcpy(ret, p + 52, 2);
     memset(ret + 2, 0, 66);
     for (int n = 0; n < 5; n++) {
-        for (int i = 0; i < 64; i++) {
+        for (int i = 0; i < 48; i++) {
             uint16_t three = (uint16_t)(rest[i] * 3);
             digit[i] = (uint8_t)(three >> 8);
             rest[i] = (uint8_t)three;
         }
-        add_digits(digit, 32 * n, 16, low);
-        add_digits(digit + 16, 32 * n + 16, 16, low);
-        add_digits(digit + 32, 160 + 16 * n, 16, low);
-        if (n < 4)
-            add_digits(digit + 48, 240 + 4 * n, 4, low);
+        for (int i = 0; i < 48; i += 8)
+            add_digits(digit + i, i < 32 ? 32 * n + i : 128 + 16 * n + i, ret + TQ_QUANTS);
     }
+    for (int i = 0, x; i < 16; i++) {
+        x = i < 4 ? p[48 + i] : last[i - 4] * 3 & 255;
+        last[i] = (uint8_t)x;
+    }
+    for (int i = 0; i < 16; i++)
+        last[i] = (uint8_t)(last[i] * 3 >> 8);
+    add_digits(last, 240, ret + TQ_QUANTS);
+    add_digits(last + 8, 248, ret + TQ_QUANTS);
 }
 
 bool cpu_repack_kquant(enum cpu_format format, const uint8_t *block, uint8_t *ret)
@@ -124,9 +134,9 @@ static void unpack_q6_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
 {
     float d = cpu_f16_float(cpu_load16(p));
     for (int i = 0; i < 32; i++)
-        ret->q[i] = (int8_t)(six(p + Q6_QUANTS + 24 * j + 12 * (i >> 4), i >> 2 & 3, i & 3) - 32);
+        ret->q[i] = (int8_t)(six(p + q6_quants(j) + 12 * (i >> 4), i >> 2 & 3, i & 3) - 32);
     for (int half = 0; half < 2; half++)
-        ret->scale[half] = d * (float)(int8_t)p[SCALES + 2 * j + half];
+        ret->scale[half] = d * (float)(int8_t)p[q6_scales(j) + half];
 }
 
 /* What lies elsewhere in the file's block, but is the same: scales, and all but three dwords' quants. */

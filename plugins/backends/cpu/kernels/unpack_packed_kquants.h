@@ -27,7 +27,7 @@ INLINE void three_and_fourth(const struct rows *r, int at, vi ret_v[4])
     ret_v[3] = vi_choose(vi_all(0x0f0f0f0f), lower, vi_shr(ret_v[2], 2));
 }
 
-/* d, 16 scales as signed bytes: 16 rows of the first, of the second and so on; 16 columns in three dwords. */
+/* d; of each 64 columns four scales as signed bytes, 16 rows of the first, of the second and so on, and 16 columns in three dwords. */
 INLINE void unpack_packed_q6_k(const struct rows *r, struct sink *s, int64_t b)
 {
     const struct form f = { 32, 6, false };
@@ -36,14 +36,14 @@ INLINE void unpack_packed_q6_k(const struct rows *r, struct sink *s, int64_t b)
     for (int side = 0; side < 2; side++) {
         UNROLLED
         for (int k = 0; k < 4; k++) {
-            const int j = 4 * side + k;
+            const int j = 4 * side + k, at = 4 + 52 * (j >> 1);
             vf scale[2];
             for (int half = 0; half < 2; half++) {
                 vi v[4];
-                three_and_fourth(r, 20 + 24 * j + 12 * half, v);
+                three_and_fourth(r, at + 4 + 24 * (j & 1) + 12 * half, v);
                 for (int i = 0; i < 4; i++)
                     put_bits(s, b + j, half, 4 * half + i, v[i], 0, f);
-                scale[half] = vf_mul(d, vf_load_i8((const int8_t *)byte_at(r, 4 + 2 * j + half)));
+                scale[half] = vf_mul(d, vf_load_i8((const int8_t *)byte_at(r, at + 2 * (j & 1) + half)));
             }
             done_16(s, b + j, 0, scale[0], scale[1], f);
         }
