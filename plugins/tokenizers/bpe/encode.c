@@ -54,17 +54,6 @@ int32_t bpe_piece(struct tok_run *r, const char *piece, size_t size, const int32
     return 0;
 }
 
-/* A piece where no token reaches across. */
-static int32_t take_joined(struct tok_run *r, const struct tok_joins *joins, const char *text, size_t size)
-{
-    int32_t status = 0;
-    for (size_t at = 0, n; status == 0 && at < size; at += n) {
-        n = tok_joins_piece(joins, -1, text + at, size - at);
-        status = tok_run_piece(r, bpe_piece, text + at, n);
-    }
-    return status;
-}
-
 static int32_t take_pieces(void *arg, const char *text, const uint32_t *ends, size_t n)
 {
     struct tok_run *r = arg;
@@ -74,7 +63,7 @@ static int32_t take_pieces(void *arg, const char *text, const uint32_t *ends, si
     if (!tok->has_joins)
         return tok_run_pieces(r, bpe_piece, text, ends, n);
     for (size_t i = 0; status == 0 && i < n; start = ends[i++])
-        status = take_joined(r, &tok->joins, text + start, ends[i] - start);
+        status = tok_run_joined(r, bpe_piece, &tok->joins, text + start, ends[i] - start);
     return status;
 }
 

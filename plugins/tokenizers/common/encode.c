@@ -34,12 +34,15 @@ int32_t tok_run_piece(struct tok_run *r, tok_piece_fn *encode, const char *piece
 /* The ids of a remembered piece; all of them are written, also those it has not, where there is room. */
 static inline void emit_cached(struct tok_run *r, const struct tok_cached *found)
 {
-    if (r->fused >= 0 || r->n + TOK_CACHE_IDS > r->capacity) {
+    bool may_fuse = r->fused >= 0 && (found->n == 0 || found->ids[0] == r->fused);
+    if (may_fuse || r->n + TOK_CACHE_IDS > r->capacity) {
         tok_run_emit(r, found->ids, found->n);
         return;
     }
     memcpy(r->ids + r->n, found->ids, sizeof found->ids);
     r->n += found->n;
+    if (r->fused >= 0)
+        r->last = found->ids[found->n - 1];
 }
 
 struct batch {
@@ -77,6 +80,23 @@ int32_t tok_run_pieces(struct tok_run *r, tok_piece_fn *encode, const char *text
             emit_cached(r, found);
         else
             status = encode_other(r, encode, text + start, ends[i] - start);
+    }
+    return status;
+}
+
+int32_t tok_run_joined(struct tok_run *r, tok_piece_fn *encode, const struct tok_joins *joins, const char *text, size_t size)
+{
+    uint32_t ends[TOK_PIECES]; /* [n] */
+    int32_t status = 0;
+    while (status == 0 && size > 0) {
+        size_t n = 0, at = 0;
+        for (; n < TOK_PIECES && at < size; n++) {
+            at += tok_joins_piece(joins, -1, text + at, size - at);
+            ends[n] = (uint32_t)at;
+        }
+        status = tok_run_pieces(r, encode, text, ends, n);
+        text += at;
+        size -= at;
     }
     return status;
 }

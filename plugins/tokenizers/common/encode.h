@@ -10,6 +10,7 @@
 #ifndef TOK_ENCODE_H
 #define TOK_ENCODE_H
 
+#include "joins.h"
 #include "special.h"
 #include "work.h"
 
@@ -65,5 +66,8 @@ int32_t tok_run_piece(struct tok_run *r, tok_piece_fn *encode, const char *piece
 /* The same for n pieces in a row: the first begins at text, piece i ends before text + ends[i], where the next begins.
  * None is empty, n <= TOK_PIECES. */
 int32_t tok_run_pieces(struct tok_run *r, tok_piece_fn *encode, const char *text, const uint32_t *ends, size_t n);
+
+/* The same for a text, cut wherever no token reaches across. */
+int32_t tok_run_joined(struct tok_run *r, tok_piece_fn *encode, const struct tok_joins *joins, const char *text, size_t size);
 
 #endif

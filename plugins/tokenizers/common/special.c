@@ -1,6 +1,6 @@
 /* special.c - finds special tokens in text. The sorted list is walked as a trie: the tokens that share the bytes read
- * so far are one stretch of it, which each further byte narrows by bisection. That needs no memory beyond the list, and
- * most places are dismissed by one look at a table of first bytes. Contract: special.h. */
+ * so far are one stretch of it, which a table of first bytes begins with and each further byte narrows by bisection. Most places
+ * are dismissed by one look at that table. Contract: special.h. */
 #include "special.h"
 
 #include <stdlib.h>
@@ -41,11 +41,18 @@ int32_t tok_special_take(struct tok_special *s, struct tok_special_token *tokens
     s->n = n;
     for (uint32_t i = 0; status == 0 && i < n; i++)
         status = note(s, &tokens[i], err);
-    if (status != 0)
+    if (status != 0) {
         tok_special_finish(s);
-    else if (n > 0)
+        return status;
+    }
+    if (n > 0)
         qsort(s->tokens, s->n, sizeof *s->tokens, compare);
-    return status;
+    for (uint32_t byte = 0, i = 0; byte < 257; byte++) {
+        while (i < n && (unsigned char)s->tokens[i].text.data[0] < byte)
+            i++;
+        s->first[byte] = i;
+    }
+    return 0;
 }
 
 int32_t tok_special_init(struct tok_special *s, const struct tok_vocab *v, struct tenon_err *err)
@@ -94,11 +101,13 @@ static const struct tok_special_token *longest(const struct tok_special *s, cons
                                                bool with_control)
 {
     const struct tok_special_token *best = NULL;
-    uint32_t low = 0, high = s->n;
+    uint32_t low = s->first[(unsigned char)text[0]], high = s->first[(unsigned char)text[0] + 1];
     for (size_t depth = 0; depth < size && low < high; depth++) {
         unsigned byte = (unsigned char)text[depth];
-        low = bisect(s, low, high, depth, byte);
-        high = bisect(s, low, high, depth, byte + 1);
+        if (depth > 0) {
+            low = bisect(s, low, high, depth, byte);
+            high = bisect(s, low, high, depth, byte + 1);
+        }
         if (low < high && s->tokens[low].text.size == depth + 1 && (with_control || !s->tokens[low].is_control))
             best = &s->tokens[low];
     }

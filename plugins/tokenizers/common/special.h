@@ -24,6 +24,7 @@ struct tok_special_token {
 struct tok_special {
     struct tok_special_token *tokens; /* [n] sorted by bytes, a prefix before what it begins */
     uint32_t n;
+    uint32_t first[257];    /* where those that start with a byte begin, and so those before it end */
     uint8_t starts[2][256]; /* does a token start with this byte; [0] user-defined ones, [1] any */
 };
 

@@ -118,11 +118,9 @@ int32_t js_model_take(struct tok_run *r, const char *piece, size_t size)
         [JS_BPE] = bpe_any, [JS_WORDPIECE] = js_model_word, [JS_UNIGRAM] = unigram, [JS_WORDLEVEL] = word_level,
     };
     const struct js_model *m = model_of(r);
-    int32_t status = 0;
     r->last = -1; /* unknown tokens are one within a piece, and not across */
-    for (size_t at = 0, n; status == 0 && at < size; at += n) {
-        n = m->is_joined ? tok_joins_piece(&m->joins, -1, piece + at, size - at) : size;
-        status = tok_run_piece(r, by_kind[m->kind], piece + at, n);
-    }
-    return status;
+    if (size == 0)
+        return 0;
+    return m->is_joined ? tok_run_joined(r, by_kind[m->kind], &m->joins, piece, size)
+                        : tok_run_piece(r, by_kind[m->kind], piece, size);
 }

@@ -116,12 +116,7 @@ static int32_t encode_plain(struct tok_run *r, const char *text, size_t size)
     const struct tenon_tokenizer_object *tok = r->tokenizer;
     size_t at = 0;
     int32_t status = tok->adds_space ? encode_first(r, text, size, &at) : 0;
-    while (status == 0 && at < size) {
-        size_t n = tok_joins_piece(&tok->scores.joins, -1, text + at, size - at);
-        status = tok_run_piece(r, encode_piece, text + at, n);
-        at += n;
-    }
-    return status;
+    return status != 0 ? status : tok_run_joined(r, encode_piece, &tok->scores.joins, text + at, size - at);
 }
 
 static int32_t encode(struct tenon_tokenizer_object *tok, const char *text, uint64_t size, uint32_t flags, int32_t *ids,
