@@ -129,6 +129,15 @@ static int32_t import_files(struct tn_bindings *b, const struct tn_container *c,
 
 /* ---- bindings -------------------------------------------------------------------------------------------------- */
 
+/* A weight's tensor whose encoding nobody knows: what is missing. */
+static int32_t fail_encoding(struct tn_container *c, const struct tn_tensor *t, struct tenon_err *err)
+{
+    const struct tenon_encoding *none;
+    struct tenon_err why = TENON_ERR_INIT;
+    int32_t rc = tn_container_encoding(c, t->t.encoding, &none, &why);
+    return tenon_fail(err, rc != TENON_OK ? rc : TENON_E_NOT_FOUND, why.where, "tensor %.*s: %s", (int)t->t.name.size, t->t.name.data, why.message);
+}
+
 /* Where weight i is or will be; *made_at: end of those that are made. */
 static int32_t place_one(struct tn_bindings *b, struct tn_container *c, uint32_t i, uint64_t *made_at, struct tenon_err *err)
 {
@@ -137,8 +146,8 @@ static int32_t place_one(struct tn_bindings *b, struct tn_container *c, uint32_t
     struct tn_place *place = &b->places[i];
     int32_t rc = TENON_OK;
     if (w->tensor != NULL && w->tensor->encoding == NULL)
-        rc = tn_container_encoding(c, w->tensor->t.encoding, &f32, err); /* says what is missing */
-    else if (w->tensor == NULL || (w->transform.xform & (TENON_XFORM_ADD_ONE | TENON_XFORM_NEG_EXP)) != 0)
+        return fail_encoding(c, w->tensor, err);
+    if (w->tensor == NULL || (w->transform.xform & (TENON_XFORM_ADD_ONE | TENON_XFORM_NEG_EXP)) != 0)
         rc = tn_container_encoding(c, "f32/1", &f32, err);
     if (rc != TENON_OK)
         return rc;

@@ -205,6 +205,20 @@ static int32_t resolve_one(struct work *w, uint32_t weight, int32_t layer, bool 
     return rc;
 }
 
+/* Only some layers have the optional weight. */
+static int32_t fail_part(const struct work *w, const struct tenon_weight_desc *d, uint32_t n_found, uint32_t n_wanted, struct tenon_err *err)
+{
+    struct find f;
+    uint32_t i = 0;
+    do { /* one has none, or this were not called */
+        f = (struct find){ 0 };
+        if (d->has_layer == NULL || d->has_layer[i] != 0)
+            seek(w, d, (int32_t)i, &f);
+    } while (++i < d->n_layers && (f.tensor != NULL || f.name[0] == '\0'));
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src), "%s: %u of %u layers have it, and there is no tensor %s: all or none must",
+                      d->name, n_found, n_wanted, f.name);
+}
+
 static int32_t resolve_desc(struct work *w, uint32_t weight, struct tenon_err *err)
 {
     const struct tenon_weight_desc *d = w->r->descs[weight];
@@ -221,8 +235,7 @@ static int32_t resolve_desc(struct work *w, uint32_t weight, struct tenon_err *e
         n_wanted++;
     }
     if (rc == TENON_OK && n_found != 0 && n_found != n_wanted && w->r->missing.n == 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src),
-                          "%s: %u of %u layers have it: all or none must", d->name, n_found, n_wanted);
+        return fail_part(w, d, n_found, n_wanted, err);
     w->r->present[weight] = n_found == n_wanted && n_wanted > 0;
     return rc;
 }

@@ -160,10 +160,11 @@ static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct teno
     factors = tenon_decoder_desc(d, TENON_ROPE_FACTORS);
     if (d->has_rope_factors)
         factors->values = d->rope_factors;
-    factors = tenon_decoder_desc(d, "rope_factors_short");
-    if (d->rope.by_context && tenon_meta_is_huggingface(d->meta)) {
-        factors->values = d->rope_short;
-        tenon_decoder_desc(d, "rope_factors_long")->values = d->rope_long;
+    for (i = 0; d->rope.by_context && i < 2; i++) { /* a file whose key says longrope has both */
+        factors = tenon_decoder_desc(d, i == 0 ? "rope_factors_short" : "rope_factors_long");
+        factors->flags &= ~(uint32_t)TENON_WEIGHT_OPTIONAL;
+        if (tenon_meta_is_huggingface(d->meta))
+            factors->values = i == 0 ? d->rope_short : d->rope_long;
     }
     if (!d->family->is_encoder) {
         tenon_decoder_declare_kv(d, TENON_SEES_ALL);
