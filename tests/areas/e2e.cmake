@@ -26,6 +26,8 @@ if(TENON_TESTS)
   set_tests_properties(oracle.families_gguf PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900)
   add_test(NAME e2e.bad_tensors COMMAND ${TENON_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/e2e/bad_tensors.py $<TARGET_FILE:tenon>)
   set_tests_properties(e2e.bad_tensors PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+  add_test(NAME e2e.profile_operations COMMAND ${TENON_PYTHON3} ${CMAKE_SOURCE_DIR}/tests/e2e/profile_operations.py $<TARGET_FILE:tenon>)
+  set_tests_properties(e2e.profile_operations PROPERTIES TIMEOUT 300)
   add_test(NAME oracle.kl COMMAND ${TENON_PYTHON3} -m unittest test_kl
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/oracle)
 endif()

@@ -77,6 +77,8 @@ static void encoder_run(const struct walker *w, const struct cpu_step *s, const 
     };
     (void)s;
     lay_out(w, c, &p);
+    if (w->time != NULL)
+        cpu_profile_attention(w->time, &a, tokens);
     while ((task = next_task(w, tasks)) < tasks) {
         int64_t t0 = task % tiles * TILE_TOKENS, t1 = t0 + TILE_TOKENS < tokens ? t0 + TILE_TOKENS : tokens;
         int32_t g = (int32_t)(task / tiles);

@@ -193,13 +193,17 @@ static void attend_page(const struct walker *w, const struct cpu_call *c, const 
     }
 }
 
-/* Keys of page b that token t sees, from its first on. */
-static int64_t seen_of(const struct cpu_call *c, int64_t t, int64_t b)
+/* Keys that token t sees, from the first on. */
+static int64_t all_seen(const struct cpu_call *c, int64_t t)
 {
     int64_t end = c->in[CONTEXT_LEN].i[c->in[SEQ_OF_TOKEN].i[t]], own = (int64_t)c->in[POSITION].i[t] + 1;
-    if (tenon_node_i64(c->node, "causal", 1) != 0 && own < end)
-        end = own;
-    end -= b * CPU_PAGE_TOKENS;
+    return tenon_node_i64(c->node, "causal", 1) != 0 && own < end ? own : end;
+}
+
+/* Those of page b. */
+static int64_t seen_of(const struct cpu_call *c, int64_t t, int64_t b)
+{
+    int64_t end = all_seen(c, t) - b * CPU_PAGE_TOKENS;
     return end < 0 ? 0 : end > CPU_PAGE_TOKENS ? CPU_PAGE_TOKENS : end;
 }
 
@@ -250,6 +254,18 @@ static void attend(const struct walker *w, const struct cpu_call *c, const struc
     }
 }
 
+static void count(const struct walker *w, const struct cpu_call *c, const struct latent *l)
+{
+    const struct cpu_matrix *wk = matrix(w, c->node->in[WK]), *wv = matrix(w, c->node->in[WV]);
+    double key_bytes = (double)cpu_kv_bytes(&c->kv, l->width);
+    cpu_profile_matmul(w->time, wk, wk->rows, l->t);
+    cpu_profile_matmul(w->time, wv, wv->rows, l->t);
+    for (int64_t t = 0; t < l->t; t++) {
+        bool last = t + 1 == l->t || c->in[SEQ_OF_TOKEN].i[t + 1] != c->in[SEQ_OF_TOKEN].i[t];
+        cpu_profile_keys(w->time, 2.0 * (double)(l->h * (l->width + l->rank)), key_bytes, all_seen(c, t), last);
+    }
+}
+
 static void latent_run(const struct walker *w, const struct cpu_step *s, const struct cpu_call *c, uint8_t *work)
 {
     struct cpu_room room = { work, 0 };
@@ -257,6 +273,8 @@ static void latent_run(const struct walker *w, const struct cpu_step *s, const s
     const struct cpu_weight *wv = weight(w, c->node->in[WV]);
     int64_t h0, h1;
     (void)s;
+    if (w->time != NULL)
+        count(w, c, &l);
     absorb(w, c, &l);
     attend(w, c, &l);
     struct cpu_act a = prepare(w, &l, wv, l.rank);

@@ -283,6 +283,19 @@ static void route(const struct walker *w, const struct cpu_call *c, const struct
     barrier(w);
 }
 
+/* Of the products: the router's, and those of the experts that have rows. */
+static void count(const struct walker *w, const struct cpu_call *c, const struct moe *m)
+{
+    const struct cpu_matrix *router = matrix(w, c->node->in[ROUTER]);
+    cpu_profile_matmul(w->time, router, router->rows, m->t);
+    for (int64_t i = 0; i < m->active[m->n]; i++) {
+        int64_t rows = m->first[m->active[i] + 1] - m->first[m->active[i]];
+        cpu_profile_matmul(w->time, matrix(w, c->node->in[GATE]), m->f, rows);
+        cpu_profile_matmul(w->time, matrix(w, c->node->in[UP]), m->f, rows);
+        cpu_profile_matmul(w->time, matrix(w, c->node->in[DOWN]), m->k, rows);
+    }
+}
+
 static void moe_run(const struct walker *w, const struct cpu_step *s, const struct cpu_call *c, uint8_t *work)
 {
     struct cpu_room room = { work, 0 };
@@ -294,6 +307,8 @@ static void moe_run(const struct walker *w, const struct cpu_step *s, const stru
     if (m.t == 0)
         return;
     route(w, c, &m);
+    if (w->time != NULL)
+        count(w, c, &m);
     a = prepare(w, m.in, m.rows, m.k, &c->in[GATE], &c->in[UP], m.act);
     run_tasks(w, c, &m, &a, m.f, false);
     a = prepare(w, m.gate, m.rows, m.f, &c->in[DOWN], &c->in[DOWN], m.act);

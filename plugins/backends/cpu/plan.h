@@ -170,9 +170,12 @@ void cpu_programs_free(struct tenon_executable *exe);
 int32_t cpu_profile_init(struct tenon_executable *exe, struct tenon_err *err);
 int32_t cpu_profile(struct tenon_executable *exe, uint32_t i, struct tenon_profile_entry *ret);
 double cpu_profile_now(void); /* seconds */
-/* Bytes and operations of a product of `rows` activations, and of attention over `tokens`, onto t. */
-void cpu_profile_matmul(struct cpu_step_time *t, const struct cpu_matrix *m, int64_t rows);
+/* Bytes and operations onto t: of a product of `rows` activations with n rows of m; of attention over `tokens`; of that of one token which
+ * sees n keys, `last` of its sequence to do so; and of n times what needs so many operations on floats. */
+void cpu_profile_matmul(struct cpu_step_time *t, const struct cpu_matrix *m, int64_t n, int64_t rows);
 void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, int64_t tokens);
+void cpu_profile_keys(struct cpu_step_time *t, double key_operations, double key_bytes, int64_t n, bool last);
+void cpu_profile_floats(struct cpu_step_time *t, double operations, int64_t n);
 
 /* run.c */
 struct cpu_run {

@@ -125,7 +125,7 @@ void cpu_run_matmul(const struct walker *w, const struct cpu_step *s)
     struct cpu_act a = prepare(w, s, rows, matrix(w, s->w[0])->cols);
     struct cut c = cut_of(w, s);
     for (uint32_t j = 0; w->time != NULL && j < s->n; j++)
-        cpu_profile_matmul(w->time, matrix(w, s->w[j]), rows);
+        cpu_profile_matmul(w->time, matrix(w, s->w[j]), matrix(w, s->w[j])->rows, rows);
     while ((task = next_task(w, c.tasks)) < c.tasks) {
         uint32_t j = weight_of_task(w, s, &c, task, &n0);
         int64_t m_rows = matrix(w, s->w[j])->rows, n1 = n0 + c.chunk < m_rows ? n0 + c.chunk : m_rows;

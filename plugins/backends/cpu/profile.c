@@ -1,7 +1,7 @@
 /* profile.c - times of steps, when a plan was compiled with TENON_COMPILE_PROFILE: thread 0 reads the clock after each barrier.
  *
  * A step's time is what all threads together needed, its barrier included. Bytes are what must come from memory at least once
- * (weights; the cache of every sequence), operations what the formulas have, multiply and add counted as two. Written by thread
+ * (weights; the cache or the state of every sequence), operations what the formulas have, multiply and add counted as two. Written by thread
  * 0 of an execution, read between executions. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,13 +24,27 @@ int32_t cpu_profile_init(struct tenon_executable *exe, struct tenon_err *err)
     return exe->times != NULL ? 0 : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for a profile");
 }
 
-void cpu_profile_matmul(struct cpu_step_time *t, const struct cpu_matrix *m, int64_t rows)
+void cpu_profile_matmul(struct cpu_step_time *t, const struct cpu_matrix *m, int64_t n, int64_t rows)
 {
-    double operations = 2.0 * (double)rows * (double)m->rows * (double)m->cols;
-    t->bytes += (double)(m->rows * m->row_bytes);
+    double operations = 2.0 * (double)rows * (double)n * (double)m->cols;
+    t->bytes += (double)(n * m->row_bytes);
     t->operations += operations;
     t->float_operations += cpu_encoding_at(m->format)->quantised ? 0.0 : operations;
     t->formats |= (uint64_t)1 << (m->row != NULL ? CPU_FORMAT_COUNT : m->format);
+}
+
+void cpu_profile_floats(struct cpu_step_time *t, double operations, int64_t n)
+{
+    t->operations += operations * (double)n;
+    t->float_operations += operations * (double)n;
+}
+
+void cpu_profile_keys(struct cpu_step_time *t, double key_operations, double key_bytes, int64_t n, bool last)
+{
+    if (n <= 0)
+        return;
+    cpu_profile_floats(t, key_operations, n);
+    t->bytes += last ? key_bytes * (double)n : 0.0;
 }
 
 void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, int64_t tokens)
@@ -41,11 +55,7 @@ void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, in
     for (int64_t i = 0; i < tokens; i++) {
         struct cpu_visible see = cpu_visible(a, i);
         bool last = i + 1 == tokens || a->seq_of_token[i + 1] != a->seq_of_token[i];
-        if (see.end > see.first) {
-            t->operations += key_ops * (double)(see.end - see.first);
-            t->float_operations += key_ops * (double)(see.end - see.first);
-            t->bytes += last ? key_bytes * (double)(see.end - see.first) : 0.0;
-        }
+        cpu_profile_keys(t, key_ops, key_bytes, see.end - see.first, last);
     }
 }
 

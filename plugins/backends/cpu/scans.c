@@ -22,11 +22,24 @@ static bool is_sound(const struct cpu_call *c, const struct sequences *q, int64_
     return q->slot[s] >= 0 && q->slot[s] < c->n_units && q->start[s] >= 0 && q->start[s] <= q->start[s + 1] && q->start[s + 1] <= q->tokens;
 }
 
+/* n tokens' operations each, and what is read of a sequence's slot. */
+static void count(const struct walker *w, const struct cpu_call *c, double operations, int64_t slot_floats)
+{
+    const struct sequences q = sequences(c);
+    for (int64_t s = 0; s < q.n; s++)
+        if (is_sound(c, &q, s)) {
+            cpu_profile_floats(w->time, operations, q.start[s + 1] - q.start[s]);
+            w->time->bytes += (double)slot_floats * sizeof(float);
+        }
+}
+
 /* All sequences, head by head; the state is [slots, heads, d, e]. */
 static void run_heads(const struct walker *w, const struct cpu_call *c, const struct cpu_outer *o)
 {
     const struct sequences q = sequences(c);
     int64_t cells = o->d * o->e, task;
+    if (w->time != NULL) /* a cell decays, is added to and read; the delta rule asks it before, too */
+        count(w, c, (double)(o->heads * (o->beta != NULL ? 7 * cells : 5 * cells)), o->heads * cells);
     while ((task = next_task(w, q.n * o->heads)) < q.n * o->heads) {
         int64_t s = task / o->heads, h = task % o->heads;
         if (is_sound(c, &q, s)) {
@@ -216,6 +229,10 @@ static void conv_run(const struct walker *w, const struct cpu_step *step, const 
             taps[i * all + n] = row[i];
     }
     barrier(w);
+    if (w->time != NULL) {
+        w->time->bytes += (double)(all * c->in[C_W].packed->row_bytes);
+        count(w, c, 2.0 * (double)(k * all), (k - 1) * all);
+    }
     while ((task = next_task(w, q.n * pieces)) < q.n * pieces) {
         int64_t s = task / pieces, n0 = task % pieces * CONV_CHANNELS, n = all - n0 < CONV_CHANNELS ? all - n0 : CONV_CHANNELS;
         if (is_sound(c, &q, s)) {
