@@ -70,12 +70,31 @@ INLINE const uint8_t *memory_behind(const struct cpu_matrix *m, int64_t base, in
 
 /* ---- few tokens: no panel */
 
+/* Sums that nobody looks at stay as they are: to clear them all, up to 16 KiB, takes longer than 16 short rows do. Of eight tokens all
+ * sums are looked at, and gcc keeps them in registers only when the whole was cleared. */
+INLINE void begin_sink(struct sink *s, const int tokens)
+{
+    if (tokens > 4)
+        *s = (struct sink){ 0 };
+    s->tokens = tokens;
+    for (int slot = 0; slot < 8; slot++) {
+        s->held[slot] = 0;
+        for (int part = 0; part < PARTS; part++) {
+            s->open[slot][part] = false;
+            s->shift[slot][part] = 0;
+            for (int i = 0; i < tokens; i++)
+                s->sum[slot][part][i] = vi_zero();
+        }
+    }
+}
+
 /* Returns the first row behind. */
 INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const bool packed, const struct cpu_matrix *m,
                            const struct cpu_act *a, int64_t t, int64_t n, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
     struct lanes l = lanes_at(m, n, n1);
-    struct sink s = { .tokens = tokens };
+    struct sink s;
+    begin_sink(&s, tokens);
     for (int i = 0; i < tokens; i++) {
         s.q[i] = acts(a) + (t + i) * a->K;
         s.d[i] = a->d + (t + i) * (a->K / 32);
@@ -100,9 +119,13 @@ INLINE bool unpacks_slowly(const enum cpu_format format)
     return ACT_BITS == 16 && (format == CPU_Q5_0 || format == CPU_Q4_K);
 }
 
-/* How many tokens it takes at once. More than two cost more to compile: for encodings that files mostly are of. */
+/* How many tokens it takes at once. More than two cost more to compile: for encodings that files mostly are of. Under sanitizers,
+ * where compiling is dearest, fewer: the bits are the same. */
 INLINE int most_at_once(const enum cpu_format format, const bool packed)
 {
+#ifdef FEW_TOKENS
+    return packed && format <= CPU_Q4_K ? 2 : 1;
+#endif
     if (!packed || format > CPU_Q4_K)
         return 2;
     return unpacks_slowly(format) && DIRECT_TOKENS > 4 ? 4 : DIRECT_TOKENS;
@@ -113,10 +136,9 @@ INLINE void direct_format(const enum cpu_format format, const bool packed, const
                           int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
     const int most = most_at_once(format, packed);
-    (void)most;
     for (int64_t n = n0, next = n1; n < n1; n = next)
         for (int64_t t = t0, tokens; t < t1; t += tokens) {
-            tokens = t1 - t >= 2 ? 2 : 1;
+            tokens = most >= 2 && t1 - t >= 2 ? 2 : 1;
 #if DIRECT_TOKENS == 8
             if (most >= 4 && t1 - t >= 4) {
                 tokens = most == 8 && t1 - t >= 8 ? 8 : 4;
@@ -127,7 +149,7 @@ INLINE void direct_format(const enum cpu_format format, const bool packed, const
                 continue;
             }
 #endif
-            if (tokens == 2)
+            if (most >= 2 && tokens == 2)
                 next = direct_rows(format, 2, packed, m, a, t, n, n1, y, ldy, bias);
             else
                 next = direct_rows(format, 1, packed, m, a, t, n, n1, y, ldy, bias);
@@ -135,14 +157,31 @@ INLINE void direct_format(const enum cpu_format format, const bool packed, const
 }
 _Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
 
+/* A function for each encoding: in one function for all, compilers took minutes and gigabytes. */
+#define DIRECT(name, format, packed)                                                                                                 \
+    static __attribute__((noinline)) void name(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1,          \
+                                               int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)                     \
+    {                                                                                                                                \
+        direct_format(format, packed, m, a, t0, t1, n0, n1, y, ldy, bias);                                                           \
+    }
+#define DIRECT_FILE(format, unpack, bytes, blocks) DIRECT(direct_file_##format, format, false)
+#define DIRECT_PACKED(format, unpack, bytes, blocks) DIRECT(direct_packed_##format, format, true)
+KEPT_FORMATS(DIRECT_FILE)
+FILE_FORMATS(DIRECT_FILE)
+KEPT_FORMATS(DIRECT_PACKED)
+PACKED_FORMATS(DIRECT_PACKED)
+#undef DIRECT
+#undef DIRECT_FILE
+#undef DIRECT_PACKED
+
 static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                             float *y, int64_t ldy, const float *bias)
 {
     switch (m->format + (m->packed ? CPU_FORMATS_ALL : 0)) {
 #define DIRECT_FILE(format, unpack, bytes, blocks) \
-    case (int)format: direct_format(format, false, m, a, t0, t1, n0, n1, y, ldy, bias); break;
+    case (int)format: direct_file_##format(m, a, t0, t1, n0, n1, y, ldy, bias); break;
 #define DIRECT_PACKED(format, unpack, bytes, blocks) \
-    case (int)format + CPU_FORMATS_ALL: direct_format(format, true, m, a, t0, t1, n0, n1, y, ldy, bias); break;
+    case (int)format + CPU_FORMATS_ALL: direct_packed_##format(m, a, t0, t1, n0, n1, y, ldy, bias); break;
         KEPT_FORMATS(DIRECT_FILE)
         FILE_FORMATS(DIRECT_FILE)
         KEPT_FORMATS(DIRECT_PACKED)
@@ -328,15 +367,30 @@ static void look_ahead(const struct cpu_matrix *m, struct job *j)
     }
 }
 
+#define FILL(name, format, packed)                                                                                                   \
+    static __attribute__((noinline)) struct form name(const struct cpu_matrix *m, const struct job *j, int h)                        \
+    {                                                                                                                                \
+        return fill_half(format, packed, m, j, h);                                                                                   \
+    }
+#define FILL_FILE(format, unpack, bytes, blocks) FILL(fill_file_##format, format, false)
+#define FILL_PACKED(format, unpack, bytes, blocks) FILL(fill_packed_##format, format, true)
+KEPT_FORMATS(FILL_FILE)
+FILE_FORMATS(FILL_FILE)
+KEPT_FORMATS(FILL_PACKED)
+PACKED_FORMATS(FILL_PACKED)
+#undef FILL
+#undef FILL_FILE
+#undef FILL_PACKED
+
 /* Unpack the job's chunk. */
 static void fill_panel(const struct cpu_matrix *m, struct job *j)
 {
     for (int h = 0; h < 2; h++)
         switch (m->format + (m->packed ? CPU_FORMATS_ALL : 0)) {
 #define FILL_FILE(format, unpack, bytes, blocks) \
-    case (int)format: j->form = fill_half(format, false, m, j, h); break;
+    case (int)format: j->form = fill_file_##format(m, j, h); break;
 #define FILL_PACKED(format, unpack, bytes, blocks) \
-    case (int)format + CPU_FORMATS_ALL: j->form = fill_half(format, true, m, j, h); break;
+    case (int)format + CPU_FORMATS_ALL: j->form = fill_packed_##format(m, j, h); break;
             KEPT_FORMATS(FILL_FILE)
             FILE_FORMATS(FILL_FILE)
             KEPT_FORMATS(FILL_PACKED)
