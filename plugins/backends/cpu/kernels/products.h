@@ -71,10 +71,10 @@ INLINE const uint8_t *memory_behind(const struct cpu_matrix *m, int64_t base, in
 /* ---- few tokens: no panel */
 
 /* Sums that nobody looks at stay as they are: to clear them all, up to 16 KiB, takes longer than 16 short rows do. Of eight tokens all
- * sums are looked at, and gcc keeps them in registers only when the whole was cleared. */
+ * sums are looked at, and gcc keeps them in registers only when the whole was cleared; where two are the most it is small. */
 INLINE void begin_sink(struct sink *s, const int tokens)
 {
-    if (tokens > 4)
+    if (tokens > 4 || DIRECT_TOKENS == 2)
         *s = (struct sink){ 0 };
     s->tokens = tokens;
     for (int slot = 0; slot < 8; slot++) {
