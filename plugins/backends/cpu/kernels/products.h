@@ -70,11 +70,12 @@ INLINE const uint8_t *memory_behind(const struct cpu_matrix *m, int64_t base, in
 
 /* ---- few tokens: no panel */
 
+#if DIRECT_TOKENS == 8
 /* Sums that nobody looks at stay as they are: to clear them all, up to 16 KiB, takes longer than 16 short rows do. Of eight tokens all
- * sums are looked at, and gcc keeps them in registers only when the whole was cleared; where two are the most it is small. */
+ * sums are looked at, and gcc keeps them in registers only when the whole was cleared. */
 INLINE void begin_sink(struct sink *s, const int tokens)
 {
-    if (tokens > 4 || DIRECT_TOKENS == 2)
+    if (tokens > 4)
         *s = (struct sink){ 0 };
     s->tokens = tokens;
     for (int slot = 0; slot < 8; slot++) {
@@ -87,14 +88,19 @@ INLINE void begin_sink(struct sink *s, const int tokens)
         }
     }
 }
+#endif
 
 /* Returns the first row behind. */
 INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const bool packed, const struct cpu_matrix *m,
                            const struct cpu_act *a, int64_t t, int64_t n, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
     struct lanes l = lanes_at(m, n, n1);
+#if DIRECT_TOKENS == 8
     struct sink s;
     begin_sink(&s, tokens);
+#else /* small */
+    struct sink s = { .tokens = tokens };
+#endif
     for (int i = 0; i < tokens; i++) {
         s.q[i] = acts(a) + (t + i) * a->K;
         s.d[i] = a->d + (t + i) * (a->K / 32);
@@ -337,9 +343,13 @@ INLINE struct form fill_half(const enum cpu_format format, const bool packed, co
 {
     const struct cpu_encoding *e = cpu_encoding_at(format);
     int64_t first = j->block * 32 / e->block_cols, blocks = j->blocks * 32 / e->block_cols;
+#if DIRECT_TOKENS == 8
     struct sink s; /* its sums, up to 16 KiB, nobody reads: to clear them took longer than to fill the panel */
     s.tokens = 0;
     memset(s.q, 0, sizeof s.q);
+#else
+    struct sink s = { .tokens = 0 };
+#endif
     s.form = SIGNED;
     s.w = (struct panel){ j->w.q + 4 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES };
     unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s, NULL);
