@@ -54,18 +54,6 @@ static int32_t weight_room(struct tenon_executable *exe, const struct tenon_weig
     return 0;
 }
 
-static bool block_reads(const struct tenon_graph *g, uint32_t block, uint32_t value)
-{
-    const struct tenon_block *b = tenon_graph_block(g, block);
-    for (uint32_t i = 0; i < b->n_nodes; i++) {
-        const struct tenon_node *n = tenon_graph_node(g, b->first_node + i);
-        for (uint32_t j = 0; j < n->n_in; j++)
-            if (n->in[j] == value)
-                return true;
-    }
-    return false;
-}
-
 /* Layers that run must have the weight. The others get what stands for it wherever only its shape matters. */
 static int32_t fill_gaps(struct tenon_executable *exe, uint32_t value, uint32_t base, struct tenon_err *err)
 {
@@ -74,7 +62,8 @@ static int32_t fill_gaps(struct tenon_executable *exe, uint32_t value, uint32_t 
     uint32_t n = exe->n_weights - base, first = 0;
     for (uint32_t i = 0; v->layered && i < exe->graph->n_order; i++) {
         const struct tenon_instance *o = &exe->graph->order[i];
-        if (o->layer >= 0 && ((uint32_t)o->layer >= n || layers[o->layer].name == NULL) && block_reads(exe->graph, o->block, value))
+        bool bound = o->layer < 0 || ((uint32_t)o->layer < n && layers[o->layer].name != NULL);
+        if (!bound && cpu_reader(exe->graph, o->block, value) != NULL)
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, v->name, "the weight is not bound for layer %d", (int)o->layer);
     }
     while (layers[first].name == NULL)

@@ -31,19 +31,6 @@ static uint32_t op_of(const struct tenon_node *n)
     return tenon_op_find(n->op);
 }
 
-/* Node of the block that reads v first, NULL: none. */
-static const struct tenon_node *reader(const struct tenon_graph *g, uint32_t block, uint32_t v)
-{
-    const struct tenon_block *b = tenon_graph_block(g, block);
-    for (uint32_t i = 0; i < b->n_nodes; i++) {
-        const struct tenon_node *node = tenon_graph_node(g, b->first_node + i);
-        for (uint32_t j = 0; j < node->n_in; j++)
-            if (node->in[j] == v)
-                return node;
-    }
-    return NULL;
-}
-
 /* What becomes of a block's nodes while it is cut into steps. */
 struct fuser {
     struct tenon_executable *exe;
@@ -138,14 +125,14 @@ static const struct tenon_node *pending_rope(const struct fuser *f, uint32_t v);
 /* Is this kv_store done by the attention that reads it? */
 static bool store_fused(const struct fuser *f, const struct tenon_node *n)
 {
-    const struct tenon_node *r = reader(f->g, f->block, n->out[0]);
+    const struct tenon_node *r = cpu_reader(f->g, f->block, n->out[0]);
     return r != NULL && op_of(r) == TENON_OPN_ATTENTION;
 }
 
 /* Attention turns q itself, and k with the kv_store, but not without a cache: that is generic. */
 static bool rope_fused(const struct fuser *f, const struct tenon_node *n)
 {
-    const struct tenon_node *r = reader(f->g, f->block, n->out[0]);
+    const struct tenon_node *r = cpu_reader(f->g, f->block, n->out[0]);
     if (r == NULL || pending_rope(f, n->out[0]) == NULL)
         return false;
     return (op_of(r) == TENON_OPN_ATTENTION && r->in[1] != TENON_NO_VALUE) || (op_of(r) == TENON_OPN_KV_STORE && r->in[1] == n->out[0] && store_fused(f, r));

@@ -143,6 +143,19 @@ int32_t cpu_layout_scratch(struct tenon_executable *exe, struct tenon_err *err);
 /* fuse.c: steps of one block, in order, appended to exe->steps (which has room for one per node). */
 int32_t cpu_fuse_block(struct tenon_executable *exe, uint32_t block, struct tenon_err *err);
 
+/* Node of the block that reads v first, NULL: none. */
+static inline const struct tenon_node *cpu_reader(const struct tenon_graph *g, uint32_t block, uint32_t v)
+{
+    const struct tenon_block *b = tenon_graph_block(g, block);
+    for (uint32_t i = 0; i < b->n_nodes; i++) {
+        const struct tenon_node *node = tenon_graph_node(g, b->first_node + i);
+        for (uint32_t j = 0; j < node->n_in; j++)
+            if (node->in[j] == v)
+                return node;
+    }
+    return NULL;
+}
+
 /* The value a view shows, itself when it is none. */
 static inline uint32_t cpu_root(const struct tenon_executable *exe, uint32_t v)
 {

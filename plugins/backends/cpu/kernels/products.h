@@ -71,8 +71,8 @@ INLINE const uint8_t *memory_behind(const struct cpu_matrix *m, int64_t base, in
 /* ---- few tokens: no panel */
 
 #if DIRECT_TOKENS == 8
-/* Sums that nobody looks at stay as they are: to clear them all, up to 16 KiB, takes longer than 16 short rows do. Of eight tokens all
- * sums are looked at, and gcc keeps them in registers only when the whole was cleared. */
+/* Sums that nobody looks at stay as they are: to clear them all, up to 16 KiB, takes longer than 16 short rows do. Of eight
+ * tokens all sums are looked at, and gcc keeps them in registers only when the whole was cleared. */
 INLINE void begin_sink(struct sink *s, const int tokens)
 {
     if (tokens > 4)
@@ -164,11 +164,11 @@ INLINE void direct_format(const enum cpu_format format, const bool packed, const
 _Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
 
 /* A function for each encoding: in one function for all, compilers took minutes and gigabytes. */
-#define DIRECT(name, format, packed)                                                                                                 \
-    static __attribute__((noinline)) void name(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1,          \
-                                               int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)                     \
-    {                                                                                                                                \
-        direct_format(format, packed, m, a, t0, t1, n0, n1, y, ldy, bias);                                                           \
+#define DIRECT(name, format, packed) \
+    static __attribute__((noinline)) void name(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, \
+                                               int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias) \
+    { \
+        direct_format(format, packed, m, a, t0, t1, n0, n1, y, ldy, bias); \
     }
 #define DIRECT_FILE(format, unpack, bytes, blocks) DIRECT(direct_file_##format, format, false)
 #define DIRECT_PACKED(format, unpack, bytes, blocks) DIRECT(direct_packed_##format, format, true)
@@ -377,10 +377,10 @@ static void look_ahead(const struct cpu_matrix *m, struct job *j)
     }
 }
 
-#define FILL(name, format, packed)                                                                                                   \
-    static __attribute__((noinline)) struct form name(const struct cpu_matrix *m, const struct job *j, int h)                        \
-    {                                                                                                                                \
-        return fill_half(format, packed, m, j, h);                                                                                   \
+#define FILL(name, format, packed) \
+    static __attribute__((noinline)) struct form name(const struct cpu_matrix *m, const struct job *j, int h) \
+    { \
+        return fill_half(format, packed, m, j, h); \
     }
 #define FILL_FILE(format, unpack, bytes, blocks) FILL(fill_file_##format, format, false)
 #define FILL_PACKED(format, unpack, bytes, blocks) FILL(fill_packed_##format, format, true)
