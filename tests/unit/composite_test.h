@@ -2,7 +2,7 @@
  * tenon-reference makes of the lowered graph.
  *
  *     struct fixture f = {.dims = attention_dims()};
- *     start();                                                  // prints the seed; TENON_SEED takes one
+ *     start();                                                  // prints the seed; TENON_TEST_SEED takes one
  *     float *x = add_input(&f, "x", DIMS(T_, N_(5))), *w = add_weight(&f, "w", DIMS(N_(5)));
  *     run(&f, "core.norm/1", attrs, n_attrs, 1, 1);
  *     check_close(eval_output(&f.eval, 0)->f, want, TOKENS * 5, 1e-6);

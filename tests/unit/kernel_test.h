@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "seed.h"
+
 static uint64_t rng_state;
 
 static inline uint32_t rng(void)
@@ -33,12 +35,10 @@ static inline int64_t rng_below(int64_t n)
     return (int64_t)(rng() % (uint64_t)n);
 }
 
-/* KERNEL_SEED repeats a run. */
 static inline void seed_tests(const char *name)
 {
-    const char *given = getenv("KERNEL_SEED");
-    rng_state = given != NULL ? strtoull(given, NULL, 0) : 0x9e3779b97f4a7c15u ^ (uint64_t)getpid() << 20;
-    printf("%s: KERNEL_SEED=0x%llx, best level here: %s\n", name, (unsigned long long)rng_state,
+    rng_state = test_seed(0x9e3779b97f4a7c15u);
+    printf("%s: TENON_TEST_SEED=0x%llx, best level here: %s\n", name, (unsigned long long)rng_state,
            cpu_kernels_select(CPU_LEVEL_BEST)->level);
     fflush(stdout);
 }

@@ -1,4 +1,4 @@
-/* random.h - random numbers and the clock of tests. A run is repeated by setting TENON_TEST_SEED to what it printed.
+/* random.h - random numbers and the clock of tests. A run is repeated by setting TENON_TEST_SEED to what it printed (seed.h).
  *
  *     seed_random("noun");                    // prints the seed
  *     size_t at = next_random() % n;
@@ -10,15 +10,15 @@
 
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
+
+#include "seed.h"
 
 static uint64_t random_state;
 
 static inline void seed_random(const char *test)
 {
-    const char *given = getenv("TENON_TEST_SEED");
-    random_state = given != NULL ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 2654435761u;
+    random_state = test_seed(20260101u);
     printf("%s: seed %llu\n", test, (unsigned long long)random_state);
     (void)fflush(stdout); /* a crash must not swallow it */
 }

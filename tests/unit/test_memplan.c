@@ -1,5 +1,5 @@
 /* test_memplan.c - random graphs are planned and then played: every 64-byte cell of scratch remembers what was last written to it,
- * and every operand must still be whole when it is read. Seeds are printed; TENON_SEED takes one. */
+ * and every operand must still be whole when it is read. Seeds are printed; TENON_TEST_SEED takes one. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,8 @@
 #include "core/graph/memplan.h"
 
 #include <tenon/build.h>
+
+#include "seed.h"
 
 static uint64_t seed;
 static uint32_t pick(uint32_t n) /* 0 .. n-1 */
@@ -269,10 +271,10 @@ static void show(const struct tenon_graph *g, const struct tn_plan *plan)
 
 START_TEST(random_graphs)
 {
-    const char *given = getenv("TENON_SEED");
-    uint64_t first = given != NULL ? strtoull(given, NULL, 10) : 1;
+    bool given = getenv("TENON_TEST_SEED") != NULL;
+    uint64_t first = test_seed(1);
     uint32_t planned = 0, refused = 0, moves = 0;
-    for (uint64_t s = first; s < first + (given != NULL ? 1 : 1500); s++) {
+    for (uint64_t s = first; s < first + (given ? 1 : 1500); s++) {
         struct tn_plan plan;
         struct tenon_err err = TENON_ERR_INIT;
         seed = s * 2654435761u;
@@ -280,7 +282,7 @@ START_TEST(random_graphs)
         fflush(stdout);
         struct tn_graph *g = random_graph();
         int32_t status = tn_plan_init(&plan, &g->graph, &bounds, 4, &err);
-        if (status == 0 && given != NULL)
+        if (status == 0 && given)
             show(&g->graph, &plan);
         if (status == 0) {
             play(&g->graph, &plan);
@@ -294,7 +296,7 @@ START_TEST(random_graphs)
         tn_plan_finish(&plan);
         tn_graph_free(g);
     }
-    if (given == NULL) {
+    if (!given) {
         ck_assert_uint_gt(planned, 1300);
         ck_assert_uint_gt(moves, 10);
     }

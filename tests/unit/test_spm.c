@@ -59,6 +59,14 @@ START_TEST(published_ids)
 }
 END_TEST
 
+/* SentencePiece writes a space as U+2581, so a U+2581 of the text itself comes back as a space. */
+static void break_marks(char *bytes, size_t size)
+{
+    for (size_t i = 0; i + 3 <= size; i++)
+        if (memcmp(&bytes[i], "\xe2\x96\x81", 3) == 0)
+            bytes[i] = 'x';
+}
+
 START_TEST(published_any_bytes)
 {
     struct tenon_tokenizer_object *tok = open_shared(vocabularies[_i]);
@@ -72,6 +80,7 @@ START_TEST(published_any_bytes)
         int range = next_random() % 2 ? 128 : 256;
         for (size_t i = 0; i < size; i++)
             bytes[i] = (char)(next_random() % (uint64_t)range);
+        break_marks(bytes, size);
         check_round_trip(tok, bytes, size);
     }
     table->close(NULL, tok);
