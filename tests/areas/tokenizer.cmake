@@ -16,9 +16,9 @@ function(tokenizer_for_tests plugin)
   target_link_libraries(${plugin}_for_tests PUBLIC tenon_sdk ${T_LIBS})
 endfunction()
 
-tokenizer_for_tests(bpe LIBS PkgConfig::PCRE2)
+tokenizer_for_tests(bpe LIBS PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 tokenizer_for_tests(json LIBS PkgConfig::PCRE2 PkgConfig::UTF8PROC
-  WITH bpe/bytes bpe/classes bpe/encode bpe/pairs bpe/pattern bpe/scan bpe/split unigram/charsmap unigram/lattice unigram/trie
+  WITH bpe/bytes bpe/classes bpe/encode bpe/forms bpe/pairs bpe/pattern bpe/scan bpe/split unigram/charsmap unigram/lattice unigram/trie
     wordpiece/characters wordpiece/match wordpiece/words)
 tokenizer_for_tests(spm)
 tokenizer_for_tests(unigram)

@@ -3,8 +3,8 @@
 
     tests/e2e/tokenizer_ids.py BUILD/tenon
 
-Vocabularies come from $TENON_SHARED (default: ../shared beside the source tree), SmolLM2 and Gemma from
-$TENON_MODEL_SMOLLM2 and $TENON_MODEL_GEMMA3; what is missing is skipped, loudly. The digests below are of the ids that `tokenizers` 0.23.3 gives for mixed_text(1000000, 1):
+Vocabularies come from $TENON_SHARED (default: ../shared beside the source tree), SmolLM2, Gemma and Qwen2.5 from
+$TENON_MODEL_SMOLLM2, _GEMMA3 and _QWEN2; what is missing is skipped, loudly. The digests below are of the ids that `tokenizers` 0.23.3 gives for mixed_text(1000000, 1):
 tests/oracle/tokenizer_oracle.py makes them anew and shows where ids differ.
 """
 import hashlib
@@ -22,12 +22,13 @@ SHARED = os.environ.get("TENON_SHARED") or os.path.join(HERE, "..", "..", "..", 
 SEPARATOR = b"\n__ggml_vocab_test__\n"
 # number of ids, SHA-256 of the ids in decimal with a comma between
 HUGGING_FACE = {
-    "gpt-2": (622833, "21b97d06c552fe7d7de2bb0310edf08451980306c91fe70dcf09f552c2a2db8d"),
-    "starcoder": (466669, "4330d64d0252c6f51f6e4ecc3fd3ba256963c7beec8a9a4183b6da626bc9a4f0"),
-    "deepseek-coder": (609688, "c98cfc1717ffb1688d12efcce21a710ac636ee34976d81e81f3583129bce2ebe"),
-    "bert-bge": (315843, "4c7be87119c543c5108f97e67325db78c83fe7a3f4de62101d701c12a9fe6bf4"),
-    "gemma3": (352772, "d37434fd6aab3cc71d5241c4d9c17c5996db21fe2c804b1e0910806b636ecb60"),
-    "smollm2": (563141, "a86c5c3754cbc90260cc86dc57e77bf11fb908401df13121661ed42c7a1a60a0"),
+    "gpt-2": (658515, "9c4870f9a296c8fb0ef4fcccb39c685ddba8aa8861a096db68de0ce8ae69ee06"),
+    "starcoder": (432255, "ccbbb68de9888d3eb70a095d27c57981a3dced521343e53f63e641f7b2622700"),
+    "deepseek-coder": (566110, "27e60f735e956a88ded546fbd3699cdbd8ca45f9aa4629d88ad258601e48cc3b"),
+    "bert-bge": (282349, "455469c2039453e9ca68b5bba735954c9b437c240da923f162f77751a055ec04"),
+    "gemma3": (327966, "edfa7cde831ca8db681aab1b0ece64962f5b9bf2126639f216785dd992c1eb72"),
+    "qwen2": (372060, "7124759f1ac9c85136c46e095547a83c140cb438b0108ee331474ea161fd05ce"),
+    "smollm2": (523573, "dee2c0fe0e2a7afb3e39a1583e818d99ecf4790f70d3ea71107b8419137fd1c8"),
 }
 
 
@@ -87,7 +88,7 @@ def main():
             check_mixed(tenon, name, model)
         if name == "gpt-2":
             check_command(tenon, model)
-    for name in "smollm2", "gemma3":
+    for name in "smollm2", "gemma3", "qwen2":
         model = os.environ.get("TENON_MODEL_" + name.upper())
         if model:
             check_mixed(tenon, name, model)

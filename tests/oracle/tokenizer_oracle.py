@@ -116,7 +116,7 @@ def build_bert(field):
     return tok
 
 
-def build(gguf_path, special=False, normalize=True):
+def build(gguf_path, special=False):
     """The Tokenizer of the vocabulary in gguf_path, or of a tokenizer.json; special: parse control tokens."""
     if gguf_path.endswith(".json"):
         tok = Tokenizer.from_file(gguf_path)
@@ -145,7 +145,7 @@ def build(gguf_path, special=False, normalize=True):
     tok = Tokenizer(BPE(vocab, merges, ignore_merges=pre in IGNORE_MERGES))
     tok.pre_tokenizer = pre_tokenizers.Sequence(PRE_TOKENIZERS[pre]())
     tok.decoder = decoders.ByteLevel()
-    if normalize and pre in NFC:
+    if pre in NFC:
         tok.normalizer = normalizers.NFC()
     add_tokens(tok, tokens, types, special)
     return tok
@@ -189,7 +189,6 @@ def arguments():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--read-text", metavar="FILE", help="use this text instead of making one")
     p.add_argument("--special", action="store_true", help="parse the text of control tokens")
-    p.add_argument("--no-normalizer", action="store_true", help="leave out qwen2's NFC")
     p.add_argument("--text", metavar="OUT", help="write the text (UTF-8) here")
     p.add_argument("--ids", metavar="OUT", help='write {"ids":[...]} here')
     p.add_argument("--save", metavar="DIR", help="write the Tokenizer as DIR/tokenizer.json")
@@ -205,10 +204,10 @@ def main():
             text = f.read()
     else:
         text = mixed_text(args.bytes, args.seed)
-    tok = build(args.gguf, args.special, not args.no_normalizer)
+    tok = build(args.gguf, args.special)
     want = tok.encode(text, add_special_tokens=False)
     if args.save:
-        save(build(args.gguf, True, not args.no_normalizer), args.save)
+        save(build(args.gguf, True), args.save)
     if args.tool:
         folder = args.save or os.path.dirname(args.gguf)
         (ids, back), = tokenize_with(args.tool, folder, [text.encode()], args.special)

@@ -233,6 +233,30 @@ START_TEST(decoding)
 }
 END_TEST
 
+START_TEST(qwen_composes)
+{
+    static const char *const splits[] = {"qwen2", "qwen35", "gpt-2"};
+    struct tenon_tokenizer_object *tok;
+    size_t size;
+    tiny_bytes();
+    tiny_token("e\xcc\x81", 4);
+    tiny_meta(splits[_i], NULL, 0);
+    tok = must_open();
+    for (int i = 0; i < 2; i++) { /* a letter with a mark; bytes that are no text beside it, and a token as it was given */
+        const char *text = i == 0 ? "ae\xcc\x80" : "\xff" "a\xcc\x80\xcc" "e\xcc\x81";
+        const char *want = _i == 2 ? text : i == 0 ? "a\xc3\xa8" : "\xff\xc3\xa0\xcc" "e\xcc\x81";
+        uint64_t n;
+        int32_t *ids = encode(tok, text, strlen(text), 0, &n);
+        char *back = decode(tok, ids, n, 0, &size);
+        ck_assert_uint_eq(size, strlen(want));
+        ck_assert_mem_eq(back, want, size);
+        free(back);
+        free(ids);
+    }
+    table->close(NULL, tok);
+}
+END_TEST
+
 START_TEST(small_capacity)
 {
     int32_t ids[2] = {-1, -1};
@@ -470,6 +494,7 @@ int main(void)
     tcase_add_test(tests, ignore_merges_takes_whole_pieces);
     tcase_add_test(tests, special_tokens);
     tcase_add_test(tests, decoding);
+    tcase_add_loop_test(tests, qwen_composes, 0, 3);
     tcase_add_test(tests, small_capacity);
     tcase_add_test(tests, many_threads);
     tcase_add_test(tests, info);

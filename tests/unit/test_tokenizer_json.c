@@ -220,38 +220,52 @@ START_TEST(any_bytes)
 }
 END_TEST
 
-/* What is copied as it stands must be what utf8proc leaves, whatever stands beside it. */
+/* The tokenizer's form of a text is utf8proc's. */
+static void check_form(struct tenon_tokenizer_object *tok, utf8proc_option_t option, const char *text, size_t size)
+{
+    utf8proc_uint8_t *want;
+    size_t got, capacity = 32 * size; /* forms may be longer than texts */
+    uint64_t n;
+    int32_t *ids = malloc(capacity * sizeof *ids);
+    char *back;
+    ck_assert_int_ge(utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &want, option | UTF8PROC_STABLE), 0);
+    ck_assert_int_eq(table->encode(tok, text, size, 0, ids, capacity, &n, NULL), 0);
+    back = decode(tok, ids, n, 0, &got);
+    if (got != strlen((char *)want) || memcmp(back, want, got) != 0)
+        ck_abort_msg("form %d of %.*s", (int)option, (int)size, text);
+    free(ids);
+    free(back);
+    free(want);
+}
+
+static size_t put(char *text, size_t size, int32_t c)
+{
+    return size + (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)text + size);
+}
+
+/* What is copied as it stands must be what utf8proc leaves, whatever stands beside it; marks are in utf8proc's order, however many. */
 START_TEST(forms_of_unicode)
 {
     static const char *const names[] = {"NFC", "NFD", "NFKC", "NFKD"};
     static const utf8proc_option_t options[] = {UTF8PROC_COMPOSE, UTF8PROC_DECOMPOSE, UTF8PROC_COMPOSE | UTF8PROC_COMPAT,
                                                 UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT};
     static const int32_t beside[] = {'a', 0x301, 0x323, 0x3099, 0x1161, 0x11a8, 0x653, 0x3b1};
-    char normalizer[32];
+    static const int32_t marks[] = {0x300, 0x315, 0x323, 0x345, 0x5b0, 0x3099, 0x334, 0x301, 0x1d165, 0xe1};
+    char normalizer[32], text[1024];
     struct tenon_tokenizer_object *tok;
     snprintf(normalizer, sizeof normalizer, "{\"type\":\"%s\"}", names[_i]);
     tok = open_bytes(normalizer, SPLIT("\\\\x00"));
     for (int32_t c = 1; c < 0x20000; c += 1 + c % 3) {
-        char text[32], *back;
-        utf8proc_uint8_t *want;
-        size_t size = 0, got;
-        uint64_t n;
-        int32_t *ids;
-        if (c >= 0xd800 && c < 0xe000)
-            continue;
-        size += (size_t)utf8proc_encode_char(beside[c % 8], (utf8proc_uint8_t *)text);
-        size += (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)text + size);
-        size += (size_t)utf8proc_encode_char(beside[c / 8 % 8], (utf8proc_uint8_t *)text + size);
-        size += (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)text + size);
-        ck_assert_int_ge(utf8proc_map((utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &want, options[_i] | UTF8PROC_STABLE), 0);
-        ids = malloc(1000 * sizeof *ids); /* forms may be longer than texts */
-        ck_assert_int_eq(table->encode(tok, text, size, 0, ids, 1000, &n, NULL), 0);
-        back = decode(tok, ids, n, 0, &got);
-        if (got != strlen((char *)want) || memcmp(back, want, got) != 0)
-            ck_abort_msg("%s of U+%04X", names[_i], (unsigned)c);
-        free(ids);
-        free(back);
-        free(want);
+        if (c < 0xd800 || c >= 0xe000)
+            check_form(tok, options[_i], text, put(text, put(text, put(text, put(text, 0, beside[c % 8]), c), beside[c / 8 % 8]), c));
+    }
+    seed_random("forms_of_unicode");
+    for (int round = 0; round < 300; round++) {
+        size_t size = put(text, 0, 'a'), n = next_random() % (round % 2 ? 8 : 200);
+        uint64_t kinds = 2 + next_random() % 9; /* the last of ten is a letter */
+        for (size_t i = 0; i < n; i++)
+            size = put(text, size, marks[next_random() % kinds]);
+        check_form(tok, options[_i], text, size);
     }
     table->close(NULL, tok);
 }

@@ -143,7 +143,7 @@ void check_published(const char *name, bool round_trips)
 
 void check_long_runs(struct tenon_tokenizer_object *tok, const char *name)
 {
-    static const char *const units[] = {"a", " ", "7", "\n", "=", "\xf0\x9f\x98\x80", "\xe4\xbd\xa0", "ab", "\xff", "'", "A"};
+    static const char *const units[] = {"a", " ", "7", "\n", "=", "\xf0\x9f\x98\x80", "\xe4\xbd\xa0", "ab", "\xff", "'", "A", "\xcc\x95\xcc\x80"};
     const size_t size = 1u << 18;
     char *text = malloc(size + 1);
     for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {

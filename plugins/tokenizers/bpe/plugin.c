@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "encode.h"
+#include "forms.h"
 
 #define MODEL "tokenizer.ggml.model"
 #define PRE "tokenizer.ggml.pre"
@@ -11,7 +12,13 @@
 struct tenon_tokenizer_object {
     struct bpe_tokenizer bpe;
     struct tok_special special;
-    struct tok_pool pool; /* whose works own a struct bpe_matcher */
+    struct tok_pool pool; /* whose works own a struct memory */
+    bool composes;        /* text is NFC before it is split */
+};
+
+struct memory {
+    struct bpe_matcher matcher; /* the first, as bpe_plain wants it */
+    struct tok_buffer text;
 };
 
 static const char *const kinds[] = {"gpt2", "gemma4", NULL}; /* of MODEL */
@@ -67,21 +74,24 @@ static void close_tokenizer(void *self, struct tenon_tokenizer_object *tok)
     free(tok);
 }
 
-static void *create_matcher(void)
+static void *create_memory(void)
 {
-    struct bpe_matcher *m = calloc(1, sizeof *m);
-    if (m != NULL && bpe_matcher_init(m) != 0) {
+    struct memory *m = calloc(1, sizeof *m);
+    if (m != NULL && bpe_matcher_init(&m->matcher) != 0) {
         free(m);
         m = NULL;
     }
     return m;
 }
 
-static void destroy_matcher(void *own)
+static void destroy_memory(void *own)
 {
-    if (own != NULL)
-        bpe_matcher_finish(own);
-    free(own);
+    struct memory *m = own;
+    if (m == NULL)
+        return;
+    bpe_matcher_finish(&m->matcher);
+    tok_buffer_finish(&m->text);
+    free(m);
 }
 
 /* What the split's name implies where the metadata is silent. */
@@ -108,8 +118,8 @@ static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const s
     tok = calloc(1, sizeof *tok);
     if (tok == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "bpe", "no memory for a tokenizer");
-    tok->pool.create_own = create_matcher;
-    tok->pool.destroy_own = destroy_matcher;
+    tok->pool.create_own = create_memory;
+    tok->pool.destroy_own = destroy_memory;
     if ((status = tok_vocab_init(&tok->bpe.vocab, meta, err)) != 0 ||
         (status = bpe_pairs_init(&tok->bpe.pairs, &tok->bpe.vocab, meta, err)) != 0 ||
         (status = tok_special_init(&tok->special, &tok->bpe.vocab, err)) != 0 ||
@@ -118,6 +128,7 @@ static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const s
         return status;
     }
     apply_flags(&tok->bpe.vocab, pre->flags);
+    tok->composes = (pre->flags & BPE_PRE_NFC) != 0;
     bpe_tokenizer_prepare(&tok->bpe, pre->flags);
     *ret = tok;
     return 0;
@@ -129,10 +140,17 @@ static int32_t info(struct tenon_tokenizer_object *tok, struct tenon_tokenizer_i
     return 0;
 }
 
+static int32_t composed(struct tok_run *r, const char *text, size_t size)
+{
+    struct tenon_str normal;
+    int32_t status = bpe_compose(&((struct memory *)r->work->own)->text, text, size, &normal);
+    return status == 0 ? bpe_plain(r, normal.data, (size_t)normal.size) : status;
+}
+
 static int32_t encode(struct tenon_tokenizer_object *tok, const char *text, uint64_t size, uint32_t flags, int32_t *ids,
                       uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
 {
-    const struct tok_encoder e = {&tok->special, &tok->pool, bpe_plain, &tok->bpe, -1};
+    const struct tok_encoder e = {&tok->special, &tok->pool, tok->composes ? composed : bpe_plain, &tok->bpe, -1};
     return tok_encode(&e, text, size, flags, ids, capacity, ret_n, err);
 }
 

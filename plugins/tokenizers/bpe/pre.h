@@ -17,6 +17,7 @@
 #define BPE_PRE_ADD_EOS 4u
 #define BPE_PRE_RAW 8u           /* tokens are spelled as text and not in the byte map */
 #define BPE_PRE_SPACES 16u       /* with BPE_PRE_RAW: a space is spelled U+2581 */
+#define BPE_PRE_NFC 32u          /* the model's own tokenizer composes text first */
 
 struct bpe_pre {
     const char *names; /* separated by spaces */

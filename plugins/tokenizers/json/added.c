@@ -130,7 +130,7 @@ static size_t before(const char *text, size_t end, int32_t *ret)
     size_t at = end - 1;
     while (at > 0 && end - at < 4 && ((unsigned char)text[at] & 0xc0) == 0x80)
         at--;
-    if (at + js_char(text + at, end - at, ret) == end)
+    if (at + tok_char(text + at, end - at, ret) == end)
         return at;
     *ret = -1;
     return end - 1;
@@ -141,7 +141,7 @@ static bool is_alone(const char *text, size_t size, size_t from, size_t to)
     int32_t c;
     if (from > 0 && (before(text, from, &c), c >= 0 && is_word(c)))
         return false;
-    return to == size || (js_char(text + to, size - to, &c), c < 0 || !is_word(c));
+    return to == size || (tok_char(text + to, size - to, &c), c < 0 || !is_word(c));
 }
 
 static void take_spaces(const struct js_added_token *t, const char *text, size_t size, size_t done,
@@ -155,7 +155,7 @@ static void take_spaces(const struct js_added_token *t, const char *text, size_t
         m->from = at;
     }
     while (t->right && m->to < size) {
-        size_t n = js_char(text + m->to, size - m->to, &c);
+        size_t n = tok_char(text + m->to, size - m->to, &c);
         if (c < 0 || !wp_is_space(c))
             break;
         m->to += n;

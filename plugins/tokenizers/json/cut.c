@@ -116,19 +116,19 @@ static int32_t spend(const struct run *r, size_t made)
 static int32_t metaspace(const struct run *r, uint32_t level, const char *text, size_t size, bool is_first)
 {
     const struct js_cut_step *step = &r->cut->steps[level];
-    struct js_buffer *out = &r->memory->texts[level];
+    struct tok_buffer *out = &r->memory->texts[level];
     bool adds = step->always || (step->first && is_first);
     int32_t status = 0;
     out->size = 0;
     out->most = r->memory->left;
     if (adds && text[0] != ' ' && !begins_with(text, size, step->with))
-        status = js_put(out, step->with.data, (size_t)step->with.size);
+        status = tok_put(out, step->with.data, (size_t)step->with.size);
     for (size_t at = 0; status == 0 && at < size;) {
         const char *space = memchr(text + at, ' ', size - at);
         size_t end = space == NULL ? size : (size_t)(space - text);
-        status = js_put(out, text + at, end - at);
+        status = tok_put(out, text + at, end - at);
         if (status == 0 && space != NULL)
-            status = js_put(out, step->with.data, (size_t)step->with.size);
+            status = tok_put(out, step->with.data, (size_t)step->with.size);
         at = end + 1;
     }
     if (status != 0 || (status = spend(r, out->size)) != 0)
@@ -141,18 +141,18 @@ static int32_t metaspace(const struct run *r, uint32_t level, const char *text, 
 static int32_t byte_level(const struct run *r, uint32_t level, const char *text, size_t size, bool is_first)
 {
     const struct js_cut_step *step = &r->cut->steps[level];
-    struct js_buffer *out = &r->memory->texts[level];
+    struct tok_buffer *out = &r->memory->texts[level];
     int32_t status;
     out->size = 0;
     out->most = r->memory->left;
     if (step->adds_space) {
         if (text[0] == ' ')
             return run_step(r, level + 1, text, size, is_first);
-        status = js_put(out, " ", 1);
+        status = tok_put(out, " ", 1);
         if (status == 0)
-            status = js_put(out, text, size);
+            status = tok_put(out, text, size);
     } else {
-        status = js_reserve(out, 2 * size);
+        status = tok_reserve(out, 2 * size);
         if (status == 0)
             out->size = bpe_bytes_spell(&r->cut->bytes, text, size, out->bytes);
     }
@@ -168,7 +168,7 @@ static int32_t fixed_length(const struct run *r, uint32_t level, const char *tex
     for (size_t at = 0, n; status == 0 && at < size; at += n) {
         n = 0;
         for (uint32_t i = 0; i < step->length && at + n < size; i++)
-            n += js_char(text + at + n, size - at - n, &c);
+            n += tok_char(text + at + n, size - at - n, &c);
         status = run_step(r, level + 1, text + at, n, is_first && at == 0);
     }
     return status;
@@ -192,7 +192,7 @@ int32_t js_cut_run(const struct js_cut *c, struct js_cut_memory *m, bool leaves_
 {
     const struct run r = {c, m, c->n - (leaves_bytes && c->is_byte_level ? 1 : 0), take, arg};
     int32_t status = 0;
-    m->left = js_most(size);
+    m->left = tok_most(size);
     for (size_t at = 0; status == 0 && at < size;) {
         size_t n = tok_utf8_valid(text + at, size - at);
         if (n > 0)

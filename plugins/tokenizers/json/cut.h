@@ -12,7 +12,7 @@
 
 #include "../bpe/bytes.h"
 #include "../bpe/pre.h"
-#include "buffer.h"
+#include "../common/buffer.h"
 #include "find.h"
 
 #define JS_CUT_STEPS 16u
@@ -30,7 +30,7 @@ struct js_cut {
 };
 
 struct js_cut_memory {
-    struct js_buffer texts[JS_CUT_STEPS]; /* of the steps that change text */
+    struct tok_buffer texts[JS_CUT_STEPS]; /* of the steps that change text */
     struct js_search *search;
     size_t left; /* bytes that those may still make of this text */
 };

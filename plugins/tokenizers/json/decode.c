@@ -27,22 +27,22 @@ struct js_decode_step {
 /* ---- running -------------------------------------------------------------------------------------------------- */
 
 /* Copy text with every `what` in it replaced. */
-static int32_t replace_all(struct js_buffer *out, const char *text, size_t size, struct tenon_str what, struct tenon_str with)
+static int32_t replace_all(struct tok_buffer *out, const char *text, size_t size, struct tenon_str what, struct tenon_str with)
 {
     int32_t status = 0;
     size_t at = 0;
     while (status == 0 && at < size) {
         const char *found = what.size == 0 ? NULL : memmem(text + at, size - at, what.data, (size_t)what.size);
         size_t end = found == NULL ? size : (size_t)(found - text);
-        status = js_put(out, text + at, end - at);
+        status = tok_put(out, text + at, end - at);
         if (status == 0 && found != NULL)
-            status = js_put(out, with.data, (size_t)with.size);
+            status = tok_put(out, with.data, (size_t)with.size);
         at = found == NULL ? size : end + (size_t)what.size;
     }
     return status;
 }
 
-static int32_t replace_matches(const struct js_decode_step *step, const char *text, size_t size, struct js_buffer *out)
+static int32_t replace_matches(const struct js_decode_step *step, const char *text, size_t size, struct tok_buffer *out)
 {
     struct js_search search;
     size_t at = 0, from, to;
@@ -54,22 +54,22 @@ static int32_t replace_matches(const struct js_decode_step *step, const char *te
     status = js_search_init(&search);
     while (status == 0 && at < size && tok_utf8_valid(text, size) == size &&
            js_find_next(&step->finder, &search, text, size, at, &from, &to) > 0) {
-        status = js_put(out, text + at, from - at);
+        status = tok_put(out, text + at, from - at);
         if (status == 0)
-            status = js_put(out, step->text.data, (size_t)step->text.size);
+            status = tok_put(out, step->text.data, (size_t)step->text.size);
         at = to;
     }
     js_search_finish(&search);
-    return status == 0 ? js_put(out, text + at, size - at) : status;
+    return status == 0 ? tok_put(out, text + at, size - at) : status;
 }
 
 static int32_t strip(const struct js_decode_step *step, const char *text, size_t size, uint64_t *state,
-                     struct js_buffer *out)
+                     struct tok_buffer *out)
 {
     uint64_t taken = step->is_whole ? *state >> TAKEN_SHIFT : 0;
     size_t n = (size_t)step->text.size, at = 0;
     if (step->is_whole && step->start == 0) /* what is at the end of a whole text stays */
-        return js_put(out, text, size);
+        return tok_put(out, text, size);
     while (n > 0 && taken < step->start && size - at >= n && memcmp(text + at, step->text.data, n) == 0) {
         at += n;
         taken++;
@@ -81,11 +81,11 @@ static int32_t strip(const struct js_decode_step *step, const char *text, size_t
     for (uint32_t i = 0; !step->is_whole && i < step->stop && n > 0 && size - at >= n &&
                          memcmp(text + size - n, step->text.data, n) == 0; i++)
         size -= n;
-    return js_put(out, text + at, size - at);
+    return tok_put(out, text + at, size - at);
 }
 
 static int32_t metaspace(const struct js_decode_step *step, const char *text, size_t size, uint64_t state,
-                         struct js_buffer *out)
+                         struct tok_buffer *out)
 {
     struct tenon_str with = {" ", step->prepends && !(state & BEGUN) ? 0 : 1};
     return replace_all(out, text, size, step->text, with);
@@ -97,14 +97,14 @@ static const char *const contractions[][2] = {
     {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
 };
 
-static int32_t clean(struct js_buffer *out)
+static int32_t clean(struct tok_buffer *out)
 {
-    struct js_buffer other = {0};
+    struct tok_buffer other = {0};
     int32_t status = 0;
     for (size_t i = 0; status == 0 && i < sizeof contractions / sizeof contractions[0]; i++) {
         struct tenon_str what = {contractions[i][0], strlen(contractions[i][0])};
         struct tenon_str with = {contractions[i][1], strlen(contractions[i][1])};
-        struct js_buffer swap = *out;
+        struct tok_buffer swap = *out;
         if (out->size < what.size)
             continue;
         other.size = 0;
@@ -112,12 +112,12 @@ static int32_t clean(struct js_buffer *out)
         *out = other;
         other = swap;
     }
-    js_buffer_finish(&other);
+    tok_buffer_finish(&other);
     return status;
 }
 
 static int32_t wordpiece(const struct js_decode_step *step, const char *text, size_t size, uint64_t state,
-                         struct js_buffer *out)
+                         struct tok_buffer *out)
 {
     size_t prefix = (size_t)step->text.size;
     bool goes_on = size >= prefix && memcmp(text, step->text.data, prefix) == 0;
@@ -126,26 +126,26 @@ static int32_t wordpiece(const struct js_decode_step *step, const char *text, si
         text += prefix;
         size -= prefix;
     } else if (state & BEGUN) {
-        status = js_put(out, " ", 1);
+        status = tok_put(out, " ", 1);
     }
     if (status == 0)
-        status = js_put(out, text, size);
+        status = tok_put(out, text, size);
     return status == 0 && step->cleans ? clean(out) : status;
 }
 
 /* A suffix ends a word: the space after it comes when something follows. */
 static int32_t suffix(const struct js_decode_step *step, const char *text, size_t size, uint64_t *state,
-                      struct js_buffer *out)
+                      struct tok_buffer *out)
 {
     size_t n = (size_t)step->text.size;
     bool ends = n > 0 && size >= n && memcmp(text + size - n, step->text.data, n) == 0;
-    int32_t status = *state & SPACE_DUE ? js_put(out, " ", 1) : 0;
+    int32_t status = *state & SPACE_DUE ? tok_put(out, " ", 1) : 0;
     *state = (*state & ~(uint64_t)SPACE_DUE) | (ends ? SPACE_DUE : 0);
     return status == 0 ? replace_all(out, text, size - (ends ? n : 0), step->text, (struct tenon_str){" ", 1}) : status;
 }
 
 static int32_t run_step(const struct js_decoder *d, const struct js_decode_step *step, const char *text, size_t size,
-                        bool is_added, uint64_t *state, struct js_buffer *out)
+                        bool is_added, uint64_t *state, struct tok_buffer *out)
 {
     struct tenon_str token = {text, size};
     int byte;
@@ -158,30 +158,30 @@ static int32_t run_step(const struct js_decoder *d, const struct js_decode_step 
     case SUFFIX: return suffix(step, text, size, state, out);
     case BYTE_FALLBACK:
         byte = tok_chars_byte(&token);
-        return byte < 0 ? js_put(out, text, size) : js_put(out, &(char){(char)byte}, 1);
+        return byte < 0 ? tok_put(out, text, size) : tok_put(out, &(char){(char)byte}, 1);
     case BYTE_LEVEL:
-        if (is_added || js_reserve(out, size) != 0 || !bpe_bytes_unspell(&d->bytes, text, size, out->bytes, size, &n))
-            return js_put(out, text, size);
+        if (is_added || tok_reserve(out, size) != 0 || !bpe_bytes_unspell(&d->bytes, text, size, out->bytes, size, &n))
+            return tok_put(out, text, size);
         out->size = n;
         return 0;
-    default: return js_put(out, text, size);
+    default: return tok_put(out, text, size);
     }
 }
 
-int32_t js_decoder_run(const struct js_decoder *d, struct js_buffer texts[2], struct tenon_str token, bool is_added,
+int32_t js_decoder_run(const struct js_decoder *d, struct tok_buffer texts[2], struct tenon_str token, bool is_added,
                        uint64_t *state, struct tenon_str *ret)
 {
     int32_t status = 0;
     texts[1].size = 0;
     if (d->is_missing && (*state & BEGUN))
-        status = js_put(&texts[1], " ", 1);
+        status = tok_put(&texts[1], " ", 1);
     if (status == 0)
-        status = js_put(&texts[1], token.data, (size_t)token.size);
+        status = tok_put(&texts[1], token.data, (size_t)token.size);
     *ret = (struct tenon_str){texts[1].bytes, texts[1].size};
     for (uint32_t i = 0; status == 0 && i < d->n; i++) {
-        struct js_buffer *out = &texts[i % 2];
+        struct tok_buffer *out = &texts[i % 2];
         out->size = 0;
-        out->most = js_most((size_t)token.size);
+        out->most = tok_most((size_t)token.size);
         status = run_step(d, &d->steps[i], ret->data, (size_t)ret->size, is_added, state, out);
         *ret = (struct tenon_str){out->bytes, out->size};
     }

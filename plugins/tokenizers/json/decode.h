@@ -11,7 +11,7 @@
 #define JS_DECODE_H
 
 #include "../bpe/bytes.h"
-#include "buffer.h"
+#include "../common/buffer.h"
 #include "find.h"
 
 #define JS_DECODE_STEPS 16u
@@ -31,7 +31,7 @@ void js_decoder_finish(struct js_decoder *d); /* zeroed is fine */
 
 /* Text of a token as it continues what *state knows of, into texts[0] or [1], whichever ret says. is_added: what byte-level
  * decoding leaves as it is. RESOURCE_EXHAUSTED, OUT_OF_RANGE. */
-int32_t js_decoder_run(const struct js_decoder *d, struct js_buffer texts[2], struct tenon_str token, bool is_added,
+int32_t js_decoder_run(const struct js_decoder *d, struct tok_buffer texts[2], struct tenon_str token, bool is_added,
                        uint64_t *state, struct tenon_str *ret);
 
 #endif

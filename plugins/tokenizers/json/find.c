@@ -26,12 +26,12 @@ static const char *const made_linear[][2] = {
 /* The pattern in PCRE2's words. OWN: *ret, arena. */
 static int32_t translated(struct tenon_str pattern, struct js_arena *arena, const char **ret, struct tenon_err *err)
 {
-    struct js_buffer out = {0};
+    struct tok_buffer out = {0};
     int32_t status = js_regex_translate(pattern, &out);
     char *copy = status == 0 ? js_arena_take(arena, out.size) : NULL;
     if (copy != NULL)
         memcpy(copy, out.bytes, out.size);
-    js_buffer_finish(&out);
+    tok_buffer_finish(&out);
     *ret = copy;
     if (status == TENON_E_UNIMPLEMENTED)
         return tenon_fail(err, status, "json", "the pattern \"%.*s\" has what PCRE2 has no word for",
@@ -172,7 +172,7 @@ static int32_t find_class(const struct js_finder *f, const char *text, size_t si
 {
     while (at < size) {
         int32_t c = -1;
-        size_t n = js_char(text + at, size - at, &c);
+        size_t n = tok_char(text + at, size - at, &c);
         if (c >= 0 && f->is_in(c)) {
             *ret_from = at;
             *ret_to = at + n;

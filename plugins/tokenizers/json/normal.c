@@ -6,13 +6,14 @@
 #include <stdlib.h>
 
 #include "../bpe/bytes.h"
+#include "../bpe/forms.h"
 #include "../wordpiece/characters.h"
 #include "base64.h"
 
 #define MOST_PARTS 32 /* code points that one character decomposes into: Unicode has at most 18 */
 
 typedef int32_t step_fn(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                        struct js_buffer *out);
+                        struct tok_buffer *out);
 
 struct js_normal_step {
     step_fn *run;
@@ -26,28 +27,28 @@ struct js_normal_step {
 
 /* ---- by characters ------------------------------------------------------------------------------------------- */
 
-static int32_t put_lower(struct js_buffer *out, int32_t c)
+static int32_t put_lower(struct tok_buffer *out, int32_t c)
 {
     int32_t status;
     if (c != 0x130) /* the one that becomes two */
-        return js_put_char(out, utf8proc_tolower(c));
-    status = js_put_char(out, 'i');
-    return status == 0 ? js_put_char(out, 0x307) : status;
+        return tok_put_char(out, utf8proc_tolower(c));
+    status = tok_put_char(out, 'i');
+    return status == 0 ? tok_put_char(out, 0x307) : status;
 }
 
 static int32_t lowercase(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                         struct js_buffer *out)
+                         struct tok_buffer *out)
 {
-    int32_t status = js_reserve(out, size), c;
+    int32_t status = tok_reserve(out, size), c;
     (void)step;
     (void)search;
     for (size_t at = 0, n; status == 0 && at < size; at += n) {
-        n = js_char(text + at, size - at, &c);
+        n = tok_char(text + at, size - at, &c);
         if (c >= 0 && c < 128) {
             char lower = c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : (char)c;
-            status = js_put(out, &lower, 1);
+            status = tok_put(out, &lower, 1);
         } else {
-            status = c < 0 ? js_put(out, text + at, n) : put_lower(out, c);
+            status = c < 0 ? tok_put(out, text + at, n) : put_lower(out, c);
         }
     }
     return status;
@@ -60,40 +61,40 @@ static bool is_mark(int32_t c)
 }
 
 static int32_t strip_accents(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                             struct js_buffer *out)
+                             struct tok_buffer *out)
 {
-    int32_t status = js_reserve(out, size), c;
+    int32_t status = tok_reserve(out, size), c;
     (void)step;
     (void)search;
     for (size_t at = 0, n; status == 0 && at < size; at += n) {
-        n = js_char(text + at, size - at, &c);
+        n = tok_char(text + at, size - at, &c);
         if (!is_mark(c))
-            status = js_put(out, text + at, n);
+            status = tok_put(out, text + at, n);
     }
     return status;
 }
 
 /* SentencePiece's rules for translation, as Hugging Face's library has them. */
 static int32_t nmt(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                   struct js_buffer *out)
+                   struct tok_buffer *out)
 {
-    int32_t status = js_reserve(out, size), c;
+    int32_t status = tok_reserve(out, size), c;
     (void)step;
     (void)search;
     for (size_t at = 0, n; status == 0 && at < size; at += n) {
-        n = js_char(text + at, size - at, &c);
+        n = tok_char(text + at, size - at, &c);
         if ((c >= 1 && c <= 8) || c == 0xb || (c >= 0xe && c <= 0x1f) || c == 0x7f || c == 0x8f || c == 0x9f)
             continue;
         if (c == 9 || c == 0xa || c == 0xc || c == 0xd || c == 0x1680 || (c >= 0x200b && c <= 0x200f) || c == 0x2028 ||
             c == 0x2029 || c == 0x2581 || c == 0xfeff || c == 0xfffd)
-            status = js_put(out, " ", 1);
+            status = tok_put(out, " ", 1);
         else
-            status = js_put(out, text + at, n);
+            status = tok_put(out, text + at, n);
     }
     return status;
 }
 
-static int32_t put_decomposed(const struct js_normal_step *step, struct js_buffer *out, int32_t c)
+static int32_t put_decomposed(const struct js_normal_step *step, struct tok_buffer *out, int32_t c)
 {
     utf8proc_int32_t parts[MOST_PARTS];
     utf8proc_ssize_t n = 1;
@@ -105,39 +106,39 @@ static int32_t put_decomposed(const struct js_normal_step *step, struct js_buffe
     for (utf8proc_ssize_t i = 0; status == 0 && i < n && i < MOST_PARTS; i++) {
         if (step->strips_accents && utf8proc_category(parts[i]) == UTF8PROC_CATEGORY_MN)
             continue;
-        status = step->lowers ? put_lower(out, parts[i]) : js_put_char(out, parts[i]);
+        status = step->lowers ? put_lower(out, parts[i]) : tok_put_char(out, parts[i]);
     }
     return status;
 }
 
 static int32_t bert(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                    struct js_buffer *out)
+                    struct tok_buffer *out)
 {
-    int32_t status = js_reserve(out, size), c;
+    int32_t status = tok_reserve(out, size), c;
     (void)search;
     for (size_t at = 0, n; status == 0 && at < size; at += n) {
         bool alone;
-        n = js_char(text + at, size - at, &c);
+        n = tok_char(text + at, size - at, &c);
         if (step->cleans && (c < 0 || wp_is_removed(c)))
             continue;
         if (step->cleans && wp_is_space(c))
             c = ' ';
         alone = step->spaces_ideographs && wp_is_ideograph(c);
         if (alone)
-            status = js_put(out, " ", 1);
+            status = tok_put(out, " ", 1);
         if (status == 0)
-            status = c < 0 ? js_put(out, text + at, n) : put_decomposed(step, out, c);
+            status = c < 0 ? tok_put(out, text + at, n) : put_decomposed(step, out, c);
         if (status == 0 && alone)
-            status = js_put(out, " ", 1);
+            status = tok_put(out, " ", 1);
     }
     return status;
 }
 
 static int32_t byte_level(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                          struct js_buffer *out)
+                          struct tok_buffer *out)
 {
     struct bpe_bytes map;
-    int32_t status = js_reserve(out, 2 * size);
+    int32_t status = tok_reserve(out, 2 * size);
     (void)step;
     (void)search;
     bpe_bytes_init(&map);
@@ -148,61 +149,11 @@ static int32_t byte_level(const struct js_normal_step *step, struct js_search *s
 
 /* ---- Unicode's forms ----------------------------------------------------------------------------------------- */
 
-/* Characters that no form changes, alone or beside each other: for the composing ones many more than for the others. A test
- * holds these ranges to utf8proc. */
-static bool is_inert(utf8proc_option_t form, int32_t c)
-{
-    if (c < 0x80)
-        return true;
-    if ((c >= 0x4e00 && c <= 0x9fff) || (c >= 0x410 && c <= 0x418) || (c >= 0x41a && c <= 0x438) ||
-        (c >= 0x43a && c <= 0x44f))
-        return true;
-    return form == (UTF8PROC_STABLE | UTF8PROC_COMPOSE) &&
-           (c < 0x300 || (c >= 0x400 && c <= 0x482) || (c >= 0x5d0 && c <= 0x5ea) || (c >= 0x620 && c <= 0x64a) ||
-            (c >= 0xe01 && c <= 0xe33) || (c >= 0x2010 && c <= 0x2027) || (c >= 0x2030 && c <= 0x205e) ||
-            (c >= 0x2500 && c <= 0x27bf) || (c >= 0x3001 && c <= 0x3029) || (c >= 0x3041 && c <= 0x3096) ||
-            (c >= 0x30a1 && c <= 0x30fe) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0xac00 && c <= 0xd7a3) ||
-            (c >= 0xff01 && c <= 0xff9d) || (c >= 0x1f300 && c <= 0x1faff));
-}
-
-static int32_t put_form(utf8proc_option_t form, const char *text, size_t size, struct js_buffer *out)
-{
-    utf8proc_uint8_t *mapped = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)size, &mapped, form);
-    int32_t status = n < 0 ? TENON_E_RESOURCE_EXHAUSTED : js_put(out, (const char *)mapped, (size_t)n);
-    free(mapped);
-    return status;
-}
-
-/* Inert stretches are copied; what lies between them is mapped with the inert character before it, which it may join, and
- * which no text before that can have a part in. */
 static int32_t unicode_form(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                            struct js_buffer *out)
+                            struct tok_buffer *out)
 {
-    int32_t status = js_reserve(out, size), c;
-    size_t done = 0, last = 0; /* what is copied up to; where the last character began */
     (void)search;
-    for (size_t at = 0, n; status == 0 && at < size;) {
-        size_t end;
-        n = js_char(text + at, size - at, &c);
-        if (c < 0 || is_inert(step->form, c)) {
-            last = c < 0 ? at + n : at;
-            at += n;
-            continue;
-        }
-        for (end = at; end < size; end += n) {
-            n = js_char(text + end, size - end, &c);
-            if (c < 0 || is_inert(step->form, c))
-                break;
-        }
-        if (last < done)
-            last = done;
-        status = js_put(out, text + done, last - done);
-        if (status == 0)
-            status = put_form(step->form, text + last, end - last, out);
-        done = last = at = end;
-    }
-    return status == 0 ? js_put(out, text + done, size - done) : status;
+    return bpe_form_put(step->form, text, size, out);
 }
 
 /* ---- by the charsmap ------------------------------------------------------------------------------------------ */
@@ -212,11 +163,11 @@ static size_t grapheme(const char *text, size_t size)
 {
     utf8proc_int32_t state = 0;
     int32_t left, right;
-    size_t at = js_char(text, size, &left), n;
+    size_t at = tok_char(text, size, &left), n;
     if (left < 128 && left != '\r' && (at == size || (unsigned char)text[at] < 128))
         return at;
     for (; at < size && left >= 0; at += n, left = right) {
-        n = js_char(text + at, size - at, &right);
+        n = tok_char(text + at, size - at, &right);
         if (right < 0 || utf8proc_grapheme_break_stateful(left, right, &state))
             break;
     }
@@ -226,22 +177,22 @@ static size_t grapheme(const char *text, size_t size)
 /* As Hugging Face's library does, which is not as SentencePiece does: a short grapheme becomes whole what its shortest
  * beginning stands for; else characters do, one by one. */
 static int32_t precompiled(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                           struct js_buffer *out)
+                           struct tok_buffer *out)
 {
-    int32_t status = js_reserve(out, size), c;
+    int32_t status = tok_reserve(out, size), c;
     struct tenon_str with;
     (void)search;
     for (size_t at = 0, length; status == 0 && at < size; at += length) {
         length = grapheme(text + at, size - at);
         if (length < 6 && uni_charsmap_find(&step->map, false, text + at, length, &with) > 0) {
-            status = js_put(out, with.data, (size_t)with.size);
+            status = tok_put(out, with.data, (size_t)with.size);
             continue;
         }
         for (size_t i = 0, n; status == 0 && i < length; i += n) {
-            n = js_char(text + at + i, length - i, &c);
+            n = tok_char(text + at + i, length - i, &c);
             if (uni_charsmap_find(&step->map, false, text + at + i, n, &with) == 0)
                 with = (struct tenon_str){text + at + i, n};
-            status = js_put(out, with.data, (size_t)with.size);
+            status = tok_put(out, with.data, (size_t)with.size);
         }
     }
     return status;
@@ -249,18 +200,18 @@ static int32_t precompiled(const struct js_normal_step *step, struct js_search *
 
 /* As SentencePiece does: the longest beginning that stands for something, again and again. */
 static int32_t charsmap(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                        struct js_buffer *out)
+                        struct tok_buffer *out)
 {
-    int32_t status = js_reserve(out, size), c;
+    int32_t status = tok_reserve(out, size), c;
     struct tenon_str with;
     (void)search;
     for (size_t at = 0, n; status == 0 && at < size; at += n) {
         n = uni_charsmap_find(&step->map, true, text + at, size - at, &with);
         if (n == 0) {
-            n = js_char(text + at, size - at, &c);
+            n = tok_char(text + at, size - at, &c);
             with = (struct tenon_str){text + at, n};
         }
-        status = js_put(out, with.data, (size_t)with.size);
+        status = tok_put(out, with.data, (size_t)with.size);
     }
     return status;
 }
@@ -268,24 +219,24 @@ static int32_t charsmap(const struct js_normal_step *step, struct js_search *sea
 /* ---- by stretches --------------------------------------------------------------------------------------------- */
 
 static int32_t replace_valid(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                             struct js_buffer *out)
+                             struct tok_buffer *out)
 {
     size_t at = 0, copied = 0, from, to;
     int32_t found = 0, status = 0;
     while (status == 0 && at < size &&
            (found = js_find_next(&step->finder, search, text, size, at, &from, &to)) > 0) {
-        status = js_put(out, text + copied, from - copied);
+        status = tok_put(out, text + copied, from - copied);
         if (status == 0)
-            status = js_put(out, step->with.data, (size_t)step->with.size);
+            status = tok_put(out, step->with.data, (size_t)step->with.size);
         at = copied = to;
     }
     if (status == 0 && found >= 0)
-        status = js_put(out, text + copied, size - copied);
+        status = tok_put(out, text + copied, size - copied);
     return found < 0 ? found : status;
 }
 
 static int32_t replace(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                       struct js_buffer *out)
+                       struct tok_buffer *out)
 {
     int32_t status = 0;
     for (size_t at = 0, n; status == 0 && at < size; at += n) {
@@ -294,27 +245,27 @@ static int32_t replace(const struct js_normal_step *step, struct js_search *sear
         at += n;
         n = tok_utf8_invalid(text + at, size - at);
         if (status == 0)
-            status = js_put(out, text + at, n);
+            status = tok_put(out, text + at, n);
     }
     return status;
 }
 
 static int32_t prepend(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                       struct js_buffer *out)
+                       struct tok_buffer *out)
 {
-    int32_t status = size > 0 ? js_put(out, step->with.data, (size_t)step->with.size) : 0;
+    int32_t status = size > 0 ? tok_put(out, step->with.data, (size_t)step->with.size) : 0;
     (void)search;
-    return status == 0 ? js_put(out, text, size) : status;
+    return status == 0 ? tok_put(out, text, size) : status;
 }
 
 static int32_t strip(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
-                     struct js_buffer *out)
+                     struct tok_buffer *out)
 {
     size_t start = 0, end = 0; /* after the last that is no space */
     int32_t c;
     (void)search;
     for (size_t at = 0, n; at < size; at += n) {
-        n = js_char(text + at, size - at, &c);
+        n = tok_char(text + at, size - at, &c);
         if (!wp_is_space(c))
             end = at + n;
         else if (end == 0 && step->left)
@@ -322,7 +273,7 @@ static int32_t strip(const struct js_normal_step *step, struct js_search *search
     }
     if (!step->right)
         end = size;
-    return end > start ? js_put(out, text + start, end - start) : 0;
+    return end > start ? tok_put(out, text + start, end - start) : 0;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
@@ -360,7 +311,7 @@ static const struct {
     utf8proc_option_t form;
 } kinds[] = {
     {"Lowercase", lowercase, 0}, {"StripAccents", strip_accents, 0}, {"Nmt", nmt, 0}, {"ByteLevel", byte_level, 0},
-    {"NFC", unicode_form, UTF8PROC_STABLE | UTF8PROC_COMPOSE},
+    {"NFC", unicode_form, BPE_NFC},
     {"NFD", unicode_form, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE},
     {"NFKC", unicode_form, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT},
     {"NFKD", unicode_form, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT},
@@ -446,9 +397,9 @@ int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const cha
     const size_t whole = size;
     int32_t status = 0;
     for (uint32_t i = 0; status == 0 && i < n->n; i++) {
-        struct js_buffer *out = &s->texts[i % 2];
+        struct tok_buffer *out = &s->texts[i % 2];
         out->size = 0;
-        out->most = js_most(whole);
+        out->most = tok_most(whole);
         status = n->steps[i].run(&n->steps[i], &s->search, text, size, out);
         text = out->bytes;
         size = out->size;

@@ -11,7 +11,7 @@
 #define JS_NORMAL_H
 
 #include "../unigram/charsmap.h"
-#include "buffer.h"
+#include "../common/buffer.h"
 #include "find.h"
 
 #define JS_STEPS 32u /* most steps of a chain, sequences within sequences counted out */
@@ -25,7 +25,7 @@ struct js_normal {
 };
 
 struct js_scratch {
-    struct js_buffer texts[2];
+    struct tok_buffer texts[2];
     struct js_search search;
 };
 

@@ -294,14 +294,14 @@ static int32_t find_merges(const struct model *model, struct merges *m, struct t
 
 /* Writes to a buffer; the first failure stays. */
 struct writer {
-    struct js_buffer *out;
+    struct tok_buffer *out;
     int32_t status;
 };
 
 static void put(struct writer *w, const char *bytes, size_t size)
 {
     if (w->status == 0)
-        w->status = js_put(w->out, bytes, size);
+        w->status = tok_put(w->out, bytes, size);
 }
 
 static void put_word(struct writer *w, const char *word)
@@ -440,7 +440,7 @@ static void put_merges(struct writer *w, const struct model *m, const struct mer
     put_word(w, "]");
 }
 
-static int32_t write_model(const struct model *m, const struct merges *merges, struct tenon_str added, struct js_buffer *out,
+static int32_t write_model(const struct model *m, const struct merges *merges, struct tenon_str added, struct tok_buffer *out,
                            struct tenon_err *err)
 {
     struct writer w = {out, 0};
@@ -460,7 +460,7 @@ static int32_t write_model(const struct model *m, const struct merges *merges, s
     return w.status == 0 ? 0 : no_memory(err);
 }
 
-int32_t js_pieces_write(const char *model, size_t size, struct tenon_str added, struct js_buffer *ret_json,
+int32_t js_pieces_write(const char *model, size_t size, struct tenon_str added, struct tok_buffer *ret_json,
                         struct tenon_err *err)
 {
     struct model m = {.kind = UNIGRAM, .adds_space = 1, .squeezes = 1}; /* what a field that is not there means */

@@ -50,9 +50,9 @@ static void destroy_memory(void *own)
     js_search_finish(&m->scratch.search);
     wp_words_finish(&m->words);
     for (size_t i = 0; i < 2; i++)
-        js_buffer_finish(&m->scratch.texts[i]);
+        tok_buffer_finish(&m->scratch.texts[i]);
     for (size_t i = 0; i < JS_CUT_STEPS; i++)
-        js_buffer_finish(&m->cut.texts[i]);
+        tok_buffer_finish(&m->cut.texts[i]);
     free(m);
 }
 
@@ -68,7 +68,7 @@ static void close_tokenizer(void *self, struct tenon_tokenizer_object *tok)
     js_added_finish(&tok->added);
     js_model_finish(&tok->model);
     js_arena_finish(&tok->arena);
-    js_buffer_finish(&tok->written);
+    tok_buffer_finish(&tok->written);
     free(tok);
 }
 
@@ -237,7 +237,7 @@ static int32_t decode(struct tenon_tokenizer_object *tok, uint64_t *state, int32
 {
     const struct tok_vocab *v = &tok->model.bpe.vocab;
     int32_t status = tok_vocab_check(v, id, err);
-    struct js_buffer texts[2] = {{0}, {0}};
+    struct tok_buffer texts[2] = {{0}, {0}};
     struct tenon_str text;
     uint64_t next = *state;
     if (status != 0)
@@ -254,8 +254,8 @@ static int32_t decode(struct tenon_tokenizer_object *tok, uint64_t *state, int32
         *ret_n = text.size;
         *state = text.size <= capacity ? next : *state; /* else the caller asks again */
     }
-    js_buffer_finish(&texts[0]);
-    js_buffer_finish(&texts[1]);
+    tok_buffer_finish(&texts[0]);
+    tok_buffer_finish(&texts[1]);
     return status == 0 ? 0 : tenon_fail(err, status, "json", status == TENON_E_OUT_OF_RANGE ? "the text of token %d is too long"
                                                              : "no memory to decode token %d", id);
 }

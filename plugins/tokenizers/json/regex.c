@@ -22,7 +22,7 @@ struct group {
 
 struct translation {
     const char *at, *end;
-    struct js_buffer *out;
+    struct tok_buffer *out;
     int32_t status;
     uint32_t brackets; /* open ones: a class in a class is a part of it */
     uint32_t n_groups;
@@ -35,7 +35,7 @@ struct translation {
 static void put(struct translation *t, const char *text, size_t size)
 {
     if (t->status == 0)
-        t->status = js_put(t->out, text, size);
+        t->status = tok_put(t->out, text, size);
 }
 
 static void put_text(struct translation *t, const char *text)
@@ -410,7 +410,7 @@ static void outside(struct translation *t)
     t->item = start;
 }
 
-int32_t js_regex_translate(struct tenon_str pattern, struct js_buffer *out)
+int32_t js_regex_translate(struct tenon_str pattern, struct tok_buffer *out)
 {
     struct translation t = {.at = pattern.data, .end = pattern.data + pattern.size, .out = out, .item = NO_ITEM};
     put_text(&t, "(?m)"); /* ^ and $ are of lines */

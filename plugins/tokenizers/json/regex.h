@@ -1,8 +1,8 @@
 /* regex.h - Oniguruma's regular expressions, as a tokenizer.json has them, in PCRE2's words.
  *
- *     struct js_buffer out = {0};
+ *     struct tok_buffer out = {0};
  *     status = js_regex_translate(pattern, &out);     // out.bytes is text with a NUL behind it
- *     js_buffer_finish(&out);
+ *     tok_buffer_finish(&out);
  *
  * Pure: [any-thread].
  */
@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "buffer.h"
+#include "../common/buffer.h"
 
 /* UNIMPLEMENTED: the pattern has what PCRE2 has no word for; RESOURCE_EXHAUSTED. Whether it is a pattern at all is not looked at. */
-int32_t js_regex_translate(struct tenon_str pattern, struct js_buffer *out);
+int32_t js_regex_translate(struct tenon_str pattern, struct tok_buffer *out);
 
 #endif

@@ -159,8 +159,8 @@ static int32_t finish(struct tenon_tokenizer_object *tok, struct tenon_err *err)
     if (status == 0)
         status = js_added_index(&tok->added, &tok->normal, &scratch, &tok->arena, err);
     js_search_finish(&scratch.search);
-    js_buffer_finish(&scratch.texts[0]);
-    js_buffer_finish(&scratch.texts[1]);
+    tok_buffer_finish(&scratch.texts[0]);
+    tok_buffer_finish(&scratch.texts[1]);
     return status;
 }
 

@@ -28,7 +28,7 @@ struct tenon_tokenizer_object {
     struct js_decoder decoder;
     struct js_around around;
     struct js_arena arena;
-    struct js_buffer written; /* the tokenizer.json that a tokenizer.model amounts to */
+    struct tok_buffer written; /* the tokenizer.json that a tokenizer.model amounts to */
     struct tok_pool pool; /* whose works own a struct js_memory */
     bool is_plain_bytes;  /* pieces are merged as bytes, by the bpe code */
     bool is_scanned;      /* and cut by it too */

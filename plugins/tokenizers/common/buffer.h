@@ -1,12 +1,12 @@
 /* buffer.h - bytes that grow, as far as they may, and the characters in them.
  *
- *     struct js_buffer b = {0};
+ *     struct tok_buffer b = {0};
  *     b.size = 0;
- *     if (js_put(&b, text, size) != 0 || js_put_char(&b, 0xe9) != 0) return ...;   // RESOURCE_EXHAUSTED, OUT_OF_RANGE
- *     js_buffer_finish(&b);
+ *     if (tok_put(&b, text, size) != 0 || tok_put_char(&b, 0xe9) != 0) return ...;   // RESOURCE_EXHAUSTED, OUT_OF_RANGE
+ *     tok_buffer_finish(&b);
  */
-#ifndef JS_BUFFER_H
-#define JS_BUFFER_H
+#ifndef TOK_BUFFER_H
+#define TOK_BUFFER_H
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,21 +14,21 @@
 #include <tenon/plugin.h>
 #include <utf8proc.h>
 
-#include "../common/utf8.h"
+#include "utf8.h"
 
-struct js_buffer {
+struct tok_buffer {
     char *bytes; /* [capacity] */
     size_t size, capacity;
     size_t most; /* bytes that it may have, else OUT_OF_RANGE; 0: any number */
 };
 
 /* Most bytes that steps may make of `size`, for those of a file can double a text each, or worse. No sound ones come near. */
-static inline size_t js_most(size_t size)
+static inline size_t tok_most(size_t size)
 {
     return 64 * size + 4096;
 }
 
-static inline int32_t js_reserve(struct js_buffer *b, size_t more)
+static inline int32_t tok_reserve(struct tok_buffer *b, size_t more)
 {
     if (b->most > 0 && (b->size > b->most || more > b->most - b->size))
         return TENON_E_OUT_OF_RANGE;
@@ -43,9 +43,9 @@ static inline int32_t js_reserve(struct js_buffer *b, size_t more)
     return 0;
 }
 
-static inline int32_t js_put(struct js_buffer *b, const char *bytes, size_t size)
+static inline int32_t tok_put(struct tok_buffer *b, const char *bytes, size_t size)
 {
-    int32_t status = js_reserve(b, size);
+    int32_t status = tok_reserve(b, size);
     if (status != 0 || size == 0)
         return status;
     memcpy(b->bytes + b->size, bytes, size);
@@ -53,16 +53,16 @@ static inline int32_t js_put(struct js_buffer *b, const char *bytes, size_t size
     return 0;
 }
 
-static inline int32_t js_put_char(struct js_buffer *b, int32_t c)
+static inline int32_t tok_put_char(struct tok_buffer *b, int32_t c)
 {
-    int32_t status = js_reserve(b, 4);
+    int32_t status = tok_reserve(b, 4);
     if (status == 0)
         b->size += (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)b->bytes + b->size);
     return status;
 }
 
 /* The character at text [size], size > 0: returns its bytes. *ret is -1 for a byte that belongs to none. */
-static inline size_t js_char(const char *text, size_t size, int32_t *ret)
+static inline size_t tok_char(const char *text, size_t size, int32_t *ret)
 {
     const unsigned char *u = (const unsigned char *)text;
     size_t n = tok_utf8_size(text, size);
@@ -72,7 +72,7 @@ static inline size_t js_char(const char *text, size_t size, int32_t *ret)
     return n > 0 ? n : 1;
 }
 
-static inline void js_buffer_finish(struct js_buffer *b)
+static inline void tok_buffer_finish(struct tok_buffer *b)
 {
     free(b->bytes);
     memset(b, 0, sizeof *b);
