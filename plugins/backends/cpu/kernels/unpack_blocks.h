@@ -41,6 +41,7 @@ INLINE vi bits_apart(vi high, int group, uint32_t ones)
 /* Four times four columns of five bits from dwords of nibbles and one of fifth bits. */
 INLINE void put_fives(struct sink *s, int64_t b, const vi v[4], vi high, const struct form f)
 {
+    UNROLLED
     for (int i = 0; i < 4; i++) {
         put(s, b, 0, i, vi_or(low_nibbles(v[i]), bits_apart(high, i, 0x10101010)), f);
         put(s, b, 0, 4 + i, vi_or(high_nibbles(v[i]), bits_apart(high, 4 + i, 0x10101010)), f);
@@ -80,8 +81,10 @@ INLINE void unpack_q8_0(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4];
     vf d = half_at(r, 0);
+    UNROLLED
     for (int half = 0; half < 2; half++) {
         columns(r, 2 + 16 * half, v);
+        UNROLLED
         for (int i = 0; i < 4; i++)
             put(s, b, 0, 4 * half + i, v[i], SIGNED);
     }
