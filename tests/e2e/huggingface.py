@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """huggingface.py TENON: one tiny random model written twice, as a Hugging Face directory (single, sharded, at odd offsets) and as a GGUF
-file, must have the same logits: bit for bit where both hold the same rows (qwen2), and within 1e-5 of the largest where GGUF
+file, must have the same logits: bit for bit where both hold the same rows (qwen2), and within 2e-6 of the largest where GGUF
 permutes rows of q and k, so that sums go in another order (llama); llama's directory equals itself with no permutation to the bit, too,
 when GGUF's rows are those that the host would permute. Also what `run` says of folders that are no models. Needs numpy, gguf."""
 import json
@@ -139,7 +139,7 @@ class HuggingFace(unittest.TestCase):
         want = np.array(self.logits(write_gguf(self.path("m.gguf"), w, "llama")))
         got = np.array(self.logits(write_directory(self.path("m"), w, config("llama"))))
         error = np.abs(got - want).max() / np.abs(want).max()
-        self.assertLess(error, 1e-5)
+        self.assertLess(error, 2e-6) # 8e-7 was measured
         wrong = {n: permuted(t, HEADS if "q_proj" in n else KV) if "q_proj" in n or "k_proj" in n else t for n, t in w.items()}
         self.assertGreater(np.abs(np.array(self.logits(write_directory(self.path("wrong"), wrong, config("llama")))) - want).max(), 0.01)
 
