@@ -59,5 +59,6 @@ endif()
 # One model as a Hugging Face directory and as a GGUF file.
 if(TENON_TESTS)
   add_test(NAME e2e.huggingface COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/huggingface.py $<TARGET_FILE:tenon>)
-  set_tests_properties(e2e.huggingface PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+  add_test(NAME e2e.hostile_models COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/hostile_models.py $<TARGET_FILE:tenon>)
+  set_tests_properties(e2e.huggingface e2e.hostile_models PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
 endif()

@@ -211,13 +211,6 @@ class HuggingFace(unittest.TestCase):
                 folder = write_directory(self.path("%s-%d" % (key, i)), w, config("llama", **{key: value}))
                 self.assertIn("key config.%s: must be %s, is %s" % (key, want, what), self.refused("run", folder, "x"))
 
-    def test_outside(self):
-        folder = write_directory(self.path("m"), weights(bias=False), config("llama"), shards=2)
-        for name in ("../../etc/passwd", "/etc/passwd", "..", "a/b.safetensors", "../x.safetensors", ".safetensors", ""):
-            with open(os.path.join(folder, "model.safetensors.index.json"), "w") as f:
-                json.dump({"weight_map": {"a": name}}, f)
-            self.assertIn("in its own folder", self.refused("run", folder, "x"))
-
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])

@@ -10,6 +10,7 @@ tests/oracle/tokenizer_oracle.py makes them anew and shows where ids differ.
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 
@@ -30,6 +31,10 @@ HUGGING_FACE = {
     "qwen2": (372060, "7124759f1ac9c85136c46e095547a83c140cb438b0108ee331474ea161fd05ce"),
     "smollm2": (523573, "dee2c0fe0e2a7afb3e39a1583e818d99ecf4790f70d3ea71107b8419137fd1c8"),
 }
+
+ALL = list(range(256))
+# Qwen's composes what happens to be text: no bytes that begin a character of U+0300 or above.
+ANY_BYTES = {"gpt-2": ALL, "llama-spm": ALL, "phi-3": ALL, "gemma3": ALL, "qwen2": [b for b in ALL if not 0xcc <= b < 0xf5]}
 
 
 def tokenize(tenon, model, text, *options):
@@ -63,6 +68,17 @@ def check_mixed(tenon, name, model):
     print("%s: %d ids of mixed text" % (name, len(ids)))
 
 
+def check_bytes(tenon, name, model):
+    """Text that is none comes back byte for byte, where the vocabulary has all bytes."""
+    rng = random.Random(5)
+    text = bytes(rng.choice(ANY_BYTES[name]) for _ in range(100000)) + b"\xe4\xbd"
+    ids = json.dumps(tokenize(tenon, model, text)["ids"]).encode()
+    back = subprocess.run([tenon, "tokenize", model, "--decode", "--special", "-"], input=ids, stdout=subprocess.PIPE, check=True).stdout
+    if back != text:
+        raise SystemExit("%s: bytes come back changed" % name)
+    print("%s: %d random bytes come back" % (name, len(text)))
+
+
 def check_command(tenon, model):
     """What a script relies on besides ids."""
     assert tokenize(tenon, model, b"") == {"ids": [], "pieces": []}
@@ -86,12 +102,16 @@ def main():
         check_published(tenon, name, model)
         if name in HUGGING_FACE:
             check_mixed(tenon, name, model)
+        if name in ANY_BYTES:
+            check_bytes(tenon, name, model)
         if name == "gpt-2":
             check_command(tenon, model)
     for name in "smollm2", "gemma3", "qwen2":
         model = os.environ.get("TENON_MODEL_" + name.upper())
         if model:
             check_mixed(tenon, name, model)
+            if name in ANY_BYTES:
+                check_bytes(tenon, name, model)
         else:
             print("SKIPPED: %s: set TENON_MODEL_%s to its GGUF file" % (name, name.upper()))
 
