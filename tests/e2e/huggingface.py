@@ -192,6 +192,16 @@ class HuggingFace(unittest.TestCase):
             json.dump(config("llama"), f)
         self.assertIn("pytorch_model", self.refused("run", folder, "x"))
 
+    def test_several_tokens_before_a_text(self):
+        folder = write_directory(self.path("m"), weights(bias=False), config("llama"))
+        for names, says in ((["u"], 0), (["u", "a"], 1)):
+            single = [{"SpecialToken": {"id": name, "type_id": 0}} for name in names] + [{"Sequence": {"id": "A", "type_id": 0}}]
+            with open(os.path.join(folder, "tokenizer.json"), "w") as f:
+                json.dump({"model": {"type": "WordLevel", "vocab": {"a": 0, "u": 1}, "unk_token": "u"}, "post_processor": {
+                    "type": "TemplateProcessing", "single": single, "special_tokens": {t: {"id": t, "ids": [0], "tokens": [t]} for t in names}}}, f)
+            said = subprocess.run([TENON, "tokenize", folder, "a"], capture_output=True, text=True, check=True).stderr
+            self.assertEqual(said.count("several tokens on one side of a text: only the nearest one is added"), says)
+
     def test_rope_is_an_object(self):
         w = weights(bias=False)
         for key in "rope_scaling", "rope_parameters":

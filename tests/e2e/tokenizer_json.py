@@ -184,7 +184,8 @@ for name, model in {"unk": char_bpe, "fuse_unk": lambda: char_bpe(fuse_unk=True)
     case("BPE, no pre_tokenizer, " + name, model, None, None, None)
 case("WordPiece", word_piece, None, WS, N("WordPiece", prefix="##", cleanup=False))
 case("WordPiece short words", lambda: word_piece(max_input_chars_per_word=4), BERT, WS, N("WordPiece", prefix="##", cleanup=True))
-for pattern in (r"[\w&&[^aeiou]]+", r"[a-z&&m-z]+", r"\w+|\W", r"[\w-]+", r"[\p{L}\p{M}&&[^\p{Han}]]+|\p{Han}+", r"\P{^Greek}"):
+for pattern in (r"[\w&&[^aeiou]]+", r"[a-z&&m-z]+", r"\w+|\W", r"[\w-]+", r"[\p{L}\p{M}&&[^\p{Han}]]+|\p{Han}+", r"\P{^Greek}",
+                r"[\W_]+", r"[^\W_]+", r"[^\W\d_]{2,3}+", r"[\W]|o+", r"[^\W]x?", r"[[:^punct:]-]", r"[^[:^alnum:]\H]+", r"[a[\W_]]+"):
     case("Split " + pattern, word_level, None, split(pattern))
 case("Unigram ties", ties, None, SPACED, SPACED)
 case("Unigram byte_fallback", lambda: unigram(True), None, SPACED, seq("decoders", N("ByteFallback"), SPACED))

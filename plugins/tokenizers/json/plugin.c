@@ -4,6 +4,17 @@
 
 #include "tokenizer.h"
 
+/* What init was given; the loader calls it once, before all else. */
+static struct {
+    const struct tenon_log *log; /* NULL: none */
+} state;
+
+static void warn(const char *text)
+{
+    if (state.log != NULL && state.log->level >= TENON_LOG_WARN)
+        state.log->write(state.log->ctx, TENON_LOG_WARN, text, strlen(text));
+}
+
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
 static bool has_file(const struct tenon_meta *meta, const char *name)
@@ -20,7 +31,7 @@ static bool has_file(const struct tenon_meta *meta, const char *name)
 
 static int32_t match(void *self, const struct tenon_meta *meta)
 {
-    (void)self; /* the plugin has no state */
+    (void)self; /* the plugin has no state that opening depends on */
     if (meta->format == NULL || strcmp(meta->format, "huggingface") != 0)
         return 0;
     return has_file(meta, "tokenizer.json") ? 100 : has_file(meta, "vocab.txt") ? 80
@@ -123,6 +134,8 @@ static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const s
         close_tokenizer(self, tok);
         return status;
     }
+    if (tok->around.has_more)
+        warn("the post_processor of tokenizer.json puts several tokens on one side of a text: only the nearest one is added");
     *ret = tok;
     return 0;
 }
@@ -265,6 +278,14 @@ static int32_t piece(struct tenon_tokenizer_object *tok, int32_t id, struct teno
     return tok_vocab_piece(&tok->model.bpe.vocab, id, ret_piece, ret_attributes);
 }
 
+static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon_err *err)
+{
+    (void)err; /* nothing can fail: without a log there are no warnings */
+    state.log = host->service(host->ctx, TENON_LOG_SERVICE);
+    *ret_self = NULL;
+    return 0;
+}
+
 static const struct tenon_tokenizer tokenizer = {
     .struct_size = sizeof tokenizer, .match = match, .open = open_tokenizer, .close = close_tokenizer, .info = info,
     .encode = encode, .decode = decode, .piece = piece,
@@ -277,5 +298,6 @@ static const struct tenon_plugin plugin = {
     .struct_size = sizeof plugin, .abi = TENON_ABI, .api_level = TENON_API_LEVEL, .id = "org.tenon.tokenizer.json",
     .version = "0.1.0", .vendor = "Tenon", .license = "Apache-2.0", .url = "",
     .description = "tokenizer.json of Hugging Face directories", .items = items, .n_items = 1, .item_stride = sizeof items[0],
+    .init = init,
 };
 TENON_PLUGIN_ENTRY(plugin)

@@ -25,6 +25,9 @@ struct translation {
     struct tok_buffer *out;
     int32_t status;
     uint32_t brackets; /* open ones: a class in a class is a part of it */
+    uint32_t closes;   /* parentheses that the class at hand needs behind it */
+    size_t opened;     /* bytes between the item and that class, which they close */
+    bool is_common;    /* the class is a part of what "&&" has */
     uint32_t n_groups;
     struct group groups[MOST_GROUPS]; /* [n_groups + 1], the first is the whole */
     size_t item;       /* in the output, where what a quantifier repeats begins; NO_ITEM: nothing to repeat */
@@ -68,13 +71,31 @@ static void refuse(struct translation *t)
         t->status = TENON_E_UNIMPLEMENTED;
 }
 
+/* What a class does not have, within brackets, which have no word for that: "[\\W_]" is "(?:[^\\w]|[_])", and "[^\\W_]" is
+ * "(?:(?=[\\w])[^_])". Lest the brackets be empty, a newline is put there, which no class has. */
+static void put_complement(struct translation *t, const char *inside)
+{
+    char open[256];
+    if (t->status != 0 || t->is_common) {
+        refuse(t);
+        return;
+    }
+    (void)snprintf(open, sizeof open, t->out->bytes[t->item + t->opened + 1] == '^' ? "(?:(?=[%s])" : "(?:[^%s]|", inside); /* fits */
+    wrap(t, open);
+    t->opened += strlen(open);
+    t->closes++;
+    put_text(t, "\\n");
+}
+
 /* A class by its inside: bare within brackets, else in some of its own. */
 static void put_class(struct translation *t, const char *inside, bool is_negated)
 {
+    if (t->brackets > 0 && is_negated) {
+        put_complement(t, inside);
+        return;
+    }
     if (t->brackets == 0)
         put_text(t, is_negated ? "[^" : "[");
-    else if (is_negated)
-        refuse(t);
     put_text(t, inside);
     if (t->brackets == 0)
         put_text(t, "]");
@@ -239,6 +260,7 @@ static void open_bracket(struct translation *t)
         return;
     }
     put_text(t, "[");
+    t->opened = 0;
     if (t->at < t->end && *t->at == '^')
         copy(t, t->at + 1);
     if (t->at < t->end && *t->at == ']') { /* the first is itself */
@@ -254,12 +276,13 @@ static void in_common(struct translation *t)
 {
     const size_t item = t->item; /* where the class begins */
     bool is_nested = t->end - t->at > 2 && t->at[2] == '[';
-    if (t->brackets > 1 || t->out->size < item + 2 || t->out->bytes[item + 1] == '^') {
+    if (t->brackets > 1 || t->closes > 0 || t->out->size < item + 2 || t->out->bytes[item + 1] == '^') {
         refuse(t);
         return;
     }
     wrap(t, "(?:(?=");
     put_text(t, "])");
+    t->is_common = true;
     t->at += 2;
     t->item = t->out->size;
     if (is_nested) { /* a class of its own */
@@ -273,6 +296,7 @@ static void in_common(struct translation *t)
     if (is_nested && (t->at == t->end || *t->at++ != ']'))
         refuse(t);
     put_text(t, ")");
+    t->is_common = false;
     t->item = item;
 }
 
@@ -289,6 +313,8 @@ static void in_brackets(struct translation *t)
         t->at++;
         if (--t->brackets == 0)
             put_text(t, "]");
+        for (; t->brackets == 0 && t->closes > 0; t->closes--)
+            put_text(t, ")");
     } else if (*t->at == '&' && next == '&') {
         in_common(t);
     } else {

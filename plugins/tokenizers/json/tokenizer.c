@@ -36,7 +36,7 @@ static int32_t template_id(struct js *j, const struct js_object *o, struct tenon
     return id >= 0 && id < TOK_MAX_ENTRIES ? (int32_t)id : -1;
 }
 
-/* The token nearest to the text on each side of it; a template may have more, which nobody can be told of. */
+/* The token nearest to the text on each side of it; a template may have more, which the interface has no place for. */
 static void read_template(struct js *j, const struct js_object *o, struct js_around *around)
 {
     struct js part, value;
@@ -50,6 +50,7 @@ static void read_template(struct js *j, const struct js_object *o, struct js_aro
             int32_t id;
             js_object(&value, &special);
             id = template_id(j, o, js_get_string(&value, &special, "id"));
+            around->has_more |= (is_behind ? around->after : around->before) >= 0;
             if (!is_behind)
                 around->before = id;
             else if (around->after < 0)
@@ -247,7 +248,7 @@ static int32_t read_top(struct tenon_tokenizer_object *tok, struct js *j, struct
 int32_t js_read_json(struct tenon_tokenizer_object *tok, const char *text, size_t size, struct tenon_err *err)
 {
     struct js j = {.name = "tokenizer.json", .arena = &tok->arena, .err = err};
-    tok->around = (struct js_around){-1, -1};
+    tok->around = (struct js_around){-1, -1, false};
     js_start(&j, text, size);
     return read_top(tok, &j, err);
 }
@@ -265,7 +266,7 @@ int32_t js_read_lines(struct tenon_tokenizer_object *tok, const char *text, size
     struct js j = {.name = "vocab.txt", .arena = &tok->arena, .err = err};
     struct js_object top;
     int32_t status;
-    tok->around = (struct js_around){-1, -1};
+    tok->around = (struct js_around){-1, -1, false};
     js_start(&j, file, strlen(file));
     js_object(&j, &top);
     if ((status = read_chains(tok, &j, &top)) != 0 ||

@@ -18,6 +18,7 @@
 /* What a post_processor puts around a text. */
 struct js_around {
     int32_t before, after; /* ids, -1: nothing */
+    bool has_more;         /* others stand further from the text */
 };
 
 struct tenon_tokenizer_object {
