@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""profile_operations.py TENON: what `tenon bench --profile` counts for experts, latent attention, scans and attention without a cache, on the
-tiny checkpoints of oracle/families: as many operations as the formulas have by config.json, and no more bytes than there are. Standard
+"""profile_operations.py TENON: what `tenon bench --profile` counts for experts, latent attention, scans, attention without a cache and ops by
+element, on the tiny checkpoints of oracle/families: as many operations as the formulas have by config.json, and no more bytes than there are. Standard
 library only."""
 import json
 import os
@@ -80,6 +80,19 @@ class Operations(unittest.TestCase):
         self.assert_counts(nodes["experts.attn"], 4 * PAIRS * heads * head)
         nodes, c = profile_of("bert")  # sees what is behind a token, too
         self.assert_counts(nodes["layer.attn"], 4 * TOKENS * TOKENS * c["hidden_size"])
+
+    def test_by_element(self):
+        """Operations for each number of the larger side, the rows that a table is asked for, and nothing where numbers only move."""
+        nodes, c = profile_of("qwen3_next")
+        width, head = TOKENS * c["hidden_size"], TOKENS * c["head_dim"]
+        self.assert_counts(nodes["experts.layer_out"], width)
+        self.assert_counts(nodes["experts.ffn_norm"], 5 * width)
+        self.assert_counts(nodes["experts.attn_q_norm"], 4 * head * c["num_attention_heads"])
+        self.assert_counts(nodes["experts.attn_gated"], head * c["num_attention_heads"])
+        self.assertEqual(nodes["embed.embed"]["bytes"], 4 * width)
+        self.assert_counts(nodes["recurrent_experts.delta_qkv"], 0)
+        nodes, c = profile_of("bert")
+        self.assert_counts(nodes["layer.ffn_sum_norm"], 7 * TOKENS * c["hidden_size"])
 
 
 if __name__ == "__main__":

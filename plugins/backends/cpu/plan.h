@@ -189,6 +189,8 @@ void cpu_profile_matmul(struct cpu_step_time *t, const struct cpu_matrix *m, int
 void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, int64_t tokens);
 void cpu_profile_keys(struct cpu_step_time *t, double key_operations, double key_bytes, int64_t n, bool last);
 void cpu_profile_floats(struct cpu_step_time *t, double operations, int64_t n);
+/* Operations for each element of its first input or output, whichever has more, by an op that does the same with all; 0: another op. */
+double cpu_profile_of_element(const char *op);
 
 /* run.c */
 struct cpu_run {

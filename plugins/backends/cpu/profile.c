@@ -1,8 +1,9 @@
 /* profile.c - times of steps, when a plan was compiled with TENON_COMPILE_PROFILE: thread 0 reads the clock after each barrier.
  *
  * A step's time is what all threads together needed, its barrier included. Bytes are what must come from memory at least once
- * (weights; the cache or the state of every sequence), operations what the formulas have, multiply and add counted as two. Written by thread
- * 0 of an execution, read between executions. */
+ * (weights, of tables the rows looked up; the cache or the state of every sequence), operations what the formulas have: multiply and add
+ * are two, a comparison and a function of one number are one, moving is none. What a step of products takes in besides (norm, bias,
+ * activation, residual) is not counted. Written by thread 0 of an execution, read between executions. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,33 @@ void cpu_profile_floats(struct cpu_step_time *t, double operations, int64_t n)
 {
     t->operations += operations * (double)n;
     t->float_operations += operations * (double)n;
+}
+
+/* What an op does with each element of its input or output, whichever has more. */
+static const struct {
+    const char *op;
+    double operations;
+} by_element[] = {
+    { "core.add/1", 1 }, { "core.sub/1", 1 }, { "core.mul/1", 1 }, { "core.div/1", 1 }, { "core.maximum/1", 1 },
+    { "core.compare/1", 1 }, { "core.unary/1", 1 }, { "core.cumsum/1", 1 }, { "core.reduce/1", 1 }, { "core.argmax/1", 1 },
+    { "core.affine/1", 2 },     /* scale, shift */
+    { "core.clamp/1", 2 },      /* both ends */
+    { "core.softcap/1", 3 },    /* divide, tanh, multiply */
+    { "core.rope/1", 3 },       /* two products, their sum */
+    { "core.l2_norm/1", 3 },    /* square, sum, scale */
+    { "core.rms_norm/1", 4 },   /* square, sum, scale, weight */
+    { "core.softmax/1", 5 },    /* largest, subtract, exp, sum, divide */
+    { "core.add_norm/1", 5 },   /* add, then as rms_norm */
+    { "core.layer_norm/1", 7 }, /* sum, subtract, square, sum, scale, weight, bias */
+    { "core.group_norm/1", 4 }, /* as rms_norm */
+};
+
+double cpu_profile_of_element(const char *op)
+{
+    for (size_t i = 0; i < sizeof by_element / sizeof *by_element; i++)
+        if (strcmp(by_element[i].op, op) == 0)
+            return by_element[i].operations;
+    return 0.0;
 }
 
 void cpu_profile_keys(struct cpu_step_time *t, double key_operations, double key_bytes, int64_t n, bool last)

@@ -32,6 +32,8 @@ static void run_gather(const struct walker *w, const struct cpu_step *s)
     int64_t n = cpu_elements(value(w, s->b), &w->run->dims), r0, r1;
     int64_t cols = n != 0 ? cpu_elements(value(w, s->out), &w->run->dims) / n : 0;
     share(w, n, &r0, &r1);
+    if (w->time != NULL && value(w, s->x)->kind == TENON_VALUE_WEIGHT)
+        w->time->bytes += (double)(n * matrix(w, s->x)->row_bytes);
     for (int64_t r = r0; r < r1; r++)
         gather_row(w, s, index[r], cols, (float *)at(w, s->out) + r * cols);
 }
@@ -155,6 +157,16 @@ static void run_generic(const struct walker *w, const struct cpu_step *s)
         cpu_generic_run(&c);
 }
 
+static void count_elements(const struct walker *w, const struct cpu_step *s)
+{
+    const struct tenon_node *node = tenon_graph_node(w->exe->graph, s->node);
+    double operations = s->kind == CPU_STEP_MATMUL ? 0.0 : cpu_profile_of_element(node->op);
+    if (operations == 0.0)
+        return;
+    int64_t in = cpu_elements(value(w, node->in[0]), &w->run->dims), out = cpu_elements(value(w, node->out[0]), &w->run->dims);
+    cpu_profile_floats(w->time, operations, in > out ? in : out);
+}
+
 static void run_step(const struct walker *w, const struct cpu_step *s)
 {
     switch (s->kind) {
@@ -203,6 +215,8 @@ static void run_timed(struct walker *w, uint32_t step, double *since)
     struct cpu_step_time *t = w->exe->times != NULL && w->i == 0 ? &w->exe->times[step] : NULL;
     uint32_t instance;
     w->time = t;
+    if (t != NULL)
+        count_elements(w, &w->exe->steps[step]);
     run_step(w, &w->exe->steps[step]);
     const struct cpu_step *next = step_after(w, step, &instance);
     if (next != NULL)
