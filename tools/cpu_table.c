@@ -55,7 +55,7 @@ static const char *claim(const struct tenon_device *dev, uint32_t op)
 
 static void print_table(FILE *out)
 {
-    static const char *const levels[] = { "scalar", "avx2", "avx512", "neon", "dotprod" };
+    static const char *const levels[] = { "scalar", "avx2", "avx512", "neon", "dotprod", "i8mm" };
     const size_t n = sizeof levels / sizeof *levels;
     const struct tenon_device dev = { .claims = true };
     fputs(BEGIN_LINE "| op | encodings |", out);

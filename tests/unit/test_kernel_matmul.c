@@ -366,15 +366,17 @@ START_TEST(products_of_bytes_have_the_bits_of_neon)
 {
     struct product p;
     enum cpu_format f = (enum cpu_format)_i;
-    for (int i = 0; i < 12 && level_at(CPU_LEVEL_DOTPROD) != NULL; i++) {
+    for (int i = 0; i < 12; i++) {
         begin(&p, f, tokens_tried[i % 10], rows_tried[i % 6], columns(f, i % 6));
         float *neon = aligned(p.T * p.N * 4);
         compute(&p, level_at(CPU_LEVEL_NEON));
         memcpy(neon, p.y, (size_t)(p.T * p.N * 4));
-        compute(&p, level_at(CPU_LEVEL_DOTPROD));
-        for (int64_t j = 0; j < p.T * p.N; j++)
-            ENSURE(bits_of(neon[j]) == bits_of(p.y[j]), "%s T=%d N=%d K=%d: [%d] %a, by neon %a", cpu_encoding_at(f)->id, (int)p.T,
-                   (int)p.N, (int)p.K, (int)j, (double)p.y[j], (double)neon[j]);
+        for (int level = CPU_LEVEL_DOTPROD; level <= CPU_LEVEL_BEST && level_at(level) != NULL; level++) {
+            compute(&p, level_at(level));
+            for (int64_t j = 0; j < p.T * p.N; j++)
+                ENSURE(bits_of(neon[j]) == bits_of(p.y[j]), "%s %s T=%d N=%d K=%d: [%d] %a, by neon %a", level_at(level)->level,
+                       cpu_encoding_at(f)->id, (int)p.T, (int)p.N, (int)p.K, (int)j, (double)p.y[j], (double)neon[j]);
+        }
         free(neon);
         end(&p);
     }

@@ -33,6 +33,7 @@ INLINE vi total(struct sink *s, const int slot, const int token)
     return vi_sub(sum, s->sum[slot][PART_WEIGHTS][0]);
 }
 
+#ifndef OCTETS
 INLINE void put_in_panel(struct sink *s, int64_t b, const int quad, vi x, const struct form f)
 {
     (void)f;
@@ -72,5 +73,6 @@ INLINE void dots(const struct panel *p, const int bits, const act *const q[], in
         for (int h = 0; h < 2; h++)
             sum[h][i] = vi_sub(vi_add(sum[h][i], vi_shl(high[h][i], 8)), weights[h]);
 }
+#endif
 
 #endif

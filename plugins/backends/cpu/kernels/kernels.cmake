@@ -13,9 +13,14 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND TENON_CPU_KERNEL_SOURCES ${_avx2} ${_avx512})
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
   set_source_files_properties(${_k}/matmul_dotprod.c ${_k}/products8_dotprod.c PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
+  set_source_files_properties(${_k}/matmul_i8mm.c ${_k}/products8_i8mm.c PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod+i8mm")
   list(APPEND TENON_CPU_KERNEL_SOURCES
     ${_k}/matmul_neon.c ${_k}/rows_neon.c ${_k}/attention_neon.c ${_k}/scan_neon.c ${_k}/products8_neon.c
-    ${_k}/matmul_dotprod.c ${_k}/products8_dotprod.c)
+    ${_k}/matmul_dotprod.c ${_k}/products8_dotprod.c ${_k}/matmul_i8mm.c ${_k}/products8_i8mm.c)
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # gcc's scheduling before registers are given out spills sums: half of a tile's instructions
+    set_property(SOURCE ${_k}/matmul_neon.c ${_k}/products8_neon.c ${_k}/matmul_dotprod.c ${_k}/products8_dotprod.c
+      ${_k}/matmul_i8mm.c ${_k}/products8_i8mm.c APPEND PROPERTY COMPILE_OPTIONS "-fno-schedule-insns")
+  endif()
 endif()
 # Under sanitizers the templates' thousands of loads, each with its checks, took a minute and more per file to compile. What is left
 # out of UBSan is what ASan sees too.

@@ -35,7 +35,7 @@
 
 /* The instruction levels of this architecture, ascending. */
 #if defined(__aarch64__)
-enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_NEON, CPU_LEVEL_DOTPROD, CPU_LEVEL_BEST = CPU_LEVEL_DOTPROD };
+enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_NEON, CPU_LEVEL_DOTPROD, CPU_LEVEL_I8MM, CPU_LEVEL_BEST = CPU_LEVEL_I8MM };
 #else
 enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512, CPU_LEVEL_BEST = CPU_LEVEL_AVX512 };
 #endif
@@ -245,7 +245,7 @@ enum cpu_unary cpu_unary_find(const char *kind);
 
 /* y may be one of the inputs in every elementwise function and norm; n >= 0. */
 struct cpu_kernels {
-    const char *level; /* "scalar", "avx2", "avx512", "neon", "dotprod" */
+    const char *level; /* "scalar", "avx2", "avx512", "neon", "dotprod", "i8mm" */
 
     /* Rows t0 <= t < t1 of a->x into a->q and what goes with it. K % 32 == 0. */
     void (*quantize)(const struct cpu_act *a, int64_t t0, int64_t t1);

@@ -41,6 +41,7 @@ CPU_DECLARE_LEVEL(avx2)
 CPU_DECLARE_LEVEL(avx512)
 CPU_DECLARE_LEVEL(neon)
 CPU_DECLARE_LEVEL(dotprod)
+CPU_DECLARE_LEVEL(i8mm)
 
 /* The table of level L, with the products of level P; the one place that names every member. */
 #define CPU_DEFINE_LEVEL_WITH(P, L)                                                                                       \

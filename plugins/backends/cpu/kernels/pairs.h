@@ -1,4 +1,4 @@
-/* pairs.h - products of weights and 16-bit activations by pairs of columns in 16 bits: what all levels but dotprod take.
+/* pairs.h - products of weights and 16-bit activations by pairs of columns in 16 bits: what all levels but dotprod and i8mm take.
  * Included by unpack.h, after its types. */
 #ifndef TENON_CPU_PAIRS_H
 #define TENON_CPU_PAIRS_H

@@ -163,6 +163,13 @@ INLINE void direct_format(const enum cpu_format format, const bool packed, const
 }
 _Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
 
+#ifdef DIRECT_BY /* what the level has no products of its own for: those of another, to the same bits */
+INLINE void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
+                            float *y, int64_t ldy, const float *bias)
+{
+    DIRECT_BY(m, a, t0, t1, n0, n1, y, ldy, bias, NULL);
+}
+#else
 /* A function for each encoding: in one function for all, compilers took minutes and gigabytes. */
 #define DIRECT(name, format, packed) \
     static __attribute__((noinline)) void name(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, \
@@ -197,6 +204,7 @@ static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a,
     default: break;
     }
 }
+#endif
 
 /* ---- many tokens: panels */
 
@@ -327,6 +335,8 @@ INLINE void run_tiles(struct job *j, const struct kind kind, int64_t t0, int64_t
         case 3: tile(j, kind, t, 3); break;
 #if TOKENS > 3
         case 4: tile(j, kind, t, 4); break;
+#endif
+#if TOKENS > 4
         case 5: tile(j, kind, t, 5); break;
 #endif
 #if TOKENS > 5
@@ -337,7 +347,7 @@ INLINE void run_tiles(struct job *j, const struct kind kind, int64_t t0, int64_t
         t += tokens;
     }
 }
-_Static_assert(TOKENS == 3 || TOKENS == 5 || TOKENS == 6, "run_tiles() has a case for every size");
+_Static_assert(TOKENS == 3 || TOKENS == 4 || TOKENS == 5 || TOKENS == 6, "run_tiles() has a case for every size");
 
 INLINE struct form fill_half(const enum cpu_format format, const bool packed, const struct cpu_matrix *m, const struct job *j, int h)
 {

@@ -95,6 +95,7 @@ INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int qu
     put_part(s, b, slot, quad & 1, quad, vi_and(v, vi_all(mask)), shift);
 }
 
+#ifndef OCTETS
 INLINE void dots(const struct panel *w, const int bits, const act *const q[], int64_t b, int first, int count, const int tokens,
                  vi sum[2][TOKENS])
 {
@@ -111,7 +112,9 @@ INLINE void dots(const struct panel *w, const int bits, const act *const q[], in
     }
 }
 #endif
+#endif
 
+#ifndef OCTETS
 INLINE void put_in_panel(struct sink *s, int64_t b, const int quad, vi x, const struct form f)
 {
     vi_store(s->w.q + (b * 8 + quad) * (PANEL_ROWS * 4), as_multiplied(x, f));
@@ -121,5 +124,6 @@ INLINE void put_one(const struct panel *w, int64_t b, int i, int lane, int8_t we
 {
     w->q[((b * 8 + i / 4) * PANEL_ROWS + lane) * 4 + i % 4] = (uint8_t)(weight + WEIGHTS_ABOVE);
 }
+#endif
 
 #endif

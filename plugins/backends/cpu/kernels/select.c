@@ -42,17 +42,21 @@ static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_ke
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 
-#define HWCAP_DOT_PRODUCTS (1ul << 20) /* HWCAP_ASIMDDP of Linux */
+#define HWCAP_DOT_PRODUCTS (1ul << 20)    /* HWCAP_ASIMDDP of Linux */
+#define HWCAP2_BYTE_MATRICES (1ul << 13) /* HWCAP2_I8MM */
 
 CPU_DEFINE_LEVEL(neon)
 CPU_DEFINE_LEVEL_WITH(dotprod, neon) /* what is no product gains nothing from it */
+CPU_DEFINE_LEVEL_WITH(i8mm, neon)
 
 static enum cpu_level detect(void)
 {
-    return (getauxval(AT_HWCAP) & HWCAP_DOT_PRODUCTS) != 0 ? CPU_LEVEL_DOTPROD : CPU_LEVEL_NEON;
+    if ((getauxval(AT_HWCAP) & HWCAP_DOT_PRODUCTS) == 0)
+        return CPU_LEVEL_NEON;
+    return (getauxval(AT_HWCAP2) & HWCAP2_BYTE_MATRICES) != 0 ? CPU_LEVEL_I8MM : CPU_LEVEL_DOTPROD;
 }
 
-static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_neon, &cpu_kernels_dotprod };
+static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_neon, &cpu_kernels_dotprod, &cpu_kernels_i8mm };
 #else
 static enum cpu_level detect(void)
 {

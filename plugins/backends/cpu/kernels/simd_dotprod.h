@@ -1,6 +1,8 @@
 /* simd_dotprod.h - the vector words of level dotprod: those of neon, and products of signed bytes by sdot, four columns to a lane.
- * With them products of 16 bits are those of bytes.h. */
+ * With them products of 16 bits are those of bytes.h. Level i8mm takes these and names itself before. */
+#ifndef LEVEL
 #define LEVEL(name) cpu_##name##_dotprod
+#endif
 #define BYTE_PRODUCTS
 #include "simd_neon.h"
 

@@ -5,13 +5,14 @@
  * pieces of LANES rows are read and transposed in registers. Weights leave in quads, a dword of four columns' bytes, eight quads to
  * a block of 32 columns.
  * An unpack function calls, for every block of 32,
- *     put(s, b, slot, quad, x, form)   all 8 quads; `slot` tells blocks apart that are under way at the same time, `form` how bytes
- *                                      stand for weights
+ *     put(s, b, slot, quad, x, form)   all 8 quads, 2i before 2i + 1; `slot` tells blocks apart that are under way at the same time,
+ *                                      `form` how bytes stand for weights
  *     done(s, b, slot, scale, form)    or, where scales are per 16, done_16(); blocks end in ascending order; the form is the quads'
  *     done_min() or done_min_16()      after it, for formats with minimums
  * Products of 16 bits take a quad apart into pairs, columns (4g, 4g + 2) and (4g + 1, 4g + 3), which needs no shuffle; cpu_act has
  * its 16-bit columns in that order.
- * The sink is either a panel in memory (products.h) or the products themselves: pairs.h, bytes.h, quads.h. No load leaves the block it is for: the last block
+ * The sink is either a panel in memory (products.h) or the products themselves: pairs.h, bytes.h, quads.h,
+ * octets.h. No load leaves the block it is for: the last block
  * may end where the mapping ends.
  * Include after simd_*.h. A new encoding: one function in the file of its family, one line in a list at the end. */
 #ifndef TENON_CPU_UNPACK_H
@@ -92,6 +93,9 @@ INLINE vi odd_bytes(vi x) { return vi_shr16(x, 8); }
 #include "bytes.h"
 #else
 #include "pairs.h"
+#endif
+#ifdef OCTETS
+#include "octets.h"
 #endif
 
 INLINE void put(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
