@@ -70,7 +70,7 @@ INLINE const uint8_t *memory_behind(const struct cpu_matrix *m, int64_t base, in
 
 /* ---- few tokens: no panel */
 
-#if DIRECT_TOKENS == 8
+#if LANES == 16
 /* Sums that nobody looks at stay as they are: to clear them all, up to 16 KiB, takes longer than 16 short rows do. Of eight
  * tokens all sums are looked at, and gcc keeps them in registers only when the whole was cleared. */
 INLINE void begin_sink(struct sink *s, const int tokens)
@@ -95,7 +95,7 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
                            const struct cpu_act *a, int64_t t, int64_t n, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
     struct lanes l = lanes_at(m, n, n1);
-#if DIRECT_TOKENS == 8
+#if LANES == 16
     struct sink s;
     begin_sink(&s, tokens);
 #else /* small */
@@ -119,22 +119,16 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
     return l.base + LANES;
 }
 
-/* Does it cost as much to unpack as to multiply? Then 16-bit products of eight tokens have no registers left. */
-INLINE bool unpacks_slowly(const enum cpu_format format)
-{
-    return ACT_BITS == 16 && (format == CPU_Q5_0 || format == CPU_Q4_K);
-}
-
-/* How many tokens it takes at once. More than two cost more to compile: for encodings that files mostly are of. Under sanitizers,
- * where compiling is dearest, fewer: the bits are the same. */
+/* How many tokens it takes at once. More than two cost more to compile: for encodings that files mostly are of. Q6_K has scales per
+ * 16: with more than four its sums leave the registers. Under sanitizers, where compiling is dearest, fewer: the bits are the same. */
 INLINE int most_at_once(const enum cpu_format format, const bool packed)
 {
 #ifdef FEW_TOKENS
     return packed && format <= CPU_Q4_K ? 2 : 1;
 #endif
-    if (!packed || format > CPU_Q4_K)
-        return 2;
-    return unpacks_slowly(format) && DIRECT_TOKENS > 4 ? 4 : DIRECT_TOKENS;
+    if (packed && format == CPU_PACKED_Q6_K && DIRECT_TOKENS > 4)
+        return 4;
+    return packed && format <= CPU_Q4_K ? DIRECT_TOKENS : 2;
 }
 
 /* Tiles as large as there are, while the rows are in L1. */
@@ -353,7 +347,7 @@ INLINE struct form fill_half(const enum cpu_format format, const bool packed, co
 {
     const struct cpu_encoding *e = cpu_encoding_at(format);
     int64_t first = j->block * 32 / e->block_cols, blocks = j->blocks * 32 / e->block_cols;
-#if DIRECT_TOKENS == 8
+#if LANES == 16
     struct sink s; /* its sums, up to 16 KiB, nobody reads: to clear them took longer than to fill the panel */
     s.tokens = 0;
     memset(s.q, 0, sizeof s.q);
@@ -518,7 +512,7 @@ static int64_t direct_most(const struct cpu_matrix *w)
     if (w->rows < LANES && !w->packed)
         return 0;
     if (w->packed && w->format <= CPU_Q4_K)
-        return unpacks_slowly(w->format) ? DIRECT_TOKENS : DIRECT_MANY;
+        return DIRECT_MANY;
     return w->packed ? DIRECT_MOST : w->format == CPU_Q6_K ? 1 : 2;
 }
 

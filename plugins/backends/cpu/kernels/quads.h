@@ -92,7 +92,8 @@ INLINE void put_products(struct sink *s, int64_t b, const int slot, const int qu
 /* The bits of `mask` of each byte of v. */
 INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int quad, vi v, const uint32_t mask, const int shift)
 {
-    put_part(s, b, slot, quad & 1, quad, vi_and(v, vi_all(mask)), shift);
+    const int part = s->tokens > 2 && shift == 0 ? 0 : quad & 1; /* as above; quads that stand up have a part of their own */
+    put_part(s, b, slot, part, quad, vi_and(v, vi_all(mask)), shift);
 }
 
 #ifndef OCTETS
