@@ -33,11 +33,12 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 }
 
 static const char *const hf_types[] = {"cohere", NULL};
-static const struct tenon_key_row hf_keys[] = {{"logit_scale", "logit_scale", 1, 0.0625}};
+static const struct tenon_key_row hf_keys[] = {
+    {"logit_scale", "logit_scale", 1, 0.0625}, {"rope.freq_base", "rope_parameters.rope_theta|rope_theta", 1, 500000}};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .hf_rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
     .tied = 1, .norm = TENON_NORM_LAYER, .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
-    .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 1,
+    .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 2,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Command-R family of models", "cohere")

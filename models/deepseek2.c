@@ -9,7 +9,8 @@ enum { SIZE_Q_RANK = TENON_SIZE_OWN, SIZE_RANK, SIZE_KV_A, SIZE_Q_ALL, SIZE_NOPE
 
 struct tenon_model_config {
     struct tenon_decoder d;
-    int64_t rope; /* elements of q and k that turn, behind those of SIZE_NOPE that do not */
+    int64_t rope;      /* elements of q and k that turn, behind those of SIZE_NOPE that do not */
+    double latent_eps; /* of the norms of what is compressed: config.json's is not theirs */
 };
 
 #define MAYBE(name_, hf_, role_, rank_, d0_, d1_)                                                                            \
@@ -47,7 +48,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_NONE),
 };
 
-/* Positions stretched by YaRN sharpen scores. */
+/* Positions stretched by YaRN sharpen scores; of other scalings config.json may ask it too. */
 static int32_t read_scale(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
     const double none = 0.0;
@@ -56,9 +57,11 @@ static int32_t read_scale(struct tenon_model_config *c, const struct tenon_meta 
     double all = 0.0, factor = 1.0, grown;
     int32_t s = tenon_key_f64(m, ARCH, is_hf ? "rope.scaling.mscale_all_dim" : "rope.scaling.yarn_log_multiplier", 0, 1e3, &none, &all, err);
     d->attn_scale = 1.0 / sqrt((double)(d->size[SIZE_NOPE] + c->rope));
-    if (s != 0 || d->rope.ext_factor == 0.0)
+    if (s == 0 && is_hf)
+        s = tenon_key_f64(m, ARCH, "rope.scaling.factor", 1e-3, 1e6, &none, &factor, err);
+    if (s != 0 || (d->rope.ext_factor == 0.0 && !is_hf))
         return s;
-    factor = 1.0 / d->rope.scale;
+    factor = is_hf ? factor : 1.0 / d->rope.scale;
     grown = 1.0 + (is_hf ? 0.1 * all : all) * (factor > 1.0 ? log(factor) : 0.0);
     d->attn_scale *= grown * grown;
     if (!is_hf)
@@ -103,26 +106,32 @@ static int32_t read_method(const struct tenon_meta *m, char word[64], struct ten
     return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows greedy, group_limited_greedy and noaux_tc", name, word);
 }
 
+/* Does config.json call it V3? Its defaults are others. */
+static int says_v3(const struct tenon_meta *m)
+{
+    char type[64];
+    return tenon_key_str(m, NULL, "config.model_type", "", type, sizeof type, NULL) == 0 && strcmp(type, "deepseek_v3") == 0;
+}
+
 /* V2 scores by softmax and takes a group for its best expert, V3 by sigmoids and for its two best. */
 static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
     const int64_t softmax = 1, one = 1;
-    const double unscaled = 1.0;
-    const int is_hf = tenon_meta_is_huggingface(m);
+    const int is_hf = tenon_meta_is_huggingface(m), hf_v3 = says_v3(m);
+    const double scale = hf_v3 ? 2.5 : 1.0;
     struct tenon_decoder *d = &c->d;
     struct tenon_moe *moe = &d->moe;
-    int64_t scoring = 1, is_v3;
-    char word[64], type[64];
+    int64_t scoring = 1, is_v3, open;
+    char word[64];
     int32_t s;
     if ((s = read_method(m, word, err)) != 0 ||
-        (s = tenon_key_str(m, NULL, "config.model_type", "", type, sizeof type, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_gating_func", 1, 2, &softmax, &scoring, err)) != 0 ||
-        (s = tenon_key_flag(m, ARCH, "expert_weights_norm", 0, &moe->normalise, err)) != 0 ||
-        (s = tenon_key_f64(m, ARCH, "expert_weights_scale", 1e-6, 1e6, &unscaled, &moe->scale, err)) != 0 ||
+        (s = tenon_key_flag(m, ARCH, "expert_weights_norm", hf_v3, &moe->normalise, err)) != 0 ||
+        (s = tenon_key_f64(m, ARCH, "expert_weights_scale", 1e-6, 1e6, &scale, &moe->scale, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "expert_group_count", 4096, &one, &moe->groups, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "expert_group_used_count", moe->groups, &moe->groups, &moe->groups_used, err)) != 0)
         return s;
-    is_v3 = is_hf ? strcmp(type, "deepseek_v3") == 0 : scoring == 2;
+    is_v3 = is_hf ? hf_v3 : scoring == 2;
     moe->group_best = is_v3 ? 2 : 1;
     if (moe->used > 0 && moe->groups > 1 &&
         (d->size[TENON_SIZE_EXPERTS] % moe->groups != 0 || d->size[TENON_SIZE_EXPERTS] / moe->groups < moe->group_best))
@@ -130,15 +139,18 @@ static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta
                                      err);
     if (is_hf && !is_v3)
         moe->normalise = 0; /* whatever the file says */
-    if (moe->groups == 1 || strcmp(word, "greedy") == 0)
+    if (moe->groups == 1 || strcmp(word, "greedy") == 0 || (is_hf && !is_v3 && word[0] == '\0'))
         moe->groups = moe->groups_used = 0;
+    open = moe->groups > 0 ? d->size[TENON_SIZE_EXPERTS] / moe->groups * moe->groups_used : moe->used;
+    if (moe->used > open)
+        return tenon_decoder_bad_key(d, "expert_used_count", moe->used, "but the groups that are used have fewer experts", err);
     moe->scoring = is_v3 ? "sigmoid" : "softmax";
     return TENON_E_OK;
 }
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t none = 0, usual = tenon_meta_is_huggingface(m) ? 0 : 1;
+    const int64_t none = 0, is_hf = tenon_meta_is_huggingface(m), usual = is_hf && !says_v3(m) ? 2 : 1;
     struct tenon_decoder *d = &c->d;
     int64_t dense = 0, shared = usual;
     int32_t s;
@@ -146,10 +158,17 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
         (s = tenon_key_i64(m, ARCH, "leading_dense_block_count", 0, d->n_layers, &none, &dense, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_shared_count", 0, 4096, &usual, &shared, err)) != 0)
         return s;
+    c->latent_eps = is_hf ? 1e-6 : d->eps;
     memset(d->experts, 0, (size_t)dense);
     d->is_unshared = shared == 0;
     d->size[TENON_SIZE_SHARED_FFN] = (shared > 0 ? shared : 1) * d->size[TENON_SIZE_EXPERT_FFN];
     return TENON_E_OK;
+}
+
+/* The norm of x, which is compressed. */
+static uint32_t latent_norm(const struct tenon_model_config *c, const struct tenon_builder *b, const char *name, uint32_t x)
+{
+    return tenon_rms_norm(b, name, x, tenon_layer_weight(&c->d, b, name), c->latent_eps);
 }
 
 static uint32_t queries(const struct tenon_model_config *c, const struct tenon_builder *b, uint32_t x)
@@ -157,7 +176,7 @@ static uint32_t queries(const struct tenon_model_config *c, const struct tenon_b
     const struct tenon_decoder *d = &c->d;
     if (tenon_layer_weight(d, b, "attn_q") == TENON_NO_VALUE) {
         x = tenon_layer_linear(d, b, "attn_q_a", x);
-        x = tenon_layer_linear(d, b, "attn_q_b", tenon_layer_norm(d, b, "attn_q_a_norm", x));
+        x = tenon_layer_linear(d, b, "attn_q_b", latent_norm(c, b, "attn_q_a_norm", x));
     } else {
         x = tenon_layer_linear(d, b, "attn_q", x);
     }
@@ -171,7 +190,7 @@ static uint32_t latents(const struct tenon_model_config *c, const struct tenon_b
     const struct tenon_dim t = tenon_dim_of(TENON_SYM_T), one = tenon_dim_n(1);
     const int64_t rank = d->size[SIZE_RANK];
     uint32_t all = tenon_layer_linear(d, b, "attn_kv_a", x), latent, k;
-    latent = tenon_layer_norm(d, b, "attn_kv_a_norm", tenon_slice(b, "kv_latent", all, -1, 0, rank));
+    latent = latent_norm(c, b, "attn_kv_a_norm", tenon_slice(b, "kv_latent", all, -1, 0, rank));
     k = tenon_reshape3(b, "k_rope_head", tenon_slice(b, "k_rope", all, -1, rank, c->rope), t, one, tenon_dim_n(c->rope));
     k = tenon_rope(b, "rope_k", k, TENON_NO_VALUE, &d->rope);
     return tenon_concat(b, "kv_row", tenon_reshape3(b, "kv_latent_head", latent, t, one, tenon_dim_n(rank)), k, -1);

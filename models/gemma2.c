@@ -31,8 +31,11 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     return tenon_key_f64(m, ARCH, "final_logit_softcapping", 0, 1e6, hf != NULL ? hf : &logits, &d->logit_softcap, err);
 }
 
+/* As transformers has them where config.json does not say. */
+static const struct tenon_key_row hf_keys[] = {{"query_pre_attn_scalar", "query_pre_attn_scalar", 1, 256}};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .tied = 1, .act = "gelu_tanh",
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
+    .config_bytes = sizeof(struct tenon_model_config), .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Gemma 2 family of models")

@@ -43,44 +43,29 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROPE_FACTORS,
 };
 
-/* YaRN with a ramp between pairs that need not be whole numbers, which core.rope/1 does not know: as divisors. */
-static void untruncated_yarn(struct tenon_decoder *d)
-{
-    struct tenon_rope_params *p = &d->rope;
-    const double n = (double)p->n_rot, factor = 1.0 / p->scale, trained = (double)p->original_context, two_pi = 2.0 * 3.14159265358979323846;
-    const double fast = p->beta_fast > 0.0 ? p->beta_fast : 32.0, slow = p->beta_slow > 0.0 ? p->beta_slow : 1.0;
-    const double low = fmax(n * log(trained / (fast * two_pi)) / (2.0 * log(p->base)), 0.0);
-    const double high = fmin(n * log(trained / (slow * two_pi)) / (2.0 * log(p->base)), n - 1.0);
-    for (int64_t j = 0; j < p->n_rot / 2; j++) {
-        const double ramp = fmin(fmax(((double)j - low) / fmax(high - low, 1e-3), 0.0), 1.0);
-        d->rope_factors[j] = (float)(1.0 / (ramp / factor + 1.0 - ramp));
-    }
-    d->has_rope_factors = 1;
-    p->ext_factor = 0.0, p->scale = 1.0;
-    d->rope_local = *p;
-}
-
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
     const double limit = 7.0;
+    double alpha = 1.702;
     struct tenon_decoder *d = &c->d;
-    int64_t truncate = 1; /* GGUF does not say: no published model cuts */
     int32_t s;
     if (d->moe.used == 0)
         return tenon_decoder_bad_key(d, "expert_count", 0, "but the family has experts", err);
     if ((s = tenon_decoder_read_pattern(d, m, 2, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "swiglu_limit", 1e-3, 1e6, &limit, &d->moe.limit, err)) != 0 ||
-        (s = tenon_key_flag(m, ARCH, "rope.scaling.truncate", tenon_meta_is_huggingface(m), &truncate, err)) != 0)
+        (s = tenon_key_f64(m, ARCH, "swiglu_alpha", 1.702, 1.702, &alpha, &alpha, err)) != 0)
         return s;
     d->moe.kind = "gelu_quick", d->moe.scoring = "topk_softmax", d->moe.up_shift = 1.0;
-    if (truncate == 0 && d->rope.ext_factor > 0.0)
-        untruncated_yarn(d);
+    if (!tenon_meta_is_huggingface(m) && d->rope.ext_factor > 0.0) { /* no published model cuts, and GGUF does not say */
+        tenon_decoder_untruncated_yarn(d);
+        d->rope_local = d->rope;
+    }
     return TENON_E_OK;
 }
 
 static const char *const hf_types[] = {"gpt_oss", NULL};
 static const struct tenon_key_row hf_keys[] = {
-    {"rope.scaling.truncate", "rope_scaling.truncate|rope_parameters.truncate", 0, 0},
+    {"rope.freq_base", "rope_parameters.rope_theta|rope_theta", 1, 150000},
     {"attention.key_length", "head_dim", 1, 64},
 };
 

@@ -21,7 +21,13 @@ static const struct tenon_weight_row rows[] = {
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    return tenon_decoder_read_window(&c->d, m, err);
+    char type[64];
+    int listed;
+    int32_t s = tenon_key_str(m, NULL, "config.model_type", "", type, sizeof type, err);
+    if (s != 0 || strcmp(type, ARCH) == 0) /* whatever window its config.json may name */
+        return s;
+    s = tenon_decoder_read_window(&c->d, m, err);
+    return s == 0 && c->d.window > 0 && strcmp(type, "mistral") == 0 ? tenon_decoder_read_types(&c->d, m, NULL, &listed, err) : s;
 }
 
 static const char *const hf_types[] = {ARCH, "mistral", "mixtral", NULL};

@@ -71,8 +71,11 @@ static uint32_t layer(const struct tenon_model_config *c, const struct tenon_bui
     return tenon_decoder_layer(&c->d, b, h, &a);
 }
 
+/* As transformers has them where config.json does not say. */
+static const struct tenon_key_row hf_keys[] = {{"rope.freq_base", "rope_parameters.rope_theta|rope_theta", 1, 2e6}};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .tied = 1,
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .kinds = kinds, .kind_of = kind_of, .layer = layer,
+    .config_bytes = sizeof(struct tenon_model_config), .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more, .kinds = kinds, .kind_of = kind_of, .layer = layer,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the SmolLM3 family of models")

@@ -40,8 +40,12 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     return s;
 }
 
+/* As transformers has them where config.json does not say. */
+static const struct tenon_key_row hf_keys[] = {
+    {"partial_rotary_factor", "rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25}};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .norm = TENON_NORM_LAYER,
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
+    .config_bytes = sizeof(struct tenon_model_config), .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the StableLM family of models")

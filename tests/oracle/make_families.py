@@ -148,6 +148,10 @@ FAMILIES["qwen3-window"] = {**FAMILIES["qwen3"], "num_hidden_layers": 3, "use_sl
                             "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
 FAMILIES["qwen3_moe-window"] = {**FAMILIES["qwen3_moe"], "use_sliding_window": True, "sliding_window": 7, "attention_bias": True}
 FAMILIES["smollm3-window"] = {**FAMILIES["smollm3"], "use_sliding_window": True, "sliding_window": 7, "mlp_bias": True}
+FAMILIES["qwen2_moe-window"] = {**FAMILIES["qwen2_moe"], "use_sliding_window": True, "sliding_window": 7, "max_window_layers": 2, "qkv_bias": False}
+FAMILIES["deepseek_v3-eps"] = {**FAMILIES["deepseek_v3"], "num_hidden_layers": 2, "rms_norm_eps": 0.1,
+                               "rope_parameters": rope("linear", factor=4.0, mscale_all_dim=1.0)}
+FAMILIES["gpt2-odd"] = {**FAMILIES["gpt2"], "n_embd": 28}
 # Encoders, whose rows are compared instead of logits.
 ENCODER_SIZES = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
 ENCODERS = {

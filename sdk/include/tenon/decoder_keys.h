@@ -158,6 +158,8 @@ static inline int32_t tenon_decoder_read_heads(struct tenon_decoder *d, const st
         (s = tenon_decoder_key(d, m, "attention.value_length", TENON_DECODER_HEAD, &d->k_dim, &d->v_dim, err)) != 0 ||
         (s = tenon_key_f64(m, d->family->arch, "partial_rotary_factor", 1e-3, 1, &all, &factor, err)) != 0)
         return s;
+    if (d->family->rope_layout == NULL) /* nothing turns: heads may be odd */
+        return TENON_E_OK;
     n_rot = (int64_t)((double)d->k_dim * factor);
     if ((s = tenon_decoder_key(d, m, "rope.dimension_count", d->k_dim, n_rot > 0 ? &n_rot : NULL, &d->rope.n_rot, err)) != 0)
         return s;
@@ -243,16 +245,39 @@ static inline int32_t tenon_decoder_unknown_rope(const struct tenon_decoder *d, 
     return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows no models with that", name, type);
 }
 
+/* YaRN with a ramp between pairs that need not be whole numbers, which core.rope/1 does not know: as divisors. */
+static inline void tenon_decoder_untruncated_yarn(struct tenon_decoder *d)
+{
+    struct tenon_rope_params *p = &d->rope;
+    const double n = (double)p->n_rot, factor = 1.0 / p->scale, trained = (double)p->original_context, two_pi = 2.0 * 3.14159265358979323846;
+    const double fast = p->beta_fast > 0.0 ? p->beta_fast : 32.0, slow = p->beta_slow > 0.0 ? p->beta_slow : 1.0;
+    const double low = fmax(n * log(trained / (fast * two_pi)) / (2.0 * log(p->base)), 0.0);
+    const double high = fmin(n * log(trained / (slow * two_pi)) / (2.0 * log(p->base)), n - 1.0);
+    for (int64_t j = 0; j < p->n_rot / 2; j++) {
+        const double ramp = fmin(fmax(((double)j - low) / fmax(high - low, 1e-3), 0.0), 1.0);
+        d->rope_factors[j] = (float)(1.0 / (ramp / factor + 1.0 - ramp));
+    }
+    d->has_rope_factors = 1;
+    p->ext_factor = 0.0, p->scale = 1.0;
+}
+
 static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
+    int64_t truncate = 1;
     int32_t s = TENON_E_OK;
     if (d->family->rope_layout == NULL) {
         d->rope.n_rot = 0;
         return s;
     }
     if ((s = tenon_key_rope(m, d->family->arch, &d->rope, err)) != 0 ||
-        (s = tenon_key_rope_factors(m, d->family->arch, &d->rope, d->rope_factors, &d->has_rope_factors, err)) != 0)
+        (s = tenon_key_rope_factors(m, d->family->arch, &d->rope, d->rope_factors, &d->has_rope_factors, err)) != 0 ||
+        (s = tenon_key_flag(m, d->family->arch, "rope.scaling.truncate", 1, &truncate, err)) != 0)
         return s;
+    if (truncate == 0 && d->rope.ext_factor > 0.0) {
+        if (!tenon_decoder_has_row(d, TENON_ROPE_FACTORS))
+            return tenon_key_must_be(m, d->family->arch, "rope.scaling.truncate", 1, err);
+        tenon_decoder_untruncated_yarn(d);
+    }
     d->rope.layout = !tenon_meta_is_huggingface(m)       ? d->family->rope_layout
                      : d->family->hf_rope_layout != NULL ? d->family->hf_rope_layout
                                                          : "half";

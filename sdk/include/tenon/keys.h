@@ -82,12 +82,13 @@ static inline const struct tenon_key_row *tenon_key_rows(void)
         {"rope.freq_base_swa", "rope_parameters.sliding_attention.rope_theta|rope_local_base_freq|local_rope_theta", 0, 0},
 #define TENON_ROPE_ROW_(key, name) {"rope.scaling." key, \
          "rope_scaling." name "|rope_parameters." name "|rope_parameters.full_attention." name, 0, 0}
-        {"rope.scaling.type", "rope_scaling.rope_type|rope_scaling.type|rope_parameters.rope_type|rope_parameters.full_attention.rope_type",
-         0, 0},
+        {"rope.scaling.type", "rope_scaling.rope_type|rope_scaling.type|rope_parameters.rope_type|rope_parameters.type|"
+         "rope_parameters.full_attention.rope_type|rope_parameters.full_attention.type", 0, 0},
         TENON_ROPE_ROW_("factor", "factor"),
         TENON_ROPE_ROW_("original_context_length", "original_max_position_embeddings"),
         TENON_ROPE_ROW_("yarn_beta_fast", "beta_fast"),
         TENON_ROPE_ROW_("yarn_beta_slow", "beta_slow"),
+        TENON_ROPE_ROW_("truncate", "truncate"),
         TENON_ROPE_ROW_("attention_factor", "attention_factor"), /* this and the rest: not in GGUF */
         TENON_ROPE_ROW_("mscale", "mscale"),
         TENON_ROPE_ROW_("mscale_all_dim", "mscale_all_dim"),
