@@ -26,6 +26,7 @@ LEFT_OUT = {
     "modernbert": "the layers that see all are every third there",
     "gemma2-bias": "as gemma2", "gemma3_text-bias": "as gemma3_text", "deepseek_v3-half": "keys turn in pairs there",
     **dict.fromkeys(("qwen2-window", "qwen3-window", "qwen3_moe-window", "smollm3-window"), "no windows there"), "gpt_neox-tied": "biases there",
+    "qwen2_moe-window": "as qwen2_moe", "deepseek_v3-eps": "one epsilon for all norms there",
 }
 PAIRED = {"llama", "smollm3", "granite"}               # their q and k are turned in pairs
 NORM_PLUS_ONE = {"gemma2", "gemma3", "qwen3next"}
