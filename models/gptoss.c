@@ -43,6 +43,17 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROPE_FACTORS,
 };
 
+/* A config.json without a word on rope means a scaling that transformers may change: no published model leaves it out. */
+static int32_t must_say_rope(const struct tenon_meta *m, struct tenon_err *err)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    if (!tenon_meta_is_huggingface(m) || tenon_key_find(m, NULL, "config.rope_parameters", name, &e) ||
+        tenon_key_find(m, NULL, "config.rope_scaling", name, &e))
+        return TENON_E_OK;
+    return tenon_key_missing("config.rope_parameters", err);
+}
+
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
     const double limit = 7.0;
@@ -51,7 +62,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     int32_t s;
     if (d->moe.used == 0)
         return tenon_decoder_bad_key(d, "expert_count", 0, "but the family has experts", err);
-    if ((s = tenon_decoder_read_pattern(d, m, 2, err)) != 0 ||
+    if ((s = must_say_rope(m, err)) != 0 || (s = tenon_decoder_read_pattern(d, m, 2, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "swiglu_limit", 1e-3, 1e6, &limit, &d->moe.limit, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "swiglu_alpha", 1.702, 1.702, &alpha, &alpha, err)) != 0)
         return s;

@@ -17,7 +17,8 @@ SAME = [
     ("cohere", {"rope_parameters": GONE}, {"rope_parameters": {"rope_theta": 500000.0}}, {}),
     ("lfm2", {"rope_parameters": GONE}, {"rope_parameters": {"rope_theta": 1e6}}, {}),
     ("smollm3", {"rope_parameters": GONE}, {"rope_parameters": {"rope_theta": 2e6}}, {}),
-    ("gpt_oss", {"rope_parameters": GONE}, {"rope_parameters": {"rope_theta": 150000.0}}, {}),
+    ("gpt_oss", {"rope_parameters": {"rope_type": "default"}}, {"rope_parameters": {"rope_theta": 150000.0}}, {}),
+    ("mixtral", {"rope_parameters": GONE}, {"rope_parameters": {"rope_theta": 1e6}}, {}),
     ("stablelm", {"rope_parameters": {"rope_theta": 100.0}}, {}, {"rope_parameters": {"rope_theta": 100.0, "partial_rotary_factor": 0.5}}),
     ("gemma2", {"query_pre_attn_scalar": GONE}, {"query_pre_attn_scalar": 256}, {}),
     ("granite", {"attention_multiplier": GONE}, {"attention_multiplier": 1.0}, {}),
@@ -35,6 +36,7 @@ SAME = [
 ]
 REFUSED = [
     ("gpt_oss", {"swiglu_alpha": 1.0}, "config.swiglu_alpha"),
+    ("gpt_oss", {"rope_parameters": GONE}, "config.rope_parameters"),
     ("qwen3", {"rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}}, "config.rope_parameters.truncate"),
     ("deepseek_v3", {"num_experts_per_tok": 6}, "config.num_experts_per_tok"),
 ]
