@@ -26,6 +26,8 @@ SAME = [
     ("llama", {"rope_parameters": {"type": "yarn", **YARN}}, {"rope_parameters": {"rope_type": "yarn", **YARN}}, {}),
     ("llama", {"rope_parameters": {"rope_type": "yarn", "truncate": True, **YARN}}, {"rope_parameters": {"rope_type": "yarn", **YARN}},
      {"rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}}),
+    ("llama", {"rope_scaling": {"rope_type": "yarn", **YARN}, "rope_parameters": {"rope_type": "yarn", **YARN}},
+     {"rope_parameters": {"rope_type": "yarn", **YARN}}, {}),
     ("mistral", {"layer_types": [SLIDING, SLIDING]}, {}, {"layer_types": [SLIDING, FULL]}),
     ("qwen2_moe", {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 2, "layer_types": GONE},
      {"use_sliding_window": True, "sliding_window": 7, "layer_types": [SLIDING, FULL, FULL]}, {}),
@@ -36,6 +38,8 @@ SAME = [
 ]
 REFUSED = [
     ("gpt_oss", {"swiglu_alpha": 1.0}, "config.swiglu_alpha"),
+    ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_parameters": {"rope_type": "default", "rope_theta": 100.0}},
+     "config.rope_scaling"),
     ("gpt_oss", {"rope_parameters": GONE}, "config.rope_parameters"),
     ("qwen3", {"rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}}, "config.rope_parameters.truncate"),
     ("deepseek_v3", {"num_experts_per_tok": 6}, "config.num_experts_per_tok"),

@@ -352,6 +352,31 @@ static inline int32_t tenon_key_yarn(const struct tenon_meta *meta, const char *
     return tenon_key_i64(meta, prefix, "rope.scaling.original_context_length", 1, 1 << 30, absent, &ret->original_context, err);
 }
 
+/* config.json may hold rope_scaling, as it was called, beside rope_parameters: INVALID_ARGUMENT where they are of two minds. */
+static inline int32_t tenon_key_rope_agrees(const struct tenon_meta *meta, struct tenon_err *err)
+{
+    const double none = 0.0;
+    const char *key = "config.rope_scaling.rope_type";
+    char now[32], then[32];
+    double factor = 0.0, other = 0.0;
+    int32_t s;
+    if ((s = tenon_key_str(meta, NULL, "config.rope_parameters.rope_type", "", now, sizeof now, err)) != TENON_E_OK ||
+        (s = tenon_key_str(meta, NULL, key, "", then, sizeof then, err)) != TENON_E_OK)
+        return s;
+    if (then[0] == '\0')
+        s = tenon_key_str(meta, NULL, key = "config.rope_scaling.type", "", then, sizeof then, err);
+    if (s != TENON_E_OK || now[0] == '\0' || then[0] == '\0')
+        return s;
+    if (strcmp(now, then) != 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is '%s', but config.rope_parameters.rope_type is '%s': leave one out",
+                          key, then, now);
+    if ((s = tenon_key_f64(meta, NULL, "config.rope_parameters.factor", 0, 1e6, &none, &factor, err)) != TENON_E_OK ||
+        (s = tenon_key_f64(meta, NULL, "config.rope_scaling.factor", 0, 1e6, &none, &other, err)) != TENON_E_OK || factor == other)
+        return s;
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "config.rope_scaling.factor",
+                      "key config.rope_scaling.factor is %g, but config.rope_parameters.factor is %g: leave one out", other, factor);
+}
+
 /* Read rope.freq_base and rope.scaling.*: none, linear, yarn; llama3 is a weight of factors, see tenon_key_rope_factors. n_rot
  * and layout are the caller's. transformers' "dynamic" changes nothing within the trained context. */
 static inline int32_t tenon_key_rope(const struct tenon_meta *meta, const char *prefix, struct tenon_rope_params *ret,
@@ -368,6 +393,7 @@ static inline int32_t tenon_key_rope(const struct tenon_meta *meta, const char *
     ret->by_context = 0;
     if ((s = tenon_key_must_hold(meta, prefix, "rope_scaling", err)) != TENON_E_OK ||
         (s = tenon_key_must_hold(meta, prefix, "rope_parameters", err)) != TENON_E_OK ||
+        (tenon_meta_is_huggingface(meta) && (s = tenon_key_rope_agrees(meta, err)) != TENON_E_OK) ||
         (s = tenon_key_f64(meta, prefix, "rope.freq_base", 1e-3, 1e12, &base, &ret->base, err)) != TENON_E_OK ||
         (s = tenon_key_str(meta, prefix, "rope.scaling.type", "none", type, sizeof type, err)) != TENON_E_OK ||
         strcmp(type, "none") == 0 || strcmp(type, "default") == 0 || strcmp(type, "llama3") == 0)
