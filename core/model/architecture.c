@@ -3,6 +3,8 @@
  */
 #include <string.h>
 
+#include <tenon/keys.h>
+
 #include "core/model/model.h"
 
 /* The name of a model's architecture, where formats keep it; a later key is of a part of the model. */
@@ -81,10 +83,29 @@ static int32_t fail_unknown(struct tn_registry *reg, const struct tn_container *
     int32_t rc = tn_registry_find(reg, TENON_MODEL_IFACE, NULL, 0, &any, err);
     if (rc != TENON_OK)
         return rc; /* there is no model plugin at all, or why it cannot be used */
+    if (name->data == NULL)
+        return tenon_key_missing(keys[tenon_meta_is_huggingface(tn_container_meta(src)) ? 1 : 0], err);
     list_known(reg, known, sizeof known);
     return tenon_fail(err, TENON_E_NOT_FOUND, tn_container_path(src),
-                      "no model plugin knows architecture \"%.*s\"; known are %s. A plugin adds one: see share/tenon/examples/architecture", (int)(name->size < 32 ? name->size : 32),
-                      name->data != NULL ? name->data : "", known);
+                      "no model plugin knows architecture \"%.*s\"; known are %s. A plugin adds one: see share/tenon/examples/architecture",
+                      (int)(name->size < 32 ? name->size : 32), name->data, known);
+}
+
+/* A key that names architectures, where it is there, holds text: one, or a list. */
+static int32_t check_named(const struct tenon_meta *meta, const char *key, bool is_list, struct tenon_err *err)
+{
+    struct tenon_meta_entry e = { .struct_size = sizeof e };
+    if (meta->find(meta->ctx, key, &e) != TENON_OK || (e.type == TENON_META_STRING && (e.is_array != 0) == is_list))
+        return TENON_OK;
+    return tenon_key_wrong(key, is_list ? "a list of strings" : "a string", &e, err);
+}
+
+static int32_t check_names(const struct tenon_meta *meta, struct tenon_err *err)
+{
+    int32_t rc = check_named(meta, "config.architectures", true, err);
+    for (size_t i = 0; rc == TENON_OK && i < sizeof keys / sizeof keys[0]; i++)
+        rc = check_named(meta, keys[i], false, err);
+    return rc;
 }
 
 static int32_t choose(struct tn_registry *reg, const struct tn_container *src, const struct tn_item **ret, struct tenon_err *err)
@@ -106,8 +127,10 @@ int32_t tn_architecture_open(struct tn_registry *reg, const struct tn_container 
                              struct tenon_err *err)
 {
     struct tn_architecture arch = { 0 };
-    const struct tn_item *item;
-    int32_t rc = choose(reg, src, &item, err);
+    const struct tn_item *item = NULL;
+    int32_t rc = check_names(tn_container_meta(src), err);
+    if (rc == TENON_OK)
+        rc = choose(reg, src, &item, err);
     if (rc != TENON_OK)
         return rc;
     TENON_COPY_IN(&arch.table, item->impl);

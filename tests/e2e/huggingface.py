@@ -221,6 +221,26 @@ class HuggingFace(unittest.TestCase):
                 folder = write_directory(self.path("%s-%d" % (key, i)), w, config("llama", **{key: value}))
                 self.assertIn("key config.%s: must be %s, is %s" % (key, want, what), self.refused("run", folder, "x"))
 
+    def test_no_numbers(self):
+        """NaN and Infinity, which Python writes, are not as if the key were missing."""
+        w = weights(bias=False)
+        for key in "head_dim", "num_key_value_heads", "rope_parameters", "rope_theta", "rms_norm_eps", "tie_word_embeddings", "model_type":
+            for what in "nan", "inf", "-inf":
+                said = self.refused("run", write_directory(self.path(key + what), w, config("llama", **{key: float(what)})), "x")
+                self.assertRegex(said, r"key config\.%s(: must be .*, is| is) %s" % (key, what))
+
+    def test_names_of_architectures(self):
+        w = weights(bias=False)
+        for key, value, is_ in (("model_type", 5, "a string, is 5"), ("model_type", ["llama"], "a string, is a list"),
+                                ("model_type", {}, "a string, is an object"), ("model_type", True, "a string, is true"),
+                                ("architectures", "LlamaForCausalLM", "a list of strings, is a string"),
+                                ("architectures", [1], "a list of strings, is a list"), ("architectures", {}, "a list of strings, is an object")):
+            said = self.refused("run", write_directory(self.path(key + is_), w, config("llama", **{key: value})), "x")
+            self.assertIn("key config.%s: must be %s" % (key, is_), said)
+        for gone in ({"model_type": None}, {"model_type": None, "architectures": None}):
+            said = self.refused("run", write_directory(self.path(str(gone)), w, config("llama", **gone)), "x")
+            self.assertIn("key config.model_type is missing", said)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])

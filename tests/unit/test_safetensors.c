@@ -122,7 +122,10 @@ START_TEST(sound)
     e = entry(m, "config.list");
     ck_assert(e.is_array == 1 && e.count == 2 && tenon_meta_i64(&e, 1, &i) == 0 && i == 2);
     ck_assert_int_eq(m->find(m->ctx, "config.none", &e), TENON_E_NOT_FOUND);
-    ck_assert_int_eq(m->find(m->ctx, "config.nan", &e), TENON_E_NOT_FOUND);
+    ck_assert_uint_eq(entry(m, "huggingface.nulls").count, 1);
+    check_string(m, "huggingface.nulls", 0, "config.none");
+    e = entry(m, "config.nan"); /* not as if it were missing */
+    ck_assert(e.type == TENON_META_F64 && tenon_meta_f64(&e, 0, &d) == 0 && isnan(d));
     e = entry(m, "config.mixed");
     ck_assert(e.type == TENON_META_OBJECT && e.is_array == 1 && e.count == 0 && e.data == NULL);
     e = entry(m, "config.inner");

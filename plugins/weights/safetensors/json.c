@@ -10,7 +10,18 @@ struct look {
     uint32_t deepest;
     uint64_t values;
     bool constants; /* NaN or Infinity */
+    uint64_t nans;
 };
+
+/* What stands for NaN, which JSON has no word for: transformers' way to write it. */
+static const char nan_object[] = "{\"__float__\":\"NaN\"}";
+#define NAN_OBJECT (sizeof nan_object - 1)
+#define NAN_VALUES 4u /* of which it makes one and its member, with their texts */
+
+static bool is_nan(const char *p, const char *end)
+{
+    return end - p >= 3 && memcmp(p, "NaN", 3) == 0;
+}
 
 /* Over a string's end; `p` is behind its first quote. */
 static const char *skip_string(const char *p, const char *end)
@@ -38,21 +49,22 @@ static struct look look_at(const char *p, const char *end)
             l.values++;
         } else if (c == 'N' || c == 'I') {
             l.constants = true;
+            l.nans += is_nan(p - 1, end);
         }
     }
+    l.values += (NAN_VALUES - 1) * l.nans;
     return l;
 }
 
-/* A copy with NaN as null and Infinity as a number too large to be finite. One byte more for each NaN: the third more that is
- * reserved is enough. OWN: caller. */
-static char *replace_constants(const char *p, uint64_t size, uint64_t *ret_size)
+/* A copy with NaN as an object and Infinity as a number too large to be finite. OWN: caller. */
+static char *replace_constants(const char *p, uint64_t size, uint64_t nans, uint64_t *ret_size)
 {
     const char *end = p + size, *next;
-    char *copy = malloc((size_t)(size + size / 3 + 1)), *out = copy;
+    char *copy = malloc((size_t)(size + NAN_OBJECT * nans + 1)), *out = copy;
     for (; copy != NULL && p < end; p = next) {
         next = *p == '"' ? skip_string(p + 1, end) : p + 1;
-        if (end - p >= 3 && memcmp(p, "NaN", 3) == 0) {
-            out = (char *)memcpy(out, "null", 4) + 4;
+        if (is_nan(p, end)) {
+            out = (char *)memcpy(out, nan_object, NAN_OBJECT) + NAN_OBJECT;
             next = p + 3;
         } else if (end - p >= 8 && memcmp(p, "Infinity", 8) == 0) {
             out = (char *)memcpy(out, "1e999", 5) + 5;
@@ -105,7 +117,7 @@ static int32_t parse_some(const char *file, const void *data, uint64_t size, uin
                           (unsigned long long)l.values, l.deepest, ST_JSON_VALUES, ST_JSON_DEPTH);
     if (!l.constants)
         return parse(file, data, size, list, ret, err);
-    copy = replace_constants(data, size, &size);
+    copy = replace_constants(data, size, l.nans, &size);
     rc = copy != NULL ? parse(file, copy, size, list, ret, err) : tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, file, "out of memory");
     free(copy);
     return rc;

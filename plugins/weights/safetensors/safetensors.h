@@ -28,8 +28,8 @@
 #define ST_JSON_DEPTH 64u
 #define ST_JSON_VALUES (4u << 20)
 
-/* Parse an object of at most `most` bytes. NaN and Infinity, which Python writes, are taken: as null and as numbers. DATA_LOSS with
- * the place; OUT_OF_RANGE: too large, too deep, too many values. OWN: *ret by cJSON_Delete. */
+/* Parse an object of at most `most` bytes. NaN and Infinity, which Python writes, are taken: as {"__float__": "NaN"}, which transformers
+ * writes, and as numbers. DATA_LOSS with the place; OUT_OF_RANGE: too large, too deep, too many values. OWN: *ret by cJSON_Delete. */
 int32_t st_json_parse(const char *file, const void *data, uint64_t size, uint64_t most, cJSON **ret, struct tenon_err *err);
 
 /* A whole number within 0 .. 2^53. */
@@ -57,9 +57,10 @@ struct st_value {
 struct st_meta {
     struct tenon_meta table;   /* what the host gets; its ctx is this struct, which must not move after st_meta_publish */
     struct weights_names keys; /* OWN of their text: meta */
+    struct weights_names nulls; /* the same of keys that are null; they may be among `keys` too, where a file has one twice */
     struct st_value *values;   /* [keys.n] */
     uint32_t capacity;
-    uint64_t text;             /* bytes of all keys */
+    uint64_t text;             /* bytes of all names */
     cJSON *trees[ST_SOURCES + 1]; /* that strings lie in; the last: modules.json */
 };
 

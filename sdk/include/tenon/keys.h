@@ -13,7 +13,8 @@
  * The metadata of such a directory, as weights plugins give it: config.<path>, generation_config.<path>, tokenizer_config.<path>
  * of the JSON files of these names, pooling.<path> of 1_Pooling/config.json and sentence_bert.<path> of sentence_bert_config.json,
  * which models for vectors of texts have, and "modules", the types that modules.json lists; objects nested by dots, arrays of numbers, of strings or of
- * booleans as arrays, objects and lists of unlike elements as TENON_META_OBJECT; and the names of its files as the array "huggingface.files".
+ * booleans as arrays, objects and lists of unlike elements as TENON_META_OBJECT; the names of its files as the array "huggingface.files", and those of keys
+ * that are null as "huggingface.nulls".
  *
  * Everything is static inline; nothing here is part of the ABI.
  */
