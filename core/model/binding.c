@@ -413,9 +413,13 @@ int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, 
     if (w->packed.size == 0 || w->packed.buffer != NULL)
         return TENON_OK;
     w->packed.buffer = b->packed;
-    rc = b->backend->pack(device->device, w, err);
-    if (rc == TENON_OK && exe != NULL)
-        rc = b->backend->use_packed(exe, w, err);
+    if (exe != NULL && b->backend->pack_in_use != NULL) {
+        rc = b->backend->pack_in_use(exe, w, err);
+    } else {
+        rc = b->backend->pack(device->device, w, err);
+        if (rc == TENON_OK && exe != NULL)
+            rc = b->backend->use_packed(exe, w, err);
+    }
     if (rc == TENON_OK)
         let_go(b, w);
     return rc;

@@ -232,7 +232,7 @@ static int32_t place(struct tn_model *m, const struct tn_model_args *args, struc
     }
     if (rc == TENON_OK)
         rc = check_output(m, err);
-    bool later = m->device.backend.use_packed != NULL; /* behind the first requests */
+    bool later = m->device.backend.use_packed != NULL || m->device.backend.pack_in_use != NULL; /* behind the first requests */
     if (rc == TENON_OK)
         rc = tell(args, 0.3, "packing", err);
     if (rc == TENON_OK)

@@ -82,6 +82,18 @@ class Bits(unittest.TestCase):
         self.equal({"prose": load("ids.json")["prose"][:540]}, ["--chunk", 31], ["--chunk", 1])
 
 
+class Memory(unittest.TestCase):
+    @unittest.skipUnless(NAME == "gemma3", "no table that is most of the file")
+    def test_one_form_of_weights(self):
+        """An answer while weights are packed behind it: never are the file's and the packed form of all in memory."""
+        with subprocess.Popen([TENON, "run", MODEL, "Once upon a time", "--max-tokens", "120", "--temperature", "0"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            _, status, usage = os.wait4(run.pid, 0)
+            run.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(run.returncode, 0)
+        self.assertLessEqual(usage.ru_maxrss << 10, 1.1 * os.path.getsize(MODEL) + (60 << 20))
+
+
 if __name__ == "__main__":
     if not os.path.isfile(MODEL):
         print("SKIPPED: no %s: set %s, or have tools/test fetch it" % (NAME, VARIABLE), file=sys.stderr)

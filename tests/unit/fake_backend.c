@@ -131,9 +131,16 @@ static int32_t be_use_packed(struct tenon_executable *exe, const struct tenon_we
     return TENON_OK;
 }
 
-void fake_pack_behind(bool on)
+static int32_t be_pack_in_use(struct tenon_executable *exe, const struct tenon_weight_binding *w, struct tenon_err *err)
 {
-    fake_backend.use_packed = on ? be_use_packed : NULL;
+    int32_t rc = be_pack(NULL, w, err);
+    return rc == TENON_OK ? be_use_packed(exe, w, err) : rc;
+}
+
+void fake_pack_behind(enum fake_packing how)
+{
+    fake_backend.use_packed = how == FAKE_PACK_THEN_USE ? be_use_packed : NULL;
+    fake_backend.pack_in_use = how == FAKE_PACK_IN_USE ? be_pack_in_use : NULL;
 }
 
 static int32_t be_state_layout(struct tenon_device *dev, const struct tenon_state_desc *s, int32_t kv, struct tenon_state_layout *ret,

@@ -44,7 +44,8 @@ struct fake_state {
 extern struct fake_state fake;
 
 /* Does the backend take packed weights while it runs? Until the next call. */
-void fake_pack_behind(bool on);
+enum fake_packing { FAKE_PACK_BEFORE, FAKE_PACK_THEN_USE, FAKE_PACK_IN_USE };
+void fake_pack_behind(enum fake_packing how);
 
 /* The token that follows tokens [n]: a letter, or FAKE_END where the sum of all is a multiple of 97. */
 int32_t fake_next(const int32_t *tokens, uint64_t n);

@@ -195,19 +195,19 @@ START_TEST(packing_behind_the_first_requests)
 {
     struct client c;
     open_registry(FAKE_ALL);
-    fake_pack_behind(true);
-    atomic_store(&fake.slow_us, _i == 2 ? 20000 : 200);
-    atomic_store(&fake.fail_pack, _i == 1);
+    fake_pack_behind(_i % 2 == 0 ? FAKE_PACK_THEN_USE : FAKE_PACK_IN_USE);
+    atomic_store(&fake.slow_us, _i / 2 == 2 ? 20000 : 200);
+    atomic_store(&fake.fail_pack, _i / 2 == 1);
     ck_assert_int_eq(load(path, 200, 1, 8, NULL), 0);
-    if (_i < 2) { /* 2: unloaded meanwhile */
+    if (_i / 2 < 2) { /* 2: unloaded meanwhile */
         submit(&c, long_prompt, 20, NULL);
         check_answer(&c, long_prompt, 20);
         tn_model_wait_packed(tn_engine_model(model));
-        ck_assert_uint_eq(atomic_load(&fake.used), _i == 0);
+        ck_assert_uint_eq(atomic_load(&fake.used), _i / 2 == 0);
     }
     close_engine();
     ck_assert_uint_le(atomic_load(&fake.packed), 1);
-    fake_pack_behind(false);
+    fake_pack_behind(FAKE_PACK_BEFORE);
 }
 END_TEST
 
@@ -580,7 +580,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, any_chunking_gives_the_same_answer, 0, 5);
     tcase_add_test(tc, memory_of_the_devices_own);
-    tcase_add_loop_test(tc, packing_behind_the_first_requests, 0, 3);
+    tcase_add_loop_test(tc, packing_behind_the_first_requests, 0, 6);
     tcase_add_test(tc, packing_before_compile);
     tcase_add_test(tc, many_at_once_do_not_mix);
     tcase_add_test(tc, the_next_turn_computes_only_what_is_new);

@@ -97,7 +97,7 @@ int32_t cpu_compile(struct tenon_device *dev, const struct tenon_compile_args *a
                     struct tenon_err *err);
 int32_t cpu_executable_info(struct tenon_executable *exe, struct tenon_executable_info *ret);
 void cpu_executable_free(struct tenon_executable *exe);
-int32_t cpu_use_packed(struct tenon_executable *exe, const struct tenon_weight_binding *weight, struct tenon_err *err);
+int32_t cpu_pack_in_use(struct tenon_executable *exe, const struct tenon_weight_binding *weight, struct tenon_err *err);
 
 /* stream.c */
 int32_t cpu_stream_create(struct tenon_device *dev, struct tenon_stream **ret, struct tenon_err *err);

@@ -23,7 +23,7 @@ void cpu_by_weight(const struct walker *w, const struct cpu_weight *by, const st
 {
     struct cpu_act part = *a;
     if (by->program == NULL) {
-        w->k->matmul(lies(by), a, r0, r1, n0, n1, y, ld, bias, cpu_matmul_scratch(w));
+        w->k->matmul(lies(by, n1), a, r0, r1, n0, n1, y, ld, bias, cpu_matmul_scratch(w));
         return;
     }
     part.x += r0 * a->ldx;

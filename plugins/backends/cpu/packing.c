@@ -2,7 +2,7 @@
  *
  * Packed weights are read as they lie, in order and from huge pages, where the file's would be transposed in registers; they cost
  * their size in memory and one copy. `TENON_CPU_PACK=never|always` (or set.pack); else whatever is at most half of the memory
- * that was free when the device was opened. A plan takes a weight's packed form when it is there: the bits are the same.
+ * that was free when the device was opened. A plan reads the rows that are packed there: the bits are the same.
  * [any-thread] */
 #include <pthread.h>
 #include <stdio.h>
@@ -150,7 +150,8 @@ static void let_go(const struct job *j)
         (void)madvise((void *)from, to - from, MADV_DONTNEED); /* advice */
 }
 
-int32_t cpu_pack_weight(struct tenon_device *dev, const struct tenon_weight_binding *weight, struct tenon_err *err)
+/* All of a weight; rows that lie packed are told to `by`, if that is not NULL. */
+static int32_t pack(struct tenon_device *dev, const struct tenon_weight_binding *weight, struct cpu_weight *by, struct tenon_err *err)
 {
     struct job j = { .k = dev->k, .packed = cpu_span_data(&weight->packed) };
     struct cpu_matrix packed;
@@ -159,12 +160,18 @@ int32_t cpu_pack_weight(struct tenon_device *dev, const struct tenon_weight_bind
         status = cpu_packed_of(weight, &j.m, &packed, err);
     if (status != 0)
         return status;
+    if (by != NULL && atomic_load(&by->packed_rows) != 0)
+        return tenon_fail(err, TENON_E_FAILED_PRECONDITION, weight->name, "the plan has its packed form already");
+    if (by != NULL)
+        by->packed = packed;
     int64_t groups = (j.m.rows + CPU_PACK_ROWS - 1) / CPU_PACK_ROWS, step = REGION_BYTES / (CPU_PACK_ROWS * j.m.row_bytes) + 1;
     pthread_mutex_init(&j.lock, NULL);
     pthread_cond_init(&j.ended, NULL);
     for (; j.first < groups; j.first = j.end) {
         j.end = j.first + step < groups ? j.first + step : groups;
         run_region(dev->plugin->threads, &j);
+        if (by != NULL)
+            atomic_store_explicit(&by->packed_rows, j.end < groups ? j.end * CPU_PACK_ROWS : j.m.rows, memory_order_release);
         if ((weight->planes[0].buffer->flags & TENON_BUFFER_FILE_PAGES) != 0)
             let_go(&j);
     }
@@ -173,19 +180,20 @@ int32_t cpu_pack_weight(struct tenon_device *dev, const struct tenon_weight_bind
     return 0;
 }
 
-int32_t cpu_use_packed(struct tenon_executable *exe, const struct tenon_weight_binding *foreign, struct tenon_err *err)
+int32_t cpu_pack_weight(struct tenon_device *dev, const struct tenon_weight_binding *weight, struct tenon_err *err)
+{
+    return pack(dev, weight, NULL, err);
+}
+
+int32_t cpu_pack_in_use(struct tenon_executable *exe, const struct tenon_weight_binding *foreign, struct tenon_err *err)
 {
     struct tenon_weight_binding b;
     TENON_COPY_IN(&b, foreign);
     for (uint32_t i = 0; i < exe->graph->n_values; i++) {
         const struct tenon_value *v = tenon_graph_value(exe->graph, i);
         uint32_t at = exe->weight_base[i] + (v->layered && b.layer > 0 ? (uint32_t)b.layer : 0);
-        if (v->kind != TENON_VALUE_WEIGHT || v->index != b.weight || at >= exe->n_weights)
-            continue;
-        int32_t status = cpu_packed_of(&b, &exe->weights[at].m, &exe->weights[at].packed, err);
-        if (status == 0)
-            atomic_store_explicit(&exe->weights[at].is_packed, true, memory_order_release);
-        return status;
+        if (v->kind == TENON_VALUE_WEIGHT && v->index == b.weight && at < exe->n_weights)
+            return pack(exe->dev, &b, &exe->weights[at], err);
     }
     return tenon_fail(err, TENON_E_NOT_FOUND, b.name, "the plan has no such weight");
 }

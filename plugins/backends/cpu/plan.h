@@ -77,8 +77,8 @@ struct cpu_home {
 
 struct cpu_weight {
     struct cpu_matrix m;      /* as it was bound; read through lies() of walk.h */
-    struct cpu_matrix packed; /* once is_packed */
-    atomic_bool is_packed;    /* set once, releases `packed`: packing.c */
+    struct cpu_matrix packed; /* once packed_rows is not 0 */
+    _Atomic int64_t packed_rows; /* so many from the first on lie in `packed`, which it releases; only grows: packing.c */
     const float *f32; /* vectors and small tables as floats: in the file, or in `owned`; NULL for matrices */
     float *owned;     /* OWN: plan */
     struct cpu_program_weight *program; /* NULL: a kernel knows the encoding; OWN: plan */

@@ -120,7 +120,7 @@ static const struct tenon_backend backend = {
     .export_pages = cpu_export_pages,
     .import_pages = cpu_import_pages,
     .profile = cpu_profile,
-    .use_packed = cpu_use_packed,
+    .pack_in_use = cpu_pack_in_use,
 };
 
 static const struct tenon_item items[] = { TENON_ITEM(TENON_BACKEND_IFACE, "cpu", NULL, &backend) };

@@ -51,7 +51,7 @@ static void product(const struct walker *w, uint32_t weight_value, uint32_t bias
     if (from->program != NULL)
         cpu_program_product(w, from, a, rows, n0, n1, y, ldy, vector(w, bias_value));
     else
-        w->k->matmul(matrix(w, weight_value), a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
+        w->k->matmul(lies(from, n1), a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
 }
 
 /* Rows n0..n1 of all weights of the gate for all tokens: hidden = kind(gate) * up. */
@@ -148,7 +148,8 @@ void cpu_warm_matmul(const struct walker *w, const struct cpu_step *s, uint32_t 
     struct cut c = cut_of(&then, s);
     if (range_of(w, w->i, c.tasks) == range_of(w, w->i + 1, c.tasks))
         return;
-    const struct cpu_matrix *m = matrix(&then, s->w[weight_of_task(&then, s, &c, range_of(w, w->i, c.tasks), &n0)]);
+    const struct cpu_weight *by = weight(&then, s->w[weight_of_task(&then, s, &c, range_of(w, w->i, c.tasks), &n0)]);
+    const struct cpu_matrix *m = lies(by, n0 + 1);
     const uint8_t *p = m->data + n0 * m->row_bytes;
     int64_t bytes = (m->rows - n0) * m->row_bytes;
     for (int64_t i = 0; i < bytes && i < WARM_BYTES; i += 64)

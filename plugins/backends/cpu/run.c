@@ -16,12 +16,10 @@ static void gather_row(const struct walker *w, const struct cpu_step *s, int64_t
         memset(y, 0, (size_t)cols * sizeof *y);
         return;
     }
-    if (is_weight) {
-        const struct cpu_matrix *m = matrix(w, s->x);
-        cpu_matrix_row(m, index, y);
-    } else {
+    if (is_weight)
+        cpu_matrix_row(lies(weight(w, s->x), index + 1), index, y);
+    else
         memcpy(y, (const float *)at(w, s->x) + index * cols, (size_t)cols * sizeof *y);
-    }
     if (s->scale != 1.0f)
         w->k->affine(y, s->scale, 0.0f, cols, y);
 }

@@ -69,15 +69,17 @@ static inline const struct cpu_weight *weight(const struct walker *w, uint32_t v
     return &w->exe->weights[w->exe->weight_base[v] + layer];
 }
 
-/* A weight as it lies now: packed, once it is. Nothing else about it changes, so threads of one step may see either. */
-static inline const struct cpu_matrix *lies(const struct cpu_weight *by)
+/* A weight as its rows before `end` lie now: packed, once all of them are. Nothing else about it changes, so threads of one step may
+ * see either. */
+static inline const struct cpu_matrix *lies(const struct cpu_weight *by, int64_t end)
 {
-    return atomic_load_explicit(&by->is_packed, memory_order_acquire) ? &by->packed : &by->m;
+    return atomic_load_explicit(&by->packed_rows, memory_order_acquire) >= end ? &by->packed : &by->m;
 }
 
 static inline const struct cpu_matrix *matrix(const struct walker *w, uint32_t v)
 {
-    return lies(weight(w, v));
+    const struct cpu_weight *by = weight(w, v);
+    return lies(by, by->m.rows);
 }
 
 static inline const float *vector(const struct walker *w, uint32_t v)
