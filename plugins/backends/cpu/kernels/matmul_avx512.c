@@ -5,9 +5,9 @@
 
 #define ACT_BITS 16
 #define TOKENS 6 /* 12 chains, 12 sums, 2 registers of weights, 1 of activations: 27 of 32 */
-#define DIRECT_TOKENS 2 /* of four tokens, parts of sums for both halves of a dword leave no registers; panels run as fast */
+#define DIRECT_TOKENS 2 /* of four, parts of sums for both halves of a dword leave no registers; two run as fast as panels of many */
 #define DIRECT_MOST 4
-#define DIRECT_MANY 4
+#define DIRECT_MANY 32
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else

@@ -13,10 +13,6 @@ INLINE uint32_t load_pair(const int16_t *q) /* 2 activations */
     return v;
 }
 
-/* Few tokens: shifts are undone in the sums and several short chains hide the latency of one. Many hide it themselves, and sums are
- * what there is no room for. */
-INLINE bool few_tokens(const struct sink *s) { return s->tokens <= 2; }
-
 /* A pair of columns in 16 bits against tokens, times 1 << shift, below 2^15 in all. */
 INLINE void put_part(struct sink *s, int64_t b, const int slot, const int part, const int pair, vi x, const int shift)
 {
@@ -28,14 +24,16 @@ INLINE void put_part(struct sink *s, int64_t b, const int slot, const int part, 
     s->shift[slot][part] = shift;
 }
 
-/* The same, the part chosen: 0 and 1 are of shift 0, 2 and 3 of shifts 4 and 8. */
+/* The same, the part chosen: 0 and 1 are of shift 0, 2 and 3 of shifts 4 and 8. One or two tokens: shifts are undone in the sums, and
+ * several short chains hide the latency of one. */
 INLINE void put_pair(struct sink *s, int64_t b, const int slot, const int pair, vi x, const int shift, const bool alone)
 {
-    const int part = shift != 0 ? 1 + shift / 4 : alone || s->tokens > 4 ? 0 : pair & 1;
+    const int part = shift != 0 ? 1 + shift / 4 : alone ? 0 : pair & 1;
     put_part(s, b, slot, part, pair, x, shift);
 }
 
 #define IN_PLACE_MOST 255
+_Static_assert(DIRECT_TOKENS == 2, "four tokens would leave no registers for sums of both halves of a dword");
 
 /* The bits of `mask` of each byte of v. */
 INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int quad, vi v, const uint32_t mask, const int shift)
@@ -48,7 +46,7 @@ INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int qu
 INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
 {
     put_pair(s, b, slot, 2 * quad, f.bits == 8 ? even_signed(x) : even_bytes(x), 0, f.alone);
-    if (f.bits <= 4 && !f.alone && few_tokens(s)) /* a mask is had in more places than a shift is */
+    if (f.bits <= 4 && !f.alone) /* a mask is had in more places than a shift is */
         put_pair(s, b, slot, 2 * quad + 1, vi_and(x, vi_all(0xff00ff00)), 8, false);
     else
         put_pair(s, b, slot, 2 * quad + 1, f.bits == 8 ? odd_signed(x) : odd_bytes(x), 0, f.alone);

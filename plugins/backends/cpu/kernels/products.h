@@ -6,7 +6,7 @@
  * and fused links, block after block; between panels of one row the unfinished chains lie in y, exactly. So T never changes a bit.
  * Include after simd_*.h. The file says how wide activations are, ACT_BITS 8 or 16, and how many tokens the level's registers hold:
  * TOKENS in a tile of a panel (2 * TOKENS chains, as many sums), DIRECT_TOKENS without one; up to how many tokens packed weights
- * go without a panel: DIRECT_MANY in the encodings that files mostly are of, DIRECT_MOST in others; and by UNROLL whether the
+ * go without a panel: DIRECT_MANY where that is as fast, DIRECT_MOST in others; and by UNROLL whether the
  * loop over a block's columns is unrolled. */
 #ifndef TENON_CPU_PRODUCTS_H
 #define TENON_CPU_PRODUCTS_H
@@ -506,12 +506,18 @@ static void multiply_panels(const struct cpu_matrix *m, const struct cpu_act *a,
     }
 }
 
+/* Two tokens at a time unpack the weights over and over: what that costs nothing, whole bytes and nibbles without more. */
+INLINE bool in_reach(const enum cpu_format format)
+{
+    return format == CPU_Q4_0 || format == CPU_Q4_1 || format == CPU_Q8_0;
+}
+
 /* Up to so many tokens go without a panel. Q6_K in the file's order has eight sums under way as it is. */
 static int64_t direct_most(const struct cpu_matrix *w)
 {
     if (w->rows < LANES && !w->packed)
         return 0;
-    if (w->packed && w->format <= CPU_Q4_K)
+    if (w->packed && (DIRECT_TOKENS == 2 ? in_reach(w->format) : w->format <= CPU_Q4_K))
         return DIRECT_MANY;
     return w->packed ? DIRECT_MOST : w->format == CPU_Q6_K ? 1 : 2;
 }

@@ -225,7 +225,7 @@ INLINE void put_nibbles(struct sink *s, int64_t b, const int slot, const int qua
                         const int high_quad, vi x, const struct form f)
 {
 #if WEIGHT_BYTES == 2
-    if (s->tokens > 0 && few_tokens(s)) { /* pairs come off by one mask each */
+    if (s->tokens > 0) { /* pairs come off by one mask each */
         put_pair(s, b, slot, 2 * quad, vi_and(x, vi_all(0x000f000f)), 0, false);
         put_pair(s, b, slot, 2 * quad + 1, vi_and(x, vi_all(0x0f000f00)), 8, false);
         put_pair(s, high_b, high_slot, 2 * high_quad, vi_and(x, vi_all(0x00f000f0)), 4, false);
