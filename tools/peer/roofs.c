@@ -1,6 +1,7 @@
 /* roofs.c - what this machine can do at best: bytes read, int8, int16, bf16 and f32 operations per second, with `threads` threads.
  *
- * Usage: roofs [THREADS]; prints one JSON object. Each figure is the median of 7 runs of all threads together.
+ * Usage: roofs [THREADS [read]]; prints one JSON object; with `read` that figure alone, in half a second. Each is the median of 7 runs
+ * of all threads together.
  *  - read: 1 GiB in huge pages, each thread its part, sums of 64-byte (AVX-512) or 32-byte lines.
  *  - int8: what quantised products are made of: vpdpbusd where the machine has it, else maddubs, madd and add for each product
  *    (`int8_ops`), and maddubs with one madd and add per eight (`int8_narrow_ops`, what 4-bit weights allow). Multiply and add
@@ -15,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -250,9 +252,9 @@ static double rate(void (*fn)(struct part *p), int threads, const uint8_t *data,
 int main(int argc, char **argv)
 {
     int threads = argc > 1 ? atoi(argv[1]) : 2;
-    bool avx512 = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw");
-    if (threads < 1 || threads > MAX_THREADS || argc > 2) {
-        fprintf(stderr, "usage: roofs [THREADS]\n");
+    bool avx512 = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw"), only_read = argc == 3;
+    if (threads < 1 || threads > MAX_THREADS || argc > 3 || (only_read && strcmp(argv[2], "read") != 0)) {
+        fprintf(stderr, "usage: roofs [THREADS [read]]\n");
         return 2;
     }
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
@@ -269,6 +271,10 @@ int main(int argc, char **argv)
         data[i] = 1;
     double lanes = avx512 ? 64 : 32, all = (double)threads * ROUNDS * 2;
     double read = rate(avx512 ? read_avx512 : read_avx2, threads, data, (double)READ_BYTES);
+    if (only_read) {
+        printf("{\"threads\":%d,\"read_bytes_s\":%.4g}\n", threads, read);
+        return 0;
+    }
     double int8 = rate(avx512 ? int8_avx512 : int8_avx2, threads, data, all * lanes * (avx512 ? CHAINS : 6));
     double narrow = rate(int8_narrow_avx2, threads, data, all * 32 * 6);
     double int16 = rate(avx512 ? int16_avx512 : int16_avx2, threads, data, all * lanes / 2 * (avx512 ? CHAINS : 6));

@@ -12,7 +12,7 @@ round, so that a neighbour's noise meets all of them. Figures:
   RSS               peak, of the whole process, after prefill 512 and decode 64 (peers: Python included, some 40 MiB)
   KL                mean KL from float32 on tests/oracle's texts; a peer above 0.01 computes something else and is not counted
   share of read     what a decoded token reads (weights and cache, by `tenon bench --profile`) times tokens/s, over the read roof,
-                    the higher of those before and after
+                    the higher of two measured just before and after that decode: neighbours move it by half within minutes
   prefill 512 by N threads  Tenon alone: with one thread, and with twice as many as there are cores
 """
 import argparse
@@ -46,8 +46,9 @@ def say(text):
 class Tenon:
     name, counted = "tenon", True
 
-    def __init__(self, exe, model, threads):
-        self.exe, self.model, self.threads = exe, model, threads
+    def __init__(self, exe, roofs, model, threads):
+        self.exe, self.roofs, self.model, self.threads = exe, roofs, model, threads
+        self.per_token = {}  # bytes, by depth
 
     def bench(self, prompt, gen, depth=0, parallel=1, threads=None, more=()):
         out = subprocess.run([self.exe, "bench", self.model, "--prompt", str(prompt), "--gen", str(gen), "--depth", str(depth),
@@ -57,8 +58,18 @@ class Tenon:
 
     def read_per_token(self, depth):
         """Bytes: those of runs of `gen` tokens, by the difference of two of them, which what comes before is not in."""
-        few, many = (sum(e["bytes"] for e in self.bench(0, gen, depth, more=("--profile",))["profile"]) for gen in (4, 12))
-        return (many - few) / 8
+        if depth not in self.per_token:
+            few, many = (sum(e["bytes"] for e in self.bench(0, gen, depth, more=("--profile",))["profile"]) for gen in (4, 12))
+            self.per_token[depth] = (many - few) / 8
+        return self.per_token[depth]
+
+    def decode_and_share(self, gen, depth, parallel):
+        """(tokens/s, share of the read roof of that moment)"""
+        read = self.read_per_token(depth)
+        before = measure_roofs(self.roofs, self.threads, "read")
+        rate = self.decode(gen, depth, parallel)
+        after = measure_roofs(self.roofs, self.threads, "read")
+        return rate, rate * read / max(before["read_bytes_s"], after["read_bytes_s"])
 
     def prefill(self, prompt, depth, threads=None):
         return self.bench(prompt, 0, depth, threads=threads)["prefill_tok_s"]["median"]
@@ -160,6 +171,8 @@ def mean_kl(runtime, model):
 def measure(runtimes, items, repeat, with_start):
     """{item: {runtime: [values]}}; a runtime that fails an item has none for it."""
     values = {name: {r.name: [] for r in runtimes} for name, _, _ in items}
+    shares = {name: "share of read @%d" % request["depth"] for name, _, request in items if request.get("parallel") == 1}
+    values.update({share: {runtimes[0].name: []} for share in shares.values()})
     starts = {r.name: [] for r in runtimes}
     for turn in range(repeat):
         for r in runtimes if with_start else ():
@@ -167,7 +180,12 @@ def measure(runtimes, items, repeat, with_start):
         for name, op, request in items:
             for r in runtimes[:1] if "threads" in request else runtimes:
                 try:
-                    values[name][r.name].append(getattr(r, op)(**request))
+                    if r is runtimes[0] and name in shares:
+                        value, share = r.decode_and_share(**request)
+                        values[shares[name]][r.name].append(share)
+                    else:
+                        value = getattr(r, op)(**request)
+                    values[name][r.name].append(value)
                 except (RuntimeError, subprocess.CalledProcessError) as e:
                     say("%s: %s: %s" % (r.name, name, e))
         say("round %d of %d" % (turn + 1, repeat))
@@ -176,8 +194,8 @@ def measure(runtimes, items, repeat, with_start):
     return values
 
 
-def measure_roofs(args):
-    return json.loads(subprocess.run([args.roofs, str(args.threads)], check=True, stdout=subprocess.PIPE).stdout)
+def measure_roofs(exe, threads, *only):
+    return json.loads(subprocess.run([exe, str(threads), *only], check=True, stdout=subprocess.PIPE).stdout)
 
 
 def add_kept(path, model, values):
@@ -195,15 +213,8 @@ def add_kept(path, model, values):
     os.replace(path + ".new", path)
 
 
-def shares_of_read(tenon, median, read_roof):
-    for depth in (0, 1024, 4096):
-        rate = median.get("decode @%d" % depth, {}).get("tenon")
-        if rate:
-            yield "share of read @%d" % depth, rate * tenon.read_per_token(depth) / read_roof
-
-
-def compare(model, path, args, roofs):
-    runtimes = [Tenon(args.tenon, path, args.threads)]
+def compare(model, path, args):
+    runtimes = [Tenon(args.tenon, args.roofs, path, args.threads)]
     for peer in args.peer:
         name, python = peer.split("=", 1)
         runtimes.append(Peer(name, python, path, args.threads))
@@ -221,9 +232,6 @@ def compare(model, path, args, roofs):
         add_kept(args.keep, model, values)
     for item, per in values.items():
         result["median"][item] = {r.name: statistics.median(per[r.name]) if per.get(r.name) else None for r in runtimes}
-    roof = max(roofs["read_bytes_s"], measure_roofs(args)["read_bytes_s"])  # a neighbour may have lowered the first
-    for item, share in list(shares_of_read(runtimes[0], result["median"], roof)):
-        result["median"][item] = {r.name: share if r is runtimes[0] else None for r in runtimes}
     return result
 
 
@@ -281,7 +289,7 @@ def main():
         for name in given or []:
             if name not in names:
                 p.error("%r is none of: %s" % (name, ", ".join(names)))
-    roofs = measure_roofs(args)
+    roofs = measure_roofs(args.roofs, args.threads)
     if not args.json:
         print("%s, %d threads, %s: read %.1f GB/s, int8 %.0f Gop/s (AVX2 narrow %.0f), int16 %.0f, bf16 %.0f, f32 %.0f GFLOP/s; medians of %d\n" % (
             cpu_name(), args.threads, roofs["level"], roofs["read_bytes_s"] / 1e9, roofs["int8_ops"] / 1e9,
@@ -289,7 +297,7 @@ def main():
     for entry in args.model:
         name, path = entry.split("=", 1)
         if wanted is None or name in wanted:
-            result = compare(name, path, args, roofs)
+            result = compare(name, path, args)
             if args.json:
                 print(json.dumps({**result, "cpu": cpu_name(), "roofs": roofs}), flush=True)
             else:
