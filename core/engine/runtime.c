@@ -25,7 +25,8 @@ static int32_t create(struct tenon_runtime *rt, const struct tenon_runtime_optio
         rt->has_sink = true;
     }
     if (o->threads > cores)
-        tn_log(TENON_LOG_WARN, NULL, "%u threads on %u cores: more threads than cores only slow it down", o->threads, cores);
+        tn_log(TENON_LOG_WARN, NULL, "%u threads on %u core%s: more threads than cores only slow it down", o->threads, cores,
+               cores == 1 ? "" : "s");
     rc = tn_threads_create(o->threads, &rt->threads, err);
     if (rc == TENON_OK)
         rc = tn_registry_create_in(o->plugin_path, &rt->registry, err);

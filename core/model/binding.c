@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/base/log.h"
 #include "core/base/map.h"
 #include "core/base/num.h"
 
@@ -437,6 +438,21 @@ static int32_t ready_one(struct tn_bindings *b, const struct tn_container *c, co
     return rc == TENON_OK && (made || !later) ? tn_bindings_pack(b, device, NULL, i, err) : rc;
 }
 
+/* Memory for packed weights. Where they may come later, they may also not come at all: then each is used where it is. */
+static int32_t room_for_packed(struct tn_bindings *b, const struct tn_device *device, bool later, struct tenon_err *err)
+{
+    struct tenon_err inner = TENON_ERR_INIT;
+    int32_t rc = b->backend->buffer_alloc(device->device, b->packed_bytes, TENON_BUFFER_DEVICE_LOCAL, &b->packed, &inner);
+    if (rc == TENON_E_RESOURCE_EXHAUSTED && later) {
+        tn_log(TENON_LOG_WARN, inner.where, "weights are not packed, and so slower: %s", inner.message);
+        for (uint32_t i = 0; i < b->n; i++)
+            b->items[i].packed.size = 0;
+        b->packed_bytes = 0;
+        return TENON_OK;
+    }
+    return rc == TENON_OK ? rc : tenon_fail(err, rc, inner.where, "%s", inner.message);
+}
+
 int32_t tn_bindings_ready(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, bool later,
                           struct tenon_err *err)
 {
@@ -444,7 +460,7 @@ int32_t tn_bindings_ready(struct tn_bindings *b, const struct tn_container *c, c
     struct kept kept = { 0 };
     int32_t rc = order != NULL && order_weights(b, order) == TENON_OK ? plan_packing(b, device, err) : no_memory(c, err);
     if (rc == TENON_OK && b->packed_bytes != 0)
-        rc = b->backend->buffer_alloc(device->device, b->packed_bytes, TENON_BUFFER_DEVICE_LOCAL, &b->packed, err);
+        rc = room_for_packed(b, device, later, err);
     if (rc == TENON_OK && b->made.needs_copy)
         rc = make_all(b, c, order, &kept, err);
     for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++)

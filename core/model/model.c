@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/log.h"
 #include "core/base/num.h"
 #include "core/graph/builder.h"
 #include "core/graph/lower.h"
@@ -219,6 +220,14 @@ static int32_t open_parts(struct tn_model *m, const struct tn_model_args *args, 
     return rc == TENON_OK ? tn_resolve(m->container, &m->arch.table, m->arch.config, &m->resolved, err) : rc;
 }
 
+/* Speed alone hangs on it. */
+static void start_packing(struct tn_model *m)
+{
+    struct tenon_err err = TENON_ERR_INIT;
+    if (tn_packer_start(&m->bindings, &m->device, m->executable, &m->packer, &err) != TENON_OK)
+        tn_log(TENON_LOG_WARN, err.where, "weights are not packed, and so slower: %s", err.message);
+}
+
 static int32_t place(struct tn_model *m, const struct tn_model_args *args, struct tenon_err *err)
 {
     int32_t kv = args->kv_encoding != 0 ? args->kv_encoding : TENON_KV_F16;
@@ -243,8 +252,9 @@ static int32_t place(struct tn_model *m, const struct tn_model_args *args, struc
         rc = tell(args, 0.9, "compiling", err);
     if (rc == TENON_OK)
         rc = compile(m, args->profile, err);
-    return rc == TENON_OK && later && m->bindings.packed != NULL
-               ? tn_packer_start(&m->bindings, &m->device, m->executable, &m->packer, err) : rc;
+    if (rc == TENON_OK && later && m->bindings.packed != NULL)
+        start_packing(m);
+    return rc;
 }
 
 int32_t tn_model_load(struct tn_registry *reg, const struct tn_model_args *args, struct tn_model **ret,

@@ -51,7 +51,9 @@ static int32_t new_buffer(char *memory, int owned, struct tenon_buffer **ret)
 
 static int32_t be_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret, struct tenon_err *err)
 {
-    (void)dev, (void)flags, (void)err;
+    (void)dev;
+    if (atomic_load(&fake.no_room) && (flags & TENON_BUFFER_DEVICE_LOCAL) != 0)
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "fake", "no memory for %llu bytes", (unsigned long long)size);
     return new_buffer(calloc(1, size + 1), 1, ret);
 }
 

@@ -39,6 +39,7 @@ struct fake_state {
     _Atomic int32_t buffers;   /* alive */
     _Atomic uint32_t packed, used; /* weights: pack and use_packed */
     _Atomic uint32_t fail_pack; /* this pack (counted from 1) fails; 0: none */
+    _Atomic bool no_room;      /* for packed weights: buffer_alloc is RESOURCE_EXHAUSTED */
     int refuse_import;         /* buffer_import is UNIMPLEMENTED: memory is the device's own */
 };
 extern struct fake_state fake;

@@ -211,6 +211,23 @@ START_TEST(packing_behind_the_first_requests)
 }
 END_TEST
 
+/* Without memory for them weights are used where they are; where they have to be packed before compile, loading fails. */
+START_TEST(packing_without_room)
+{
+    struct client c;
+    open_registry(FAKE_ALL);
+    atomic_store(&fake.no_room, true);
+    ck_assert_int_eq(load(path, 200, 1, 8, NULL), TENON_E_RESOURCE_EXHAUSTED);
+    fake_pack_behind(FAKE_PACK_IN_USE);
+    ck_assert_int_eq(load(path, 200, 1, 8, NULL), 0);
+    submit(&c, long_prompt, 20, NULL);
+    check_answer(&c, long_prompt, 20);
+    close_engine();
+    ck_assert_uint_eq(atomic_load(&fake.packed), 0);
+    fake_pack_behind(FAKE_PACK_BEFORE);
+}
+END_TEST
+
 START_TEST(packing_before_compile)
 {
     open_engine(200, 1, 8);
@@ -581,6 +598,7 @@ int main(void)
     tcase_add_loop_test(tc, any_chunking_gives_the_same_answer, 0, 5);
     tcase_add_test(tc, memory_of_the_devices_own);
     tcase_add_loop_test(tc, packing_behind_the_first_requests, 0, 6);
+    tcase_add_test(tc, packing_without_room);
     tcase_add_test(tc, packing_before_compile);
     tcase_add_test(tc, many_at_once_do_not_mix);
     tcase_add_test(tc, the_next_turn_computes_only_what_is_new);
