@@ -235,7 +235,8 @@ static int32_t submit(struct tenon_stream *stream, struct tenon_event *e, struct
     pthread_mutex_lock(&stream->lock);
     stream->pending--;
     pthread_mutex_unlock(&stream->lock);
-    return tenon_fail(err, status, "cpu", "the thread pool took no work: %s", tenon_status_text(status));
+    return tenon_fail(err, status, "cpu", "the thread pool took no work: %s%s", tenon_status_text(status),
+                      status == TENON_E_RESOURCE_EXHAUSTED ? ": use fewer threads" : "");
 }
 
 int32_t cpu_enqueue(struct tenon_stream *stream, const struct tenon_enqueue_args *foreign, struct tenon_event **ret_event,
