@@ -24,6 +24,7 @@ static const struct tenon_weight_row rows[] = {
     HEADS("attn_k_norm", TENON_SIZE_KV_HEADS, "k_norm"),
     TENON_DECODER_FFN_ROWS,
     TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_NONE),
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
@@ -36,9 +37,12 @@ static const char *const hf_types[] = {"cohere", NULL};
 static const struct tenon_key_row hf_keys[] = {
     {"logit_scale", "logit_scale", 1, 0.0625}, {"rope.freq_base", "rope_parameters.rope_theta|rope_theta", 1, 500000}};
 
+static const struct tenon_decoder_switch switches[] = {
+    {"attention_bias", 0, 0, TENON_ATTENTION_BIASES}, {"use_qk_norm", 0, 0, "attn_q_norm|attn_k_norm"}, {NULL, 0, 0, NULL}};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .hf_rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .tied = 1, .norm = TENON_NORM_LAYER, .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
-    .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 2,
+    .norm = TENON_NORM_LAYER, .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
+    .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 2, .switches = switches,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Command-R family of models", "cohere")

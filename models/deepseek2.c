@@ -48,6 +48,13 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_NONE),
 };
 
+/* Does config.json call it V3? Its defaults are others. */
+static int says_v3(const struct tenon_meta *m)
+{
+    char type[64];
+    return tenon_key_str(m, NULL, "config.model_type", "", type, sizeof type, NULL) == 0 && strcmp(type, "deepseek_v3") == 0;
+}
+
 /* Positions stretched by YaRN sharpen scores; of other scalings config.json may ask it too. */
 static int32_t read_scale(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
@@ -55,8 +62,12 @@ static int32_t read_scale(struct tenon_model_config *c, const struct tenon_meta 
     struct tenon_decoder *d = &c->d;
     const int is_hf = tenon_meta_is_huggingface(m);
     double all = 0.0, factor = 1.0, grown;
-    int32_t s = tenon_key_f64(m, ARCH, is_hf ? "rope.scaling.mscale_all_dim" : "rope.scaling.yarn_log_multiplier", 0, 1e3, &none, &all, err);
+    char type[32];
+    int32_t s;
     d->attn_scale = 1.0 / sqrt((double)(d->size[SIZE_NOPE] + c->rope));
+    if ((s = tenon_key_str(m, ARCH, "rope.scaling.type", "default", type, sizeof type, err)) != 0 || (is_hf && strcmp(type, "default") == 0))
+        return s;
+    s = tenon_key_f64(m, ARCH, is_hf ? "rope.scaling.mscale_all_dim" : "rope.scaling.yarn_log_multiplier", 0, 1e3, &none, &all, err);
     if (s == 0 && is_hf)
         s = tenon_key_f64(m, ARCH, "rope.scaling.factor", 1e-3, 1e6, &none, &factor, err);
     if (s != 0 || (d->rope.ext_factor == 0.0 && !is_hf))
@@ -80,7 +91,7 @@ static int32_t read_latent(struct tenon_model_config *c, const struct tenon_meta
         (s = tenon_decoder_key(d, m, is_hf ? "qk_rope_head_dim" : "rope.dimension_count", most, NULL, &c->rope, err)) != 0 ||
         (s = tenon_decoder_key(d, m, is_hf ? "v_head_dim" : "attention.value_length_mla", most, NULL, &size[SIZE_V_HEAD], err)) != 0 ||
         (s = tenon_decoder_key(d, m, is_hf ? "qk_nope_head_dim" : "attention.key_length_mla", most, NULL, &key, err)) != 0 ||
-        (is_hf && (s = tenon_key_flag(m, ARCH, "rope_interleave", 1, &in_turn, err)) != 0))
+        (says_v3(m) && (s = tenon_key_flag(m, ARCH, "rope_interleave", !tenon_key_is_null(m, ARCH, "rope_interleave"), &in_turn, err)) != 0))
         return s;
     if (in_turn == 0)
         d->rope.layout = "half";
@@ -106,18 +117,11 @@ static int32_t read_method(const struct tenon_meta *m, char word[64], struct ten
     return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows greedy, group_limited_greedy and noaux_tc", name, word);
 }
 
-/* Does config.json call it V3? Its defaults are others. */
-static int says_v3(const struct tenon_meta *m)
-{
-    char type[64];
-    return tenon_key_str(m, NULL, "config.model_type", "", type, sizeof type, NULL) == 0 && strcmp(type, "deepseek_v3") == 0;
-}
-
 /* V2 scores by softmax and takes a group for its best expert, V3 by sigmoids and for its two best. */
 static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t softmax = 1, one = 1;
     const int is_hf = tenon_meta_is_huggingface(m), hf_v3 = says_v3(m);
+    const int64_t softmax = 1, groups = hf_v3 ? 8 : 1, half = 4, *used = hf_v3 ? &half : &c->d.moe.groups;
     const double scale = hf_v3 ? 2.5 : 1.0;
     struct tenon_decoder *d = &c->d;
     struct tenon_moe *moe = &d->moe;
@@ -126,10 +130,10 @@ static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta
     int32_t s;
     if ((s = read_method(m, word, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_gating_func", 1, 2, &softmax, &scoring, err)) != 0 ||
-        (s = tenon_key_flag(m, ARCH, "expert_weights_norm", hf_v3, &moe->normalise, err)) != 0 ||
+        (s = tenon_key_flag(m, ARCH, "expert_weights_norm", hf_v3 && !tenon_key_is_null(m, ARCH, "expert_weights_norm"), &moe->normalise, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "expert_weights_scale", 1e-6, 1e6, &scale, &moe->scale, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "expert_group_count", 4096, &one, &moe->groups, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "expert_group_used_count", moe->groups, &moe->groups, &moe->groups_used, err)) != 0)
+        (s = tenon_decoder_key(d, m, "expert_group_count", 4096, &groups, &moe->groups, err)) != 0 ||
+        (s = tenon_decoder_key(d, m, "expert_group_used_count", moe->groups, used, &moe->groups_used, err)) != 0)
         return s;
     is_v3 = is_hf ? hf_v3 : scoring == 2;
     moe->group_best = is_v3 ? 2 : 1;
@@ -154,7 +158,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     struct tenon_decoder *d = &c->d;
     int64_t dense = 0, shared = usual;
     int32_t s;
-    if ((s = read_latent(c, m, err)) != 0 || (s = read_choice(c, m, err)) != 0 ||
+    if ((s = tenon_key_must_be(m, ARCH, "mlp_bias", 0, err)) != 0 || (s = read_latent(c, m, err)) != 0 || (s = read_choice(c, m, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "leading_dense_block_count", 0, d->n_layers, &none, &dense, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_shared_count", 0, 4096, &usual, &shared, err)) != 0)
         return s;
@@ -219,9 +223,11 @@ static const struct tenon_key_row hf_keys[] = {
     {"attention.value_length", NULL, 0, 0},
 };
 
+static const struct tenon_decoder_switch switches[] = {{"attention_bias", 0, 0, "attn_q_a_bias|attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, NULL}};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .hf_rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .has_experts = 1, .layer = layer, .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types,
+    .has_experts = 1, .layer = layer, .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types, .switches = switches,
     .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the DeepSeek-V2 and V3 families of models", "deepseek_v2", "deepseek_v3")

@@ -45,7 +45,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     d->embed_scale = sqrt((double)d->size[TENON_SIZE_EMBED]);
     local->scale = local->attn_factor = 1.0, local->ext_factor = 0.0;
     local->original_context = 0;
-    if ((s = tenon_decoder_read_pattern(d, m, 6, err)) != 0 || (s = tenon_decoder_read_scale(d, m, err)) != 0 ||
+    if ((s = tenon_decoder_nested_rope(d, m, err)) != 0 || (s = tenon_decoder_read_pattern(d, m, 6, err)) != 0 || (s = tenon_decoder_read_scale(d, m, err)) != 0 ||
         (s = tenon_key_must_be(m, ARCH, "use_bidirectional_attention", 0, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "final_logit_softcapping", 0, 0, &none, &softcap, err)) != 0)
         return s;
@@ -54,9 +54,11 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 
 static const char *const hf_types[] = {"gemma3_text", "gemma3", NULL};
 
+static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
-    .act = "gelu_tanh", .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0], .tied = 1,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more,
+    .act = "gelu_tanh", .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Gemma 3 family of models", "gemma3_text")

@@ -48,8 +48,12 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     return s != 0 ? s : tenon_key_must_be(m, ARCH, "scale_attn_by_inverse_layer_idx", 0, err);
 }
 
+static const struct tenon_key_row hf_keys[] = {
+    {"attention.head_count_kv", NULL, 0, 0}, {"attention.layer_norm_epsilon", "layer_norm_epsilon", 1, 1e-5}};
+
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .tied = 1, .norm = TENON_NORM_LAYER, .act = "gelu_tanh",
+    .arch = ARCH, .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .norm = TENON_NORM_LAYER, .act = "gelu_tanh",
     .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .ffn_times = 4,
+    .hf_keys = hf_keys, .n_hf_keys = 2,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the GPT-2 family of models")

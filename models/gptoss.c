@@ -80,9 +80,11 @@ static const struct tenon_key_row hf_keys[] = {
     {"attention.key_length", "head_dim", 1, 64},
 };
 
+static const struct tenon_decoder_switch switches[] = {{"attention_bias", 1, 0, TENON_ATTENTION_BIASES}, {NULL, 0, 0, NULL}};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_experts = 1,
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types,
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types, .switches = switches,
     .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the gpt-oss family of models", "gpt_oss")

@@ -42,6 +42,7 @@ static const struct tenon_weight_row rows[] = {
      .shard_axis = -1, .hf = "model.embedding_norm.weight"},
     {.name = "output", .gguf = "output.weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_OPTIONAL, .rank = 2,
      .dims = {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, .tied_to = "token_embd", .hf = "lm_head.weight"},
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 /* config.json names a width from which the net's is made. */
@@ -94,8 +95,10 @@ static const struct tenon_key_row hf_keys[] = {
     {"attention.layer_norm_rms_epsilon", "norm_eps", 1, 1e-5},
 };
 
+static const struct tenon_decoder_switch switches[] = {{"conv_bias", 0, 0, "conv_in_bias|conv_bias|conv_out_bias"}, {NULL, 0, 0, NULL}};
+
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .tied = 1, .mix = mix,
+    .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .mix = mix, .switches = switches,
     .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
     .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };

@@ -28,23 +28,39 @@ static int32_t read_mixtral_base(struct tenon_decoder *d, const struct tenon_met
     return s;
 }
 
+static const struct tenon_decoder_switch unbiased[] = {{NULL, 0, 0, TENON_ATTENTION_BIASES}, {NULL, 0, 0, TENON_FFN_BIASES}, {NULL, 0, 0, NULL}};
+
+/* Of Mistral, a window that config.json leaves out; null says that there is none. */
+static int32_t read_mistral_window(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const int64_t usual = 4096;
+    int listed;
+    int32_t s = tenon_decoder_read_window(d, m, err);
+    if (s == 0 && d->window == 0 && !tenon_key_is_null(m, ARCH, "attention.sliding_window")) {
+        d->window = usual;
+        memset(d->sees, TENON_SEES_WINDOW, sizeof d->sees);
+    }
+    return s == 0 && d->window > 0 ? tenon_decoder_read_types(d, m, NULL, &listed, err) : s;
+}
+
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
     char type[64];
-    int listed;
     int32_t s = tenon_key_str(m, NULL, "config.model_type", "", type, sizeof type, err);
     if (s != 0 || strcmp(type, ARCH) == 0) /* whatever window its config.json may name */
         return s;
+    c->d.switches = unbiased;
     if (strcmp(type, "mixtral") == 0 && (s = read_mixtral_base(&c->d, m, err)) != 0)
         return s;
-    s = tenon_decoder_read_window(&c->d, m, err);
-    return s == 0 && c->d.window > 0 && strcmp(type, "mistral") == 0 ? tenon_decoder_read_types(&c->d, m, NULL, &listed, err) : s;
+    return strcmp(type, "mistral") == 0 ? read_mistral_window(&c->d, m, err) : tenon_decoder_read_window(&c->d, m, err);
 }
 
 static const char *const hf_types[] = {ARCH, "mistral", "mixtral", NULL};
 
+static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types, .has_experts = 1,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_types = hf_types, .has_experts = 1,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the llama family of models", "mistral", "mixtral")

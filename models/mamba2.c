@@ -9,7 +9,7 @@ enum { SIZE_INNER = TENON_SIZE_OWN, SIZE_IN, SIZE_CONV, SIZE_KERNEL, SIZE_SSM_HE
 struct tenon_model_config {
     struct tenon_decoder d;
     int64_t heads, head, groups, state; /* a head has `head` elements; B and C are [groups, state] */
-    double dt_max;
+    double dt_min, dt_max;              /* 0: none */
 };
 
 #define ROW(name, gguf, hf, role, rank, d0, d1) {TENON_LAYER_ROW_AT("backbone.layers.{i}.", name, gguf, hf, role, rank, d0, d1)}
@@ -40,7 +40,7 @@ static const struct tenon_weight_row rows[] = {
      .dims = {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, .tied_to = "token_embd", .hf = "lm_head.weight"},
 };
 
-/* The longest time step, which config.json has as the second of two numbers; 0: none. */
+/* The shortest and the longest time step, which config.json has as two numbers. */
 static int32_t read_limit(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
     struct tenon_meta_entry e;
@@ -50,18 +50,38 @@ static int32_t read_limit(struct tenon_model_config *c, const struct tenon_meta 
     int32_t s = tenon_key_list(m, ARCH, "time_step_limit", name, &e, &listed, err);
     if (s != 0 || !listed)
         return s;
-    if (e.count != 2 || tenon_key_float_at(&e, 0, &least) != 0 || tenon_key_float_at(&e, 1, &most) != 0 || least != 0.0 || !(most > 0.0))
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be a list of 0 and a greater number", name);
+    if (e.count != 2 || tenon_key_float_at(&e, 0, &least) != 0 || tenon_key_float_at(&e, 1, &most) != 0 ||
+        !(least >= 0.0 && least <= most && most > 0.0) || isinf(least))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be a list of two numbers from 0 on, the second greater", name);
+    c->dt_min = least;
     c->dt_max = isinf(most) ? 0.0 : most;
     return TENON_E_OK;
+}
+
+/* The width inside: GGUF's own key; in config.json that of all heads, which must be `expand` times the model's. */
+static int32_t read_inner(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    const int64_t twice = 2, usual = 64;
+    int64_t *inner = &d->size[SIZE_INNER], times = 2, heads = 0, head = 64;
+    int32_t s;
+    if (!tenon_meta_is_huggingface(m))
+        return tenon_decoder_key(d, m, "ssm.inner_size", 1 << 20, NULL, inner, err);
+    if ((s = tenon_decoder_key(d, m, "expand", 1024, &twice, &times, err)) != 0 ||
+        (s = tenon_decoder_key(d, m, "ssm.time_step_rank", 1 << 16, NULL, &heads, err)) != 0 ||
+        (s = tenon_decoder_key(d, m, "head_dim", 1 << 16, &usual, &head, err)) != 0)
+        return s;
+    *inner = times * d->size[TENON_SIZE_EMBED];
+    if (heads * head != *inner)
+        return tenon_decoder_bad_key(d, "expand", times, "but num_heads times head_dim is not that many times hidden_size", err);
+    return *inner <= 1 << 20 ? s : tenon_decoder_bad_key(d, "expand", times, "which is too wide", err);
 }
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
     struct tenon_decoder *d = &c->d;
-    int64_t *size = d->size, expand = 2 * size[TENON_SIZE_EMBED];
+    int64_t *size = d->size;
     int32_t s;
-    if ((s = tenon_decoder_key(d, m, "ssm.inner_size", 1 << 20, tenon_meta_is_huggingface(m) ? &expand : NULL, &size[SIZE_INNER], err)) != 0 ||
+    if ((s = read_inner(d, m, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "ssm.time_step_rank", 1 << 16, NULL, &c->heads, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "ssm.group_count", 1 << 16, NULL, &c->groups, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "ssm.state_size", 1 << 16, NULL, &c->state, err)) != 0 ||
@@ -84,7 +104,7 @@ static uint32_t scan(const struct tenon_model_config *c, const struct tenon_buil
     const struct tenon_decoder *d = &c->d;
     const struct tenon_dim t = tenon_dim_of(TENON_SYM_T), groups = tenon_dim_n(c->groups), state = tenon_dim_n(c->state);
     const int64_t inner = d->size[SIZE_INNER], n = c->groups * c->state;
-    struct tenon_ssm p = {.dt_max = c->dt_max};
+    struct tenon_ssm p = {.dt_min = c->dt_min, .dt_max = c->dt_max};
     uint32_t x = tenon_slice(b, "ssm_x", parts, -1, 0, inner), y;
     uint32_t in = tenon_slice(b, "ssm_b", parts, -1, inner, n), out = tenon_slice(b, "ssm_c", parts, -1, inner + n, n);
     p.a = tenon_layer_weight(d, b, "ssm_a"), p.d = tenon_layer_weight(d, b, "ssm_d"), p.dt_bias = tenon_layer_weight(d, b, "ssm_dt_bias");
@@ -121,8 +141,11 @@ static const struct tenon_key_row hf_keys[] = {
     {"ssm.conv_kernel", "conv_kernel", 1, 4},
 };
 
+static const struct tenon_decoder_switch switches[] = {
+    {"use_bias", 0, 0, "ssm_in_bias|ssm_out_bias"}, {"use_conv_bias", 1, 0, "ssm_conv_bias"}, {NULL, 0, 0, NULL}};
+
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_no_attention = 1, .layer = layer,
+    .arch = ARCH, .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_no_attention = 1, .layer = layer, .switches = switches,
     .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
     .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };

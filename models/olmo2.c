@@ -17,10 +17,13 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_FFN_ROWS,
     TENON_LAYER_NORM("ffn_post_norm", "post_ffw_norm", "post_feedforward_layernorm", TENON_SIZE_EMBED),
     TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_NONE),
+    TENON_DECODER_ROPE_FACTORS,
 };
+
+static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
     .arch = "olmo2", .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config),
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches,
 };
 TENON_DECODER_PLUGIN(family, "olmo2", "the OLMo 2 family of models")

@@ -32,12 +32,13 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     return tenon_decoder_read_window(&c->d, m, err);
 }
 
-#define ROPE(key, name) {"rope.scaling." key, "rope_scaling." name "|rope_parameters." name "|" name, 0, 0}
+#define ROPE(key, name) {"rope.scaling." key, name "|rope_scaling." name "|rope_parameters." name, 0, 0}
 static const struct tenon_key_row hf_keys[] = {ROPE("original_context_length", "original_max_position_embeddings"),
-                                               ROPE("short_factor", "short_factor"), ROPE("long_factor", "long_factor")};
+                                               ROPE("short_factor", "short_factor"), ROPE("long_factor", "long_factor"),
+    {"partial_rotary_factor", "rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 1}};
 
 static const struct tenon_decoder_family family = {
     .arch = "phi3", .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_keys = hf_keys, .n_hf_keys = 3,
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_keys = hf_keys, .n_hf_keys = 4,
 };
 TENON_DECODER_PLUGIN(family, "phi3", "the Phi-3 family of models")

@@ -24,7 +24,7 @@ static int32_t read_windows(struct tenon_decoder *d, const struct tenon_meta *m,
     int listed;
     int32_t s;
     if ((s = tenon_key_flag(m, ARCH, "use_sliding_window", 0, &use, err)) != 0 || use == 0)
-        return s;
+        return s != 0 ? s : tenon_decoder_no_window(d, m, err);
     if ((s = tenon_decoder_key(d, m, "attention.sliding_window", 1 << 30, &window, &d->window, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "max_window_layers", 0, TENON_DECODER_LAYERS, &usual, &before, err)) != 0 ||
         (s = tenon_decoder_read_types(d, m, NULL, &listed, err)) != 0)
@@ -46,8 +46,10 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 
 static const char *const hf_types[] = {"qwen2_moe", NULL};
 
+static const struct tenon_decoder_switch switches[] = {{"qkv_bias", 1, 0, TENON_QKV_BIASES}, {NULL, 0, 0, NULL}};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_experts = 1,
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types,
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types, .switches = switches,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Qwen2-MoE family of models", "qwen2_moe")

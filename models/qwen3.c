@@ -21,8 +21,10 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 /* transformers' default, which small models of the family leave out. */
 static const struct tenon_key_row hf_keys[] = {{"attention.key_length", "head_dim", 1, 128}};
 
+static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
+
 static const struct tenon_decoder_family family = {
     .arch = "qwen3", .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_keys = hf_keys, .n_hf_keys = 1,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_keys = hf_keys, .n_hf_keys = 1,
 };
 TENON_DECODER_PLUGIN(family, "qwen3", "the Qwen3 family of models")

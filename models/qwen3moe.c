@@ -28,8 +28,10 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 static const char *const hf_types[] = {"qwen3_moe", NULL};
 static const struct tenon_key_row hf_keys[] = {{"expert_weights_norm", "norm_topk_prob", 1, 0}};
 
+static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_experts = 1,
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 1,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 1,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Qwen3-MoE family of models", "qwen3_moe")

@@ -22,6 +22,12 @@ struct tenon_model_config {
     {TENON_LAYER_ROW(name, "attn_q.weight", "self_attn.q_proj.weight", TENON_ROLE_MATMUL, 2, TENON_SIZE_Q, TENON_SIZE_EMBED), \
      .only = TENON_ONLY_ATTENTION, .gguf_xform = TENON_XFORM_SPLIT, .gguf_groups = TENON_SIZE_HEADS,                         \
      .hf_xform = TENON_XFORM_SPLIT, .hf_groups = TENON_SIZE_HEADS}
+#define BIAS(name_, gguf_, hf_, size_, xform_, groups_)                                                                       \
+    {.name = "layers.{i}." name_ "_bias", .gguf = "blk.{i}." gguf_ ".bias", .role = TENON_ROLE_BIAS,                          \
+     .flags = TENON_WEIGHT_LAYERED | TENON_WEIGHT_OPTIONAL, .rank = 1, .dims = {size_, 0, 0}, .shard_axis = -1,               \
+     .hf = "model.layers.{i}.self_attn." hf_ ".bias", .only = TENON_ONLY_ATTENTION, .gguf_xform = xform_, .hf_xform = xform_, \
+     .gguf_groups = groups_, .hf_groups = groups_}
+#define QUERY_BIAS(name) BIAS(name, "attn_q", "q_proj", TENON_SIZE_Q, TENON_XFORM_SPLIT, TENON_SIZE_HEADS)
 #define DELTA(name, gguf, hf, role, rank, d0, d1) TENON_LAYER_ROW("delta_" name, gguf, "linear_attn." hf, role, rank, d0, d1), \
     .only = TENON_ONLY_RECURRENT
 /* In a Hugging Face directory each key head's q, k, v and z stand together, and so its values' b and a. */
@@ -35,7 +41,9 @@ struct tenon_model_config {
 static const struct tenon_weight_row rows[] = {
     TENON_DECODER_EMBED_ROW,
     NORM("attn_norm", "attn_norm", "input_layernorm"),
-    QUERY("attn_q"), QUERY("attn_gate"),
+    QUERY("attn_q"), QUERY("attn_gate"), QUERY_BIAS("attn_q"), QUERY_BIAS("attn_gate"),
+    BIAS("attn_k", "attn_k", "k_proj", TENON_SIZE_K, 0, 0), BIAS("attn_v", "attn_v", "v_proj", TENON_SIZE_V, 0, 0),
+    BIAS("attn_output", "attn_output", "o_proj", TENON_SIZE_EMBED, 0, 0),
     ATTENTION("attn_k", "k_proj", TENON_SIZE_K, TENON_SIZE_EMBED, 0),
     ATTENTION("attn_v", "v_proj", TENON_SIZE_V, TENON_SIZE_EMBED, 0),
     ATTENTION("attn_output", "o_proj", TENON_SIZE_EMBED, TENON_SIZE_ATTN, 1),
@@ -86,7 +94,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     int64_t every = 4, i;
     int listed;
     int32_t s;
-    if ((s = tenon_key_must_be(m, ARCH, "attention_bias", 0, err)) != 0 || (s = read_delta(c, m, err)) != 0 ||
+    if ((s = read_delta(c, m, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "expert_shared_feed_forward_length", 1 << 24, NULL, &d->size[TENON_SIZE_SHARED_FFN], err)) != 0 ||
         (s = tenon_decoder_read_sparse(d, m, 1, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "full_attention_interval", TENON_DECODER_LAYERS, &usual, &every, err)) != 0 ||
@@ -145,9 +153,11 @@ static const struct tenon_key_row hf_keys[] = {
     {"partial_rotary_factor", "rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25},
 };
 
+static const struct tenon_decoder_switch switches[] = {{"attention_bias", 0, 0, TENON_ATTENTION_BIASES "|attn_gate_bias"}, {NULL, 0, 0, NULL}};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_experts = 1, .mix = mix,
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types,
+    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types, .switches = switches,
     .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Qwen3-Next family of models", "qwen3_next")

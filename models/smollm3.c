@@ -20,20 +20,20 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROPE_FACTORS,
 };
 
-/* Where use_sliding_window is true, layers have windows as config.json lists them, or those that do not turn. */
+/* Layers have windows as config.json lists them; where it lists nothing, those that do not turn, if use_sliding_window is true. */
 static int32_t read_windows(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
-    int64_t use = 0, i;
+    int64_t use = 0, windows = 0, i;
     int listed;
     int32_t s = tenon_key_flag(m, ARCH, "use_sliding_window", 0, &use, err);
-    if (s != 0 || use == 0 || (s = tenon_decoder_key(&c->d, m, "attention.sliding_window", 1 << 30, NULL, &c->d.window, err)) != 0 ||
-        (s = tenon_decoder_read_types(&c->d, m, NULL, &listed, err)) != 0)
+    if (s != 0 || (s = tenon_decoder_read_types(&c->d, m, NULL, &listed, err)) != 0)
         return s;
     for (i = 0; i < c->d.n_layers; i++) {
-        c->d.sees[i] = listed ? c->d.sees[i] : c->kind[i] == PLAIN ? TENON_SEES_WINDOW : TENON_SEES_ALL;
+        c->d.sees[i] = listed ? c->d.sees[i] : use != 0 && c->kind[i] == PLAIN ? TENON_SEES_WINDOW : TENON_SEES_ALL;
+        windows += c->d.sees[i] == TENON_SEES_WINDOW;
         c->kind[i] += c->d.sees[i] == TENON_SEES_WINDOW ? LOCAL : 0;
     }
-    return s;
+    return windows > 0 ? tenon_decoder_key(&c->d, m, "attention.sliding_window", 1 << 30, NULL, &c->d.window, err) : s;
 }
 
 /* config.json may list a 1 for each layer that turns. */
@@ -74,8 +74,10 @@ static uint32_t layer(const struct tenon_model_config *c, const struct tenon_bui
 /* As transformers has them where config.json does not say. */
 static const struct tenon_key_row hf_keys[] = {{"rope.freq_base", "rope_parameters.rope_theta|rope_theta", 1, 2e6}};
 
+static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
+
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .tied = 1,
-    .config_bytes = sizeof(struct tenon_model_config), .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more, .kinds = kinds, .kind_of = kind_of, .layer = layer,
+    .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more, .kinds = kinds, .kind_of = kind_of, .layer = layer,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the SmolLM3 family of models")

@@ -44,8 +44,12 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 static const struct tenon_key_row hf_keys[] = {
     {"partial_rotary_factor", "rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25}};
 
+static const struct tenon_decoder_switch switches[] = {
+    {"use_qkv_bias", 0, 0, TENON_QKV_BIASES}, {"qk_layernorm", 0, 0, "attn_q_norm|attn_k_norm"},
+    {"use_parallel_residual", 0, 1, "ffn_norm|ffn_norm_bias"}, {NULL, 0, 0, NULL}};
+
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .norm = TENON_NORM_LAYER,
-    .config_bytes = sizeof(struct tenon_model_config), .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more,
+    .config_bytes = sizeof(struct tenon_model_config), .hf_keys = hf_keys, .n_hf_keys = 1, .switches = switches, .read = read_more,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the StableLM family of models")

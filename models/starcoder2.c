@@ -23,6 +23,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_LAYER_BIAS("ffn_down", "ffn_down", "mlp.c_proj", TENON_SIZE_EMBED, -1, MAYBE),
     TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_NONE),
     TENON_OUTPUT_NORM_BIAS("model.norm.bias"),
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
@@ -30,8 +31,12 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     return tenon_decoder_read_window(&c->d, m, err);
 }
 
+static const struct tenon_decoder_switch switches[] = {{"use_bias", 1, 0, TENON_ATTENTION_BIASES "|" TENON_FFN_BIASES}, {NULL, 0, 0, NULL}};
+static const struct tenon_key_row hf_keys[] = {{"attention.layer_norm_epsilon", "norm_epsilon", 1, 1e-5}};
+
 static const struct tenon_decoder_family family = {
-    .arch = "starcoder2", .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .tied = 1, .act = "gelu_tanh",
+    .arch = "starcoder2", .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .act = "gelu_tanh",
     .norm = TENON_NORM_LAYER, .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
+    .hf_keys = hf_keys, .n_hf_keys = 1, .switches = switches,
 };
 TENON_DECODER_PLUGIN(family, "starcoder2", "the StarCoder2 family of models")

@@ -34,6 +34,35 @@ SAME = [
     ("deepseek_v2", {"n_shared_experts": GONE}, {"n_shared_experts": 2}, {"n_shared_experts": 0}),
     ("deepseek_v2-groups", {"topk_method": GONE}, {"topk_method": "greedy"}, {}),
     ("deepseek_v3", {"n_shared_experts": GONE}, {}, {"n_shared_experts": 0}),
+    ("llama", {"partial_rotary_factor": 0.5, "rotary_pct": 0.5, "rotary_dim": 2}, {}, None),
+    ("phi3", {"partial_rotary_factor": 0.5}, {}, None),
+    ("gpt_neox", {"rope_theta": 5000.0}, {}, {"rope_parameters": {"rope_theta": 5000.0, "partial_rotary_factor": 0.25}}),
+    ("starcoder2", {"layer_norm_eps": 0.5}, {}, {"norm_epsilon": 0.5}),
+    ("gpt2", {"layer_norm_eps": 0.5, "num_key_value_heads": 1}, {}, {"layer_norm_epsilon": 0.5}),
+    ("granite", {"query_pre_attn_scalar": 3}, {}, {"attention_multiplier": 0.7}),
+    ("llama", {"tie_word_embeddings": True}, {}, None),
+    ("llama-bias", {"attention_bias": GONE}, {"attention_bias": False}, {}),
+    ("llama-bias", {"mlp_bias": GONE}, {"mlp_bias": False}, {}),
+    ("llama-bias", {"model_type": "mistral", "attention_bias": False, "mlp_bias": False}, {"attention_bias": False, "mlp_bias": False}, {}),
+    ("llama-bias", {"model_type": "mistral", "sliding_window": None}, {"attention_bias": False, "mlp_bias": False}, {}),
+    ("starcoder2", {"use_bias": GONE}, {}, {"use_bias": False}),
+    ("stablelm", {"use_qkv_bias": GONE}, {"use_qkv_bias": False}, {}),
+    ("stablelm-parallel", {"qk_layernorm": GONE}, {"qk_layernorm": False}, {}),
+    ("cohere-plus", {"use_qk_norm": GONE}, {"use_qk_norm": False}, {}),
+    ("qwen2_moe", {"qkv_bias": GONE}, {}, {"qkv_bias": False}),
+    ("gpt_oss", {"attention_bias": GONE}, {}, {"attention_bias": False}),
+    ("mamba2", {"use_bias": GONE}, {"use_bias": False}, {}),
+    ("mamba2", {"use_conv_bias": GONE}, {}, {"use_conv_bias": False}),
+    ("lfm2", {"conv_bias": GONE}, {"conv_bias": False}, {}),
+    ("gemma2", {"attn_logit_softcapping": GONE, "final_logit_softcapping": GONE}, {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0},
+     {"attn_logit_softcapping": None, "final_logit_softcapping": None}),
+    ("smollm3-window", {"use_sliding_window": False}, {}, {"layer_types": [FULL] * 4}),
+    ("gpt_oss", {"rope_parameters": {"rope_type": "yarn", "truncate": None, **YARN}}, {"rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}},
+     {"rope_parameters": {"rope_type": "yarn", **YARN}}),
+    ("deepseek_v3", {"rope_interleave": None}, {"rope_interleave": False}, {}),
+    ("deepseek_v2", {"rope_interleave": False}, {}, None),
+    ("deepseek_v3", {"norm_topk_prob": None}, {"norm_topk_prob": False}, {}),
+    ("deepseek_v2-groups", {"rope_parameters": {"rope_theta": 100.0, "factor": 4.0, "mscale_all_dim": 0.7}}, {"rope_parameters": {"rope_theta": 100.0}}, {}),
     ("deepseek_v3", {"norm_topk_prob": GONE, "routed_scaling_factor": GONE}, {}, {"norm_topk_prob": False}),
 ]
 REFUSED = [
@@ -43,6 +72,29 @@ REFUSED = [
     ("gpt_oss", {"rope_parameters": GONE}, "config.rope_parameters"),
     ("qwen3", {"rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}}, "config.rope_parameters.truncate"),
     ("deepseek_v3", {"num_experts_per_tok": 6}, "config.num_experts_per_tok"),
+    ("deepseek_v3", {"n_group": GONE}, "config.n_group is 8"),
+    ("deepseek_v2", {"mlp_bias": True}, "config.mlp_bias"),
+    ("starcoder2", {"sliding_window": 0}, "config.sliding_window is 0"),
+    ("mixtral", {"sliding_window": 0}, "config.sliding_window is 0"),
+    ("qwen3-window", {"use_sliding_window": False, "layer_types": [SLIDING, FULL]}, "config.layer_types"),
+    ("qwen2_moe-window", {"use_sliding_window": GONE}, "config.layer_types"),
+    ("modernbert", {"sliding_window": 5}, "config.sliding_window is 5"),
+    ("modernbert", {"rope_parameters": {"rope_theta": 50.0}}, "config.rope_parameters.rope_theta: must be within full_attention"),
+    ("gemma3_text-bias", {"rope_parameters": {"rope_type": "linear", "factor": 2.0}}, "config.rope_parameters.rope_type: must be within full_attention"),
+    ("gemma3_text-bias", {"rope_scaling": {"type": "dynamic", "factor": 8.0}}, "config.rope_scaling.type is 'dynamic'"),
+    ("gpt_oss", {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 100.0, "original_max_position_embeddings": 16}},
+     "config.rope_scaling.original_max_position_embeddings"),
+    ("gemma2", {"attn_logit_softcapping": 0.0}, "config.attn_logit_softcapping is 0"),
+    ("llama", {"rope_parameters": {"rope_type": "yarn", **YARN, "original_max_position_embeddings": 1}},
+     "config.rope_parameters.original_max_position_embeddings is 1"),
+    ("mamba2", {"expand": 3}, "config.expand is 3"),
+    ("llama", {"attention_bias": True}, "8 tensors missing"),
+    ("stablelm", {"qk_layernorm": True}, "tensors missing"),
+]
+# What is said of tensors that a flag of config.json leaves unused.
+WARNED = [
+    ("llama-bias", {"attention_bias": False}, "8 tensors of the file are used by nothing"),
+    ("cohere-plus", {"use_qk_norm": False}, "tensors of the file are used by nothing"),
 ]
 
 
@@ -73,7 +125,11 @@ def main(tenon):
         bits, said = run(tenon, family, changes)
         if bits is not None or key not in said:
             faults.append("%s: %s is not refused by %s: %s" % (family, changes, key, said))
-    print("\n".join(faults + ["%d faults in %d cases" % (len(faults), len(SAME) + len(REFUSED))]))
+    for family, changes, text in WARNED:
+        bits, said = run(tenon, family, changes)
+        if bits is None or text not in said:
+            faults.append("%s: %s does not say '%s': %s" % (family, changes, text, said))
+    print("\n".join(faults + ["%d faults in %d cases" % (len(faults), len(SAME) + len(REFUSED) + len(WARNED))]))
     return 1 if faults else 0
 
 

@@ -147,7 +147,10 @@ class HuggingFace(unittest.TestCase):
         w = weights(bias=False)
         lonely = {n: t for n, t in w.items() if n != "lm_head.weight"}
         folder = write_directory(self.path("tied"), lonely, config("llama", tie_word_embeddings=True))
-        self.assertEqual(self.logits(folder), self.logits(write_directory(self.path("both"), w, config("llama", tie_word_embeddings=True))))
+        same = {**w, "lm_head.weight": w["model.embed_tokens.weight"]}
+        self.assertEqual(self.logits(folder), self.logits(write_directory(self.path("same"), same, config("llama"))))
+        both = self.logits(write_directory(self.path("both"), w, config("llama", tie_word_embeddings=True)))
+        self.assertEqual(both, self.logits(write_directory(self.path("output"), w, config("llama")))) # the file's own output counts
         folder = write_directory(self.path("untied"), lonely, config("llama"))
         self.assertIn("1 tensors missing: lm_head.weight", self.refused("run", folder, "x"))
 

@@ -31,10 +31,11 @@ static const char *const types[] = {"odd", "odder", NULL};
 static const struct tenon_key_row own[] = {
     {"attention.head_count", "heads_of_mine", 1, 8},
     {"feed_forward_length", NULL, 1, 40},
+    {"partial_rotary_factor", "part_that_turns", 0, 0},
 };
 static const struct tenon_decoder_family family = {
     .arch = "odd", .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .hf_types = types, .hf_keys = own, .n_hf_keys = 2,
+    .config_bytes = sizeof(struct tenon_model_config), .hf_types = types, .hf_keys = own, .n_hf_keys = 3,
 };
 
 #define KEYS 24
@@ -95,7 +96,7 @@ START_TEST(spellings)
     ck_assert_int_eq(c->d.n_layers, 2); /* what is said of the text counts */
     free(c);
     ck_assert_int_eq(config(keys, &(struct meta_key){.name = "config.rope_parameters.rope_theta", .type = TENON_META_F64, .f = 7},
-                            &(struct meta_key){.name = "config.partial_rotary_factor", .type = TENON_META_F64, .f = 0.5}, &c, &err), 0);
+                            &(struct meta_key){.name = "config.part_that_turns", .type = TENON_META_F64, .f = 0.5}, &c, &err), 0);
     ck_assert(c->d.rope.base == 7.0);
     ck_assert_int_eq(c->d.rope.n_rot, 4);
     free(c);
@@ -133,7 +134,7 @@ static const struct {
     {{.name = "config.rope_scaling.rope_type", .type = TENON_META_STRING, .s = "linear"}, "config.rope_scaling.factor is missing"},
     {{.name = "config.rope_scaling.type", .type = TENON_META_STRING, .s = "yarn"}, "config.rope_scaling.factor is missing"},
     {{.name = "config.tie_word_embeddings", .type = TENON_META_I64, .i = 3}, "key config.tie_word_embeddings: must be true or false, is 3"},
-    {{.name = "config.partial_rotary_factor", .type = TENON_META_F64, .f = 2}, "config.partial_rotary_factor is 2"},
+    {{.name = "config.part_that_turns", .type = TENON_META_F64, .f = 2}, "config.part_that_turns is 2"},
     {{.name = "config.num_local_experts", .type = TENON_META_I64, .i = 8}, "config.num_local_experts is 8"},
 };
 
@@ -219,7 +220,8 @@ START_TEST(tied)
     free(c);
     ck_assert_int_eq(config(keys, &(struct meta_key){.name = "config.tie_word_embeddings", .type = TENON_META_I64, .i = 1}, NULL, &c, &err), 0);
     d = desc(c, "output");
-    ck_assert_uint_eq(d->n_sources, 0); /* lm_head.weight counts for nothing */
+    ck_assert_uint_eq(d->flags & TENON_WEIGHT_OPTIONAL, TENON_WEIGHT_OPTIONAL);
+    ck_assert_uint_eq(d->n_sources, 3); /* but lm_head.weight counts where it is there */
     ck_assert_str_eq(d->tied_to, "token_embd");
     free(c);
     ck_assert_int_eq(config(keys, &(struct meta_key){.name = "config.tie_word_embeddings", .type = TENON_META_I64, .i = 0}, NULL, &c, &err), 0);

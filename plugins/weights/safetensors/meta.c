@@ -1,5 +1,5 @@
 /* meta.c - the JSON files beside the weights as keys: "config.rope_scaling.factor". Numbers become int64 where they are whole, strings
- * stay in the parsed tree; null is a missing key, whose name is kept in a list, objects and arrays of anything but numbers, strings or booleans all alike are
+ * stay in the parsed tree; null is a missing key, but one of its name behind "null." is there, objects and arrays of anything but numbers, strings or booleans all alike are
  * entries without data. A key that stands there twice has its last value, as in Python. Everything is ready after reading: any thread. Contract: safetensors.h,
  * struct tenon_meta of tenon/weights.h. */
 #include "safetensors.h"
@@ -155,50 +155,29 @@ static int32_t no_memory(const char *file, struct tenon_err *err)
     return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, file, "out of memory for its keys");
 }
 
-static int32_t check_text(const struct walk *w)
-{
-    if (w->meta->text > w->text_most)
-        return tenon_fail(w->err, TENON_E_OUT_OF_RANGE, w->file, "its keys have long paths, over and over: this is no model's file");
-    return TENON_OK;
-}
-
-/* w->path is null; twice or not is all the same. */
-static int32_t put_null(struct walk *w)
-{
-    struct tenon_str name = str_of(w->path);
-    uint32_t i;
-    int32_t rc;
-    if (weights_names_find(&w->meta->nulls, name, &i))
-        return TENON_OK;
-    name.data = strdup(w->path);
-    rc = name.data != NULL ? weights_names_add(&w->meta->nulls, name) : TENON_E_RESOURCE_EXHAUSTED;
-    if (rc != TENON_OK) {
-        free((char *)name.data);
-        return no_memory(w->file, w->err);
-    }
-    w->meta->text += name.size + 1;
-    return check_text(w);
-}
-
 /* What stands at w->path. */
 static int32_t put_item(struct walk *w, const cJSON *item)
 {
     struct st_value v = {0};
+    char null[KEY_MAX + sizeof "null."];
     int32_t rc;
+    (void)snprintf(null, sizeof null, "null.%s", w->path); /* fits */
     if (cJSON_IsNull(item))
-        return put_null(w);
-    if (cJSON_IsArray(item) ? !array_type(item, &v.type) : !type_of(item, &v.type))
+        v = (struct st_value){.type = TENON_META_BOOL, .count = 1, .one.b = 1};
+    else if (cJSON_IsArray(item) ? !array_type(item, &v.type) : !type_of(item, &v.type))
         v = (struct st_value){.type = TENON_META_OBJECT, .is_array = cJSON_IsArray(item) != 0};
     else if (cJSON_IsArray(item) && !array_value(item, &v))
         return no_memory(w->file, w->err);
     else if (!cJSON_IsArray(item))
         scalar_value(item, &v);
-    rc = put(w->meta, w->path, &v);
+    rc = put(w->meta, cJSON_IsNull(item) ? null : w->path, &v);
     if (rc != TENON_OK) {
         free(v.many);
         return no_memory(w->file, w->err);
     }
-    return check_text(w);
+    if (w->meta->text > w->text_most)
+        return tenon_fail(w->err, TENON_E_OUT_OF_RANGE, w->file, "its keys have long paths, over and over: this is no model's file");
+    return TENON_OK;
 }
 
 /* Members of an object whose path has `length` bytes. As deep as st_json_parse allows. */
@@ -346,21 +325,6 @@ static int32_t put_names(struct st_meta *meta, const struct tenon_files *files, 
     return no_memory("huggingface.files", err);
 }
 
-/* The keys that are null, for those few to which that is not the same as missing. */
-static int32_t put_nulls(struct st_meta *meta, struct tenon_err *err)
-{
-    struct st_value v = {.type = TENON_META_STRING, .is_array = 1, .count = meta->nulls.n};
-    v.many = calloc((size_t)v.count + 1, sizeof(struct tenon_str));
-    if (v.many == NULL)
-        return no_memory("huggingface.nulls", err);
-    if (v.count > 0)
-        memcpy(v.many, meta->nulls.items, (size_t)v.count * sizeof(struct tenon_str));
-    if (put(meta, "huggingface.nulls", &v) == TENON_OK)
-        return TENON_OK;
-    free(v.many);
-    return no_memory("huggingface.nulls", err);
-}
-
 /* The files that are keys, all but the first of them where they are there. */
 static const struct {
     const char *file, *prefix;
@@ -384,8 +348,6 @@ int32_t st_meta_read(struct st_meta *meta, const struct tenon_files *files, stru
         rc = put_template(meta, files, meta->trees[ST_SOURCES - 1], err);
     if (rc == TENON_OK)
         rc = put_modules(meta, files, err);
-    if (rc == TENON_OK)
-        rc = put_nulls(meta, err);
     return rc == TENON_OK ? put_names(meta, files, err) : rc;
 }
 
@@ -395,12 +357,9 @@ void st_meta_finish(struct st_meta *meta)
         free((char *)meta->keys.items[i].data); /* strdup in put */
         free(meta->values[i].many);
     }
-    for (uint32_t i = 0; i < meta->nulls.n; i++)
-        free((char *)meta->nulls.items[i].data); /* strdup in put_null */
     for (uint32_t i = 0; i < sizeof meta->trees / sizeof meta->trees[0]; i++)
         cJSON_Delete(meta->trees[i]);
     weights_names_finish(&meta->keys);
-    weights_names_finish(&meta->nulls);
     free(meta->values);
     *meta = (struct st_meta){0};
 }

@@ -57,10 +57,9 @@ struct st_value {
 struct st_meta {
     struct tenon_meta table;   /* what the host gets; its ctx is this struct, which must not move after st_meta_publish */
     struct weights_names keys; /* OWN of their text: meta */
-    struct weights_names nulls; /* the same of keys that are null; they may be among `keys` too, where a file has one twice */
     struct st_value *values;   /* [keys.n] */
     uint32_t capacity;
-    uint64_t text;             /* bytes of all names */
+    uint64_t text;             /* bytes of all keys */
     cJSON *trees[ST_SOURCES + 1]; /* that strings lie in; the last: modules.json */
 };
 

@@ -337,6 +337,7 @@ static inline int32_t tenon_key_yarn(const struct tenon_meta *meta, const char *
                                      struct tenon_err *err)
 {
     const double own = 0.0;
+    char name[128];
     int64_t trained = 0, *absent = NULL;
     int32_t s;
     if (tenon_meta_is_huggingface(meta)) { /* config.json may leave it out */
@@ -349,32 +350,58 @@ static inline int32_t tenon_key_yarn(const struct tenon_meta *meta, const char *
         (s = tenon_key_f64(meta, prefix, "rope.scaling.yarn_beta_fast", 0, 1e6, &own, &ret->beta_fast, err)) != TENON_E_OK ||
         (s = tenon_key_f64(meta, prefix, "rope.scaling.yarn_beta_slow", 0, 1e6, &own, &ret->beta_slow, err)) != TENON_E_OK)
         return s;
-    return tenon_key_i64(meta, prefix, "rope.scaling.original_context_length", 1, 1 << 30, absent, &ret->original_context, err);
+    s = tenon_key_i64(meta, prefix, "rope.scaling.original_context_length", 1, 1 << 30, absent, &ret->original_context, err);
+    if (s != TENON_E_OK || absent == NULL || (double)ret->original_context >= 6.2831853 * (ret->beta_slow > 0.0 ? ret->beta_slow : 1.0))
+        return s;
+    tenon_key_name(meta, prefix, "rope.scaling.original_context_length", name);
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %lld, in which no pair turns beta_slow times", name,
+                      (long long)ret->original_context);
+}
+
+/* ROOT.MEMBER as a number, which true and false are, too; 0: it is not there, or not one. */
+static inline int tenon_key_member(const struct tenon_meta *meta, const char *root, const char *member, double *ret)
+{
+    struct tenon_meta_entry e;
+    char name[128], full[128];
+    (void)snprintf(full, sizeof full, "%s.%s", root, member);
+    return tenon_key_find(meta, NULL, full, name, &e) && tenon_meta_f64(&e, 0, ret) == TENON_E_OK;
+}
+
+/* ROOT's type of rope, "" where it says none, and the name of its key. */
+static inline int32_t tenon_key_rope_type(const struct tenon_meta *meta, const char *root, char name[128], char type[32], struct tenon_err *err)
+{
+    int32_t s;
+    (void)snprintf(name, 128, "%s.rope_type", root);
+    if ((s = tenon_key_str(meta, NULL, name, "", type, 32, err)) != TENON_E_OK || type[0] != '\0')
+        return s;
+    (void)snprintf(name, 128, "%s.type", root);
+    return tenon_key_str(meta, NULL, name, "", type, 32, err);
 }
 
 /* config.json may hold rope_scaling, as it was called, beside rope_parameters: INVALID_ARGUMENT where they are of two minds. */
 static inline int32_t tenon_key_rope_agrees(const struct tenon_meta *meta, struct tenon_err *err)
 {
-    const double none = 0.0;
-    const char *key = "config.rope_scaling.rope_type";
-    char now[32], then[32];
-    double factor = 0.0, other = 0.0;
+    static const char *const members[] = {"rope_theta", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "truncate",
+                                          "attention_factor", "mscale", "mscale_all_dim", "low_freq_factor", "high_freq_factor"};
+    const char *then = "config.rope_scaling", *now = "config.rope_parameters.full_attention";
+    struct tenon_meta_entry e;
+    char key[128], other[128], is[32], was[32];
+    double a = 0.0, b = 0.0;
+    uint32_t i;
     int32_t s;
-    if ((s = tenon_key_str(meta, NULL, "config.rope_parameters.rope_type", "", now, sizeof now, err)) != TENON_E_OK ||
-        (s = tenon_key_str(meta, NULL, key, "", then, sizeof then, err)) != TENON_E_OK)
+    now = tenon_key_find(meta, NULL, now, key, &e) ? now : "config.rope_parameters";
+    if ((s = tenon_key_rope_type(meta, now, other, is, err)) != TENON_E_OK || (s = tenon_key_rope_type(meta, then, key, was, err)) != TENON_E_OK ||
+        is[0] == '\0' || was[0] == '\0')
         return s;
-    if (then[0] == '\0')
-        s = tenon_key_str(meta, NULL, key = "config.rope_scaling.type", "", then, sizeof then, err);
-    if (s != TENON_E_OK || now[0] == '\0' || then[0] == '\0')
-        return s;
-    if (strcmp(now, then) != 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is '%s', but config.rope_parameters.rope_type is '%s': leave one out",
-                          key, then, now);
-    if ((s = tenon_key_f64(meta, NULL, "config.rope_parameters.factor", 0, 1e6, &none, &factor, err)) != TENON_E_OK ||
-        (s = tenon_key_f64(meta, NULL, "config.rope_scaling.factor", 0, 1e6, &none, &other, err)) != TENON_E_OK || factor == other)
-        return s;
-    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "config.rope_scaling.factor",
-                      "key config.rope_scaling.factor is %g, but config.rope_parameters.factor is %g: leave one out", other, factor);
+    if (strcmp(is, was) != 0)
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is '%s', but %s is '%s': leave one out", key, was, other, is);
+    for (i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const int said = tenon_key_member(meta, then, members[i], &a) || (i == 0 && tenon_key_member(meta, "config", members[i], &a));
+        (void)snprintf(key, sizeof key, "%s.%s", then, members[i]);
+        if (tenon_key_member(meta, now, members[i], &b) && (!said || a != b))
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is not what %s.%s is, %g: leave one out", key, now, members[i], b);
+    }
+    return TENON_E_OK;
 }
 
 /* Read rope.freq_base and rope.scaling.*: none, linear, yarn; llama3 is a weight of factors, see tenon_key_rope_factors. n_rot
@@ -393,6 +420,7 @@ static inline int32_t tenon_key_rope(const struct tenon_meta *meta, const char *
     ret->by_context = 0;
     if ((s = tenon_key_must_hold(meta, prefix, "rope_scaling", err)) != TENON_E_OK ||
         (s = tenon_key_must_hold(meta, prefix, "rope_parameters", err)) != TENON_E_OK ||
+        (s = tenon_key_must_hold(meta, prefix, "rope_parameters.full_attention", err)) != TENON_E_OK ||
         (tenon_meta_is_huggingface(meta) && (s = tenon_key_rope_agrees(meta, err)) != TENON_E_OK) ||
         (s = tenon_key_f64(meta, prefix, "rope.freq_base", 1e-3, 1e12, &base, &ret->base, err)) != TENON_E_OK ||
         (s = tenon_key_str(meta, prefix, "rope.scaling.type", "none", type, sizeof type, err)) != TENON_E_OK ||

@@ -13,7 +13,7 @@
  *     .hf_types = types,         {"phi3", "phi3small", NULL}; each also goes into TENON_DECODER_PLUGIN and the manifest's provides
  *     .hf_keys = keys,           {{"attention.layer_norm_rms_epsilon", "norm_epsilon", 1, 1e-5}}: what only this family spells so,
  *                                and defaults that transformers has for it
- *     .hf_rope_layout, .tied, .act
+ *     .hf_rope_layout, .act, .switches
  *
  * Own sizes for dims of rows are TENON_SIZE_OWN and up; `read` sets them. q, k and v in one tensor:
  *
@@ -72,7 +72,44 @@ static inline struct tenon_weight_desc *tenon_decoder_desc(struct tenon_decoder 
     return NULL;
 }
 
-/* config.json says whether output and embedding are one tensor; that a file has an output of its own then counts for nothing. */
+/* Does a row's name say one of the names "attn_q_bias|attn_k_bias"? */
+static inline int tenon_decoder_in(const char *names, const char *name)
+{
+    const size_t n = strlen(name);
+    const char *at = names;
+    while (at != NULL && (strncmp(at, name, n) != 0 || (at[n] != '|' && at[n] != '\0')))
+        at = strchr(at, '|') != NULL ? strchr(at, '|') + 1 : NULL;
+    return at != NULL;
+}
+
+static inline void tenon_decoder_turn(struct tenon_decoder *d, const char *names, int on)
+{
+    uint32_t i;
+    for (i = 0; i < d->family->n_rows; i++) {
+        struct tenon_weight_desc *w = &d->weights[i];
+        if (!tenon_decoder_in(names, strncmp(w->name, "layers.{i}.", 11) == 0 ? w->name + 11 : w->name))
+            continue;
+        w->flags = on ? w->flags & ~(uint32_t)TENON_WEIGHT_OPTIONAL : w->flags | TENON_WEIGHT_OPTIONAL;
+        w->n_sources = on ? w->n_sources : 0;
+    }
+}
+
+/* What flags of config.json say of weights. */
+static inline int32_t tenon_decoder_switches(struct tenon_decoder *d, struct tenon_err *err)
+{
+    const struct tenon_decoder_switch *row = d->switches;
+    int64_t is = 0;
+    int32_t s = TENON_E_OK;
+    for (; s == TENON_E_OK && row != NULL && row->names != NULL && tenon_meta_is_huggingface(d->meta); row++) {
+        if (row->key != NULL)
+            s = tenon_key_flag(d->meta, d->family->arch, row->key, row->absent, &is, err);
+        if (s == TENON_E_OK)
+            tenon_decoder_turn(d, row->names, row->key != NULL && is != row->none_if);
+    }
+    return s;
+}
+
+/* config.json says whether output and embedding are one tensor. A file that has an output of its own nevertheless means that one. */
 static inline int32_t tenon_decoder_tie(struct tenon_decoder *d, struct tenon_err *err)
 {
     struct tenon_weight_desc *output = tenon_decoder_desc(d, "output");
@@ -81,9 +118,7 @@ static inline int32_t tenon_decoder_tie(struct tenon_decoder *d, struct tenon_er
     int32_t s = tenon_key_flag(d->meta, d->family->arch, "tie_word_embeddings", unsaid, &tied, err);
     if (s != 0 || output == NULL || output->tied_to == NULL || !tenon_meta_is_huggingface(d->meta))
         return s;
-    if (tied == 1 || (tied == unsaid && d->family->tied != 0))
-        output->n_sources = 0;
-    else if (tied == 0) {
+    if (tied == 0) {
         output->flags &= ~TENON_WEIGHT_OPTIONAL;
         output->tied_to = NULL;
     }
@@ -138,7 +173,6 @@ static inline void tenon_decoder_declare_layers(struct tenon_decoder *d)
         d->has[TENON_ONLY_RECURRENT][k] = d->sees[k] == TENON_SEES_NONE;
         d->has[TENON_ONLY_LATER][k] = k > 0;
         d->has[TENON_ONLY_SHARED][k] = d->experts[k] != 0 && !d->is_unshared;
-        d->has[TENON_ONLY_BIASED][k] = !d->is_unbiased;
         d->has[TENON_ONLY_ATTENTION][k] = d->sees[k] != TENON_SEES_NONE;
     }
     for (i = 0; i < d->family->n_rows; i++)
@@ -152,6 +186,7 @@ static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct teno
     struct tenon_weight_desc *factors;
     struct tenon_state_desc *state;
     uint32_t i;
+    int32_t s;
     room.weights = d->weights, room.sources = d->sources, room.names = d->hf_names;
     if (d->family->n_rows > TENON_DECODER_WEIGHTS)
         return tenon_fail(err, TENON_E_INTERNAL, d->family->arch, "a table of more than %d weights", TENON_DECODER_WEIGHTS);
@@ -175,7 +210,8 @@ static inline int32_t tenon_decoder_declare(struct tenon_decoder *d, struct teno
         if (state != NULL)
             state->slot_bytes = d->slots[i].slot_bytes;
     }
-    return tenon_decoder_tie(d, err);
+    s = tenon_decoder_switches(d, err);
+    return s == TENON_E_OK ? tenon_decoder_tie(d, err) : s;
 }
 
 static inline void tenon_decoder_info(const struct tenon_decoder *d, struct tenon_model_info *info)
@@ -206,6 +242,7 @@ static inline int32_t tenon_decoder_config(const struct tenon_decoder_family *fa
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, family->arch, "out of memory for a model config");
     d = tenon_decoder_of(c);
     d->family = family;
+    d->switches = family->switches;
     d->meta = tenon_key_view_init(&d->keys, meta, family->arch, family->hf_keys, family->n_hf_keys);
     status = tenon_key_must_hold(d->meta, family->arch, "text_config", err);
     if (status == 0)

@@ -32,6 +32,21 @@ extern "C" {
 
 struct tenon_layer_attention;
 
+/* A flag of config.json that says whether layers have some weights, whatever the file has: on, they must be there; off, they are left
+ * alone, as transformers does. GGUF has no such flags: there the file says. */
+struct tenon_decoder_switch {
+    const char *key;   /* "attention_bias"; NULL: always off */
+    int32_t absent;    /* what counts when it is not there */
+    int32_t none_if;   /* the value that is off */
+    const char *names; /* "attn_q_bias|attn_k_bias", without "layers.{i}."; NULL: the end */
+};
+
+#define TENON_QKV_BIASES "attn_q_bias|attn_k_bias|attn_v_bias"
+#define TENON_ATTENTION_BIASES TENON_QKV_BIASES "|attn_output_bias"
+#define TENON_FFN_BIASES "ffn_gate_bias|ffn_up_bias|ffn_down_bias"
+/* As most families have them; the names that a table lacks do no harm. */
+#define TENON_BIAS_SWITCHES {"attention_bias", 0, 0, TENON_ATTENTION_BIASES}, {"mlp_bias", 0, 0, TENON_FFN_BIASES}, {NULL, 0, 0, NULL}
+
 struct tenon_decoder_family {
     const char *arch;        /* value of general.architecture, and prefix of the keys */
     const char *rope_layout; /* of struct tenon_rope_params, in GGUF; NULL: nothing is turned */
@@ -58,8 +73,8 @@ struct tenon_decoder_family {
     const char *hf_rope_layout;          /* NULL: "half", which nearly all models have there */
     const struct tenon_key_row *hf_keys; /* [n_hf_keys] spellings and defaults of this family alone; may be NULL */
     uint32_t n_hf_keys;
+    const struct tenon_decoder_switch *switches; /* ended by a row without names; NULL: the file says which weights there are */
     int64_t ffn_times;                   /* the net is that many times as wide as the model where config.json does not say; 0: it must */
-    int32_t tied;                        /* 1: output and embedding are one when config.json does not say (gemma) */
 };
 
 /* A decoder's config. */
@@ -78,7 +93,8 @@ struct tenon_decoder {
     double embed_scale, residual_scale, logit_scale, attn_scale, logit_softcap, attn_softcap;
     uint32_t pooling, vectors;           /* TENON_POOL_* and TENON_VECTORS_* of an encoder; 0: not said */
     int is_parallel;                     /* attention and net both read the layer's input */
-    int is_unshared, is_unbiased;        /* without the rows of ONLY_SHARED, ONLY_BIASED */
+    int is_unshared;                     /* without the rows of ONLY_SHARED */
+    const struct tenon_decoder_switch *switches; /* the family's, unless `read` sets others */
     struct tenon_rope_params rope;       /* n_rot 0: nothing is turned */
     struct tenon_rope_params rope_local; /* of layers with a window; as `rope` unless `read` says else */
     struct tenon_state_desc states[TENON_DECODER_STATES];
@@ -164,7 +180,8 @@ static inline int32_t tenon_decoder_read_heads(struct tenon_decoder *d, const st
     if ((s = tenon_decoder_key(d, m, "rope.dimension_count", d->k_dim, n_rot > 0 ? &n_rot : NULL, &d->rope.n_rot, err)) != 0)
         return s;
     if (d->rope.n_rot % 2 != 0)
-        return tenon_decoder_bad_key(d, "rope.dimension_count", d->rope.n_rot, "but must be even", err);
+        return tenon_decoder_bad_key(d, tenon_meta_is_huggingface(m) ? "attention.key_length" : "rope.dimension_count",
+                                     factor < 1.0 ? d->k_dim : d->rope.n_rot, "but what turns of a head must be even", err);
     return TENON_E_OK;
 }
 
@@ -271,7 +288,8 @@ static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const str
     }
     if ((s = tenon_key_rope(m, d->family->arch, &d->rope, err)) != 0 ||
         (s = tenon_key_rope_factors(m, d->family->arch, &d->rope, d->rope_factors, &d->has_rope_factors, err)) != 0 ||
-        (s = tenon_key_flag(m, d->family->arch, "rope.scaling.truncate", 1, &truncate, err)) != 0)
+        (s = tenon_key_flag(m, d->family->arch, "rope.scaling.truncate", !tenon_key_is_null(m, d->family->arch, "rope.scaling.truncate"),
+                            &truncate, err)) != 0)
         return s;
     if (truncate == 0 && d->rope.ext_factor > 0.0) {
         if (!tenon_decoder_has_row(d, TENON_ROPE_FACTORS))
@@ -292,6 +310,19 @@ static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const str
     d->rope_local = d->rope;
     d->run_context = d->context;
     return s;
+}
+
+/* Families that turn by two bases have rope_parameters of each kind of layers: INVALID_ARGUMENT where config.json has one for all. */
+static inline int32_t tenon_decoder_nested_rope(const struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    static const char *const flat[] = {"rope_parameters.rope_theta", "rope_parameters.rope_type", "rope_parameters.type"};
+    struct tenon_meta_entry e;
+    char name[128];
+    uint32_t i;
+    for (i = 0; tenon_meta_is_huggingface(m) && i < 3; i++)
+        if (tenon_key_find(m, d->family->arch, flat[i], name, &e))
+            return tenon_key_wrong(name, "within full_attention or sliding_attention", &e, err);
+    return TENON_E_OK;
 }
 
 static inline int32_t tenon_decoder_read_ffn(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
@@ -369,8 +400,8 @@ static inline int32_t tenon_decoder_read_scale(struct tenon_decoder *d, const st
 /* The key attention.sliding_window, 0 when it is not there, for all layers. */
 static inline int32_t tenon_decoder_read_window(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
-    const int64_t none = 0;
-    int32_t s = tenon_key_i64(m, d->family->arch, "attention.sliding_window", 0, 1 << 30, &none, &d->window, err);
+    const int64_t none = 0, least = tenon_meta_is_huggingface(m) ? 1 : 0; /* config.json says none by null */
+    int32_t s = tenon_key_i64(m, d->family->arch, "attention.sliding_window", least, 1 << 30, &none, &d->window, err);
     if (s == 0)
         memset(d->sees, d->window != 0 ? TENON_SEES_WINDOW : TENON_SEES_ALL, sizeof d->sees);
     return s;
@@ -427,6 +458,20 @@ static inline int32_t tenon_decoder_read_pattern(struct tenon_decoder *d, const 
     return s;
 }
 
+/* Where use_sliding_window is not true: no layer may be listed as one with a window. */
+static inline int32_t tenon_decoder_no_window(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    char name[128];
+    int64_t i;
+    int listed;
+    int32_t s = tenon_decoder_read_types(d, m, NULL, &listed, err);
+    for (i = 0; s == 0 && i < d->n_layers; i++)
+        if (d->sees[i] == TENON_SEES_WINDOW)
+            s = tenon_fail(err, TENON_E_INVALID_ARGUMENT, tenon_key_name(m, d->family->arch, "layer_types", name),
+                           "key %s has sliding_attention in layer %lld, but use_sliding_window is not true", name, (long long)i);
+    return s;
+}
+
 /* Qwen's windows, where use_sliding_window is true: in the layers that config.json lists, else in those from max_window_layers on. */
 static inline int32_t tenon_decoder_read_late_window(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
@@ -435,7 +480,7 @@ static inline int32_t tenon_decoder_read_late_window(struct tenon_decoder *d, co
     int listed = 0;
     int32_t s = tenon_key_flag(m, d->family->arch, "use_sliding_window", 0, &use, err);
     if (s != 0 || use == 0)
-        return s;
+        return s != 0 ? s : tenon_decoder_no_window(d, m, err);
     if ((s = tenon_decoder_key(d, m, "attention.sliding_window", 1 << 30, NULL, &d->window, err)) != 0 ||
         (s = tenon_key_i64(m, d->family->arch, "max_window_layers", 0, TENON_DECODER_LAYERS, &usual, &from, err)) != 0 ||
         (s = tenon_decoder_read_types(d, m, NULL, &listed, err)) != 0)

@@ -28,8 +28,7 @@ enum tenon_decoder_size {
 #define TENON_ONLY_RECURRENT 4 /* those without attention */
 #define TENON_ONLY_LATER 5     /* all but the first */
 #define TENON_ONLY_SHARED 6    /* those with experts, of models that also have a net for every token */
-#define TENON_ONLY_BIASED 7    /* all, but of models without biases none */
-#define TENON_ONLY_COUNT 8
+#define TENON_ONLY_COUNT 7
 
 /* Rows of a layer's weights; logical names, GGUF's and Hugging Face's without their ends. axis: along which a matrix is sharded. */
 #define TENON_LAYER_MATRIX(name, gguf, hf, out, in, axis) TENON_LAYER_MATRIX_OF(0, name, gguf, hf, out, in, axis)

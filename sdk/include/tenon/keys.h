@@ -13,8 +13,8 @@
  * The metadata of such a directory, as weights plugins give it: config.<path>, generation_config.<path>, tokenizer_config.<path>
  * of the JSON files of these names, pooling.<path> of 1_Pooling/config.json and sentence_bert.<path> of sentence_bert_config.json,
  * which models for vectors of texts have, and "modules", the types that modules.json lists; objects nested by dots, arrays of numbers, of strings or of
- * booleans as arrays, objects and lists of unlike elements as TENON_META_OBJECT; the names of its files as the array "huggingface.files", and those of keys
- * that are null as "huggingface.nulls".
+ * booleans as arrays, objects and lists of unlike elements as TENON_META_OBJECT; null.<path of a key> true where one is null; and the names of its files as
+ * the array "huggingface.files".
  *
  * Everything is static inline; nothing here is part of the ABI.
  */
@@ -74,12 +74,10 @@ static inline const struct tenon_key_row *tenon_key_rows(void)
         {"expert_weights_norm", "norm_topk_prob", 0, 0},
         {"leading_dense_block_count", "first_k_dense_replace", 0, 0},
         {"hidden_act", "hidden_activation|hidden_act|activation_function", 0, 0},
-        {"partial_rotary_factor",
-         "partial_rotary_factor|rope_parameters.partial_rotary_factor|rope_parameters.full_attention.partial_rotary_factor|rotary_pct",
-         0, 0},
-        {"rope.dimension_count", "rotary_dim", 0, 0},
+        {"partial_rotary_factor", NULL, 0, 0}, /* transformers reads it for few families, which have a row of their own */
+        {"rope.dimension_count", NULL, 0, 0},
         {"rope.freq_base",
-         "rope_parameters.rope_theta|rope_parameters.full_attention.rope_theta|rope_theta|rotary_emb_base", 0, 0},
+         "rope_parameters.rope_theta|rope_parameters.full_attention.rope_theta|rope_theta", 0, 0},
         {"rope.freq_base_swa", "rope_parameters.sliding_attention.rope_theta|rope_local_base_freq|local_rope_theta", 0, 0},
 #define TENON_ROPE_ROW_(key, name) {"rope.scaling." key, \
          "rope_scaling." name "|rope_parameters." name "|rope_parameters.full_attention." name, 0, 0}
@@ -123,39 +121,40 @@ static inline const struct tenon_key_row *tenon_key_row_of(const struct tenon_ke
     return NULL;
 }
 
-/* Is ROOT and the first n bytes of name a key? */
-static inline int32_t tenon_key_under(const struct tenon_key_view *v, const char *root, const char *name, int n,
+/* Is NULLS ROOT and the first n bytes of name a key? */
+static inline int32_t tenon_key_under(const struct tenon_key_view *v, const char *nulls, const char *root, const char *name, int n,
                                       struct tenon_meta_entry *ret)
 {
     char full[192];
-    int size = snprintf(full, sizeof full, "%s%.*s", root, n, name);
+    int size = snprintf(full, sizeof full, "%s%s%.*s", nulls, root, n, name);
     if (size < 0 || size >= (int)sizeof full)
         return TENON_E_NOT_FOUND;
     return v->under->find(v->under->ctx, full, ret);
 }
 
-/* A name that begins with the prefix is a key; others are the file's own. Of a key that is not there, ret->key is how it would
- * be spelled, without "config.". */
+/* A name that begins with the prefix, or "null." and the prefix, is a key; others are the file's own. Of a key that is not there,
+ * ret->key is how it would be spelled, without "config.". */
 static inline int32_t tenon_key_view_find(void *ctx, const char *name, struct tenon_meta_entry *ret)
 {
     const struct tenon_key_view *v = (const struct tenon_key_view *)ctx;
     const size_t n = strlen(v->prefix);
+    const char *nulls = strncmp(name, "null.", 5) == 0 ? "null." : "", *whole = name, *spelled, *at;
     const struct tenon_key_row *row;
-    const char *spelled, *at;
     int size;
+    name += strlen(nulls);
     if (strncmp(name, v->prefix, n) != 0 || name[n] != '.')
-        return v->under->find(v->under->ctx, name, ret);
+        return v->under->find(v->under->ctx, whole, ret);
     row = tenon_key_row_of(v, name + n + 1);
     spelled = row != NULL ? row->spelled : name + n + 1;
     for (at = spelled; at != NULL && *at != '\0'; at += size + (at[size] == '|')) {
         size = (int)strcspn(at, "|");
-        if (tenon_key_under(v, "config.text_config.", at, size, ret) == TENON_E_OK ||
-            tenon_key_under(v, "config.", at, size, ret) == TENON_E_OK)
+        if (tenon_key_under(v, nulls, "config.text_config.", at, size, ret) == TENON_E_OK ||
+            tenon_key_under(v, nulls, "config.", at, size, ret) == TENON_E_OK)
             return TENON_E_OK;
     }
     ret->key.data = spelled != NULL ? spelled : name + n + 1;
     ret->key.size = strcspn(ret->key.data, "|");
-    if (row == NULL || row->has_absent == 0)
+    if (row == NULL || row->has_absent == 0 || nulls[0] != '\0')
         return TENON_E_NOT_FOUND;
     ret->type = TENON_META_F64;
     ret->is_array = 0;
@@ -220,6 +219,17 @@ static inline const char *tenon_key_name(const struct tenon_meta *meta, const ch
     struct tenon_meta_entry e;
     (void)tenon_key_find(meta, prefix, key, buf, &e); /* only the name is wanted */
     return buf;
+}
+
+/* Does the file have the key as null, which counts as missing but to the few who ask? */
+static inline int tenon_key_is_null(const struct tenon_meta *meta, const char *prefix, const char *key)
+{
+    struct tenon_meta_entry e;
+    char name[128];
+    memset(&e, 0, sizeof e);
+    e.struct_size = (uint32_t)sizeof e;
+    (void)snprintf(name, sizeof name, "null.%s.%s", prefix, key); /* cut: there is none */
+    return tenon_meta_is_huggingface(meta) && meta->find(meta->ctx, name, &e) == TENON_E_OK;
 }
 
 static inline int32_t tenon_key_missing(const char *name, struct tenon_err *err)
