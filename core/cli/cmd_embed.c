@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/log.h"
 #include "core/cli/commands.h"
 #include "core/cli/json.h"
 #include "core/cli/session.h"
@@ -11,7 +12,7 @@ static const char usage[] = "usage: tenon embed MODEL [TEXT...] [options]\n"
                             "\n"
                             "Print a vector for each TEXT, or without TEXT for each line of stdin: numbers with spaces between, a vector\n"
                             "a line. An empty line is a text, too. Bytes that are no UTF-8 count as U+FFFD. What is longer than the model\n"
-                            "was trained for is cut, and vectors are divided by their length unless its modules.json has no Normalize.\n\n";
+                            "was trained for is cut, with a warning, and vectors are divided by their length unless its modules.json has no Normalize.\n\n";
 
 struct embed {
     struct cli_common common;
@@ -63,6 +64,17 @@ static int32_t check_finite(const float *y, uint64_t n, struct tenon_err *err)
     return TENON_OK;
 }
 
+#define CUT_TOLD 8u /* texts that are named */
+
+/* cut [n] of the texts from number `at` on; *count: of all until now. */
+static void tell_cut(const uint64_t *cut, uint32_t n, uint32_t at, uint32_t *count)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (cut[i] > 0 && (*count)++ < CUT_TOLD)
+            tn_log(TENON_LOG_WARN, NULL, "text %llu is too long for the model: its last %llu tokens are left out",
+                   (unsigned long long)at + i + 1, (unsigned long long)cut[i]);
+}
+
 /* texts [n], n > 0 */
 static int32_t embed_all(struct cli_session *s, const struct embed *o, const struct tenon_str *texts, uint32_t n, struct tenon_err *err)
 {
@@ -71,6 +83,9 @@ static int32_t embed_all(struct cli_session *s, const struct embed *o, const str
     struct tn_buf out = { 0 };
     uint64_t floats = 0, width;
     float *y = NULL;
+    uint64_t cut[BATCH];
+    uint32_t n_cut = 0;
+    args.ret_cut = cut;
     args.pooling = o->pooling == NULL ? 0 : strcmp(o->pooling, "cls") == 0 ? TENON_POOL_FIRST : strcmp(o->pooling, "last") == 0 ? TENON_POOL_LAST : TENON_POOL_MEAN;
     int32_t status = s->engine->embed(s->engine->ctx, s->loaded, &args, NULL, 0, &floats, err);
     width = floats / args.n_texts;
@@ -81,10 +96,14 @@ static int32_t embed_all(struct cli_session *s, const struct embed *o, const str
         args.n_texts = n - at < BATCH ? n - at : BATCH;
         status = s->engine->embed(s->engine->ctx, s->loaded, &args, y, floats, &floats, err);
         if (status == 0)
+            tell_cut(cut, args.n_texts, at, &n_cut);
+        if (status == 0)
             status = check_finite(y, args.n_texts * width, err);
         if (status == 0 && put_vectors(o, y, args.n_texts, width, at == 0, &out) != 0)
             status = no_memory(err);
     }
+    if (n_cut > CUT_TOLD)
+        tn_log(TENON_LOG_WARN, NULL, "%u more texts are too long", n_cut - CUT_TOLD);
     if (status == 0 && o->common.json)
         fputs("]}\n", stdout);
     free(y);

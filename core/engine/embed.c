@@ -28,15 +28,15 @@ struct work {
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
 
-/* What the model wants around a text, which is cut where both are longer than the context. */
-static int32_t wrap(const struct work *w, const int32_t *ids, uint64_t n, struct text *ret, struct tenon_err *err)
+/* What the model wants around a text, which is cut where both are longer than the context: by *ret_cut tokens. */
+static int32_t wrap(const struct work *w, const int32_t *ids, uint64_t n, struct text *ret, uint64_t *ret_cut, struct tenon_err *err)
 {
     const struct tenon_tokenizer_info *info = tn_vocab_info(w->vocab);
     uint32_t bos = info->add_bos && info->bos >= 0, eos = info->add_eos && info->eos >= 0, most = w->parts->context;
     if (most < bos + eos)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "embed", "a context of %u has no room for a text", most);
-    if (n > most - bos - eos)
-        n = most - bos - eos;
+    *ret_cut = n > most - bos - eos ? n - (most - bos - eos) : 0;
+    n -= *ret_cut;
     ret->ids = malloc((n + 2) * sizeof *ids);
     if (ret->ids == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "embed", "out of memory");
@@ -58,13 +58,13 @@ static int32_t check_ids(const struct work *w, const struct text *t, struct teno
     return TENON_OK;
 }
 
-static int32_t tokenize(const struct work *w, const struct tenon_str *s, struct text *ret, struct tenon_err *err)
+static int32_t tokenize(const struct work *w, const struct tenon_str *s, struct text *ret, uint64_t *ret_cut, struct tenon_err *err)
 {
     int32_t *ids = NULL;
     uint64_t n = 0;
     int32_t rc = tn_vocab_encode(w->vocab, s->data != NULL ? s->data : "", s->size, TENON_ENCODE_SPECIAL, &ids, &n, err);
     if (rc == TENON_OK)
-        rc = wrap(w, ids, n, ret, err);
+        rc = wrap(w, ids, n, ret, ret_cut, err);
     free(ids);
     return rc == TENON_OK ? check_ids(w, ret, err) : rc;
 }
@@ -133,10 +133,10 @@ static int32_t flush(struct work *w, struct tenon_err *err)
     return rc;
 }
 
-static int32_t add(struct work *w, const struct tenon_str *s, struct tenon_err *err)
+static int32_t add(struct work *w, const struct tenon_str *s, uint64_t *ret_cut, struct tenon_err *err)
 {
     struct text t = { 0 };
-    int32_t rc = tokenize(w, s, &t, err);
+    int32_t rc = tokenize(w, s, &t, ret_cut, err);
     if (rc == TENON_OK && (w->n == w->parts->max_sequences || w->tokens + t.n > w->parts->max_tokens))
         rc = flush(w, err);
     if (rc != TENON_OK) {
@@ -171,8 +171,12 @@ int32_t tn_embed(struct tn_stepper *st, const struct tn_model *m, const struct t
     w.sum = calloc(w.parts->row_size + 1, sizeof *w.sum);
     if (rc == TENON_OK && (w.texts == NULL || w.step == NULL || w.sum == NULL))
         rc = tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "embed", "out of memory");
-    for (uint32_t i = 0; rc == TENON_OK && i < args->n_texts; i++)
-        rc = add(&w, &args->texts[i], err);
+    for (uint32_t i = 0; rc == TENON_OK && i < args->n_texts; i++) {
+        uint64_t cut = 0;
+        rc = add(&w, &args->texts[i], &cut, err);
+        if (rc == TENON_OK && args->ret_cut != NULL)
+            args->ret_cut[i] = cut;
+    }
     if (rc == TENON_OK)
         rc = flush(&w, err);
     for (uint32_t i = 0; i < w.n; i++)

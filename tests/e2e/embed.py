@@ -58,9 +58,11 @@ class Embed(unittest.TestCase):
                 json.dump(value, f)
         return folder
 
-    def embed(self, *args, model=None, stdin=""):
+    def embed(self, *args, model=None, stdin="", warns=None):
         done = run("embed", model or self.model, *args, stdin=stdin)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual((done.returncode, "" if warns is not None else done.stderr), (0, ""))
+        if warns is not None:
+            warns += done.stderr.splitlines()
         return done.stdout
 
     def vectors(self, *args, **more):
@@ -142,13 +144,19 @@ class Embed(unittest.TestCase):
 
     def test_too_long(self):
         exact = " ".join(["wa"] * 62)  # and two more around it are the context
-        self.assertEqual(self.vectors(exact + " wb wc wd"), self.vectors(exact))
+        said = []
+        self.assertEqual(self.vectors("wa", exact + " wb wc wd", warns=said)[1], self.vectors(exact)[0])
+        self.assertEqual(said, ["tenon: warning: text 2 is too long for the model: its last 3 tokens are left out"])
+        said.clear()
+        self.vectors(stdin="wa\n" * 300 + (exact + " wb\n") * 10, warns=said)
+        self.assertEqual([line.split()[3] for line in said[:8]], [str(n) for n in range(301, 309)])
+        self.assertEqual(said[8:], ["tenon: warning: 2 more texts are too long"])
         self.assertNotEqual(self.vectors(exact), self.vectors(" ".join(["wa"] * 61)))
         folder = self.copy("short", sentence_bert_config={"max_seq_length": 10})
-        self.assertEqual(self.vectors(exact, model=folder), self.vectors(" ".join(["wa"] * 8)))
+        self.assertEqual(self.vectors(exact, model=folder, warns=said), self.vectors(" ".join(["wa"] * 8)))
         for most, words in ((10, 8), (1e30, 62), (64, 62)):  # the tokenizer's, where nothing else says it
             folder = self.copy("tokenizer-%g" % most, tokenizer_config={"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": most})
-            self.assertEqual(self.vectors(exact + " wb", model=folder), self.vectors(" ".join(["wa"] * words)))
+            self.assertEqual(self.vectors(exact + " wb", model=folder, warns=said), self.vectors(" ".join(["wa"] * words)))
 
     def test_graph(self):
         done = run("graph", self.model)
@@ -164,7 +172,8 @@ class MiniLM(unittest.TestCase):
         with open(os.path.join(ORACLE, "minilm-vectors.f16"), "rb") as f:
             data = f.read()
         done = run("embed", MINILM, "--json", stdin="\n".join(texts))
-        self.assertEqual((done.returncode, done.stderr), (0, ""))  # no tensor is told as unused
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, r"^tenon: warning: text 50 is too long for the model: its last \d+ tokens are left out\n$")  # and no tensor unused
         got = json.loads(done.stdout)
         self.assertEqual((got["width"], len(got["vectors"]), len(data)), (384, len(texts), 2 * 384 * len(texts)))
         want = [struct.unpack_from("<384e", data, 2 * 384 * i) for i in range(len(texts))]

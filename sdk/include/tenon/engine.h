@@ -147,6 +147,7 @@ struct tenon_embed_args {
     uint32_t flags;                /* TENON_EMBED_* */
     uint32_t n_texts;
     const struct tenon_str *texts; /* [n_texts] UTF-8. OWN: borrowed for the call */
+    uint64_t *ret_cut;             /* [n_texts] how many tokens of each were cut off; NULL: nobody asks. OWN: caller */
 };
 
 struct tenon_engine_stats {
