@@ -276,6 +276,7 @@ static int32_t unpack(const struct tn_tensor *t, const void *sources[TENON_TENSO
     if (memory == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, t->stored->id, "no memory to unpack a weight of %llu bytes", (unsigned long long)size);
     *ret_memory = memory;
+    tn_log(TENON_LOG_DEBUG, "weights", "unpacks %.*s", (int)(t->t.name.size < 256 ? t->t.name.size : 256), t->t.name.data);
     for (uint64_t m = 0; rc == TENON_OK && m < t->matrices; m++)
         rc = unpack_matrix(t, m, sources, memory, at, err);
     for (uint32_t p = 0; p < t->encoding->n_planes; p++)

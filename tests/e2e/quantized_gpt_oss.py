@@ -5,6 +5,7 @@ the logits of a directory with the same numbers in f32, within what 16-bit activ
 and scales that do not fit are refused by name. Needs numpy and gguf; exit 77 without them."""
 import json
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -143,12 +144,24 @@ def refusals(tenon, root):
     return failed
 
 
+def unpacked_once(tenon, root):
+    """Of each layer's tensor of gates and ups, which two weights and more are cut out of, what unpacks it: once."""
+    done = subprocess.run([tenon, "eval", f"{root}/packed", "--ids", "-", "--bits"], input='{"a": [1]}', capture_output=True, text=True,
+                          env={**os.environ, "TENON_LOG": "debug"}, timeout=120)
+    names = [line.split()[-1] for line in done.stderr.splitlines() if "weights: unpacks " in line]
+    fused = [n for n in names if "gate_up_proj" in n]
+    good = done.returncode == 0 and len(fused) > 1 and len(set(names)) == len(names)
+    print(f"unpacked             {len(names)} tensors, {len(fused)} of gates and ups, {'each once' if good else 'not each once: %s' % names}")
+    return good
+
+
 def main(tenon):
     print(f"seed {SEED}")
     with tempfile.TemporaryDirectory(prefix="tenon-mxfp4-") as root:
         wrong = compare(tenon, root)
         print(f"logits               {wrong or 'as they must be'}")
-        return 1 if refusals(tenon, root) + (wrong is not None) else 0
+        once = unpacked_once(tenon, root)
+        return 1 if not once or refusals(tenon, root) + (wrong is not None) else 0
 
 
 if __name__ == "__main__":
