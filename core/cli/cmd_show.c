@@ -50,7 +50,7 @@ struct facts {
     uint64_t window_bytes;           /* of a sequence in f16, layers that see a window: what they hold at most */
     uint64_t window, window_layers;  /* positions, the longest one's; layers with any */
     uint64_t state_bytes;            /* of a sequence of any length: recurrent and convolution states */
-    char problem[1024];              /* why something is missing; "" nothing is */
+    struct tn_strlist problems;      /* why something is missing or cannot run, the gravest first */
 };
 
 static void count_kinds(struct facts *f)
@@ -131,8 +131,10 @@ static void count_roles(struct facts *f)
 
 static void note(struct facts *f, const struct tenon_err *err)
 {
-    if (f->problem[0] == '\0')
-        (void)snprintf(f->problem, sizeof f->problem, "%s: %s", err->where, err->message);
+    char problem[1024];
+    (void)snprintf(problem, sizeof problem, "%s: %s", err->where, err->message);
+    if (!tn_strlist_has(&f->problems, problem))
+        (void)tn_strlist_add(&f->problems, problem); /* without memory one less is told */
 }
 
 /* Those of weights; others do not matter. */
@@ -155,8 +157,6 @@ static int32_t gather(struct tn_registry *reg, const char *path, struct facts *f
     if (tn_container_encode(f->src, &e) != 0)
         note(f, &e);
     count_kinds(f);
-    if (tn_vocab_open(reg, f->src, &f->vocab, &e) != 0)
-        note(f, &e);
     f->has_arch = tn_architecture_open(reg, f->src, &f->arch, &e) == 0;
     if (!f->has_arch)
         note(f, &e);
@@ -170,6 +170,8 @@ static int32_t gather(struct tn_registry *reg, const char *path, struct facts *f
         count_roles(f);
         check_encodings(f);
     }
+    if (tn_vocab_open(reg, f->src, &f->vocab, &e) != 0)
+        note(f, &e);
     return 0;
 }
 
@@ -177,6 +179,7 @@ static void drop(struct facts *f)
 {
     tn_resolved_finish(&f->weights);
     tn_architecture_close(&f->arch);
+    tn_strlist_finish(&f->problems);
     tn_vocab_close(f->vocab);
     tn_container_close(f->src);
 }
@@ -226,7 +229,13 @@ static int32_t put_json(const struct facts *f, struct tn_buf *out)
     s = s == 0 ? put_names(out, "missing", f->has_weights ? &f->weights.missing : NULL) : s;
     s = s == 0 ? put_names(out, "unused", f->has_weights ? &f->weights.unused : NULL) : s;
     s = s == 0 ? tn_buf_str(out, ",\"problem\":") : s;
-    s = s == 0 ? tn_json_text(out, f->problem[0] != '\0' ? f->problem : NULL) : s;
+    s = s == 0 ? tn_json_text(out, f->problems.n != 0 ? f->problems.items[0] : NULL) : s;
+    s = s == 0 ? tn_buf_str(out, ",\"problems\":[") : s;
+    for (uint32_t i = 0; i < f->problems.n && s == 0; i++) {
+        s = i != 0 ? tn_buf_str(out, ",") : 0;
+        s = s == 0 ? tn_json_text(out, f->problems.items[i]) : s;
+    }
+    s = s == 0 ? tn_buf_str(out, "]") : s;
     return s == 0 ? tn_buf_str(out, "}\n") : s;
 }
 
@@ -274,7 +283,9 @@ static int32_t put_text(const struct facts *f, struct tn_buf *out)
         s = put_line(out, "missing", f->weights.missing.items[i]);
     for (uint32_t i = 0; f->has_weights && i < f->weights.unused.n && s == 0; i++)
         s = put_line(out, "unused", f->weights.unused.items[i]);
-    return s == 0 && f->problem[0] != '\0' ? put_line(out, "problem", f->problem) : s;
+    for (uint32_t i = 0; i < f->problems.n && s == 0; i++)
+        s = put_line(out, "problem", f->problems.items[i]);
+    return s;
 }
 
 int tn_cmd_show(int argc, char **argv)

@@ -130,6 +130,23 @@ class Json(Command):
         self.assertEqual({k: got[k] for k in want}, want)
         self.assertIn("tokenizer", got["problem"])
 
+    def test_show_problems(self):
+        """What keeps a model from running is told whatever else is wrong, keys before the tokenizer."""
+        families = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "oracle", "families", "llama")
+        for key, value in (("num_attention_heads", -1), ("rms_norm_eps", float("nan")), ("model_type", 5)):
+            with tempfile.TemporaryDirectory() as folder:
+                with open(os.path.join(families, "config.json"), encoding="utf-8") as f:
+                    config = {**json.load(f), key: value}
+                with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as f:
+                    json.dump(config, f)
+                os.symlink(os.path.join(families, "model.safetensors"), os.path.join(folder, "model.safetensors"))
+                got = json.loads(self.says("show", folder, "--json"))
+                lines = [line for line in self.says("show", folder).splitlines() if line.startswith("problem ")]
+            self.assertEqual(got["problem"], got["problems"][0])
+            self.assertIn("key config.%s" % key, got["problem"])
+            self.assertIn("tokenizer", got["problems"][1])
+            self.assertEqual(lines, ["problem       " + p for p in got["problems"]])
+
     def test_show_windows(self):
         """Gemma 3 270M: 3 of 18 layers keep every token, the others 512 at most."""
         keys = {"block_count": 18, "embedding_length": 640, "feed_forward_length": 2048, "context_length": 32768, "vocab_size": 262144,
