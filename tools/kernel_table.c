@@ -2,17 +2,24 @@
  * comes before, beside what the machine reads at best, all in one run.
  *
  * Threads work as the backend's do: each its share of the rows of every matrix, weights packed and in huge pages, more of them than
- * any cache holds. Decode is one token; its bytes are counted as the file has them and as they are read. Of many repeats
- * the time that a quarter of them stayed below: neighbours on the machine only slow down. The roof is measured before and after, the
- * better counts. Built on request only (target kernel_table); usage:
+ * any cache holds. Decode is one token; its bytes are counted as the file has them and as they are read. What the machine's memory
+ * gives changes with its neighbours within seconds, so each encoding takes turns with Q8_0, and in decode with plain reading, and is
+ * compared with those of its own turns. Of many repeats the time that a quarter of them stayed below: neighbours only slow down.
+ * Built on request only (target kernel_table); usage:
  * kernel_table [LEVEL [THREADS [MIB [encodings]]]]; MIB: of weights, 256 by default: 1 shows what caches give; encodings: only those whose
- * id stands in that list; Q8_0, which the others are compared with, is always there. */
+ * id ("gguf.q4_0/1") stands in that list. */
 #include "kernel_bench.h"
 
 #include <pthread.h>
 
-enum { REPEATS = 41, N = 2048, K = 2048, TOKENS = 512, MOST_THREADS = 64 };
+enum { REPEATS = 31, PACK_REPEATS = 3, N = 2048, K = 2048, TOKENS = 512, MOST_THREADS = 64 };
 #define MOST_BYTES ((int64_t)256 << 20) /* of packed weights: more than any cache */
+
+/* Matrices of one encoding. */
+struct set {
+    struct cpu_matrix file, packed; /* of the first matrix; the others are copies of it */
+    int64_t matrices, matrix_bytes; /* packed */
+};
 
 /* What all threads do at the same time. */
 struct team {
@@ -20,14 +27,12 @@ struct team {
     pthread_barrier_t start, end;
     void (*work)(struct team *t, int i);
     const struct cpu_kernels *k;
-    struct cpu_matrix file, packed; /* of the first matrix; the others are copies of it */
-    int64_t matrices, matrix_bytes;
-    int64_t weight_bytes;           /* about as many, packed */
+    const struct set *set;          /* what it is done with */
+    int64_t weight_bytes;           /* about as many in a set, packed */
     int64_t passes;                 /* over them, so that threads meet seldom */
     struct cpu_act a;
     int64_t tokens;
     float *y;                       /* [tokens, N] */
-    const uint8_t *read;            /* [weight_bytes] */
     void *scratch[MOST_THREADS];
     uint64_t sum[MOST_THREADS];     /* so that the reading is not dropped */
 };
@@ -49,20 +54,36 @@ static void *member_main(void *arg)
     }
 }
 
-/* Seconds of the work by all threads: a quarter of the repeats took less. */
-static double seconds(struct team *t, void (*work)(struct team *, int), int repeats)
+/* One of several works that take turns, and what a quarter of its repeats took less than. */
+struct turn {
+    void (*work)(struct team *, int);
+    const struct set *set;
+    double seconds;
+};
+
+static double seconds_once(struct team *t, const struct turn *turn)
 {
-    double v[REPEATS];
-    t->work = work;
-    for (int r = 0; r < repeats; r++) {
-        pthread_barrier_wait(&t->start);
-        double start = now();
-        work(t, 0);
-        pthread_barrier_wait(&t->end);
-        v[r] = now() - start;
+    t->work = turn->work;
+    t->set = turn->set;
+    pthread_barrier_wait(&t->start);
+    double start = now();
+    t->work(t, 0);
+    pthread_barrier_wait(&t->end);
+    return now() - start;
+}
+
+enum { MOST_TURNS = 3 };
+
+static void take_turns(struct team *t, struct turn *turns, int count, int repeats)
+{
+    double v[MOST_TURNS][REPEATS];
+    for (int r = 0; r < repeats; r++)
+        for (int i = 0; i < count; i++)
+            v[i][r] = seconds_once(t, &turns[i]);
+    for (int i = 0; i < count; i++) {
+        qsort(v[i], (size_t)repeats, sizeof v[i][0], by_value);
+        turns[i].seconds = v[i][repeats / 4];
     }
-    qsort(v, (size_t)repeats, sizeof *v, by_value);
-    return v[repeats / 4];
 }
 
 typedef uint64_t line __attribute__((vector_size(64)));
@@ -70,8 +91,8 @@ typedef uint64_t line __attribute__((vector_size(64)));
 static void read_share(struct team *t, int i)
 {
     line s[4] = { 0 };
-    const line *p = (const void *)t->read;
-    int64_t lines = t->weight_bytes / 64, end = lines * (i + 1) / t->threads;
+    const line *p = (const void *)t->set->packed.data;
+    int64_t lines = t->set->matrices * t->set->matrix_bytes / 64, end = lines * (i + 1) / t->threads;
     for (int64_t pass = 0; pass < t->passes; pass++)
         for (int64_t at = lines * i / t->threads; at + 4 <= end; at += 4)
             for (int j = 0; j < 4; j++)
@@ -79,100 +100,100 @@ static void read_share(struct team *t, int i)
     t->sum[i] = (s[0] + s[1] + s[2] + s[3])[0];
 }
 
-static double roof(struct team *t)
-{
-    uint8_t *p = memory(t->weight_bytes);
-    memset(p, 1, t->weight_bytes);
-    t->read = p;
-    double s = seconds(t, read_share, REPEATS) / (double)t->passes;
-    free(p);
-    return (double)t->weight_bytes / s * 1e-9;
-}
-
 static void pack_share(struct team *t, int i)
 {
     int64_t groups = N / CPU_PACK_ROWS;
-    t->k->pack(&t->file, groups * i / t->threads, groups * (i + 1) / t->threads, (uint8_t *)(uintptr_t)t->packed.data);
+    t->k->pack(&t->set->file, groups * i / t->threads, groups * (i + 1) / t->threads, (uint8_t *)(uintptr_t)t->set->packed.data);
 }
 
 static void multiply_share(struct team *t, int i)
 {
-    struct cpu_matrix w = t->packed;
+    struct cpu_matrix w = t->set->packed;
     int64_t panels = N / CPU_PANEL_ROWS, from = panels * i / t->threads, to = panels * (i + 1) / t->threads;
-    for (int64_t m = 0; m < (t->tokens == 1 ? t->matrices * t->passes : 1); m++) {
-        w.data = t->packed.data + m % t->matrices * t->matrix_bytes;
+    for (int64_t m = 0; m < (t->tokens == 1 ? t->set->matrices * t->passes : 1); m++) {
+        w.data = t->set->packed.data + m % t->set->matrices * t->set->matrix_bytes;
         t->k->matmul(&w, &t->a, 0, t->tokens, from * CPU_PANEL_ROWS, to * CPU_PANEL_ROWS, t->y, N, NULL, t->scratch[i]);
     }
 }
 
+/* Of 16-bit and of 8-bit activations. */
 struct figures {
-    double bits, packed_bits;  /* of a weight */
-    double pack;               /* GB/s of the file */
-    double file[2], read[2];   /* decode, GB/s, by 16 and 8 bits */
-    double prefill[2];         /* Gop/s */
+    double file, read, read_q8, roof; /* decode, GB/s: as the file has it, as read, Q8_0 beside it, plain reading beside it */
+    double prefill, prefill_q8;       /* Gop/s */
 };
 
-static void multiply(struct team *t, bool narrow, struct figures *ret)
+static struct figures multiply(struct team *t, const struct set *q8, const struct set *own, bool narrow)
 {
+    struct turn decode[] = { { read_share, q8, 0 }, { multiply_share, q8, 0 }, { multiply_share, own, 0 } }, *prefill = decode + 1;
+    struct figures f;
+    const double gigabytes_q8 = (double)(q8->matrices * q8->matrix_bytes * t->passes) * 1e-9;
     t->a = activations(t->k, TOKENS, K, narrow);
     t->tokens = 1;
-    double s = seconds(t, multiply_share, REPEATS) / (double)(t->matrices * t->passes);
-    ret->file[narrow] = (double)(t->file.row_bytes * N) / s * 1e-9;
-    ret->read[narrow] = (double)t->matrix_bytes / s * 1e-9;
+    take_turns(t, decode, 3, REPEATS);
+    f.roof = gigabytes_q8 / decode[0].seconds;
+    f.read_q8 = gigabytes_q8 / decode[1].seconds;
+    f.read = (double)(own->matrices * own->matrix_bytes * t->passes) * 1e-9 / decode[2].seconds;
+    f.file = f.read * (double)own->file.row_bytes / (double)own->packed.row_bytes;
     t->tokens = TOKENS;
-    ret->prefill[narrow] = 2.0 * N * K * TOKENS / seconds(t, multiply_share, REPEATS) * 1e-9;
+    take_turns(t, prefill, 2, REPEATS / 2);
+    f.prefill_q8 = 2.0 * N * K * TOKENS / prefill[0].seconds * 1e-9;
+    f.prefill = 2.0 * N * K * TOKENS / prefill[1].seconds * 1e-9;
     forget(&t->a);
-}
-
-static struct figures measure(struct team *t, const struct cpu_encoding *e)
-{
-    struct figures f = { .bits = 8.0 * e->block_bytes / e->block_cols };
-    uint8_t *file, *packed;
-    t->file = (struct cpu_matrix){ .rows = N, .cols = K, .row_bytes = K / e->block_cols * e->block_bytes, .format = e->format };
-    t->matrix_bytes = cpu_packed_bytes(&t->file);
-    t->matrices = (t->weight_bytes + t->matrix_bytes - 1) / t->matrix_bytes;
-    file = memory(t->file.row_bytes * N);
-    packed = memory(t->matrices * t->matrix_bytes);
-    memset(packed, 0, (size_t)(t->matrices * t->matrix_bytes));
-    fill(file, t->file.row_bytes * N);
-    t->file.data = file;
-    t->packed = cpu_packed_matrix(&t->file, packed);
-    f.packed_bits = 8.0 * (double)t->packed.row_bytes / K;
-    f.pack = (double)(t->file.row_bytes * N) / seconds(t, pack_share, 3) * 1e-9;
-    for (int64_t i = 1; i < t->matrices; i++)
-        memcpy(packed + i * t->matrix_bytes, packed, (size_t)t->matrix_bytes);
-    multiply(t, false, &f);
-    multiply(t, true, &f);
-    free(file), free(packed);
     return f;
 }
 
-static void print_row(const struct cpu_encoding *e, const struct figures *f, const struct figures *q8, double best)
+/* Returns the seconds that packing one matrix takes. */
+static double make_set(struct team *t, const struct cpu_encoding *e, struct set *ret)
 {
-    printf("| %s | %.2f | %.2f | %.1f |", e->id, f->bits, f->packed_bits, f->pack);
-    for (int narrow = 0; narrow < 2; narrow++)
-        printf(" %.1f | %.1f (%.0f %%) | %.0f (%.2f) |", f->file[narrow], f->read[narrow], 100.0 * f->read[narrow] / best, f->prefill[narrow],
-               f->prefill[narrow] / q8->prefill[narrow]);
+    struct turn pack = { pack_share, ret, 0 };
+    uint8_t *file, *packed;
+    ret->file = (struct cpu_matrix){ .rows = N, .cols = K, .row_bytes = K / e->block_cols * e->block_bytes, .format = e->format };
+    ret->matrix_bytes = cpu_packed_bytes(&ret->file);
+    ret->matrices = (t->weight_bytes + ret->matrix_bytes - 1) / ret->matrix_bytes;
+    file = memory(ret->file.row_bytes * N);
+    packed = memory(ret->matrices * ret->matrix_bytes);
+    memset(packed, 0, (size_t)(ret->matrices * ret->matrix_bytes));
+    fill(file, ret->file.row_bytes * N);
+    ret->file.data = file;
+    ret->packed = cpu_packed_matrix(&ret->file, packed);
+    take_turns(t, &pack, 1, PACK_REPEATS);
+    for (int64_t i = 1; i < ret->matrices; i++)
+        memcpy(packed + i * ret->matrix_bytes, packed, (size_t)ret->matrix_bytes);
+    return pack.seconds;
+}
+
+static void forget_set(struct set *s)
+{
+    free((void *)(uintptr_t)s->file.data), free((void *)(uintptr_t)s->packed.data);
+}
+
+static void print_row(struct team *t, const struct set *q8, const struct cpu_encoding *e)
+{
+    struct set own;
+    double seconds = make_set(t, e, &own);
+    printf("| %s | %.2f | %.2f | %.1f |", e->id, 8.0 * e->block_bytes / e->block_cols, 8.0 * (double)own.packed.row_bytes / K,
+           (double)(own.file.row_bytes * N) / seconds * 1e-9);
+    for (int narrow = 0; narrow < 2; narrow++) {
+        struct figures f = multiply(t, q8, &own, narrow == 1);
+        printf(" %.1f | %.1f (%.2f) | %.0f %% of %.1f | %.0f (%.2f) |", f.file, f.read, f.read / f.read_q8, 100.0 * f.read / f.roof, f.roof,
+               f.prefill, f.prefill / f.prefill_q8);
+    }
     printf("\n");
+    (void)fflush(stdout);
+    forget_set(&own);
 }
 
 static void print_table(struct team *t, const char *ids)
 {
-    struct figures f[CPU_FORMAT_COUNT];
-    double before = roof(t), best;
+    struct set q8;
+    (void)make_set(t, cpu_encoding_at(CPU_Q8_0), &q8);
+    printf("level %s, threads: %d\n\n", t->k->level, t->threads);
+    printf("| encoding | bits: file | packed | packing, GB/s | 16 bits: decode, GB/s of the file | read (to Q8_0 beside it) | of the roof | "
+           "prefill, Gop/s (to Q8_0) | 8 bits: decode | read | of the roof | prefill |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (int i = CPU_Q4_0; i < CPU_FORMAT_COUNT; i++)
-        if (ids == NULL || i == CPU_Q8_0 || strstr(ids, cpu_encoding_at((enum cpu_format)i)->id) != NULL)
-            f[i] = measure(t, cpu_encoding_at((enum cpu_format)i));
-        else
-            f[i].bits = 0;
-    best = roof(t);
-    best = best > before ? best : before;
-    printf("level %s, threads: %d, read roof %.1f GB/s\n\n", t->k->level, t->threads, best);
-    printf("| encoding | bits: file | packed | packing, GB/s | 16 bits: decode, GB/s of the file | read (of the roof) | "
-           "prefill, Gop/s (to Q8_0) | 8 bits: decode | read | prefill |\n|---|---|---|---|---|---|---|---|---|---|\n");
-    for (int i = CPU_Q4_0; i < CPU_FORMAT_COUNT; i++)
-        if (f[i].bits > 0)
-            print_row(cpu_encoding_at((enum cpu_format)i), &f[i], &f[CPU_Q8_0], best);
+        if (ids == NULL || strstr(ids, cpu_encoding_at((enum cpu_format)i)->id) != NULL)
+            print_row(t, &q8, cpu_encoding_at((enum cpu_format)i));
+    forget_set(&q8);
 }
 
 int main(int argc, char **argv)
