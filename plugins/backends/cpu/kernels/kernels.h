@@ -112,6 +112,8 @@ struct cpu_act {
     bool narrow;    /* integers of 8 bits: set it before cpu_act_bind() */
     int16_t *q;     /* [T, K] columns in the order of cpu_act_column(); NULL when narrow */
     int8_t *q8;     /* [T, K] in their own order; NULL when not */
+    uint8_t *split; /* [T, K / 4][2][4] of 16-bit ones the low and the high bytes of four columns in their own order; only written by
+                       levels that read it (splits.h) */
     float *d;       /* [T, K/32] scale of each block */
     float *ds;      /* [T, K/32] d * sum */
     float *ds_16;   /* [T, K/16] the same over each 16 */

@@ -12,7 +12,7 @@ static int64_t round_up_64(int64_t n)
 
 int64_t cpu_act_bytes(int64_t T, int64_t K)
 {
-    return round_up_64(T * K * 2) + 2 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8);
+    return 2 * round_up_64(T * K * 2) + 2 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8);
 }
 
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
@@ -26,6 +26,7 @@ void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
     a->ds = (float *)(void *)(p + per_32);
     a->ds_16 = (float *)(void *)(p + 2 * per_32);
     a->sum_16 = (int32_t *)(void *)(p + 2 * per_32 + round_up_64(T * (K / 32) * 8));
+    a->split = p + 2 * per_32 + 2 * round_up_64(T * (K / 32) * 8);
 }
 
 #define Q8_BLOCK_BYTES (2 + CPU_KV_BLOCK) /* scale and elements */

@@ -14,7 +14,8 @@
 /* ---- activations */
 
 /* One block of 32 to 16 bits, or narrow to 8; the same numbers as the scalar level's, see there. */
-INLINE void quantize_block(const float *x, const bool narrow, void *q, float *ret_d, float *ret_ds, float *ret_ds_16, int32_t *ret_sum_16)
+INLINE void quantize_block(const float *x, const bool narrow, void *q, uint8_t *split, float *ret_d, float *ret_ds, float *ret_ds_16,
+                           int32_t *ret_sum_16)
 {
     const vi magnitude = vi_all(0x7fffffff);
     const float most = narrow ? CPU_ACT_MAX_8 : CPU_ACT_MAX;
@@ -25,6 +26,8 @@ INLINE void quantize_block(const float *x, const bool narrow, void *q, float *re
     float max = vf_first(vf_of_bits(vi_all(bits)));
     if (bits >= 0x7f800000u || max < 0x1p-100f) {
         memset(q, 0, narrow ? 32 : 64);
+        if (SPLITS && !narrow)
+            memset(split, 0, 64);
         *ret_d = bits >= 0x7f800000u ? NAN : 0.0f;
         *ret_ds = ret_ds_16[0] = ret_ds_16[1] = *ret_d;
         ret_sum_16[0] = ret_sum_16[1] = 0;
@@ -37,6 +40,10 @@ INLINE void quantize_block(const float *x, const bool narrow, void *q, float *re
             vi_store_bytes((int8_t *)q + i, n);
         else
             vi_store_columns((int16_t *)q + i, n);
+#if SPLITS
+        if (!narrow)
+            vi_store_split(split + 2 * i, n);
+#endif
     }
     *ret_d = max / most;
     for (int half = 0; half < 2; half++) {
@@ -52,9 +59,9 @@ void LEVEL(quantize)(const struct cpu_act *a, int64_t t0, int64_t t1)
     for (int64_t at = t0 * blocks; at < t1 * blocks; at++) {
         const float *x = a->x + at / blocks * a->ldx + 32 * (at % blocks);
         if (a->narrow)
-            quantize_block(x, true, a->q8 + 32 * at, a->d + at, a->ds + at, a->ds_16 + 2 * at, a->sum_16 + 2 * at);
+            quantize_block(x, true, a->q8 + 32 * at, NULL, a->d + at, a->ds + at, a->ds_16 + 2 * at, a->sum_16 + 2 * at);
         else
-            quantize_block(x, false, a->q + 32 * at, a->d + at, a->ds + at, a->ds_16 + 2 * at, a->sum_16 + 2 * at);
+            quantize_block(x, false, a->q + 32 * at, a->split + 64 * at, a->d + at, a->ds + at, a->ds_16 + 2 * at, a->sum_16 + 2 * at);
     }
 }
 

@@ -32,19 +32,33 @@ INLINE void put_pair(struct sink *s, int64_t b, const int slot, const int pair, 
     put_part(s, b, slot, part, pair, x, shift);
 }
 
+#if SPLITS
+#include "splits.h"
+#else
 #define IN_PLACE_MOST 255
+#endif
 _Static_assert(DIRECT_TOKENS == 2, "four tokens would leave no registers for sums of both halves of a dword");
 
 /* The bits of `mask` of each byte of v. */
 INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int quad, vi v, const uint32_t mask, const int shift)
 {
+#if SPLITS
+    put_split(s, b, slot, quad, vi_and(v, vi_all(mask)), shift);
+#else
     const vi of_pair = vi_all(mask & 0x00ff00ff);
     put_part(s, b, slot, 2 * (quad & 1), 2 * quad, vi_and(v, of_pair), shift);
     put_part(s, b, slot, 2 * (quad & 1) + 1, 2 * quad + 1, vi_and(vi_shr16(v, 8), of_pair), shift);
+#endif
 }
 
 INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
 {
+#if SPLITS
+    if (f.bits < 8) {
+        put_split(s, b, slot, quad, x, 0);
+        return;
+    }
+#endif
     put_pair(s, b, slot, 2 * quad, f.bits == 8 ? even_signed(x) : even_bytes(x), 0, f.alone);
     if (f.bits <= 4 && !f.alone) /* a mask is had in more places than a shift is */
         put_pair(s, b, slot, 2 * quad + 1, vi_and(x, vi_all(0xff00ff00)), 8, false);

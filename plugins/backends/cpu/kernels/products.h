@@ -103,6 +103,9 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
 #endif
     for (int i = 0; i < tokens; i++) {
         s.q[i] = acts(a) + (t + i) * a->K;
+#if SPLITS
+        s.split[i] = a->split + 2 * (t + i) * a->K;
+#endif
         s.d[i] = a->d + (t + i) * (a->K / 32);
         s.ds[i] = a->ds + (t + i) * (a->K / 32);
         s.ds_16[i] = a->ds_16 + (t + i) * (a->K / 16);

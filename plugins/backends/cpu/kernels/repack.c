@@ -30,6 +30,12 @@ static int sign_bit(int j, int i)
     return (j & 2) * 2 + ((j & 1) != 0 ? 0 : 2) + (i >> 4);
 }
 
+/* The bit of byte k of IQ1_M's ups that belongs to sub-block j: two below its level's in low, but for the first one. */
+static int up_bit(int j)
+{
+    return 2 * ((j + 3) & 3) + (j >> 2);
+}
+
 /* ---- to them */
 
 /* to |= x, eight bytes. */
@@ -55,7 +61,7 @@ static void put_low(const uint64_t places[4], int j, const struct parts *at, uin
     for (int k = 0; at->signs != 0 && k < 4; k++)
         add_bytes(signs + 8 * (k & 1), (places[k] >> 3 & 0x0101010101010101u) << sign_bit(j, 8 * k));
     for (int k = 0; at->up != 0 && k < 4; k++)
-        ret[at->up + k] = (uint8_t)(ret[at->up + k] | (~places[k] >> 3 & 1) << j);
+        ret[at->up + k] = (uint8_t)(ret[at->up + k] | (~places[k] >> 3 & 1) << up_bit(j));
 }
 
 static void repack_codebook(enum cpu_format format, const uint8_t *block, uint8_t *ret)
@@ -93,7 +99,7 @@ static int place_at(enum cpu_format packed, const struct parts *at, const uint8_
     switch (packed) {
     case CPU_PACKED_IQ3_XXS: case CPU_PACKED_IQ3_S: return p[16 * j + (i & 15)] >> 4 * (i >> 4) & 15;
     case CPU_PACKED_IQ1_S: bit = p[at->scales + (j >> 1)] >> (4 * (j & 1) + 3) & 1; break;
-    case CPU_PACKED_IQ1_M: bit = ~p[at->up + (i >> 3)] >> j & 1; break;
+    case CPU_PACKED_IQ1_M: bit = ~p[at->up + (i >> 3)] >> up_bit(j) & 1; break;
     default: bit = p[at->signs + at->side * (j >> 2) + (i & 15)] >> sign_bit(j, i) & 1; break;
     }
     return low | bit << 3;

@@ -68,6 +68,7 @@ INLINE vi vi_sub16(vi a, vi b) { return _mm256_sub_epi16(a, b); } /* of each 16 
 INLINE vi vi_dot16(vi acc, vi a, vi b) { return vi_add(acc, _mm256_madd_epi16(a, b)); }
 /* Products of bytes, in quads.h: of two by two in 16 bits; w without sign and below 128, or signed and a no -128. */
 #define SUMS_OF_16
+#define SPLITS 0 /* no splits.h */
 #define WEIGHTS_ABOVE 0
 INLINE vi vi_dot2(vi w, vi a) { return _mm256_maddubs_epi16(w, a); }
 INLINE vi vi_dot2_signed(vi w, vi a) { return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)); }
@@ -112,6 +113,13 @@ INLINE vi vi_spread_byte(vi a, int n)
 INLINE vi vi_lookup(const int8_t *table, vi x)
 {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table)), x);
+}
+/* 2 n + 1, n the bits of x in `mask`, 7 or 15. */
+INLINE vf vf_odd(vi x, const uint32_t mask)
+{
+    if (mask == 7)
+        return _mm256_permutevar8x32_ps(_mm256_setr_ps(1, 3, 5, 7, 9, 11, 13, 15), x); /* looks at three bits of x */
+    return vf_of_int(vi_or(vi_and(vi_shl(x, 1), vi_all(2 * mask)), vi_all(1)));
 }
 INLINE vi vi_load_u8(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)); } /* a byte to each dword */
 /* table[x] by lanes. The index stands in a register of its own, since qemu 7.2, by which tools/cross runs this level, takes ymm4 as

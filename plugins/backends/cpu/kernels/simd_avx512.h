@@ -75,6 +75,12 @@ INLINE void vi_store_columns(int16_t *p, vi x)
     __m256i packed = _mm512_cvtepi32_epi16(x);
     _mm256_storeu_si256((void *)p, _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(packed, 0xd8), 0xd8));
 }
+#define SPLITS 1
+INLINE void vi_store_split(uint8_t *p, vi x)
+{
+    vi bytes = _mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(_mm_setr_epi32(0x0c080400, 0x0d090501, 0, 0)));
+    _mm256_storeu_si256((void *)p, _mm512_castsi512_si256(_mm512_maskz_compress_epi64(0x55, bytes)));
+}
 INLINE void vi_store_bytes(int8_t *p, vi x) { _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(x)); }
 #define vi_shl(a, n) _mm512_slli_epi32(a, n)
 #define vi_shr(a, n) _mm512_srli_epi32(a, n)
@@ -90,6 +96,12 @@ INLINE vi vi_spread_byte(vi a, int n)
 INLINE vi vi_lookup(const int8_t *table, vi x)
 {
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table)), x);
+}
+INLINE vf vf_odd(vi x, const uint32_t mask)
+{
+    const vf of_15 = _mm512_setr_ps(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    const vf of_7 = _mm512_setr_ps(1, 3, 5, 7, 9, 11, 13, 15, 1, 3, 5, 7, 9, 11, 13, 15);
+    return _mm512_permutexvar_ps(x, mask == 15 ? of_15 : of_7); /* looks at four bits of x */
 }
 INLINE vi vi_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)); }
 INLINE vi vi_gather(const uint32_t *table, vi x) { return _mm512_i32gather_epi32(x, table, 4); }

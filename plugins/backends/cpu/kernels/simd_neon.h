@@ -105,6 +105,7 @@ INLINE vi vi_dot16(vi acc, vi a, vi b)
     return vaddq_s32(acc, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)));
 }
 #define WEIGHTS_ABOVE 0
+#define SPLITS 0
 #ifndef BYTE_PRODUCTS
 /* acc + the products of the four signed bytes of each dword; two of them fit 16 bits as long as one of each is not -128. */
 INLINE vi vi_dot4(vi acc, vi w, vi a)
@@ -135,6 +136,10 @@ INLINE vi vi_spread_byte(vi a, int n)
 INLINE vi vi_lookup(const int8_t *table, vi x)
 {
     return vreinterpretq_s32_s8(vqtbl1q_s8(vld1q_s8(table), vreinterpretq_u8_s32(x)));
+}
+INLINE vf vf_odd(vi x, const uint32_t mask)
+{
+    return vf_of_int(vi_or(vi_and(vi_shl(x, 1), vi_all(2 * mask)), vi_all(1)));
 }
 INLINE vi vi_load_u8(const uint8_t *p)
 {

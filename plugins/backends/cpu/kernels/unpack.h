@@ -32,6 +32,14 @@ typedef int16_t act;
 #define WEIGHT_BYTES 2
 #endif
 
+/* Before a loop of up to eight turns: places and shifts become constants, and each load is an instruction of its own, whose addresses
+ * go forward in even steps: the hardware's prefetching goes by those. */
+#ifdef __clang__
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 8")
+#endif
+
 #define PANEL_ROWS (2 * LANES)
 #define PANEL_BYTES 16384 /* of weights: half of the smallest L1 */
 #define PANEL_COLS (PANEL_BYTES / WEIGHT_BYTES / PANEL_ROWS) /* a multiple of every block_cols */
@@ -66,13 +74,16 @@ struct sink {
     struct panel w;                   /* of this half's first lane */
     struct form form;                 /* of the block that ended last: the same in all of an encoding */
     const act *q[DIRECT_TOKENS];      /* [K] */
+#if SPLITS
+    const uint8_t *split[DIRECT_TOKENS]; /* [K / 4][2][4] */
+#endif
     const float *d[DIRECT_TOKENS];    /* [K / 32] */
     const float *ds[DIRECT_TOKENS];
     const float *ds_16[DIRECT_TOKENS]; /* [K / 16] */
     const int32_t *asum[DIRECT_TOKENS]; /* [K / 16] */
     vi sum[8][PARTS][DIRECT_TOKENS];  /* by slot and part: products of the blocks under way */
     bool open[8][PARTS];              /* which of them have begun */
-    int shift[8][PARTS];              /* bits they stand too high by */
+    int shift[8][PARTS];              /* bits they stand too high by; negative: too low */
     int held[8];                      /* quads.h */
     vf acc[DIRECT_TOKENS];            /* the chains */
 };
@@ -120,6 +131,7 @@ INLINE void put_bits(struct sink *s, int64_t b, const int slot, const int quad, 
 
 INLINE void close_slot(struct sink *s, const int slot)
 {
+    UNROLLED
     for (int part = 0; part < PARTS; part++)
         s->open[slot][part] = false;
     s->held[slot] = 0;
@@ -141,18 +153,22 @@ INLINE vi total(struct sink *s, const int slot, const int token)
 {
     vi sum = vi_zero();
     bool first = true, taken[PARTS] = { false };
+    UNROLLED
     for (int part = 0; part < PARTS; part++) {
         if (!s->open[slot][part] || taken[part])
             continue;
         const int shift = s->shift[slot][part];
         vi one = s->sum[slot][part][token];
+        UNROLLED
         for (int like = part + 1; like < PARTS; like++)
             if (s->open[slot][like] && s->shift[slot][like] == shift) {
                 one = vi_add(one, s->sum[slot][like][token]);
                 taken[like] = true;
             }
-        if (shift != 0)
+        if (shift > 0)
             one = vi_sar(one, shift); /* exact: a multiple of that power of 2 */
+        else if (shift < 0)
+            one = vi_shl(one, -shift);
         sum = first ? one : vi_add(sum, one);
         first = false;
     }
@@ -171,6 +187,7 @@ INLINE void done(struct sink *s, int64_t b, const int slot, vf scale, const stru
 {
     if (s->tokens == 0)
         vf_store(s->w.scale + b * PANEL_ROWS, scale);
+    UNROLLED
     for (int i = 0; i < s->tokens; i++)
         s->acc[i] = link(s->acc[i], scale, s->d[i] + b, without_offset(s, slot, i, s->asum[i][2 * b] + s->asum[i][2 * b + 1], f));
     close_slot(s, slot);
@@ -182,6 +199,7 @@ INLINE void done_min(struct sink *s, int64_t b, vf min)
 {
     if (s->tokens == 0)
         vf_store(s->w.min + b * PANEL_ROWS, min);
+    UNROLLED
     for (int i = 0; i < s->tokens; i++)
         s->acc[i] = vf_fma(min, vf_all(s->ds[i][b]), s->acc[i]);
 }
@@ -193,6 +211,7 @@ INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf seco
         vf_store(s->w.scale + 2 * b * PANEL_ROWS, first);
         vf_store(s->w.scale + (2 * b + 1) * PANEL_ROWS, second);
     }
+    UNROLLED
     for (int i = 0; i < s->tokens; i++) {
         s->acc[i] = link(s->acc[i], first, s->d[i] + b, without_offset(s, slot, i, s->asum[i][2 * b], f));
         s->acc[i] = link(s->acc[i], second, s->d[i] + b, without_offset(s, slot + 1, i, s->asum[i][2 * b + 1], f));
@@ -209,8 +228,10 @@ INLINE void done_min_16(struct sink *s, int64_t b, vf first, vf second)
         vf_store(s->w.min + 2 * b * PANEL_ROWS, first);
         vf_store(s->w.min + (2 * b + 1) * PANEL_ROWS, second);
     }
+    UNROLLED
     for (int i = 0; i < s->tokens; i++)
         s->acc[i] = vf_fma(first, vf_all(s->ds_16[i][2 * b]), s->acc[i]);
+    UNROLLED
     for (int i = 0; i < s->tokens; i++)
         s->acc[i] = vf_fma(second, vf_all(s->ds_16[i][2 * b + 1]), s->acc[i]);
 }
@@ -244,18 +265,19 @@ struct rows {
     int64_t stride;   /* bytes between rows; unused when packed */
     int lane;         /* packed: lane 0's place in its group */
     bool packed;
-    int ahead;        /* packed: so many bytes behind what is read are fetched, NEAR or FAR; 0: none. Constant once inlined */
+    int ahead;        /* packed: so many bytes behind what is read are fetched, as below; 0: none. Constant once inlined */
 };
 
 #define NEAR 4096 /* bytes ahead that the first cache takes */
 #define FAR 16384 /* the second: where weights are few bits and much is computed for each line */
+#define FARTHER 32768
 
 /* Memory of the packed elements at byte `at`, `bytes` for a row. What comes later is fetched, once for all lanes. */
 INLINE const uint8_t *elements(const struct rows *r, int at, int bytes)
 {
     const uint8_t *p = r->p + at * CPU_PACK_ROWS;
-    if (r->ahead == FAR && (LANES == CPU_PACK_ROWS || r->lane == 0))
-        __builtin_prefetch(p + FAR, 0, 2);
+    if (r->ahead >= FAR && (LANES == CPU_PACK_ROWS || r->lane == 0))
+        __builtin_prefetch(p + r->ahead, 0, 2);
     else if (r->ahead != 0 && (LANES == CPU_PACK_ROWS || r->lane == 0))
         __builtin_prefetch(p + r->ahead);
     return p + bytes * r->lane;
@@ -307,14 +329,6 @@ INLINE void two_halves(const struct rows *r, vf *ret_first, vf *ret_second)
     vf_of_halves(v[0], ret_first, ret_second);
 }
 
-/* Before a loop of up to four turns: places and shifts become constants, and each load is an instruction of its own, whose addresses
- * go forward in even steps: the hardware's prefetching goes by those. */
-#ifdef __clang__
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#else
-#define UNROLLED _Pragma("GCC unroll 4")
-#endif
-
 #include "unpack_blocks.h"
 #include "unpack_codebooks.h"
 #include "unpack_kquants.h"
@@ -333,10 +347,11 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 
 /* For one token the hardware's own prefetching does best above five bits a weight: what is fetched besides costs Q6_K a tenth. The
  * more tokens, the more is computed between two lines and the later it comes: with eight, Q8_0 runs half as fast again when lines
- * are fetched far ahead, with four, rows of 4,864 columns 1.7 times as fast. */
+ * are fetched far ahead, with four, rows of 4,864 columns 1.7 times as fast. IQ2 gains a tenth by twice FAR, which others lose by. */
 #define AHEAD_OF(bytes, per_block, tokens)                                                \
     ((tokens) > 2 || ((tokens) == 2 && (bytes) <= 24 * (per_block)) ? FAR                 \
-     : (bytes) > 20 * (per_block) ? 0 : (bytes) > 16 * (per_block) ? NEAR : FAR)
+     : (bytes) > 20 * (per_block) ? 0 : (bytes) > 16 * (per_block) ? NEAR                 \
+     : (bytes) > 12 * (per_block) && (bytes) < 14 * (per_block) ? FARTHER : FAR)
 
 /* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: of rows in the file's order, see
  * prefetch(), or NULL. */

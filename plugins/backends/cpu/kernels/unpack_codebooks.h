@@ -41,7 +41,7 @@ INLINE vi signs_of_28_bits(vi x)
 }
 
 /* d times the odd number 2 n + 1, n the lowest bits. */
-INLINE vf odd_scale(vf d, vi n, const uint32_t mask) { return vf_mul(d, vf_of_int(vi_add(vi_shl(vi_and(n, vi_all(mask)), 1), vi_all(1)))); }
+INLINE vf odd_scale(vf d, vi n, const uint32_t mask) { return vf_mul(d, vf_odd(n, mask)); }
 
 INLINE void unpack_iq2_xxs(const struct rows *r, struct sink *s, int64_t b)
 {

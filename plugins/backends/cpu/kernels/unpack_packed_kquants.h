@@ -38,9 +38,11 @@ INLINE void unpack_packed_q6_k(const struct rows *r, struct sink *s, int64_t b)
         for (int k = 0; k < 4; k++) {
             const int j = 4 * side + k, at = 4 + 52 * (j >> 1);
             vf scale[2];
+            UNROLLED
             for (int half = 0; half < 2; half++) {
                 vi v[4];
                 three_and_fourth(r, at + 4 + 24 * (j & 1) + 12 * half, v);
+                UNROLLED
                 for (int i = 0; i < 4; i++)
                     put_bits(s, b + j, half, 4 * half + i, v[i], 0, f);
                 scale[half] = vf_mul(d, vf_load_i8((const int8_t *)byte_at(r, at + 2 * (j & 1) + half)));
@@ -64,6 +66,7 @@ INLINE void unpack_packed_q3_k(const struct rows *r, struct sink *s, int64_t b)
             const int j = 4 * side + k;
             vi v[4];
             three_and_fourth(r, 16 + 12 * j, v);
+            UNROLLED
             for (int i = 0; i < 8; i++)
                 put_bits(s, b + j, i >> 2, i, v[i >> 1], 3 * (i & 1), f);
             done_16(s, b + j, 0, byte_scale(d, scales, 2 * j), byte_scale(d, scales, 2 * j + 1), f);
@@ -93,8 +96,10 @@ INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
         for (int k = 0; k < 4; k++) {
             const int j = 4 * side + k;
             vf scale[2], min[2];
+            UNROLLED
             for (int i = 0; i < 8; i++)
                 put_bits(s, b + j, i >> 2, i, v[i], 2 * k, f);
+            UNROLLED
             for (int half = 0; half < 2; half++) {
                 vi both = vi_load_u8(byte_at(r, 4 + 2 * j + half));
                 scale[half] = vf_mul(d, vf_of_int(vi_and(both, vi_all(15))));
@@ -116,6 +121,7 @@ INLINE void unpack_packed_tq2(const struct rows *r, struct sink *s, int64_t b)
         twos_at(r, 4 + 32 * side, v);
         UNROLLED
         for (int k = 0; k < 4; k++) {
+            UNROLLED
             for (int i = 0; i < 8; i++)
                 put_bits(s, b + 4 * side + k, 0, i, v[i], 2 * k, ONE_ABOVE);
             done(s, b + 4 * side + k, 0, d, ONE_ABOVE);

@@ -13,6 +13,7 @@ INLINE void low_of_side(const struct rows *r, int at, vi ret_v[2][4])
 /* The next two sub-blocks' bits come down to where the first ones' were. */
 INLINE void next_two(vi v[4])
 {
+    UNROLLED
     for (int i = 0; i < 4; i++)
         v[i] = vi_shr(v[i], 4);
 }
@@ -30,8 +31,10 @@ static const int8_t iq2_above[2][2][16] = {
 INLINE void put_iq2(struct sink *s, int64_t b, const int second, const bool by_16, const vi low[2][4], const vi signs[4])
 {
     const vi level = vi_all(second ? 0x0c0c0c0c : 0x03030303);
+    UNROLLED
     for (int half = 0; half < 2; half++) {
         const vi sign = vi_all((second ? 0x01010101u : 0x04040404u) << half);
+        UNROLLED
         for (int i = 0; i < 4; i++)
             put(s, b, by_16 ? half : 0, 4 * half + i,
                 vi_lookup(iq2_above[second][half], vi_or(vi_and(low[half][i], level), vi_and(signs[i], sign))), ABOVE_43);
@@ -78,8 +81,10 @@ static const int8_t iq3s_above[16] = { 16, 18, 20, 22, 24, 26, 28, 30, 14, 12, 1
 INLINE void unpack_iq3(const struct rows *r, struct sink *s, int64_t b, vf d, const int8_t *table, const struct form f)
 {
     vi v[4], scales = dword_at(r, 128);
+    UNROLLED
     for (int j = 0; j < 8; j++) {
         columns(r, 16 * j, v);
+        UNROLLED
         for (int i = 0; i < 4; i++) {
             put(s, b + j, 0, i, vi_lookup(table, low_nibbles(v[i])), f);
             put(s, b + j, 0, 4 + i, vi_lookup(table, high_nibbles(v[i])), f);
@@ -110,6 +115,7 @@ static const struct form ABOVE_9 = { 9, 5, false };
 /* done() of levels l from 0 on that stand for 8 l - 9, and 2 more where `up` has 2 in its bytes. */
 INLINE void done_moved(struct sink *s, int64_t b, const int slot, vf scale, vi up)
 {
+    UNROLLED
     for (int i = 0; i < s->tokens; i++) {
         const int32_t asum = s->asum[i][2 * b] + s->asum[i][2 * b + 1];
         vi twice = vi_and(vi_all((uint32_t)(2 * asum)), vi_sar(vi_shl(up, 30), 31));
@@ -134,6 +140,7 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
             const vi up = vi_and(vi_sar(vi_shl(vi_xor(rest, vi_all(8)), 28), 31), vi_all(0x02020202));
 #ifdef IN_PLACE_MOST
             if (s->tokens > 0 && 3 << 2 * j <= IN_PLACE_MOST) { /* which way levels are moved is the same for all columns */
+                UNROLLED
                 for (int i = 0; i < 8; i++)
                     put_bits(s, at, 0, i, low[i >> 2][i & 3], 2 * j, ONE_ABOVE);
                 done_moved(s, at, 0, odd_scale(d, rest, 7), up);
@@ -141,7 +148,9 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
                 continue;
             }
 #endif
+            UNROLLED
             for (int half = 0; half < 2; half++)
+                UNROLLED
                 for (int i = 0; i < 4; i++)
                     put(s, at, 0, 4 * half + i, vi_or(TIMES_8(low[half][i], j), up), ABOVE_9);
             done(s, at, 0, odd_scale(d, rest, 7), ABOVE_9);
@@ -150,25 +159,51 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
+/* Four columns of a side's sub-block j: level l and bit u, 1 where it is not moved down, come together as 4 l + u where they stand,
+ * unless that is below bit 0 or too high. */
+INLINE void put_iq1_m(struct sink *s, int64_t b, const int j, const int quad, vi low, vi up)
+{
+    int shift = 2 * j - 2;
+    if (j == 0) {
+        low = vi_shl(low, 2);
+        up = vi_shr(up, 6);
+        shift = 0;
+    }
+#ifdef IN_PLACE_MOST
+    if (s->tokens > 0 && 9 << shift > IN_PLACE_MOST) {
+        low = vi_shr(low, 2);
+        up = vi_shr(up, 2);
+        shift -= 2;
+    }
+#endif
+    const vi x = vi_or(vi_and(low, vi_all(0x0c0c0c0cu << shift)), vi_and(up, vi_all(0x01010101u << shift)));
+#ifdef IN_PLACE_MOST
+    if (s->tokens > 0) { /* twice as much is meant */
+        put_in_place(s, b, quad >> 2, quad, x, 0xffffffffu, shift - 1);
+        return;
+    }
+#endif
+    put(s, b, quad >> 2, quad, shift > 0 ? vi_shr(x, shift - 1) : vi_shl(x, 1), ABOVE_9);
+}
+
 INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi low[2][4], ups = dword_at(r, 12);
+    vi low[2][4], up[4], ups = dword_at(r, 12);
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
     UNROLLED
     for (int side = 0; side < 2; side++) {
         vi scales = dword_at(r, 4 + 4 * side);
         low_of_side(r, 16 + 32 * side, low);
         UNROLLED
+        for (int k = 0; k < 4; k++)
+            up[k] = vi_spread_byte(side == 0 ? ups : vi_shr(ups, 1), k);
+        UNROLLED
         for (int j = 0; j < 4; j++) {
-            const int64_t at = b + 4 * side + j;
-            for (int k = 0; k < 4; k++) {
-                const vi up = vi_and(vi_spread_byte(vi_shl(ups, 1), k), vi_all(0x02020202));
-                for (int i = 0; i < 2; i++)
-                    put(s, at, k >> 1, 2 * k + i, vi_or(TIMES_8(low[k >> 1][2 * (k & 1) + i], j), up), ABOVE_9);
-            }
-            done_16(s, at, 0, odd_scale(d, scales, 7), odd_scale(d, vi_shr(scales, 4), 7), ABOVE_9);
+            UNROLLED
+            for (int i = 0; i < 8; i++)
+                put_iq1_m(s, b + 4 * side + j, j, i, low[i >> 2][i & 3], up[i >> 1]);
+            done_16(s, b + 4 * side + j, 0, odd_scale(d, scales, 7), odd_scale(d, vi_shr(scales, 4), 7), ABOVE_9);
             scales = vi_shr(scales, 8);
-            ups = vi_shr(ups, 1);
         }
     }
 }
