@@ -69,17 +69,22 @@ void tok_chars_init(struct tok_chars *c, const struct tok_vocab *v, bool has_spa
     c->has_spaces = has_spaces;
 }
 
+int32_t tok_chars_id(const struct tok_chars *c, const struct tok_vocab *v, const char *text, size_t size)
+{
+    unsigned char first = (unsigned char)text[0];
+    return first < 128 ? c->ascii_id[first] : find(v, text, size);
+}
+
 size_t tok_chars_ids(const struct tok_chars *c, const struct tok_vocab *v, const char *text, size_t size, int32_t *ids)
 {
     size_t n = 0, length;
     bool was_unknown = false;
     for (size_t at = 0; at < size; at += length) {
-        unsigned char first = (unsigned char)text[at];
         size_t valid = tok_utf8_size(text + at, size - at), known = n;
         int32_t id = -1;
         length = valid > 0 ? valid : 1;
         if (valid > 0)
-            id = first < 128 ? c->ascii_id[first] : find(v, text + at, length);
+            id = tok_chars_id(c, v, text + at, length);
         if (id >= 0)
             ids[n++] = id;
         for (size_t i = 0; id < 0 && i < length; i++)

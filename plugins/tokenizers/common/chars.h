@@ -24,6 +24,9 @@ struct tok_chars {
 /* has_spaces: false where the vocabulary spells a space as it is. */
 void tok_chars_init(struct tok_chars *c, const struct tok_vocab *v, bool has_spaces);
 
+/* The token that a character is, text [size]; -1: none, it is its bytes. */
+int32_t tok_chars_id(const struct tok_chars *c, const struct tok_vocab *v, const char *text, size_t size);
+
 /* The id of each character, or of each of its bytes; v->unk once for a run of what has no id, left out without one.
  * Returns how many ids: at most size. */
 size_t tok_chars_ids(const struct tok_chars *c, const struct tok_vocab *v, const char *text, size_t size, int32_t *ids);

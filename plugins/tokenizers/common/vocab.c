@@ -170,9 +170,19 @@ static inline struct tok_vocab_slot *probe(const struct tok_vocab *v, uint64_t h
     return &v->slots[at];
 }
 
+uint64_t tok_vocab_hash(const struct tok_vocab *v, const char *text, size_t size)
+{
+    return hash(v, text, size);
+}
+
+int32_t tok_vocab_find_by(const struct tok_vocab *v, uint64_t hash, const char *text, size_t size)
+{
+    return size == 0 ? -1 : probe(v, hash, text, size)->id; /* an empty token stands for nothing */
+}
+
 int32_t tok_vocab_find(const struct tok_vocab *v, const char *text, size_t size)
 {
-    return size == 0 ? -1 : probe(v, hash(v, text, size), text, size)->id; /* an empty token stands for nothing */
+    return tok_vocab_find_by(v, hash(v, text, size), text, size);
 }
 
 void tok_vocab_hash_all(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, uint64_t *hashes)

@@ -60,6 +60,10 @@ void tok_vocab_finish(struct tok_vocab *v); /* zeroed is fine */
 /* Id of a spelling, -1 if there is none. */
 int32_t tok_vocab_find(const struct tok_vocab *v, const char *text, size_t size);
 
+/* The same in two steps: a spelling's hash, of which the upper half is the better one, and the id by it. */
+uint64_t tok_vocab_hash(const struct tok_vocab *v, const char *text, size_t size);
+int32_t tok_vocab_find_by(const struct tok_vocab *v, uint64_t hash, const char *text, size_t size);
+
 /* The same for n spellings in two steps, between which there should be other work: their hashes [n], and ids [n] by these. What
  * the second needs is on its way from memory after the first. */
 void tok_vocab_hash_all(const struct tok_vocab *v, const struct tenon_str *texts, size_t n, uint64_t *hashes);

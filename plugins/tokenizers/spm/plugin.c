@@ -7,7 +7,7 @@
 #include "../common/chars.h"
 #include "../common/encode.h"
 #include "../common/utf8.h"
-#include "scores.h"
+#include "piece.h"
 
 #define MODEL "tokenizer.ggml.model"
 
@@ -88,8 +88,10 @@ static int32_t encode_piece(struct tok_run *r, const char *piece, size_t size, c
     int32_t *ids = tok_merge_reserve(&r->work->merge, size);
     if (ids == NULL)
         return TENON_E_RESOURCE_EXHAUSTED;
-    *ret_n = tok_merge_run(&r->work->merge, spm_scores_rank, &tok->scores,
-                           tok_chars_ids(&tok->chars, &tok->vocab, piece, size, ids));
+    *ret_n = spm_piece_ids(&tok->scores, &tok->chars, piece, size, ids);
+    if (*ret_n == 0)
+        *ret_n = tok_merge_run(&r->work->merge, spm_scores_rank, &tok->scores,
+                               tok_chars_ids(&tok->chars, &tok->vocab, piece, size, ids));
     *ret_ids = ids;
     return 0;
 }

@@ -19,15 +19,10 @@ static uint32_t rank_of(float score)
     return ~bits;
 }
 
-/* The bit of a spelling: what begins, ends and measures alike shares one. */
-static uint32_t mark_of(const char *text, size_t size)
+/* The bit of a spelling by its hash. */
+static inline uint32_t mark_of(uint64_t hash)
 {
-    uint64_t head = 0, tail = 0;
-    memcpy(&head, text, size < sizeof head ? size : sizeof head);
-    if (size > sizeof tail)
-        memcpy(&tail, text + size - sizeof tail, sizeof tail);
-    head = (head ^ size << 56) * 0x9e3779b97f4a7c15u;
-    return (uint32_t)(((head ^ head >> 32 ^ tail) * 0xd6e8feb86659fd93u) >> 40) & (SPM_MARKS - 1);
+    return (uint32_t)(hash >> 32) & (SPM_MARKS - 1);
 }
 
 /* Can joining make this token? */
@@ -40,7 +35,6 @@ static bool is_joinable(const struct tok_vocab *v, uint32_t id)
 static int32_t read_score(struct spm_scores *s, const struct tenon_meta_entry *scores, uint32_t id, struct tenon_err *err)
 {
     const struct tenon_str *text = &s->vocab->text[id];
-    uint32_t mark;
     double score;
     if (tenon_meta_f64(scores, id, &score) != 0 || isnan(score))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "spm", SCORES "[%u] is not a number: the file is damaged", id);
@@ -54,9 +48,18 @@ static int32_t read_score(struct spm_scores *s, const struct tenon_meta_entry *s
     if (text->size > s->longest)
         s->longest = (uint32_t)text->size;
     tok_joins_note(&s->joins, text->data, (size_t)text->size);
-    mark = mark_of(text->data, (size_t)text->size);
-    s->marks[mark / 64] |= UINT64_C(1) << mark % 64;
     return 0;
+}
+
+/* Marks of what has a rank, in the order in which hashes lie in memory. */
+static void set_marks(struct spm_scores *s)
+{
+    const struct tok_vocab *v = s->vocab;
+    for (uint32_t i = 0; i <= v->mask; i++) {
+        uint32_t mark = mark_of(v->slots[i].hash);
+        if (v->slots[i].id >= 0 && s->ranks[v->slots[i].id] != TOK_NEVER)
+            s->marks[mark / 64] |= UINT64_C(1) << mark % 64;
+    }
 }
 
 int32_t spm_scores_init(struct spm_scores *s, const struct tok_vocab *vocab, const struct tenon_meta *meta,
@@ -79,7 +82,9 @@ int32_t spm_scores_init(struct spm_scores *s, const struct tok_vocab *vocab, con
     }
     for (uint32_t id = 0; status == 0 && id < vocab->n; id++)
         status = read_score(s, &scores, id, err);
-    if (status != 0)
+    if (status == 0)
+        set_marks(s);
+    else
         spm_scores_finish(s);
     return status;
 }
@@ -91,24 +96,33 @@ void spm_scores_finish(struct spm_scores *s)
     memset(s, 0, sizeof *s);
 }
 
+uint32_t spm_scores_find(const struct spm_scores *s, const char *text, size_t size, int32_t *ret_id)
+{
+    uint64_t hash;
+    uint32_t mark;
+    int32_t id;
+    if (size > s->longest)
+        return TOK_NEVER;
+    hash = tok_vocab_hash(s->vocab, text, size);
+    mark = mark_of(hash);
+    if ((s->marks[mark / 64] >> mark % 64 & 1) == 0)
+        return TOK_NEVER;
+    id = tok_vocab_find_by(s->vocab, hash, text, size);
+    if (id < 0 || s->ranks[id] == TOK_NEVER)
+        return TOK_NEVER;
+    *ret_id = id;
+    return s->ranks[id];
+}
+
 uint32_t spm_scores_rank(const void *scores, int32_t left, int32_t right, int32_t *ret_merged)
 {
     const struct spm_scores *s = scores;
     const struct tenon_str *a = &s->vocab->text[left], *b = &s->vocab->text[right];
     char joined[SPM_LONGEST];
-    uint32_t mark;
-    int32_t id;
     /* Bytes and unknown tokens stay as they are: no spelling says what they are. */
     if (s->ranks[left] == TOK_NEVER || s->ranks[right] == TOK_NEVER || a->size + b->size > s->longest)
         return TOK_NEVER;
     memcpy(joined, a->data, a->size);
     memcpy(joined + a->size, b->data, b->size);
-    mark = mark_of(joined, (size_t)(a->size + b->size));
-    if ((s->marks[mark / 64] >> mark % 64 & 1) == 0)
-        return TOK_NEVER;
-    id = tok_vocab_find(s->vocab, joined, a->size + b->size);
-    if (id < 0 || s->ranks[id] == TOK_NEVER)
-        return TOK_NEVER;
-    *ret_merged = id;
-    return s->ranks[id];
+    return spm_scores_find(s, joined, (size_t)(a->size + b->size), ret_merged);
 }

@@ -32,6 +32,9 @@ int32_t spm_scores_init(struct spm_scores *s, const struct tok_vocab *vocab, con
 
 void spm_scores_finish(struct spm_scores *s); /* zeroed is fine */
 
+/* The rank of the token that is spelled so, and its id; TOK_NEVER: joining makes none, *ret_id is untouched. */
+uint32_t spm_scores_find(const struct spm_scores *s, const char *text, size_t size, int32_t *ret_id);
+
 /* tok_pair_fn; `scores` is a struct spm_scores. */
 uint32_t spm_scores_rank(const void *scores, int32_t left, int32_t right, int32_t *ret_merged);
 
