@@ -187,6 +187,8 @@ case("WordPiece short words", lambda: word_piece(max_input_chars_per_word=4), BE
 for pattern in (r"[\w&&[^aeiou]]+", r"[a-z&&m-z]+", r"\w+|\W", r"[\w-]+", r"[\p{L}\p{M}&&[^\p{Han}]]+|\p{Han}+", r"\P{^Greek}",
                 r"[\W_]+", r"[^\W_]+", r"[^\W\d_]{2,3}+", r"[\W]|o+", r"[^\W]x?", r"[[:^punct:]-]", r"[^[:^alnum:]\H]+", r"[a[\W_]]+"):
     case("Split " + pattern, word_level, None, split(pattern))
+for clean in False, True:
+    case("CTC cleanup %s" % clean, lambda: char_bpe("##"), None, WS, N("CTC", pad_token="[UNK]", word_delimiter_token="##a", cleanup=clean))
 case("Unigram ties", ties, None, SPACED, SPACED)
 case("Unigram byte_fallback", lambda: unigram(True), None, SPACED, seq("decoders", N("ByteFallback"), SPACED))
 case("llama", lambda: char_bpe(byte_fallback=True, fuse_unk=True),

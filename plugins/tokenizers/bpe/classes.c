@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/utf8.h"
+
 #define BLOCK 64u /* code points found out at once */
 #define FIRST_SURROGATE 0xd800u
 #define LAST_SURROGATE 0xdfffu
@@ -41,20 +43,10 @@ void bpe_classes_finish(struct bpe_classes *c)
     memset(c, 0, sizeof *c);
 }
 
-static size_t to_utf8(uint32_t c, char *out)
-{
-    size_t extra = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    static const uint8_t leads[] = {0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = extra; i > 0; i--, c >>= 6)
-        out[i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)(leads[extra] | c);
-    return extra + 1;
-}
-
 static uint8_t ask(const struct bpe_classes *c, struct bpe_matcher *m, uint32_t code_point)
 {
     char text[4];
-    int rc = bpe_pattern_match(&c->pattern, m, text, to_utf8(code_point, text), 0);
+    int rc = bpe_pattern_match(&c->pattern, m, text, tok_utf8_put(code_point, text), 0);
     if (rc == PCRE2_ERROR_NOMATCH)
         return BPE_OTHER;
     if (rc > 1 && rc <= (int)sizeof group_classes)

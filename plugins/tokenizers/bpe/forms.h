@@ -8,6 +8,8 @@
 #ifndef BPE_FORMS_H
 #define BPE_FORMS_H
 
+#include <utf8proc.h>
+
 #include "../common/buffer.h"
 
 #define BPE_NFC (UTF8PROC_STABLE | UTF8PROC_COMPOSE)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/warn.h"
 #include "encode.h"
 #include "forms.h"
 
@@ -28,12 +29,6 @@ static struct {
     const struct tenon_log *log; /* NULL: none */
 } state;
 
-static void warn(const char *text)
-{
-    if (state.log != NULL && state.log->level >= TENON_LOG_WARN)
-        state.log->write(state.log->ctx, TENON_LOG_WARN, text, strlen(text));
-}
-
 static int32_t match(void *self, const struct tenon_meta *meta)
 {
     (void)self; /* the plugin has no state of its own that opening depends on */
@@ -53,7 +48,7 @@ static int32_t find_pre(const struct tenon_meta *meta, const struct bpe_pre **re
     if (name.size == 0 && tok_meta_is(meta, MODEL, "gemma4"))
         name = (struct tenon_str){"gemma4", strlen("gemma4")};
     if (name.size == 0) {
-        warn("the model has no " PRE ": text is split as \"default\" says, ids may differ from the model's own");
+        tok_warn(state.log, "the model has no " PRE ": text is split as \"default\" says, ids may differ from the model's own");
         name = (struct tenon_str){"default", strlen("default")};
     }
     *ret_pre = bpe_pre_find(name.data, (size_t)name.size);

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include <tenon/plugin.h>
-#include <utf8proc.h>
 
 #include "utf8.h"
 
@@ -57,7 +56,7 @@ static inline int32_t tok_put_char(struct tok_buffer *b, int32_t c)
 {
     int32_t status = tok_reserve(b, 4);
     if (status == 0)
-        b->size += (size_t)utf8proc_encode_char(c, (utf8proc_uint8_t *)b->bytes + b->size);
+        b->size += tok_utf8_put((uint32_t)c, b->bytes + b->size);
     return status;
 }
 

@@ -28,6 +28,16 @@ size_t tok_utf8_size(const char *bytes, size_t size)
     return length;
 }
 
+size_t tok_utf8_put(uint32_t c, char out[4])
+{
+    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        out[i] = (char)(0x80 | (c & 0x3f));
+    out[0] = (char)(leads[n] | c);
+    return n;
+}
+
 size_t tok_utf8_valid(const char *text, size_t size)
 {
     size_t at = 0;

@@ -1,4 +1,4 @@
-/* utf8.h - the border between valid and invalid UTF-8.
+/* utf8.h - the border between valid and invalid UTF-8, and characters written in it.
  *
  *     n = tok_utf8_valid(text, size);                  // so many bytes are whole characters
  *     n += tok_utf8_invalid(text + n, size - n);       // and so many after them belong to none
@@ -13,6 +13,9 @@
 
 /* Bytes of the character at text [size], size > 0; 0 when it is not valid. */
 size_t tok_utf8_size(const char *text, size_t size);
+
+/* Write a code point, at most U+10FFFF: returns its bytes. */
+size_t tok_utf8_put(uint32_t c, char out[4]);
 
 /* Bytes of text [size] up to the first that is not valid UTF-8: size when all is. */
 size_t tok_utf8_valid(const char *text, size_t size);

@@ -2,6 +2,8 @@
  * looked at, and a match that does not meet them is read over. Pure functions but for reading. Contract: added.h. */
 #include "added.h"
 
+#include <utf8proc.h>
+
 #include "../wordpiece/characters.h"
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */

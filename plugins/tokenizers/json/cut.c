@@ -5,8 +5,11 @@
 
 #include <stdio.h>
 
+#include <utf8proc.h>
+
 #include "../bpe/patterns.h"
 #include "../wordpiece/characters.h"
+#include "steps.h"
 
 enum behavior { REMOVED, ISOLATED, MERGED_WITH_PREVIOUS, MERGED_WITH_NEXT, CONTIGUOUS };
 static const char *const behaviors[] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
@@ -454,28 +457,13 @@ static const struct {
     {"UnicodeScripts", read_scripts},
 };
 
-static int32_t read_steps(struct js_cut *c, struct js *j, struct js_arena *arena)
+static int32_t read_step(void *chain, struct js *j, const struct js_object *o, struct js_arena *arena)
 {
-    struct js_object o;
-    struct js part;
-    struct tenon_str type;
-    int32_t status = 0;
-    js_object(j, &o);
-    type = js_get_string(j, &o, "type");
-    if (j->status != 0)
-        return j->status;
+    struct tenon_str type = js_get_string(j, o, "type");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (js_is(type, kinds[i].type))
-            return kinds[i].read(c, j, &o, arena);
-    if (!js_is(type, "Sequence"))
-        return tenon_fail(j->err, TENON_E_UNIMPLEMENTED, "json", "the pre_tokenizer \"%.*s\" is not known",
-                          (int)(type.size < 64 ? type.size : 64), type.data);
-    if (!js_find(j, &o, "pretokenizers", &part) || !js_open(&part, '['))
-        return js_fail(j, "a sequence without pretokenizers");
-    while (status == 0 && js_element(&part))
-        status = read_steps(c, &part, arena);
-    js_join(j, &part);
-    return status != 0 ? status : j->status;
+            return kinds[i].read(chain, j, o, arena);
+    return js_step_unknown(j, "pre_tokenizer", type);
 }
 
 int32_t js_cut_read(struct js_cut *c, struct js *j, struct js_arena *arena)
@@ -491,7 +479,7 @@ int32_t js_cut_read(struct js_cut *c, struct js *j, struct js_arena *arena)
     c->steps = calloc(JS_CUT_STEPS, sizeof *c->steps);
     if (c->steps == NULL)
         return tenon_fail(j->err, TENON_E_RESOURCE_EXHAUSTED, "json", "no memory for a pre_tokenizer");
-    status = read_steps(c, j, arena);
+    status = js_steps_read(j, "pretokenizers", read_step, c, arena);
     for (uint32_t i = 0; i < c->n; i++) {
         spelled += c->steps[i].kind == BYTE_LEVEL && !c->steps[i].adds_space;
         spaced += c->steps[i].kind == BYTE_LEVEL && c->steps[i].adds_space;

@@ -7,22 +7,26 @@
 #include <stdlib.h>
 
 #include "../common/chars.h"
+#include "steps.h"
 
-enum kind { REPLACE, BYTE_FALLBACK, BYTE_LEVEL, FUSE, STRIP, METASPACE, WORDPIECE, SUFFIX };
+enum kind { REPLACE, BYTE_FALLBACK, BYTE_LEVEL, FUSE, STRIP, METASPACE, WORDPIECE, SUFFIX, CTC };
 
 struct js_decode_step {
     enum kind kind;
     struct js_finder finder;
-    struct tenon_str text;  /* replace: with; strip: what; metaspace: the replacement; wordpiece: prefix; suffix. OWN: arena */
+    struct tenon_str text;  /* replace: with; strip: what; metaspace: the replacement; wordpiece: prefix; suffix; CTC: between words. OWN: arena */
+    struct tenon_str pad;   /* CTC: what stands for nothing. OWN: arena */
     uint32_t start, stop;   /* strip: how many */
     bool is_whole;          /* strip: of the whole text, and not of each token */
-    bool prepends, cleans;  /* metaspace; wordpiece */
+    bool prepends, cleans;  /* metaspace; wordpiece, CTC */
 };
 
 /* Bits of the state. */
-#define BEGUN 1u
-#define SPACE_DUE 2u
-#define TAKEN_SHIFT 8
+#define BEGUN UINT64_C(1)
+#define SPACE_DUE UINT64_C(2)
+#define TAKEN_SHIFT 8 /* what a strip has taken: 16 bits */
+#define TAKEN (UINT64_C(0xffff) << TAKEN_SHIFT)
+#define LAST_SHIFT 32 /* the last id, for CTC */
 
 /* ---- running -------------------------------------------------------------------------------------------------- */
 
@@ -66,7 +70,7 @@ static int32_t replace_matches(const struct js_decode_step *step, const char *te
 static int32_t strip(const struct js_decode_step *step, const char *text, size_t size, uint64_t *state,
                      struct tok_buffer *out)
 {
-    uint64_t taken = step->is_whole ? *state >> TAKEN_SHIFT : 0;
+    uint64_t taken = step->is_whole ? (*state & TAKEN) >> TAKEN_SHIFT : 0;
     size_t n = (size_t)step->text.size, at = 0;
     if (step->is_whole && step->start == 0) /* what is at the end of a whole text stays */
         return tok_put(out, text, size);
@@ -77,7 +81,7 @@ static int32_t strip(const struct js_decode_step *step, const char *text, size_t
     if (step->is_whole && at < size)
         taken = step->start; /* something else stands there now */
     if (step->is_whole)
-        *state = (*state & (BEGUN | SPACE_DUE)) | taken << TAKEN_SHIFT;
+        *state = (*state & ~TAKEN) | taken << TAKEN_SHIFT;
     for (uint32_t i = 0; !step->is_whole && i < step->stop && n > 0 && size - at >= n &&
                          memcmp(text + size - n, step->text.data, n) == 0; i++)
         size -= n;
@@ -140,12 +144,28 @@ static int32_t suffix(const struct js_decode_step *step, const char *text, size_
     size_t n = (size_t)step->text.size;
     bool ends = n > 0 && size >= n && memcmp(text + size - n, step->text.data, n) == 0;
     int32_t status = *state & SPACE_DUE ? tok_put(out, " ", 1) : 0;
-    *state = (*state & ~(uint64_t)SPACE_DUE) | (ends ? SPACE_DUE : 0);
+    *state = (*state & ~SPACE_DUE) | (ends ? SPACE_DUE : 0);
     return status == 0 ? replace_all(out, text, size - (ends ? n : 0), step->text, (struct tenon_str){" ", 1}) : status;
 }
 
+/* A character is said once however often it stands in a row. */
+static int32_t ctc(const struct js_decode_step *step, const char *text, size_t size, int32_t id, uint64_t *state,
+                   struct tok_buffer *out)
+{
+    bool repeats = (*state & BEGUN) && *state >> LAST_SHIFT == (uint32_t)id;
+    struct tok_buffer word = {0};
+    int32_t status = 0;
+    *state = (*state & UINT32_MAX) | (uint64_t)(uint32_t)id << LAST_SHIFT;
+    if (!repeats)
+        status = replace_all(step->cleans ? &word : out, text, size, step->pad, (struct tenon_str){"", 0});
+    if (status == 0 && step->cleans && word.size > 0 && (status = clean(&word)) == 0)
+        status = replace_all(out, word.bytes, word.size, step->text, (struct tenon_str){" ", 1});
+    tok_buffer_finish(&word);
+    return status;
+}
+
 static int32_t run_step(const struct js_decoder *d, const struct js_decode_step *step, const char *text, size_t size,
-                        bool is_added, uint64_t *state, struct tok_buffer *out)
+                        int32_t id, bool is_added, uint64_t *state, struct tok_buffer *out)
 {
     struct tenon_str token = {text, size};
     int byte;
@@ -156,6 +176,7 @@ static int32_t run_step(const struct js_decoder *d, const struct js_decode_step 
     case METASPACE: return metaspace(step, text, size, *state, out);
     case WORDPIECE: return wordpiece(step, text, size, *state, out);
     case SUFFIX: return suffix(step, text, size, state, out);
+    case CTC: return ctc(step, text, size, id, state, out);
     case BYTE_FALLBACK:
         byte = tok_chars_byte(&token);
         return byte < 0 ? tok_put(out, text, size) : tok_put(out, &(char){(char)byte}, 1);
@@ -168,8 +189,8 @@ static int32_t run_step(const struct js_decoder *d, const struct js_decode_step 
     }
 }
 
-int32_t js_decoder_run(const struct js_decoder *d, struct tok_buffer texts[2], struct tenon_str token, bool is_added,
-                       uint64_t *state, struct tenon_str *ret)
+int32_t js_decoder_run(const struct js_decoder *d, struct tok_buffer texts[2], struct tenon_str token, int32_t id,
+                       bool is_added, uint64_t *state, struct tenon_str *ret)
 {
     int32_t status = 0;
     texts[1].size = 0;
@@ -182,7 +203,7 @@ int32_t js_decoder_run(const struct js_decoder *d, struct tok_buffer texts[2], s
         struct tok_buffer *out = &texts[i % 2];
         out->size = 0;
         out->most = tok_most((size_t)token.size);
-        status = run_step(d, &d->steps[i], ret->data, (size_t)ret->size, is_added, state, out);
+        status = run_step(d, &d->steps[i], ret->data, (size_t)ret->size, id, is_added, state, out);
         *ret = (struct tenon_str){out->bytes, out->size};
     }
     *state |= BEGUN;
@@ -197,22 +218,27 @@ static const struct {
 } kinds[] = {
     {"Replace", "content", REPLACE}, {"ByteFallback", "", BYTE_FALLBACK}, {"ByteLevel", "", BYTE_LEVEL}, {"Fuse", "", FUSE},
     {"Strip", "content", STRIP}, {"Metaspace", "replacement", METASPACE}, {"WordPiece", "prefix", WORDPIECE},
-    {"BPEDecoder", "suffix", SUFFIX},
+    {"BPEDecoder", "suffix", SUFFIX}, {"CTC", "word_delimiter_token", CTC},
 };
 
-static int32_t read_step(struct js_decoder *d, struct js *j, const struct js_object *o, struct js_arena *arena)
+static int32_t read_step(void *chain, struct js *j, const struct js_object *o, struct js_arena *arena)
 {
     struct tenon_str type = js_get_string(j, o, "type"), scheme = js_get_string(j, o, "prepend_scheme");
+    struct js_decoder *d = chain;
     struct js_decode_step *step = &d->steps[d->n];
     size_t i = 0;
+    if (d->n == JS_DECODE_STEPS)
+        return js_fail(j, "more steps than any is known to have");
     while (i < sizeof kinds / sizeof kinds[0] && !js_is(type, kinds[i].type))
         i++;
     if (i == sizeof kinds / sizeof kinds[0])
-        return tenon_fail(j->err, TENON_E_UNIMPLEMENTED, "json", "the decoder \"%.*s\" is not known",
-                          (int)(type.size < 64 ? type.size : 64), type.data);
+        return js_step_unknown(j, "decoder", type);
+    if (kinds[i].kind == CTC && d->n > 0)
+        return js_fail(j, "a CTC decoder behind other steps");
     d->n++;
     step->kind = kinds[i].kind;
     step->text = js_get_string(j, o, kinds[i].text);
+    step->pad = js_get_string(j, o, "pad_token");
     step->start = js_get_count(j, o, "start", 0xffff);
     step->stop = js_get_count(j, o, "stop", 0xffff);
     step->cleans = js_get_bool(j, o, "cleanup", false);
@@ -220,24 +246,6 @@ static int32_t read_step(struct js_decoder *d, struct js *j, const struct js_obj
     for (uint32_t k = 0; k + 1 < d->n; k++)
         step->is_whole |= d->steps[k].kind == FUSE;
     return step->kind == REPLACE && j->status == 0 ? js_finder_read(&step->finder, j, o, arena) : j->status;
-}
-
-static int32_t read_steps(struct js_decoder *d, struct js *j, struct js_arena *arena)
-{
-    struct js_object o;
-    struct js part;
-    int32_t status = 0;
-    js_object(j, &o);
-    if (j->status != 0)
-        return j->status;
-    if (!js_is(js_get_string(j, &o, "type"), "Sequence"))
-        return d->n == JS_DECODE_STEPS ? js_fail(j, "more steps than any is known to have") : read_step(d, j, &o, arena);
-    if (!js_find(j, &o, "decoders", &part) || !js_open(&part, '['))
-        return js_fail(j, "a sequence without decoders");
-    while (status == 0 && js_element(&part))
-        status = read_steps(d, &part, arena);
-    js_join(j, &part);
-    return status != 0 ? status : j->status;
 }
 
 int32_t js_decoder_read(struct js_decoder *d, struct js *j, struct js_arena *arena)
@@ -252,7 +260,7 @@ int32_t js_decoder_read(struct js_decoder *d, struct js *j, struct js_arena *are
     d->steps = calloc(JS_DECODE_STEPS, sizeof *d->steps);
     if (d->steps == NULL)
         return tenon_fail(j->err, TENON_E_RESOURCE_EXHAUSTED, "json", "no memory for a decoder");
-    return read_steps(d, j, arena);
+    return js_steps_read(j, "decoders", read_step, d, arena);
 }
 
 void js_decoder_finish(struct js_decoder *d)

@@ -31,7 +31,7 @@ void js_decoder_finish(struct js_decoder *d); /* zeroed is fine */
 
 /* Text of a token as it continues what *state knows of, into texts[0] or [1], whichever ret says. is_added: what byte-level
  * decoding leaves as it is. RESOURCE_EXHAUSTED, OUT_OF_RANGE. */
-int32_t js_decoder_run(const struct js_decoder *d, struct tok_buffer texts[2], struct tenon_str token, bool is_added,
-                       uint64_t *state, struct tenon_str *ret);
+int32_t js_decoder_run(const struct js_decoder *d, struct tok_buffer texts[2], struct tenon_str token, int32_t id,
+                       bool is_added, uint64_t *state, struct tenon_str *ret);
 
 #endif

@@ -9,6 +9,7 @@
 #include "../bpe/forms.h"
 #include "../wordpiece/characters.h"
 #include "base64.h"
+#include "steps.h"
 
 #define MOST_PARTS 32 /* code points that one character decomposes into: Unicode has at most 18 */
 
@@ -319,18 +320,20 @@ static const struct {
     {"Precompiled", precompiled, 0}, {"Charsmap", charsmap, 0}, /* the latter only pieces.c writes */
 };
 
-static int32_t read_step(struct js_normal *n, struct js *j, const struct js_object *o, struct js_arena *arena)
+static int32_t read_step(void *chain, struct js *j, const struct js_object *o, struct js_arena *arena)
 {
     struct tenon_str type = js_get_string(j, o, "type");
+    struct js_normal *n = chain;
     struct js_normal_step *step = &n->steps[n->n];
+    if (n->n == JS_STEPS)
+        return js_fail(j, "more steps than any is known to have");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (js_is(type, kinds[i].type)) {
             step->run = kinds[i].run;
             step->form = kinds[i].form;
         }
     if (step->run == NULL)
-        return tenon_fail(j->err, TENON_E_UNIMPLEMENTED, "json", "the normalizer \"%.*s\" is not known",
-                          (int)(type.size < 64 ? type.size : 64), type.data);
+        return js_step_unknown(j, "normalizer", type);
     n->n++;
     step->left = js_get_bool(j, o, "strip_left", false);
     step->right = js_get_bool(j, o, "strip_right", false);
@@ -345,25 +348,6 @@ static int32_t read_step(struct js_normal *n, struct js *j, const struct js_obje
     return j->status;
 }
 
-/* Steps, those of sequences too, which nest no deeper than the text may. */
-static int32_t read_steps(struct js_normal *n, struct js *j, struct js_arena *arena)
-{
-    struct js_object o;
-    struct js part;
-    int32_t status = 0;
-    js_object(j, &o);
-    if (j->status != 0)
-        return j->status;
-    if (!js_is(js_get_string(j, &o, "type"), "Sequence"))
-        return n->n == JS_STEPS ? js_fail(j, "more steps than any is known to have") : read_step(n, j, &o, arena);
-    if (!js_find(j, &o, "normalizers", &part) || !js_open(&part, '['))
-        return js_fail(j, "a sequence without normalizers");
-    while (status == 0 && js_element(&part))
-        status = read_steps(n, &part, arena);
-    js_join(j, &part);
-    return status != 0 ? status : j->status;
-}
-
 int32_t js_normal_read(struct js_normal *n, struct js *j, struct js_arena *arena)
 {
     const struct js_normal_step *only;
@@ -376,7 +360,7 @@ int32_t js_normal_read(struct js_normal *n, struct js *j, struct js_arena *arena
     n->steps = calloc(JS_STEPS, sizeof *n->steps);
     if (n->steps == NULL)
         return tenon_fail(j->err, TENON_E_RESOURCE_EXHAUSTED, "json", "no memory for a normalizer");
-    status = read_steps(n, j, arena);
+    status = js_steps_read(j, "normalizers", read_step, n, arena);
     only = &n->steps[0];
     n->is_bert = n->n == 1 && only->run == bert && only->cleans && only->spaces_ideographs && only->lowers &&
                  only->strips_accents;

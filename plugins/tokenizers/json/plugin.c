@@ -2,18 +2,13 @@
  * descriptor. Threads and ownership as tokenizer.h of the SDK says. Contract: tenon/tokenizer.h. */
 #include <stdlib.h>
 
+#include "../common/warn.h"
 #include "tokenizer.h"
 
 /* What init was given; the loader calls it once, before all else. */
 static struct {
     const struct tenon_log *log; /* NULL: none */
 } state;
-
-static void warn(const char *text)
-{
-    if (state.log != NULL && state.log->level >= TENON_LOG_WARN)
-        state.log->write(state.log->ctx, TENON_LOG_WARN, text, strlen(text));
-}
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
@@ -135,7 +130,7 @@ static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const s
         return status;
     }
     if (tok->around.has_more)
-        warn("the post_processor of tokenizer.json puts several tokens on one side of a text: only the nearest one is added");
+        tok_warn(state.log, "the post_processor of tokenizer.json puts several tokens on one side of a text: only the nearest one is added");
     *ret = tok;
     return 0;
 }
@@ -259,7 +254,7 @@ static int32_t decode(struct tenon_tokenizer_object *tok, uint64_t *state, int32
     if ((v->attributes[id] & TENON_TOKEN_UNUSED) ||
         ((v->attributes[id] & TENON_TOKEN_CONTROL) && !(flags & TENON_DECODE_SPECIAL)))
         return 0;
-    status = js_decoder_run(&tok->decoder, texts, v->text[id],
+    status = js_decoder_run(&tok->decoder, texts, v->text[id], id,
                             (v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_USER_DEFINED)) != 0, &next, &text);
     if (status == 0) {
         if (text.size > 0 && capacity > 0)

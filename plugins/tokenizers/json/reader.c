@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/utf8.h"
+
 #define BLOCK (64u << 10) /* bytes of an arena's ordinary block */
 
 /* ---- memory ------------------------------------------------------------------------------------------------- */
@@ -180,16 +182,6 @@ static int32_t hex4(const char *at, const char *end)
     return value;
 }
 
-static size_t put_utf8(uint32_t c, char *out)
-{
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = n - 1; i > 0; i--, c >>= 6)
-        out[i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)(leads[n] | c);
-    return n;
-}
-
 /* \uXXXX at `at` (of the u), a pair of surrogates as one; bytes read, 0: it is none. A lone surrogate is U+FFFD. */
 static size_t unicode(const char *at, const char *end, uint32_t *ret)
 {
@@ -246,7 +238,7 @@ static struct tenon_str unescape(struct js *j, const char *close)
             js_fail(j, "no such escape");
             return (struct tenon_str){"", 0};
         }
-        n += put_utf8(c, out + n);
+        n += tok_utf8_put(c, out + n);
         j->at += 1 + read;
     }
     return (struct tenon_str){out, n};

@@ -21,7 +21,7 @@ struct tenon_tokenizer_object {
 
 /* What a call needs for itself. */
 struct memory {
-    struct uni_text text;
+    struct tok_buffer text;
     struct uni_lattice lattice;
 };
 
@@ -35,7 +35,7 @@ static void destroy_memory(void *own)
     struct memory *m = own;
     if (m == NULL)
         return;
-    uni_text_finish(&m->text);
+    tok_buffer_finish(&m->text);
     uni_lattice_finish(&m->lattice);
     free(m);
 }
@@ -170,7 +170,7 @@ static int32_t encode_piece(struct tok_run *r, const char *piece, size_t size, c
 static int32_t encode_plain(struct tok_run *r, const char *text, size_t size)
 {
     const struct tenon_tokenizer_object *tok = r->tokenizer;
-    struct uni_text *normal = &((struct memory *)r->work->own)->text;
+    struct tok_buffer *normal = &((struct memory *)r->work->own)->text;
     int32_t status = uni_normal_run(&tok->normal, text, size, normal);
     for (size_t at = 0, n; status == 0 && at < normal->size; at += n) {
         n = tok_joins_piece(&tok->model.joins, -1, normal->bytes + at, normal->size - at);
