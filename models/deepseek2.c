@@ -48,6 +48,10 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_NONE),
 };
 
+/* Of models whose q is compressed, and of those that have it whole. */
+static const struct tenon_decoder_switch switches[] = {{"attention_bias", 0, 0, "attn_q_a_bias|attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, NULL}};
+static const struct tenon_decoder_switch whole_q[] = {{"attention_bias", 0, 0, "attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, "attn_q_a_bias"}, {NULL, 0, 0, NULL}};
+
 /* Does config.json call it V3? Its defaults are others. */
 static int says_v3(const struct tenon_meta *m)
 {
@@ -101,6 +105,7 @@ static int32_t read_latent(struct tenon_model_config *c, const struct tenon_meta
     size[SIZE_KV_A] = d->latent = size[SIZE_RANK] + c->rope;
     size[SIZE_Q_ALL] = d->n_heads * (size[SIZE_NOPE] + c->rope);
     size[SIZE_OUT] = d->n_heads * size[SIZE_V_HEAD];
+    d->switches = size[SIZE_Q_RANK] > 0 ? switches : whole_q;
     size[SIZE_Q_RANK] = size[SIZE_Q_RANK] > 0 ? size[SIZE_Q_RANK] : 1;
     d->rope.n_rot = c->rope;
     return read_scale(c, m, err);
@@ -223,11 +228,9 @@ static const struct tenon_key_row hf_keys[] = {
     {"attention.value_length", NULL, 0, 0},
 };
 
-static const struct tenon_decoder_switch switches[] = {{"attention_bias", 0, 0, "attn_q_a_bias|attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, NULL}};
-
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .hf_rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .has_experts = 1, .layer = layer, .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types, .switches = switches,
+    .has_experts = 1, .layer = layer, .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types,
     .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the DeepSeek-V2 and V3 families of models", "deepseek_v2", "deepseek_v3")

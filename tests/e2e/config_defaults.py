@@ -89,6 +89,7 @@ REFUSED = [
      "config.rope_parameters.original_max_position_embeddings is 1"),
     ("mamba2", {"expand": 3}, "config.expand is 3"),
     ("llama", {"attention_bias": True}, "8 tensors missing"),
+    ("deepseek_v2", {"attention_bias": True}, "6 tensors missing"),  # q is whole there
     ("stablelm", {"qk_layernorm": True}, "tensors missing"),
 ]
 # What is said of tensors that a flag of config.json leaves unused.
