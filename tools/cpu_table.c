@@ -3,6 +3,7 @@
  * Usage: cpu_table [README]; prints the Markdown between its two marker lines, or with a file fails when the file does not hold
  * just that. What is claimed does not depend on the level; that every level linked in has every kernel is checked here, the
  * other architecture's are complete by CPU_DEFINE_LEVEL. One thread. */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ static bool levels_are_complete(void)
     for (int i = 0; i <= CPU_LEVEL_BEST; i++) {
         const struct cpu_kernels *k = cpu_kernels_select((enum cpu_level)i); /* a lower one where this machine has not that */
         void *p;
-        for (size_t at = 0; at < sizeof *k; at += sizeof p) { /* a name, then functions */
+        for (size_t at = 0; at < offsetof(struct cpu_kernels, bf16); at += sizeof p) { /* a name, then functions */
             memcpy(&p, (const char *)k + at, sizeof p);
             if (p == NULL)
                 return false;
@@ -55,7 +56,7 @@ static const char *claim(const struct tenon_device *dev, uint32_t op)
 
 static void print_table(FILE *out)
 {
-    static const char *const levels[] = { "scalar", "avx2", "avx512", "neon", "dotprod", "i8mm" };
+    static const char *const levels[] = { "scalar", "avx2", "avx512", "avx512_bf16", "neon", "dotprod", "i8mm" };
     const size_t n = sizeof levels / sizeof *levels;
     const struct tenon_device dev = { .claims = true };
     fputs(BEGIN_LINE "| op | encodings |", out);

@@ -28,7 +28,7 @@ static void bench_products(const struct cpu_kernels *k, enum cpu_format format, 
         data = packed;
         w = cpu_packed_matrix(&w, packed);
     }
-    printf("%-14s %-7s %5lld x %-5lld", e->id, !e->quantised ? "" : narrow ? "8 bits" : "16 bits", (long long)N, (long long)K);
+    printf("%-14s %-7s %5lld x %-5lld", e->id, !e->quantised && !narrow ? "" : narrow ? "8 bits" : "16 bits", (long long)N, (long long)K);
     for (size_t c = 0; c < sizeof tokens / sizeof tokens[0]; c++) {
         int64_t T = tokens[c], matrices = T == 1 ? count : T < 32 ? 8 : 2;
         for (int r = 0; r < REPEATS; r++) {
@@ -128,7 +128,7 @@ int main(int argc, char **argv)
         const struct cpu_encoding *e = cpu_encoding_at((enum cpu_format)f);
         if (argc > 4 && strstr(argv[4], e->id) == NULL)
             continue;
-        for (int narrow = 0; narrow < (e->quantised ? 2 : 1); narrow++)
+        for (int narrow = 0; narrow < (e->quantised || e->format == CPU_BF16 ? 2 : 1); narrow++)
             bench_products(k, e->format, N, K / e->block_cols == 0 ? 256 : K - K % e->block_cols, narrow == 1);
     }
     if (argc > 4)

@@ -1,4 +1,5 @@
-/* roofs.c - see roofs.h. A device tells how many of a node's operations were on floats and on bytes; the rest is on 16-bit integers. */
+/* roofs.c - see roofs.h. A device tells how many of a node's operations were on floats and on bytes; the rest is on pairs of
+ * 16 bits. */
 #include "core/cli/roofs.h"
 
 #include <math.h>

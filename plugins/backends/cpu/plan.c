@@ -142,6 +142,18 @@ static bool narrow_activations(const struct tenon_executable *exe)
     return exe->dev->activations == CPU_ACTIVATIONS_AUTO ? stream_width(exe) >= NARROW_FROM : exe->dev->activations == CPU_ACTIVATIONS_8;
 }
 
+/* Says where floats are rounded: nothing else would show it. */
+static void tell_bf16(const struct tenon_executable *exe)
+{
+    static const char text[] = "products by bf16 weights round their activations to bf16, as TENON_CPU_ACTIVATIONS=16 would not";
+    const struct tenon_log *log = exe->dev->plugin->log;
+    bool any = false;
+    for (uint32_t i = 0; i < exe->n_weights; i++)
+        any |= exe->weights[i].program == NULL && exe->weights[i].m.format == CPU_BF16;
+    if (any && exe->narrow && exe->dev->k->bf16 && log != NULL && log->level >= TENON_LOG_INFO)
+        log->write(log->ctx, TENON_LOG_INFO, text, sizeof text - 1);
+}
+
 static int32_t build(struct tenon_executable *exe, const struct tenon_compile_args *args, struct tenon_err *err)
 {
     const struct tenon_graph *g = exe->graph;
@@ -157,6 +169,7 @@ static int32_t build(struct tenon_executable *exe, const struct tenon_compile_ar
         status = set_homes(exe, err);
     if (status == 0) {
         exe->narrow = narrow_activations(exe);
+        tell_bf16(exe);
         copy_states(exe, args);
     }
     for (uint32_t b = 0; status == 0 && b < g->n_blocks; b++)

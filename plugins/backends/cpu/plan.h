@@ -95,7 +95,7 @@ struct cpu_rope_use {
 /* What a step took so far, see profile.c. */
 struct cpu_step_time {
     uint32_t count;
-    double seconds, bytes, operations, float_operations;
+    double seconds, bytes, operations, float_operations, bf16_operations; /* the last two overlap: see cpu_profile() */
     uint64_t formats; /* bit f: weights of enum cpu_format f, and CPU_FORMAT_COUNT: weights read by a program */
 };
 

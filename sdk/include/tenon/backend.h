@@ -195,7 +195,7 @@ struct tenon_profile_entry {
     double seconds;    /* in total */
     double bytes, operations; /* in total, 0 unknown */
     double float_operations;  /* of operations: those on floats */
-    double int8_operations;   /* of operations: those on bytes; what is left is on 16-bit integers */
+    double int8_operations;   /* of operations: those on bytes; what is left is on pairs of 16 bits, integers or bf16 */
     char encodings[64];       /* of the weights it multiplies by, blanks between: "gguf.q4_k/1 gguf.q6_k/1"; "" none or not told */
 };
 

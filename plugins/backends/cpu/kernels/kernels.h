@@ -37,7 +37,7 @@
 #if defined(__aarch64__)
 enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_NEON, CPU_LEVEL_DOTPROD, CPU_LEVEL_I8MM, CPU_LEVEL_BEST = CPU_LEVEL_I8MM };
 #else
-enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512, CPU_LEVEL_BEST = CPU_LEVEL_AVX512 };
+enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512, CPU_LEVEL_AVX512_BF16, CPU_LEVEL_BEST = CPU_LEVEL_AVX512_BF16 };
 #endif
 
 /* ---- weights */
@@ -109,7 +109,7 @@ struct cpu_act {
     const float *x; /* [T, K], rows ldx floats apart; OWN: caller */
     int64_t ldx;
     int64_t K;
-    bool narrow;    /* integers of 8 bits: set it before cpu_act_bind() */
+    bool narrow;    /* integers of 8 bits, and see cpu_kernels.bf16: set it before cpu_act_bind() */
     int16_t *q;     /* [T, K] columns in the order of cpu_act_column(); NULL when narrow */
     int8_t *q8;     /* [T, K] in their own order; NULL when not */
     uint8_t *split; /* [T, K / 4][2][4] of 16-bit ones the low and the high bytes of four columns in their own order; only written by
@@ -247,7 +247,7 @@ enum cpu_unary cpu_unary_find(const char *kind);
 
 /* y may be one of the inputs in every elementwise function and norm; n >= 0. */
 struct cpu_kernels {
-    const char *level; /* "scalar", "avx2", "avx512", "neon", "dotprod", "i8mm" */
+    const char *level; /* "scalar", "avx2", "avx512", "avx512_bf16", "neon", "dotprod", "i8mm" */
 
     /* Rows t0 <= t < t1 of a->x into a->q and what goes with it. K % 32 == 0. */
     void (*quantize)(const struct cpu_act *a, int64_t t0, int64_t t1);
@@ -294,6 +294,8 @@ struct cpu_kernels {
     void (*conv_row)(const float *const *rows, const float *w, int64_t ldw, const float *bias, int64_t K, int64_t n, float *y);
     /* One row; w and bias [K] or NULL. */
     void (*layer_norm)(const float *x, const float *w, const float *bias, int64_t K, float eps, float *y);
+
+    bool bf16; /* bf16 weights meet narrow activations as bf16, too; else as floats */
 };
 
 /* The best level this machine has (cpuid and XCR0, or HWCAP) that is not above max_level. OWN: static. */

@@ -11,7 +11,9 @@
     void cpu_matmul_##L(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, \
                         float *y, int64_t ldy, const float *bias, void *scratch);                                         \
     void cpu_products_16_##L(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, \
-                             float *y, int64_t ldy, const float *bias, void *scratch); /* vector levels only, as is the next */ \
+                             float *y, int64_t ldy, const float *bias, void *scratch); /* vector levels only, as are the next two */ \
+    void cpu_products_float_##L(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, \
+                                float *y, int64_t ldy, const float *bias);                                                \
     void cpu_products_8_##L(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, \
                             float *y, int64_t ldy, const float *bias, void *scratch);                                     \
     void cpu_rms_norm_##L(const float *x, const float *w, int64_t K, float eps, float *y);                                \
@@ -39,14 +41,16 @@
 CPU_DECLARE_LEVEL(scalar)
 CPU_DECLARE_LEVEL(avx2)
 CPU_DECLARE_LEVEL(avx512)
+CPU_DECLARE_LEVEL(avx512_bf16)
 CPU_DECLARE_LEVEL(neon)
 CPU_DECLARE_LEVEL(dotprod)
 CPU_DECLARE_LEVEL(i8mm)
 
-/* The table of level L, with the products of level P; the one place that names every member. */
-#define CPU_DEFINE_LEVEL_WITH(P, L)                                                                                       \
+/* The table of level P: its own products, by integers and packed weights of level Q, and all else of level L; the one place that names
+ * every member. */
+#define CPU_DEFINE_LEVEL_OF(P, Q, L, BF16)                                                                                      \
     const struct cpu_kernels cpu_kernels_##P = {                                                                          \
-        .level = #P, .quantize = cpu_quantize_##P, .pack = cpu_pack_##P, .matmul = cpu_matmul_##P, .rms_norm = cpu_rms_norm_##L,                \
+        .level = #P, .bf16 = BF16, .quantize = cpu_quantize_##Q, .pack = cpu_pack_##Q, .matmul = cpu_matmul_##P, .rms_norm = cpu_rms_norm_##L,                \
         .softmax = cpu_softmax_##L, .add = cpu_add_##L, .mul = cpu_mul_##L, .affine = cpu_affine_##L,                     \
         .softcap = cpu_softcap_##L, .unary = cpu_unary_##L, .unary_mul = cpu_unary_mul_##L,                               \
         .f32_to_f16 = cpu_f32_to_f16_##L, .f16_to_f32 = cpu_f16_to_f32_##L, .f32_to_bf16 = cpu_f32_to_bf16_##L,           \
@@ -55,7 +59,8 @@ CPU_DECLARE_LEVEL(i8mm)
         .attention_join = cpu_attention_join_##L, .outer_scan = cpu_outer_scan_##L, .conv_row = cpu_conv_row_##L,         \
         .layer_norm = cpu_layer_norm_##L,                                                                                 \
     };
-#define CPU_DEFINE_LEVEL(L) CPU_DEFINE_LEVEL_WITH(L, L)
+#define CPU_DEFINE_LEVEL_WITH(P, L) CPU_DEFINE_LEVEL_OF(P, P, L, false)
+#define CPU_DEFINE_LEVEL(L) CPU_DEFINE_LEVEL_OF(L, L, L, false)
 
 /* Any unary function of one value by the C library: the scalar level, and what no vector level has a formula for. */
 float cpu_unary_one(enum cpu_unary kind, float x);

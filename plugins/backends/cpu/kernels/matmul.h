@@ -1,5 +1,5 @@
-/* matmul.h - activations made integers, matrices packed, and products by floats, for every vector level; those by quantised weights
- * are in products.h. Include after simd_*.h. */
+/* matmul.h - activations made integers, matrices packed, and which products a weight takes (floats.h, products.h), for every vector
+ * level. Include after simd_*.h. */
 #ifndef TENON_CPU_MATMUL_H
 #define TENON_CPU_MATMUL_H
 
@@ -110,108 +110,21 @@ void LEVEL(pack)(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *pa
     cpu_pack_scalar(m, whole > g0 ? whole : g0, g1, packed); /* a last group that is not full */
 }
 
-/* ---- float products: a tile of ROWS x COLS dot products, each in LANES partial sums by k mod LANES */
+/* ---- products */
 
-#define FLOAT_ROWS 4
-#define FLOAT_TOKENS 4
-
-INLINE int float_bytes(enum cpu_format format)
-{
-    return format == CPU_F32 ? 4 : 2;
-}
-
-INLINE vf load_weights(enum cpu_format format, const uint8_t *p)
-{
-    if (format == CPU_F32)
-        return vf_load((const void *)p);
-    return format == CPU_F16 ? vf_load_f16((const void *)p) : vf_load_bf16((const void *)p);
-}
-
-/* The last k % LANES weights or activations, zeros behind them. */
-INLINE vf load_last_weights(enum cpu_format format, const uint8_t *p, int64_t count)
-{
-    uint8_t padded[LANES * 4] = { 0 };
-    memcpy(padded, p, (size_t)(count * float_bytes(format)));
-    return load_weights(format, padded);
-}
-
-INLINE vf load_last(const float *p, int64_t count)
-{
-    float padded[LANES] = { 0 };
-    memcpy(padded, p, (size_t)count * sizeof *p);
-    return vf_load(padded);
-}
-
-/* Rows and tokens past the wanted ones repeat the last, so that one tile serves all edges. */
-struct float_tile {
-    const uint8_t *w[FLOAT_ROWS];
-    const float *x[FLOAT_TOKENS];
-};
-
-INLINE void float_sums(enum cpu_format format, const struct float_tile *f, int64_t K, const int tokens,
-                       vf acc[FLOAT_ROWS][FLOAT_TOKENS])
-{
-    int64_t whole = K - K % LANES;
-    for (int r = 0; r < FLOAT_ROWS; r++)
-        for (int i = 0; i < tokens; i++)
-            acc[r][i] = vf_zero();
-    for (int64_t k = 0; k < whole; k += LANES) {
-        vf x[FLOAT_TOKENS];
-        for (int i = 0; i < tokens; i++)
-            x[i] = vf_load(f->x[i] + k);
-        for (int r = 0; r < FLOAT_ROWS; r++) {
-            vf w = load_weights(format, f->w[r] + k * float_bytes(format));
-            for (int i = 0; i < tokens; i++)
-                acc[r][i] = vf_fma(w, x[i], acc[r][i]);
-        }
-    }
-    if (whole < K)
-        for (int r = 0; r < FLOAT_ROWS; r++)
-            for (int i = 0; i < tokens; i++)
-                acc[r][i] = vf_fma(load_last_weights(format, f->w[r] + whole * float_bytes(format), K - whole),
-                                   load_last(f->x[i] + whole, K - whole), acc[r][i]);
-}
-
-INLINE void float_tile(enum cpu_format format, const struct float_tile *f, int64_t K, const int tokens, int rows, int count,
-                       float *y, int64_t ldy, const float *bias)
-{
-    vf acc[FLOAT_ROWS][FLOAT_TOKENS];
-    float_sums(format, f, K, tokens, acc);
-    for (int r = 0; r < FLOAT_ROWS; r++)
-        for (int i = 0; i < tokens; i++)
-            if (r < rows && i < count)
-                y[i * ldy + r] = bias != NULL ? vf_sum(acc[r][i]) + bias[r] : vf_sum(acc[r][i]);
-}
-
-INLINE void multiply_floats(enum cpu_format format, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1,
-                            int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
-{
-    struct float_tile f;
-    for (int64_t n = n0; n < n1; n += FLOAT_ROWS) {
-        int rows = n1 - n < FLOAT_ROWS ? (int)(n1 - n) : FLOAT_ROWS;
-        for (int r = 0; r < FLOAT_ROWS; r++)
-            f.w[r] = m->data + (n + (r < rows ? r : rows - 1)) * m->row_bytes;
-        for (int64_t t = t0; t < t1; t += FLOAT_TOKENS) {
-            int count = t1 - t < FLOAT_TOKENS ? (int)(t1 - t) : FLOAT_TOKENS;
-            for (int i = 0; i < FLOAT_TOKENS; i++)
-                f.x[i] = a->x + (t + (i < count ? i : count - 1)) * a->ldx;
-            if (count == 1)
-                float_tile(format, &f, m->cols, 1, rows, 1, y + t * ldy + n, ldy, bias != NULL ? bias + n : NULL);
-            else
-                float_tile(format, &f, m->cols, FLOAT_TOKENS, rows, count, y + t * ldy + n, ldy, bias != NULL ? bias + n : NULL);
-        }
-    }
-}
+#ifndef FLOATS_BY
+#define FLOATS_BY LEVEL(products_float)
+#endif
 
 void LEVEL(matmul)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
                    float *y, int64_t ldy, const float *bias, void *scratch)
 {
-    switch (w->format) {
-    case CPU_F32: multiply_floats(CPU_F32, w, a, t0, t1, n0, n1, y, ldy, bias); break;
-    case CPU_F16: multiply_floats(CPU_F16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
-    case CPU_BF16: multiply_floats(CPU_BF16, w, a, t0, t1, n0, n1, y, ldy, bias); break;
-    default: (a->narrow ? LEVEL(products_8) : LEVEL(products_16))(w, a, t0, t1, n0, n1, y, ldy, bias, scratch); break;
-    }
+    if (!cpu_encoding_at(w->format)->quantised)
+        FLOATS_BY(w, a, t0, t1, n0, n1, y, ldy, bias);
+    else if (a->narrow)
+        LEVEL(products_8)(w, a, t0, t1, n0, n1, y, ldy, bias, scratch);
+    else
+        LEVEL(products_16)(w, a, t0, t1, n0, n1, y, ldy, bias, scratch);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #define DIRECT_MOST 2
 #define DIRECT_MANY DIRECT_TOKENS
 #define UNROLL
+#define FLOATS_BY cpu_products_float_neon
 
 #include "matmul.h"
 #include "products.h"

@@ -14,6 +14,9 @@ CPU_DEFINE_LEVEL(scalar)
 
 CPU_DEFINE_LEVEL(avx2)
 CPU_DEFINE_LEVEL(avx512)
+CPU_DEFINE_LEVEL_OF(avx512_bf16, avx512, avx512, true)
+
+#define LEAF7_1_EAX_BF16 (1u << 5) /* of cpuid 7.1: AVX512_BF16 */
 
 static uint64_t xcr0(void)
 {
@@ -35,10 +38,10 @@ static enum cpu_level detect(void)
         return CPU_LEVEL_SCALAR;
     if ((saved & 0xe6) != 0xe6 || (b & leaf7) != leaf7 || (c & bit_AVX512VNNI) == 0)
         return CPU_LEVEL_AVX2;
-    return CPU_LEVEL_AVX512;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1_EAX_BF16) != 0 ? CPU_LEVEL_AVX512_BF16 : CPU_LEVEL_AVX512;
 }
 
-static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_avx2, &cpu_kernels_avx512 };
+static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_avx2, &cpu_kernels_avx512, &cpu_kernels_avx512_bf16 };
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 

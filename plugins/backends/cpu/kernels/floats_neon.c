@@ -1,0 +1,8 @@
+/* floats_neon.c - level neon: products by float weights. Contract: kernels.h; all code: floats.h.
+ * [any-thread] */
+#include "simd_neon.h"
+
+#define FLOAT_ROWS 8
+#define FLOAT_TOKENS 3 /* 24 sums, 3 registers of activations, 1 of weights: 28 of 32 */
+
+#include "floats.h"
