@@ -4,6 +4,7 @@
 
 #include <langinfo.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -93,6 +94,7 @@ int32_t cli_chat(const struct cli_run *o, struct cli_session *s, struct tenon_er
 {
     struct tn_buf messages = { 0 };
     struct cli_answer last = { 0 };
+    struct sigaction ignore = { .sa_handler = SIG_IGN }, old;
     char *line;
     int32_t status = check_template(o, s, err);
     if (status == 0)
@@ -102,6 +104,8 @@ int32_t cli_chat(const struct cli_run *o, struct cli_session *s, struct tenon_er
         rl_initialize();
         rl_parse_and_bind("bind ^C em-kill-line");
     }
+    sigemptyset(&ignore.sa_mask);
+    (void)sigaction(SIGINT, &ignore, &old); /* an answer heeds it; between answer and prompt it would end the chat */
     while (status == 0 && (line = read_line()) != NULL) {
         bool leave = strcmp(line, "/bye") == 0;
         if (line[0] == '/' && !leave)
@@ -117,6 +121,7 @@ int32_t cli_chat(const struct cli_run *o, struct cli_session *s, struct tenon_er
         if (leave)
             break;
     }
+    (void)sigaction(SIGINT, &old, NULL);
     cli_answer_finish(&last);
     tn_buf_finish(&messages);
     return status;

@@ -67,7 +67,9 @@ class Chat(unittest.TestCase):
         t.wait(b"> ")
         t.type(b"Write a very long story about a dragon.\n")
         t.wait(b"Once")
-        t.type(b"\x03\x03")
+        for _ in range(40):  # on to the prompt: in between they are nobody's
+            t.type(b"\x03")
+            time.sleep(0.003)
         t.wait(b"> ", 60)
         t.type(b"nonsense\x03")
         t.type(b"/stats\n")
