@@ -25,8 +25,8 @@
  * several kinds. Models that fit none of this take single functions from here, or build.h alone. share/tenon/examples/architecture
  * of an installed SDK says how to begin.
  *
- * The rows are in decoder_rows.h, the config in decoder_keys.h, layers in decoder_layers.h; this header has the model interface and
- * the plugin. Everything is static inline; nothing here is part of the ABI. Link with libm.
+ * The rows are in decoder_rows.h, the config in decoder_keys.h and of encoders in decoder_vectors.h, layers in decoder_layers.h; this
+ * header has the model interface and the plugin. Everything is static inline; nothing here is part of the ABI. Link with libm.
  */
 #ifndef TENON_DECODER_H
 #define TENON_DECODER_H
@@ -34,6 +34,7 @@
 #include <stdlib.h>
 
 #include <tenon/decoder_layers.h>
+#include <tenon/decoder_vectors.h>
 
 #ifdef __cplusplus
 extern "C" {
