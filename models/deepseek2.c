@@ -49,8 +49,10 @@ static const struct tenon_weight_row rows[] = {
 };
 
 /* Of models whose q is compressed, and of those that have it whole. */
-static const struct tenon_decoder_switch switches[] = {{"attention_bias", 0, 0, "attn_q_a_bias|attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, NULL}};
-static const struct tenon_decoder_switch whole_q[] = {{"attention_bias", 0, 0, "attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, "attn_q_a_bias"}, {NULL, 0, 0, NULL}};
+static const struct tenon_decoder_switch switches[] = {
+    {"attention_bias", 0, 0, "attn_q_a_bias|attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, NULL}};
+static const struct tenon_decoder_switch whole_q[] = {
+    {"attention_bias", 0, 0, "attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, "attn_q_a_bias"}, {NULL, 0, 0, NULL}};
 
 /* Does config.json call it V3? Its defaults are others. */
 static int says_v3(const struct tenon_meta *m)
@@ -69,7 +71,8 @@ static int32_t read_scale(struct tenon_model_config *c, const struct tenon_meta 
     char type[32];
     int32_t s;
     d->attn_scale = 1.0 / sqrt((double)(d->size[SIZE_NOPE] + c->rope));
-    if ((s = tenon_key_str(m, ARCH, "rope.scaling.type", "default", type, sizeof type, err)) != 0 || (is_hf && strcmp(type, "default") == 0))
+    if ((s = tenon_key_str(m, ARCH, "rope.scaling.type", "default", type, sizeof type, err)) != 0 ||
+        (is_hf && strcmp(type, "default") == 0))
         return s;
     s = tenon_key_f64(m, ARCH, is_hf ? "rope.scaling.mscale_all_dim" : "rope.scaling.yarn_log_multiplier", 0, 1e3, &none, &all, err);
     if (s == 0 && is_hf)
@@ -95,7 +98,8 @@ static int32_t read_latent(struct tenon_model_config *c, const struct tenon_meta
         (s = tenon_decoder_key(d, m, is_hf ? "qk_rope_head_dim" : "rope.dimension_count", most, NULL, &c->rope, err)) != 0 ||
         (s = tenon_decoder_key(d, m, is_hf ? "v_head_dim" : "attention.value_length_mla", most, NULL, &size[SIZE_V_HEAD], err)) != 0 ||
         (s = tenon_decoder_key(d, m, is_hf ? "qk_nope_head_dim" : "attention.key_length_mla", most, NULL, &key, err)) != 0 ||
-        (says_v3(m) && (s = tenon_key_flag(m, ARCH, "rope_interleave", !tenon_key_is_null(m, ARCH, "rope_interleave"), &in_turn, err)) != 0))
+        (says_v3(m) &&
+         (s = tenon_key_flag(m, ARCH, "rope_interleave", !tenon_key_is_null(m, ARCH, "rope_interleave"), &in_turn, err)) != 0))
         return s;
     if (in_turn == 0)
         d->rope.layout = "half";
@@ -135,7 +139,8 @@ static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta
     int32_t s;
     if ((s = read_method(m, word, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_gating_func", 1, 2, &softmax, &scoring, err)) != 0 ||
-        (s = tenon_key_flag(m, ARCH, "expert_weights_norm", hf_v3 && !tenon_key_is_null(m, ARCH, "expert_weights_norm"), &moe->normalise, err)) != 0 ||
+        (s = tenon_key_flag(m, ARCH, "expert_weights_norm", hf_v3 && !tenon_key_is_null(m, ARCH, "expert_weights_norm"),
+                            &moe->normalise, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "expert_weights_scale", 1e-6, 1e6, &scale, &moe->scale, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "expert_group_count", 4096, &groups, &moe->groups, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "expert_group_used_count", moe->groups, used, &moe->groups_used, err)) != 0)
@@ -163,7 +168,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     struct tenon_decoder *d = &c->d;
     int64_t dense = 0, shared = usual;
     int32_t s;
-    if ((s = tenon_key_must_be(m, ARCH, "mlp_bias", 0, err)) != 0 || (s = read_latent(c, m, err)) != 0 || (s = read_choice(c, m, err)) != 0 ||
+    if ((s = tenon_key_must_be(m, ARCH, "mlp_bias", 0, err)) != 0 ||
+        (s = read_latent(c, m, err)) != 0 || (s = read_choice(c, m, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "leading_dense_block_count", 0, d->n_layers, &none, &dense, err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "expert_shared_count", 0, 4096, &usual, &shared, err)) != 0)
         return s;

@@ -45,7 +45,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     d->embed_scale = sqrt((double)d->size[TENON_SIZE_EMBED]);
     local->scale = local->attn_factor = 1.0, local->ext_factor = 0.0;
     local->original_context = 0;
-    if ((s = tenon_decoder_nested_rope(d, m, err)) != 0 || (s = tenon_decoder_read_pattern(d, m, 6, err)) != 0 || (s = tenon_decoder_read_scale(d, m, err)) != 0 ||
+    if ((s = tenon_decoder_nested_rope(d, m, err)) != 0 ||
+        (s = tenon_decoder_read_pattern(d, m, 6, err)) != 0 || (s = tenon_decoder_read_scale(d, m, err)) != 0 ||
         (s = tenon_key_must_be(m, ARCH, "use_bidirectional_attention", 0, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "final_logit_softcapping", 0, 0, &none, &softcap, err)) != 0)
         return s;

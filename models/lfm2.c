@@ -95,7 +95,8 @@ static const struct tenon_key_row hf_keys[] = {
     {"attention.layer_norm_rms_epsilon", "norm_eps", 1, 1e-5},
 };
 
-static const struct tenon_decoder_switch switches[] = {{"conv_bias", 0, 0, "conv_in_bias|conv_bias|conv_out_bias"}, {NULL, 0, 0, NULL}};
+static const struct tenon_decoder_switch switches[] = {
+    {"conv_bias", 0, 0, "conv_in_bias|conv_bias|conv_out_bias"}, {NULL, 0, 0, NULL}};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .mix = mix, .switches = switches,

@@ -28,7 +28,8 @@ static int32_t read_mixtral_base(struct tenon_decoder *d, const struct tenon_met
     return s;
 }
 
-static const struct tenon_decoder_switch unbiased[] = {{NULL, 0, 0, TENON_ATTENTION_BIASES}, {NULL, 0, 0, TENON_FFN_BIASES}, {NULL, 0, 0, NULL}};
+static const struct tenon_decoder_switch unbiased[] = {
+    {NULL, 0, 0, TENON_ATTENTION_BIASES}, {NULL, 0, 0, TENON_FFN_BIASES}, {NULL, 0, 0, NULL}};
 
 /* Of Mistral, a window that config.json leaves out; null says that there is none. */
 static int32_t read_mistral_window(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
@@ -61,6 +62,7 @@ static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_types = hf_types, .has_experts = 1,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more,
+    .hf_types = hf_types, .has_experts = 1,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the llama family of models", "mistral", "mixtral")

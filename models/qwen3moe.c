@@ -32,6 +32,7 @@ static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_experts = 1,
-    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 1,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_types = hf_types,
+    .hf_keys = hf_keys, .n_hf_keys = 1,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Qwen3-MoE family of models", "qwen3_moe")

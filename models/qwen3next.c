@@ -153,7 +153,8 @@ static const struct tenon_key_row hf_keys[] = {
     {"partial_rotary_factor", "rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25},
 };
 
-static const struct tenon_decoder_switch switches[] = {{"attention_bias", 0, 0, TENON_ATTENTION_BIASES "|attn_gate_bias"}, {NULL, 0, 0, NULL}};
+static const struct tenon_decoder_switch switches[] = {
+    {"attention_bias", 0, 0, TENON_ATTENTION_BIASES "|attn_gate_bias"}, {NULL, 0, 0, NULL}};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_experts = 1, .mix = mix,

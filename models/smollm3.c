@@ -78,6 +78,7 @@ static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more, .kinds = kinds, .kind_of = kind_of, .layer = layer,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more,
+    .kinds = kinds, .kind_of = kind_of, .layer = layer,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the SmolLM3 family of models")

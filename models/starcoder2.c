@@ -31,7 +31,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     return tenon_decoder_read_window(&c->d, m, err);
 }
 
-static const struct tenon_decoder_switch switches[] = {{"use_bias", 1, 0, TENON_ATTENTION_BIASES "|" TENON_FFN_BIASES}, {NULL, 0, 0, NULL}};
+static const struct tenon_decoder_switch switches[] = {
+    {"use_bias", 1, 0, TENON_ATTENTION_BIASES "|" TENON_FFN_BIASES}, {NULL, 0, 0, NULL}};
 static const struct tenon_key_row hf_keys[] = {{"attention.layer_norm_epsilon", "norm_epsilon", 1, 1e-5}};
 
 static const struct tenon_decoder_family family = {

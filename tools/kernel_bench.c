@@ -1,5 +1,6 @@
 /* kernel_bench.c - speed of the CPU backend's products and attention, one thread: GB/s of weights for one token and Gop/s for
- * many, medians over repeats, by 16-bit and by 8-bit activations. Built on request only (target kernel_bench); usage:
+ * many, medians over repeats, by 16-bit and by 8-bit activations, bf16 weights also by bf16 ones where the level has them. Built on
+ * request only (target kernel_bench); usage:
  * kernel_bench [LEVEL [attention [tokens context] | rows cols [encodings]]]; `attention`: no products; encodings: only those whose id
  * stands in that list. */
 #include "kernel_bench.h"
@@ -28,7 +29,8 @@ static void bench_products(const struct cpu_kernels *k, enum cpu_format format, 
         data = packed;
         w = cpu_packed_matrix(&w, packed);
     }
-    printf("%-14s %-7s %5lld x %-5lld", e->id, !e->quantised && !narrow ? "" : narrow ? "8 bits" : "16 bits", (long long)N, (long long)K);
+    const char *act = e->quantised ? (narrow ? "8 bits" : "16 bits") : narrow ? "bf16" : "";
+    printf("%-14s %-7s %5lld x %-5lld", e->id, act, (long long)N, (long long)K);
     for (size_t c = 0; c < sizeof tokens / sizeof tokens[0]; c++) {
         int64_t T = tokens[c], matrices = T == 1 ? count : T < 32 ? 8 : 2;
         for (int r = 0; r < REPEATS; r++) {
@@ -128,7 +130,7 @@ int main(int argc, char **argv)
         const struct cpu_encoding *e = cpu_encoding_at((enum cpu_format)f);
         if (argc > 4 && strstr(argv[4], e->id) == NULL)
             continue;
-        for (int narrow = 0; narrow < (e->quantised || e->format == CPU_BF16 ? 2 : 1); narrow++)
+        for (int narrow = 0; narrow < (e->quantised || (k->bf16 && e->format == CPU_BF16) ? 2 : 1); narrow++)
             bench_products(k, e->format, N, K / e->block_cols == 0 ? 256 : K - K % e->block_cols, narrow == 1);
     }
     if (argc > 4)

@@ -106,7 +106,8 @@ int32_t cpu_profile(struct tenon_executable *exe, uint32_t i, struct tenon_profi
         return TENON_E_OUT_OF_RANGE;
     const struct tenon_node *n = tenon_graph_node(exe->graph, exe->steps[i].node);
     const struct cpu_step_time *t = &exe->times[i];
-    double pairs = exe->narrow && exe->dev->k->bf16 ? t->bf16_operations : 0.0; /* as fast as those on 16-bit integers, and so counted */
+    /* pairs of bf16 are as fast as those of 16-bit integers, and so counted */
+    double pairs = exe->narrow && exe->dev->k->bf16 ? t->bf16_operations : 0.0;
     struct tenon_profile_entry e = {
         .struct_size = ret->struct_size < sizeof e ? ret->struct_size : (uint32_t)sizeof e, .count = t->count, .seconds = t->seconds,
         .bytes = t->bytes, .operations = t->operations, .float_operations = t->float_operations - pairs,

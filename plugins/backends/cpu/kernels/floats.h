@@ -1,7 +1,7 @@
-/* floats.h - products by weights of f32, f16 and bf16, for every vector level: a tile of rows and tokens at a time, each dot product in
- * partial sums by k mod FLOAT_COLUMNS that are joined at the end, whatever the tile. Include after simd_*.h. The file says what the
- * level's registers hold, FLOAT_ROWS and FLOAT_TOKENS; with FLOAT_COLUMNS it
- * brings words of its own, and calls multiply_floats() itself. */
+/* floats.h - products by weights of f32, f16 and bf16, for every vector level: a tile of rows and tokens at a time, each dot product
+ * in partial sums that are joined at the end, whatever the tile. Include after simd_*.h. The file says what the level's registers
+ * hold, FLOAT_ROWS and FLOAT_TOKENS; with FLOAT_COLUMNS, the columns of a step, it brings words of its own and calls
+ * multiply_floats() itself. */
 #ifndef TENON_CPU_FLOATS_H
 #define TENON_CPU_FLOATS_H
 
@@ -31,11 +31,10 @@ INLINE vf add_product(vf acc, float_word w, float_word x) { return vf_fma(w, x, 
 #define FLOAT_ALL
 #endif
 
-/* Rows and tokens past the wanted ones repeat the last, so that one tile serves all edges. */
 struct float_tile {
-    const uint8_t *w[FLOAT_ROWS];
+    const uint8_t *w[FLOAT_ROWS];  /* past the last row wanted they repeat it, so that one tile serves the edge */
     const float *x[FLOAT_TOKENS];
-    int64_t ahead; /* bytes from a line of weights to the one fetched meanwhile; rows are too short for the hardware to see so far */
+    int64_t ahead; /* bytes from a line of weights to the one fetched meanwhile: short rows end before the hardware sees so far */
 };
 
 #define LINE_BYTES 64
@@ -73,8 +72,8 @@ INLINE void add_last_products(enum cpu_format format, const struct float_tile *f
 }
 
 /* `first`: the weights come from memory, not from a cache where other tokens left them. */
-INLINE void multiply_tile(enum cpu_format format, const struct float_tile *f, int64_t K, const int tokens, const bool first, int rows,
-                          float *y, int64_t ldy, const float *bias)
+INLINE void multiply_tile(enum cpu_format format, const struct float_tile *f, int64_t K, const int tokens, const bool first,
+                          int rows, float *y, int64_t ldy, const float *bias)
 {
     vf acc[FLOAT_ROWS][FLOAT_TOKENS];
     int64_t whole = K - K % FLOAT_COLUMNS;
@@ -123,8 +122,8 @@ INLINE void multiply_floats(enum cpu_format format, const struct cpu_matrix *m, 
 }
 
 #ifdef FLOAT_ALL
-void LEVEL(products_float)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y,
-                           int64_t ldy, const float *bias)
+void LEVEL(products_float)(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
+                           float *y, int64_t ldy, const float *bias)
 {
     switch (w->format) {
     case CPU_F32: multiply_floats(CPU_F32, w, a, t0, t1, n0, n1, y, ldy, bias); break;

@@ -19,7 +19,8 @@
  *        acc = fma(m_b, da_b * (float)asum_b, acc);    formats with minimums only
  *    with sub-blocks of 16 in place of 32 where the weights' scales are that fine (Q6_K; Q2_K's minimums too: two links with
  *    scales, then two with minimums). Vector lanes run over weight rows.
- *  - Float matmul. Partial sums by k mod (vector length), ascending k, then one fixed tree.
+ *  - Float matmul. Partial sums by k mod (vector length), ascending k, then one fixed tree. With `bf16` and narrow activations, by
+ *    bf16 weights: partial sums by k / 2 mod (vector length), two products a step.
  *  - Attention. Keys in blocks of CPU_PAGE_TOKENS by absolute position in ascending order, summed by spans of CPU_SPAN_TOKENS,
  *    which are merged in ascending order. Vector levels take one maximum per span, the scalar one a running maximum.
  *  - Elementwise. Tails run through the same vector code on a padded copy.
@@ -37,7 +38,9 @@
 #if defined(__aarch64__)
 enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_NEON, CPU_LEVEL_DOTPROD, CPU_LEVEL_I8MM, CPU_LEVEL_BEST = CPU_LEVEL_I8MM };
 #else
-enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512, CPU_LEVEL_AVX512_BF16, CPU_LEVEL_BEST = CPU_LEVEL_AVX512_BF16 };
+enum cpu_level {
+    CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512, CPU_LEVEL_AVX512_BF16, CPU_LEVEL_BEST = CPU_LEVEL_AVX512_BF16
+};
 #endif
 
 /* ---- weights */

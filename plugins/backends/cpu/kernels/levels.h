@@ -46,11 +46,12 @@ CPU_DECLARE_LEVEL(neon)
 CPU_DECLARE_LEVEL(dotprod)
 CPU_DECLARE_LEVEL(i8mm)
 
-/* The table of level P: its own products, by integers and packed weights of level Q, and all else of level L; the one place that names
- * every member. */
-#define CPU_DEFINE_LEVEL_OF(P, Q, L, BF16)                                                                                      \
+/* The table of level P: its own products, by integers and packed weights of level Q, and all else of level L; the one place that
+ * names every member. */
+#define CPU_DEFINE_LEVEL_OF(P, Q, L, BF16)                                                                                \
     const struct cpu_kernels cpu_kernels_##P = {                                                                          \
-        .level = #P, .bf16 = BF16, .quantize = cpu_quantize_##Q, .pack = cpu_pack_##Q, .matmul = cpu_matmul_##P, .rms_norm = cpu_rms_norm_##L,                \
+        .level = #P, .bf16 = BF16, .quantize = cpu_quantize_##Q, .pack = cpu_pack_##Q, .matmul = cpu_matmul_##P,         \
+        .rms_norm = cpu_rms_norm_##L,                                                                                     \
         .softmax = cpu_softmax_##L, .add = cpu_add_##L, .mul = cpu_mul_##L, .affine = cpu_affine_##L,                     \
         .softcap = cpu_softcap_##L, .unary = cpu_unary_##L, .unary_mul = cpu_unary_mul_##L,                               \
         .f32_to_f16 = cpu_f32_to_f16_##L, .f16_to_f32 = cpu_f16_to_f32_##L, .f32_to_bf16 = cpu_f32_to_bf16_##L,           \

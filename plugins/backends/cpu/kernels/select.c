@@ -41,7 +41,9 @@ static enum cpu_level detect(void)
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1_EAX_BF16) != 0 ? CPU_LEVEL_AVX512_BF16 : CPU_LEVEL_AVX512;
 }
 
-static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_avx2, &cpu_kernels_avx512, &cpu_kernels_avx512_bf16 };
+static const struct cpu_kernels *const levels[] = {
+    &cpu_kernels_scalar, &cpu_kernels_avx2, &cpu_kernels_avx512, &cpu_kernels_avx512_bf16,
+};
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 
