@@ -42,14 +42,16 @@ def of_group(size):
 def gptq(bits, size, v2, act):
     group = size or K
     q = RNG.integers(0, 2**bits, (N, K))
-    zero = RNG.integers(1, 2**bits + (0 if v2 else 1), (N, K // group))  # v1 stores one less, so 2^bits can be
+    zero = RNG.integers(0, 2**bits, (N, K // group))
     s = scales((N, K // group))
     g_idx = np.arange(K) // group
     if act:
         g_idx = RNG.permutation(g_idx)
     x = s[:, g_idx].astype(np.float32) * (q - zero[:, g_idx]).astype(np.float32)
-    stored_zero = zero if v2 else zero - 1
-    planes = [words_along(q.T, bits, 0), words_along(stored_zero.T, bits, 1), np.ascontiguousarray(s.T), g_idx.astype("<i4")]
+    qzeros = words_along(zero.T, bits, 1)
+    if not v2:
+        qzeros = qzeros - np.uint32({4: 0x11111111, 8: 0x01010101}[bits])  # as GPTQModel does: a zero point of 0 borrows from the next
+    planes = [words_along(q.T, bits, 0), qzeros, np.ascontiguousarray(s.T), g_idx.astype("<i4")]
     return f"gptq{'_v2' if v2 else ''}.int{bits}{'_act' if act else ''}_{of_group(size)}/1", planes, x
 
 

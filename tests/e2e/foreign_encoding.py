@@ -45,10 +45,10 @@ def gptq_matrix(rng, rows, cols, group=32):
     g_idx = [k // group for k in range(cols)]
     rng.shuffle(g_idx)
     groups = range(cols // group)
-    zeros = [[rng.randrange(1, 17) for _ in groups] for _ in range(rows)]
+    zeros = [[rng.randrange(16) for _ in groups] for _ in range(rows)]
     scales = [[struct.unpack("<e", struct.pack("<e", rng.uniform(0.05, 0.2) * cols**-0.5))[0] for _ in groups] for _ in range(rows)]
     planes = [[sum(q[n][8 * w + j] << 4 * j for j in range(8)) for w in range(cols // 8) for n in range(rows)],
-              [sum(zeros[8 * w + j][g] - 1 << 4 * j for j in range(8)) for g in groups for w in range(rows // 8)],
+              [sum(zeros[8 * w + j][g] << 4 * j for j in range(8)) - 0x11111111 & 0xffffffff for g in groups for w in range(rows // 8)],
               [scales[n][g] for g in groups for n in range(rows)], g_idx]
     floats = [scales[n][g_idx[k]] * (q[n][k] - zeros[n][g_idx[k]]) for n in range(rows) for k in range(cols)]
     return ([struct.pack(f"<{len(p)}{kind}", *p) for p, kind in zip(planes, "IIeI")], [struct.pack(f"<{len(floats)}f", *floats)])

@@ -64,7 +64,8 @@ static uint32_t zero_of(const struct affine_weight *w, uint64_t row, uint64_t gr
     const struct affine_form *f = w->form;
     const uint64_t per = 32 / f->bits;
     switch (f->zeros) {
-    case AFFINE_ALONG: return (get32(w->planes[f->zeros_plane], group * (w->rows / per) + row / per) >> f->bits * (row % per) & mask_of(f)) + f->zero;
+    case AFFINE_ALONG: /* what they lack was taken off the word as one number: a zero point of 0 has borrowed from the next */
+        return (get32(w->planes[f->zeros_plane], group * (w->rows / per) + row / per) + UINT32_MAX / mask_of(f) * f->zero) >> f->bits * (row % per) & mask_of(f);
     case AFFINE_AWQ: return get32(w->planes[f->zeros_plane], group * (w->rows / 8) + row / 8) >> 4 * awq_place(row) & 15u;
     case AFFINE_DOWN: return get32(w->planes[f->zeros_plane], row / per * w->groups + group) >> f->bits * (row % per) & mask_of(f);
     default: return f->zero;

@@ -97,7 +97,7 @@ struct affine_form {
     uint32_t bits;        /* 4 or 8 */
     uint32_t group;       /* columns with one scale, 0: a row's */
     uint32_t scales;      /* TENON_F_F16 or BF16 */
-    uint32_t zero;        /* the zero point, or what those of the file lack */
+    uint32_t zero;        /* the zero point, or what each of those of the file lacks (ALONG), as one word that has borrowed */
     enum affine_layout quants, zeros;
     uint8_t scales_plane, zeros_plane, groups_plane; /* quants are plane 0; groups, of each column, where groups_plane is not 0 */
 };

@@ -1,7 +1,8 @@
 /* gptq.c - GPTQ as its packages store it (AutoGPTQ, GPTQModel): for a weight of N rows and K columns
  *
  *     qweight  i32 [K * bits / 32, N]         words along K: number k is bits (k % per) * bits of word [k / per, n]
- *     qzeros   i32 [K / group, N * bits / 32] words along N, one less than the zero point ("gptq"), or it itself ("gptq_v2")
+ *     qzeros   i32 [K / group, N * bits / 32] words along N of zero points ("gptq_v2"), or those words less 0x11111111, of 8 bits
+ *                                             0x01010101 ("gptq": one less each, and 0 borrows from the next)
  *     scales   f16 [K / group, N]
  *     g_idx    i32 [K]                        group of column k; in order, k / group, unless weights were sorted ("desc_act")
  *
