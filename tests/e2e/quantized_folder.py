@@ -80,9 +80,9 @@ def packed_config(**weights):
         "num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 128, **weights}}}}
 
 
-def float_config(strategy):
+def float_config(strategy, **weights):
     return {"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"group_0": {"weights": {
-        "num_bits": 8, "type": "float", "symmetric": True, "strategy": strategy}}}}
+        "num_bits": 8, "type": "float", "symmetric": True, "strategy": strategy, **weights}}}}
 
 
 def fp8_shared(kind, shared):
@@ -109,18 +109,21 @@ METHODS = {
                      [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, None, False, False), n, k)),
     "int4 with zeros": (packed_config(symmetric=False), *packed([".weight_zero_point"], 128, False, True)),
     "int4 sorted": (packed_config(group_size=64, actorder="group"), *packed([".weight_g_idx"], 64, False, False, True)),
-    "int4 sorted, zeros": (packed_config(group_size=32, actorder="group", symmetric=False),
+    "int4 sorted, zeros": (packed_config(group_size=32, actorder="dynamic", symmetric=False),
                            *packed([".weight_zero_point", ".weight_g_idx"], 32, True, True, True)),
     "int4 by rows": (packed_config(strategy="channel", group_size=None, actorder=None), *packed([], None, True, False)),
     "w8a16": (packed_config(num_bits=8, strategy="channel", group_size=None), *packed([], None, False, False, bits=8)),
     "w8a16 in groups": (packed_config(num_bits=8, actorder="weight"), *packed([], 128, False, False, bits=8)),
     "fp8 by rows": (float_config("channel"), [".weight", ".weight_scale"], fp8_shared("bf16", "channel")),
+    "fp8 in squares": (float_config("block", block_structure=[128, 128]), [".weight", ".weight_scale"], fp8_bf16),
     "fp8 in one": (float_config("tensor"), [".weight", ".weight_scale"], fp8_shared("bf16", "tensor")),
     "fp8 static": ({"quant_method": "fp8", "activation_scheme": "static"}, [".weight", ".weight_scale"], fp8_shared("f32", "tensor")),
     "gptq": ({"quant_method": "gptq", "bits": 4, "group_size": 64, "desc_act": False},
              [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, 64, False, False), n, k)),
     "gptq sorted": ({"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": True, "checkpoint_format": "gptq_v2"},
                     [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, 32, True, True), n, k)),
+    "gptq v2 by format": ({"quant_method": "gptq", "bits": 4, "group_size": 64, "desc_act": False, "format": "gptq_v2"},
+                          [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, 64, True, False), n, k)),
     "gptq of 8 bits": ({"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": False},
                        [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(8, 128, False, False), n, k, 8)),
     "awq": ({"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"},
@@ -140,6 +143,12 @@ METHODS = {
 REFUSED = {"gptq of 3 bits": {"quant_method": "gptq", "bits": 3, "group_size": 128, "desc_act": False},
            "awq gemv": {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemv"},
            "gptq sorted of 8 bits": {"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": True},
+           "awq gemv by format": {"quant_method": "awq", "bits": 4, "group_size": 128, "format": "gemv"},
+           "gptq of two formats": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "checkpoint_format": "gptq",
+                                   "format": "gptq_v2"},
+           "int4 turned": {**packed_config(), "transform_config": {"config_groups": {"R1": {"type": "hadamard", "apply": [
+               {"location": "input", "targets": ["Linear"]}]}}}},
+           "squares of 64": float_config("block", block_structure=[64, 64]),
            "fp8 of 64": {"quant_method": "fp8", "weight_block_size": [64, 64]},
            "int8 sorted": packed_config(num_bits=8, actorder="group"),
            "fp4": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "fp4"},

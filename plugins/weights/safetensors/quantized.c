@@ -100,11 +100,22 @@ static void name_group(int64_t group, char ret[16])
     (void)snprintf(ret, 16, group == 0 ? "channel" : "g%d", (int)group);
 }
 
+/* Do all keys that may say it say that word? One at least must where `said`. */
+static bool is_format(const struct tenon_meta *meta, const char *word, bool said)
+{
+    static const char *const keys[] = {CONFIG "checkpoint_format", CONFIG "format"};
+    bool all = true, any = false;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        all = all && is_default(meta, keys[i], word);
+        any = any || is_word(meta, keys[i], word);
+    }
+    return all && (any || !said);
+}
+
 static bool choose_gptq(const struct tenon_meta *meta, struct choice *ret)
 {
     int64_t bits = number(meta, CONFIG "bits", 0), group = number(meta, CONFIG "group_size", 0);
-    bool act = number(meta, CONFIG "desc_act", 0) != 0, v2 = is_word(meta, CONFIG "checkpoint_format", "gptq_v2");
-    bool v1 = is_default(meta, CONFIG "checkpoint_format", "gptq");
+    bool act = number(meta, CONFIG "desc_act", 0) != 0, v2 = is_format(meta, "gptq_v2", true), v1 = is_format(meta, "gptq", false);
     char of_group[16];
     group = group == -1 ? 0 : group == 0 ? -1 : group;
     act = act && group != 0; /* one group has no order */
@@ -120,14 +131,21 @@ static bool choose_awq(const struct tenon_meta *meta, struct choice *ret)
     int64_t group = number(meta, CONFIG "group_size", 0);
     ret->method = awq;
     (void)snprintf(ret->form, sizeof ret->form, "awq.int4_g%d/1", (int)group);
-    return known_group(group) && number(meta, CONFIG "bits", 0) == 4 &&
+    return known_group(group) && number(meta, CONFIG "bits", 0) == 4 && is_format(meta, "gemm", false) &&
            (is_default(meta, CONFIG "version", "gemm") || is_word(meta, CONFIG "version", "GEMM"));
+}
+
+/* Two numbers, 128 and 128. */
+static bool is_square(const struct tenon_meta *meta, const char *key)
+{
+    struct tenon_meta_entry e;
+    int64_t rows, cols;
+    return meta->find(meta->ctx, key, &e) == TENON_OK && e.is_array && e.count == 2 && tenon_meta_i64(&e, 0, &rows) == TENON_OK &&
+           tenon_meta_i64(&e, 1, &cols) == TENON_OK && rows == 128 && cols == 128;
 }
 
 static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
 {
-    struct tenon_meta_entry e;
-    int64_t rows = 0, cols = 0;
     if (is_absent(meta, CONFIG "weight_block_size")) {
         ret->method = fp8_rows;
         ret->method.rows_of_scale = 0;
@@ -136,9 +154,7 @@ static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
     }
     ret->method = fp8_squares;
     (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_128x128@/1");
-    if (meta->find(meta->ctx, CONFIG "weight_block_size", &e) != TENON_OK || e.count != 2)
-        return false;
-    return tenon_meta_i64(&e, 0, &rows) == TENON_OK && tenon_meta_i64(&e, 1, &cols) == TENON_OK && rows == 128 && cols == 128;
+    return is_square(meta, CONFIG "weight_block_size");
 }
 
 #define GROUP_0 CONFIG "config_groups.group_0.weights."
@@ -147,7 +163,7 @@ static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
 static bool choose_packed(const struct tenon_meta *meta, struct choice *ret)
 {
     const bool channel = is_word(meta, GROUP_0 "strategy", "channel"), zeros = number(meta, GROUP_0 "symmetric", 1) == 0;
-    const bool sorted = is_word(meta, GROUP_0 "actorder", "group");
+    const bool sorted = is_word(meta, GROUP_0 "actorder", "group") || is_word(meta, GROUP_0 "actorder", "dynamic");
     const int64_t bits = number(meta, GROUP_0 "num_bits", 0), group = channel ? 0 : number(meta, GROUP_0 "group_size", 0);
     uint32_t n = 2;
     char of_group[16];
@@ -165,10 +181,35 @@ static bool choose_packed(const struct tenon_meta *meta, struct choice *ret)
            (channel || is_default(meta, GROUP_0 "strategy", "group"));
 }
 
+/* Is there anything of that object? */
+static bool has_members(const struct tenon_meta *meta, const char *prefix)
+{
+    struct tenon_meta_entry e;
+    const size_t n = strlen(prefix);
+    for (uint32_t i = 0; i < meta->count; i++)
+        if (meta->at(meta->ctx, i, &e) == TENON_OK && e.key.size > n && memcmp(e.key.data, prefix, n) == 0)
+            return true;
+    return false;
+}
+
+/* compressed-tensors of E4M3. */
+static void choose_floats(const struct tenon_meta *meta, bool squares, struct choice *ret)
+{
+    const bool channel = is_word(meta, GROUP_0 "strategy", "channel");
+    ret->method = squares ? fp8_squares : fp8_rows;
+    ret->method.parts[1] = ".weight_scale";
+    if (!squares)
+        ret->method.rows_of_scale = channel ? 1 : 0;
+    (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_%s@/1", squares ? "128x128" : channel ? "channel" : "tensor");
+}
+
 static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
 {
     const bool channel = is_word(meta, GROUP_0 "strategy", "channel"), tensor = is_word(meta, GROUP_0 "strategy", "tensor");
+    const bool squares = is_word(meta, GROUP_0 "strategy", "block") && is_square(meta, GROUP_0 "block_structure");
     const bool eight = number(meta, GROUP_0 "num_bits", 0) == 8 && number(meta, GROUP_0 "symmetric", 1) != 0;
+    if (has_members(meta, CONFIG "transform_config.")) /* activations turned while it runs */
+        return false;
     if (is_word(meta, CONFIG "format", "pack-quantized"))
         return choose_packed(meta, ret);
     if (is_word(meta, CONFIG "format", "int-quantized")) {
@@ -176,10 +217,8 @@ static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
         (void)snprintf(ret->form, sizeof ret->form, "ct.int8_?/1");
         return eight && channel && is_default(meta, GROUP_0 "type", "int");
     }
-    ret->method = fp8_rows;
-    ret->method.rows_of_scale = channel ? 1 : 0;
-    (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_%s@/1", channel ? "channel" : "tensor");
-    return eight && (channel || tensor) && is_word(meta, GROUP_0 "type", "float") && is_word(meta, CONFIG "format", "float-quantized");
+    choose_floats(meta, squares, ret);
+    return eight && (channel || tensor || squares) && is_word(meta, GROUP_0 "type", "float") && is_word(meta, CONFIG "format", "float-quantized");
 }
 
 static bool choose_bitsandbytes(const struct tenon_meta *meta, struct choice *ret)
@@ -219,7 +258,7 @@ static int32_t choose(const struct tenon_meta *meta, bool *ret_joins, struct cho
             continue;
         if (!methods[i].choose(meta, ret))
             return tenon_fail(err, TENON_E_UNIMPLEMENTED, "config.json", "quantization_config: %s in this variant (bits, group_size, format, "
-                              "strategy) is not known here: plugins/quantizers/README.md lists those that are", methods[i].name);
+                              "strategy, transform_config) is not known here: plugins/quantizers/README.md lists those that are", methods[i].name);
         *ret_joins = true;
     }
     return TENON_OK;
