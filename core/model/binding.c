@@ -164,14 +164,26 @@ static int32_t place_one(struct tn_bindings *b, struct tn_container *c, uint32_t
     return rc;
 }
 
+/* A weight that no node reads, though the file has it: told, unless its declaration says so, since logits are wrong if it was
+ * forgotten. */
+static void tell_unread(const struct tn_container *c, const struct tn_resolved *r, uint32_t i)
+{
+    const struct tenon_weight_desc *d = r->descs[r->items[i].weight];
+    const bool first = i == 0 || r->items[i - 1].weight != r->items[i].weight;
+    if (first && r->items[i].tensor != NULL && (d->flags & TENON_WEIGHT_UNUSED) == 0)
+        tn_log(TENON_LOG_WARN, tn_container_path(c), "the model plugin declares weight %s, but its program does not read it", d->name);
+}
+
 static int32_t place_all(struct tn_bindings *b, struct tn_container *c, const struct tn_resolved *r, const uint32_t *uses,
                          const struct tn_device *device, struct tenon_err *err)
 {
     uint64_t made = 0;
     int32_t rc = TENON_OK;
     for (uint32_t i = 0; rc == TENON_OK && i < r->n; i++) {
-        if (uses[r->items[i].weight] == 0)
+        if (uses[r->items[i].weight] == 0) {
+            tell_unread(c, r, i);
             continue;
+        }
         b->from[b->n] = &r->items[i];
         rc = place_one(b, c, b->n++, &made, err);
     }

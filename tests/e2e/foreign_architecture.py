@@ -13,6 +13,7 @@ import random
 import re
 import shutil
 import struct
+import subprocess
 
 import foreign
 from foreign import SEED
@@ -53,6 +54,17 @@ def write_model(folder, weights, **config):
             f.write(struct.pack(f"<{len(values)}f", *values))
     with open(folder + "/config.json", "w") as f:
         json.dump({**CONFIG, **config}, f)
+
+
+def add_vector(path, name, values):
+    with open(path, "rb") as f:
+        size, = struct.unpack("<Q", f.read(8))
+        header, data = json.loads(f.read(size)), f.read()
+    header[name] = {"dtype": "F32", "shape": [len(values)], "data_offsets": [len(data), len(data) + 4 * len(values)]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + data + struct.pack(f"<{len(values)}f", *values))
 
 
 # ---- the formulas ----
@@ -151,6 +163,31 @@ class Architecture(foreign.Foreign):
         for name, rows in got["qwen2"].items():
             for a, b in zip(rows, got["capped"][name]):
                 self.assertLess(max(abs(3 * math.tanh(x / 3) - y) for x, y in zip(a, b)), 1e-5)
+
+    def test_bias_of_the_output_and_what_nothing_reads(self):
+        """braid.c with two rows more, built as the text says without CMake: a bias of the output is added, and a weight that the
+        program does not read is told."""
+        with open(self.root + "/source/braid.c") as f:
+            source = f.read().replace("TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),", """TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
+                {.name = "output_bias", .role = TENON_ROLE_BIAS, .rank = 1, .dims = {TENON_SIZE_VOCAB}, .shard_axis = -1, .hf = "lm_head.bias"},
+                {TENON_LAYER_ROW("spare", "spare", "mlp.down_proj.weight", TENON_ROLE_MATMUL, 2, TENON_SIZE_EMBED, TENON_SIZE_FFN)},""")
+        self.rewrite(self.root + "/twill.c", source.replace("acme-braid", "acme-twill"))
+        flags = subprocess.run(["pkg-config", "--cflags", "tenon-plugin"], capture_output=True, text=True, env=self.env).stdout.split()
+        self.run_ok(foreign.CC, "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-z,now", *flags, self.root + "/twill.c", "-lm", "-o",
+                    self.root + "/plugins/twill.so")
+        self.rewrite(self.root + "/plugins/plugins.d/60-acme-twill.plugin", "format = 1\nlibrary = twill.so\nprovides = model:acme-twill\n")
+        shutil.copytree(FAMILIES + "/qwen2", self.root + "/twill")
+        with open(FAMILIES + "/qwen2/config.json") as f:
+            config = json.load(f)
+        bias = [i / 8 for i in range(config["vocab_size"])]
+        add_vector(self.root + "/twill/model.safetensors", "lm_head.bias", bias)
+        self.rewrite(self.root + "/twill/config.json", json.dumps({**config, "model_type": "acme-twill"}))
+        done = self.tenon("eval", self.root + "/twill", "--ids", "-", "--kv", "f32", "--logits", stdin='{"a": [5, 6, 7]}')
+        want = self.tenon("eval", FAMILIES + "/qwen2", "--ids", "-", "--kv", "f32", "--logits", stdin='{"a": [5, 6, 7]}')
+        for got, row in zip(json.loads(done.stdout)["a"], json.loads(want.stdout)["a"]):
+            self.assertLess(max(abs(a - b - c) for a, b, c in zip(got, row, bias)), 1e-5)
+        self.assertEqual(done.stderr.count("declares weight layers.{i}.spare, but its program does not read it"), 1, done.stderr)
+        self.assertEqual(want.stderr, "")
 
     def test_says_whose_it_is(self):
         done = json.loads(self.tenon("plugins", "check", "model:acme-braid", "--json").stdout)

@@ -280,6 +280,18 @@ static inline int32_t tenon_decoder_state_at(struct tenon_model_config *c, uint3
     return TENON_E_OK;
 }
 
+/* Of longrope's two lists the program reads one. */
+static inline void tenon_decoder_choose_factors(struct tenon_decoder *d)
+{
+    static const char *const lists[] = {"rope_factors_short", "rope_factors_long"};
+    uint32_t i;
+    for (i = 0; d->rope.by_context && i < 2; i++) {
+        struct tenon_weight_desc *w = tenon_decoder_desc(d, lists[i]);
+        const int is_read = strcmp(lists[i], tenon_decoder_factors(d)) == 0;
+        w->flags = is_read ? w->flags & ~(uint32_t)TENON_WEIGHT_UNUSED : w->flags | TENON_WEIGHT_UNUSED;
+    }
+}
+
 static inline int32_t tenon_decoder_set_context(struct tenon_model_config *c, uint64_t context, struct tenon_err *err)
 {
     struct tenon_decoder *d = tenon_decoder_of(c);
@@ -290,6 +302,7 @@ static inline int32_t tenon_decoder_set_context(struct tenon_model_config *c, ui
     d->run_context = (int64_t)context;
     tenon_rope_fit(&d->rope, d->context, d->run_context);
     tenon_rope_fit(&d->rope_local, d->context, d->run_context);
+    tenon_decoder_choose_factors(d);
     return TENON_E_OK;
 }
 

@@ -313,7 +313,7 @@ static inline void tenon_decoder_head(const struct tenon_decoder *d, const struc
         (void)b->output(b->ctx, 0, "rows");
         return;
     }
-    h = tenon_matmul(b, "logits", h, tenon_decoder_weight(d, b, "", "output", ""), TENON_NO_VALUE);
+    h = tenon_matmul(b, "logits", h, tenon_decoder_weight(d, b, "", "output", ""), tenon_decoder_weight(d, b, "", "output", "_bias"));
     h = d->logit_scale != 1.0 ? tenon_affine(b, "logits_scaled", h, d->logit_scale, 0.0) : h;
     h = d->logit_softcap > 0.0 ? tenon_softcap(b, "logits_capped", h, d->logit_softcap) : h;
     (void)b->run(b->ctx, tenon_decoder_end_block(b, h), 0, 0);
