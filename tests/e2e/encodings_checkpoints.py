@@ -177,13 +177,14 @@ def refusals():
 def main():
     print(f"seed {SEED}")
     made = [gptq(bits, group, v2, False) for bits in (4, 8) for group in (32, 64, 128, None) for v2 in (False, True)]
-    made += [gptq(4, group, v2, True) for group in (32, 64, 128) for v2 in (False, True)]
+    made += [gptq(bits, group, v2, True) for bits in (4, 8) for group in (32, 64, 128) for v2 in (False, True)]
     made += [awq(group) for group in (32, 64, 128)] + [mlc(), nf4()]
     made += [fp8(kind, shared, part) for kind in ("f32", "f16", "bf16") for shared in ("128x128", "channel", "tensor") for part in (False, True)]
     made += [nf4_nested(offset) for offset in ("0.04193115234375", "-1.25e-05", "3", "2.5E+1", "1.1754943508222875e-38")]
     made += [compressed_packed(bits, group, half, zeros) for bits in (4, 8) for group in (32, 64, 128, None)
              for half in (False, True) for zeros in (False, True)]
-    made += [compressed_packed(4, group, half, zeros, True) for group in (32, 64, 128) for half in (False, True) for zeros in (False, True)]
+    made += [compressed_packed(bits, group, half, zeros, True) for bits in (4, 8) for group in (32, 64, 128) for half in (False, True)
+             for zeros in (False, True)]
     made += [compressed_int8(half) for half in (False, True)]
     failed = 0
     for name, planes, want in made:

@@ -126,6 +126,9 @@ METHODS = {
                           [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(4, 64, True, False), n, k)),
     "gptq of 8 bits": ({"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": False},
                        [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(8, 128, False, False), n, k, 8)),
+    "gptq of 8 bits sorted": ({"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": True},
+                              [".qweight", ".qzeros", ".scales", ".g_idx"], lambda n, k: linear(lambda: packers.gptq(8, 128, False, True), n, k, 8)),
+    "w8a16 sorted": (packed_config(num_bits=8, actorder="group", group_size=64), *packed([".weight_g_idx"], 64, False, False, True, bits=8)),
     "awq": ({"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"},
             [".qweight", ".qzeros", ".scales"], lambda n, k: linear(lambda: packers.awq(128), n, k)),
     "awq as a default": ({"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True},
@@ -142,7 +145,6 @@ METHODS = {
 }
 REFUSED = {"gptq of 3 bits": {"quant_method": "gptq", "bits": 3, "group_size": 128, "desc_act": False},
            "awq gemv": {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemv"},
-           "gptq sorted of 8 bits": {"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": True},
            "awq gemv by format": {"quant_method": "awq", "bits": 4, "group_size": 128, "format": "gemv"},
            "gptq of two formats": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "checkpoint_format": "gptq",
                                    "format": "gptq_v2"},
@@ -150,7 +152,6 @@ REFUSED = {"gptq of 3 bits": {"quant_method": "gptq", "bits": 3, "group_size": 1
                {"location": "input", "targets": ["Linear"]}]}}}},
            "squares of 64": float_config("block", block_structure=[64, 64]),
            "fp8 of 64": {"quant_method": "fp8", "weight_block_size": [64, 64]},
-           "int8 sorted": packed_config(num_bits=8, actorder="group"),
            "fp4": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "fp4"},
            "int8 of bitsandbytes": {"quant_method": "bitsandbytes", "load_in_8bit": True},
            "gptq for marlin": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "checkpoint_format": "marlin"}}

@@ -32,15 +32,16 @@ BLOCKS(int4_b32, "affine.int4_b32/1", 32, 4, "bf44111101a7cb8406d8106a3e10402e68
 BLOCKS(int4_b128, "affine.int4_b128/1", 128, 4, "d316d25415b7574a75518b23bf8fd873fc37780e32823601ce5bc69f1476dd33");
 BLOCKS(int8_b32, "affine.int8_b32/1", 32, 8, "e89830df165810d8a5975b1bb69d721b2e60e6f64a3da754191d812b435c1f46");
 
-/* i8 q; f16 or bf16 d for each: x = d * q */
-static const struct tenon_plane scaled_planes[] = {PLANE("quants", 1, 1), PLANE("scales", 2, 2)};
-#define SCALED(format_) {CONST(U, 0), PLANE_BITS(0, Q, U, 0, 8), SEXT(Q, Q, 8), PLANE_FLOAT(1, D, U, 0, format_), TIMES_D}
-static const struct tenon_insn scaled_program[] = SCALED(TENON_F_F16);
-static const struct tenon_insn scaled_bf16_program[] = SCALED(TENON_F_BF16);
-CHECKPOINT_ENCODING(scaled_int8, "scaled.int8/1", 1, "245c437448e205fd1115c91818a725bc71a45a7f32e7f5ad48d25b68cec88498",
-                    scaled_planes, scaled_program, .flags = 0);
-CHECKPOINT_ENCODING(scaled_int8_bf16, "scaled.int8_bf16/1", 1, "13a46bcf901fea59f5a978399117e20a86b6d85a05d4195a41cc437322b01382",
-                    scaled_planes, scaled_bf16_program, .flags = 0);
+/* i8 or i16 q, which 8 bits less a zero point may need; f16 or bf16 d for each: x = d * q */
+#define SCALED(name_, id_, bits_, format_, digest_)                                                                       \
+    static const struct tenon_plane name_##_planes[] = {PLANE("quants", (bits_) / 8, (bits_) / 8), PLANE("scales", 2, 2)}; \
+    static const struct tenon_insn name_##_program[] = {                                                                  \
+        CONST(U, 0), PLANE_BITS(0, Q, U, 0, bits_), SEXT(Q, Q, bits_), PLANE_FLOAT(1, D, U, 0, format_), TIMES_D};          \
+    CHECKPOINT_ENCODING(name_, id_, 1, digest_, name_##_planes, name_##_program, .flags = 0)
+SCALED(scaled_int8, "scaled.int8/1", 8, TENON_F_F16, "245c437448e205fd1115c91818a725bc71a45a7f32e7f5ad48d25b68cec88498");
+SCALED(scaled_int8_bf16, "scaled.int8_bf16/1", 8, TENON_F_BF16, "13a46bcf901fea59f5a978399117e20a86b6d85a05d4195a41cc437322b01382");
+SCALED(scaled_int16, "scaled.int16/1", 16, TENON_F_F16, "20a1e422b1cb3b20695d2b3719b7077ba072e51f51b91769e6cdef5a4d2ed4b9");
+SCALED(scaled_int16_bf16, "scaled.int16_bf16/1", 16, TENON_F_BF16, "92eea9970bafd509c386d905d0972fc4a44c0eeeca8b9f3a7d9b18001ae4fb0c");
 
 /* ---- forms */
 
@@ -157,13 +158,14 @@ int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const 
                                 uint64_t n, void *const *tiles, struct tenon_err *err)
 {
     const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
-    const uint32_t bits = w.form->bits, per = 32 / bits;
+    const uint32_t bits = w.form->bits, per = 32 / bits, bytes = s->encoding->planes[0].tile_bytes;
     int32_t rc = cp_affine_check_groups(s, &w, true, err);
     for (uint64_t i = first; rc == TENON_OK && i < first + n; i++)
         for (uint64_t k = 0; k < cols; k++) {
             const uint64_t g = get32(planes[w.form->groups_plane], k);
-            const uint32_t q = word_at(&w, i, k) >> bits * (k % per) & mask_of(w.form);
-            ((uint8_t *)tiles[0])[i * cols + k] = (uint8_t)(q - zero_of(&w, i, g));
+            const uint32_t q = (word_at(&w, i, k) >> bits * (k % per) & mask_of(w.form)) - zero_of(&w, i, g);
+            const uint8_t le[2] = {(uint8_t)q, (uint8_t)(q >> 8)};
+            memcpy((uint8_t *)tiles[0] + bytes * (i * cols + k), le, bytes);
             memcpy((uint8_t *)tiles[1] + 2 * (i * cols + k), (const uint8_t *)planes[w.form->scales_plane] + 2 * scale_at(&w, i, g), 2);
         }
     return rc;

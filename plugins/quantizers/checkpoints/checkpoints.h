@@ -11,7 +11,7 @@
 /* Encodings and forms: X(symbol). Those with a group size have one for each that is found in practice: symbol_g32 and so on, and
  * symbol_channel for one group per row. */
 #define CHECKPOINT_ENCODINGS(X) X(affine_int4_b32) X(affine_int4_b128) X(affine_int8_b32) X(scaled_int8) X(scaled_int8_bf16) \
-    X(bnb_nf4) X(fp8_g128) X(fp8_g32)
+    X(scaled_int16) X(scaled_int16_bf16) X(bnb_nf4) X(fp8_g128) X(fp8_g32)
 #define DECLARE_ENCODING(name_) extern const struct tenon_encoding cp_##name_;
 CHECKPOINT_ENCODINGS(DECLARE_ENCODING)
 #undef DECLARE_ENCODING
@@ -20,8 +20,9 @@ CHECKPOINT_ENCODINGS(DECLARE_ENCODING)
 #define GROUPED_FORMS(X, g_) \
     X(gptq_int4_##g_) X(gptq_int8_##g_) X(gptq2_int4_##g_) X(gptq2_int8_##g_) \
     CT_FORMS(X, int4_bf16_##g_) CT_FORMS(X, int4_f16_##g_) CT_FORMS(X, int8_bf16_##g_) CT_FORMS(X, int8_f16_##g_)
-#define RUN_FORMS(X, g_) X(awq_int4_##g_) X(gptq_int4_act_##g_) X(gptq2_int4_act_##g_) \
-    CT_FORMS(X, int4_bf16_act_##g_) CT_FORMS(X, int4_f16_act_##g_)
+#define SORTED_FORMS_OF(X, bits_, g_) X(gptq_int##bits_##_act_##g_) X(gptq2_int##bits_##_act_##g_) \
+    CT_FORMS(X, int##bits_##_bf16_act_##g_) CT_FORMS(X, int##bits_##_f16_act_##g_)
+#define RUN_FORMS(X, g_) X(awq_int4_##g_) SORTED_FORMS_OF(X, 4, g_) SORTED_FORMS_OF(X, 8, g_)
 #define FP8_FORMS(X, type_) X(fp8_##type_) X(fp8_##type_##_part) X(fp8_##type_##_channel) X(fp8_##type_##_channel_part) \
     X(fp8_##type_##_tensor) X(fp8_##type_##_tensor_part)
 #define CHECKPOINT_FORMS(X)                                                                        \

@@ -25,14 +25,18 @@ FORMS(g128, 128, affine_int4_b128);
 FORMS(channel, 0, affine_int4_b32);
 
 /* Every number gets its scale. */
-#define SORTED(name_, id_, encoding_, group_, format_)                                                                                  \
-    AFFINE_FORM_BY(cp_affine_unpack_sorted, name_, id_ "/1", encoding_, 3, .bits = 4, .group = (group_), .zero = 8, .scales = (format_), \
-                   .quants = AFFINE_ROWS_OF_WORDS, .scales_plane = 1, .groups_plane = 2);                                               \
-    AFFINE_FORM_BY(cp_affine_unpack_sorted, name_##_zero, id_ "_zero/1", encoding_, 4, .bits = 4, .group = (group_), .scales = (format_), \
-                   .quants = AFFINE_ROWS_OF_WORDS, .zeros = AFFINE_DOWN, .scales_plane = 1, .zeros_plane = 2, .groups_plane = 3)
+#define SORTED(name_, id_, encoding_, bits_, group_, format_)                                                                          \
+    AFFINE_FORM_BY(cp_affine_unpack_sorted, name_, id_ "/1", encoding_, 3, .bits = (bits_), .group = (group_),                          \
+                   .zero = 1u << ((bits_) - 1), .scales = (format_), .quants = AFFINE_ROWS_OF_WORDS, .scales_plane = 1,                 \
+                   .groups_plane = 2);                                                                                                  \
+    AFFINE_FORM_BY(cp_affine_unpack_sorted, name_##_zero, id_ "_zero/1", encoding_, 4, .bits = (bits_), .group = (group_),              \
+                   .scales = (format_), .quants = AFFINE_ROWS_OF_WORDS, .zeros = AFFINE_DOWN, .scales_plane = 1, .zeros_plane = 2,      \
+                   .groups_plane = 3)
 #define SORTED_FORMS(g_)                                                                                   \
-    SORTED(ct_int4_bf16_act_g##g_, "ct.int4_bf16_act_g" #g_, scaled_int8_bf16, g_, TENON_F_BF16);          \
-    SORTED(ct_int4_f16_act_g##g_, "ct.int4_f16_act_g" #g_, scaled_int8, g_, TENON_F_F16)
+    SORTED(ct_int4_bf16_act_g##g_, "ct.int4_bf16_act_g" #g_, scaled_int8_bf16, 4, g_, TENON_F_BF16);       \
+    SORTED(ct_int4_f16_act_g##g_, "ct.int4_f16_act_g" #g_, scaled_int8, 4, g_, TENON_F_F16);               \
+    SORTED(ct_int8_bf16_act_g##g_, "ct.int8_bf16_act_g" #g_, scaled_int16_bf16, 8, g_, TENON_F_BF16);      \
+    SORTED(ct_int8_f16_act_g##g_, "ct.int8_f16_act_g" #g_, scaled_int16, 8, g_, TENON_F_F16)
 SORTED_FORMS(32);
 SORTED_FORMS(64);
 SORTED_FORMS(128);

@@ -29,9 +29,12 @@ static int32_t unpack(const struct tenon_stored *s, const void *const *planes, u
     FORM(gptq_int8_##name_, "gptq.int8_" #name_ "/1", affine_int8_b32, unpack, 8, g_, 1);             \
     FORM(gptq2_int4_##name_, "gptq_v2.int4_" #name_ "/1", encoding_, unpack, 4, g_, 0);               \
     FORM(gptq2_int8_##name_, "gptq_v2.int8_" #name_ "/1", affine_int8_b32, unpack, 8, g_, 0)
-#define SORTED_FORMS(name_, g_)                                                                       \
-    FORM(gptq_int4_act_##name_, "gptq.int4_act_" #name_ "/1", scaled_int8, cp_affine_unpack_sorted, 4, g_, 1);  \
-    FORM(gptq2_int4_act_##name_, "gptq_v2.int4_act_" #name_ "/1", scaled_int8, cp_affine_unpack_sorted, 4, g_, 0)
+#define SORTED(bits_, encoding_, name_, g_)                                                                                           \
+    FORM(gptq_int##bits_##_act_##name_, "gptq.int" #bits_ "_act_" #name_ "/1", encoding_, cp_affine_unpack_sorted, bits_, g_, 1);     \
+    FORM(gptq2_int##bits_##_act_##name_, "gptq_v2.int" #bits_ "_act_" #name_ "/1", encoding_, cp_affine_unpack_sorted, bits_, g_, 0)
+#define SORTED_FORMS(name_, g_)           \
+    SORTED(4, scaled_int8, name_, g_);    \
+    SORTED(8, scaled_int16, name_, g_)
 FORMS(g32, 32, affine_int4_b32);
 FORMS(g64, 64, affine_int4_b32);
 FORMS(g128, 128, affine_int4_b128);

@@ -123,7 +123,7 @@ static bool choose_gptq(const struct tenon_meta *meta, struct choice *ret)
     ret->method = gptq;
     ret->method.cols_times = bits != 0 ? (uint32_t)(32 * 32 / bits) : 0;
     (void)snprintf(ret->form, sizeof ret->form, "gptq%s.int%d%s_%s/1", v2 ? "_v2" : "", (int)bits, act ? "_act" : "", of_group);
-    return (v1 || v2) && (group == 0 || known_group(group)) && (bits == 4 || (bits == 8 && !act));
+    return (v1 || v2) && (group == 0 || known_group(group)) && (bits == 4 || bits == 8);
 }
 
 static bool choose_awq(const struct tenon_meta *meta, struct choice *ret)
@@ -177,7 +177,7 @@ static bool choose_packed(const struct tenon_meta *meta, struct choice *ret)
     if (sorted)
         ret->method.parts[n++] = ".weight_g_idx";
     (void)snprintf(ret->form, sizeof ret->form, "ct.int%d_?%s_%s%s/1", (int)bits, sorted ? "_act" : "", of_group, zeros ? "_zero" : "");
-    return is_default(meta, GROUP_0 "type", "int") && (bits == 4 || (bits == 8 && !sorted)) && (channel ? !sorted : known_group(group)) &&
+    return is_default(meta, GROUP_0 "type", "int") && (bits == 4 || bits == 8) && (channel ? !sorted : known_group(group)) &&
            (channel || is_default(meta, GROUP_0 "strategy", "group"));
 }
 
