@@ -1,6 +1,6 @@
 /* special.c - finds special tokens in text. The sorted list is walked as a trie: the tokens that share the bytes read
  * so far are one stretch of it, which a table of first bytes begins with and each further byte narrows by bisection. Most places
- * are dismissed by one look at that table. Contract: special.h. */
+ * are dismissed by a look at the first byte, or at two. Contract: special.h. */
 #include "special.h"
 
 #include <stdlib.h>
@@ -23,13 +23,16 @@ static bool is_special(const struct tok_vocab *v, uint32_t id)
 
 static int32_t note(struct tok_special *s, const struct tok_special_token *token, struct tenon_err *err)
 {
+    const unsigned char *text = (const unsigned char *)token->text.data;
     if (token->text.size > TOK_MAX_SPECIAL)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "tokenizer",
                           "special token %d has %llu bytes, more than the %u allowed", token->id,
                           (unsigned long long)token->text.size, TOK_MAX_SPECIAL);
-    s->starts[1][(unsigned char)token->text.data[0]] = 1;
+    s->starts[1][text[0]] = 1;
     if (!token->is_control)
-        s->starts[0][(unsigned char)token->text.data[0]] = 1;
+        s->starts[0][text[0]] = 1;
+    if (token->text.size > 1)
+        s->seconds[text[0]][text[1] >> 3] |= (uint8_t)(1u << (text[1] & 7));
     return 0;
 }
 
@@ -104,6 +107,8 @@ static const struct tok_special_token *longest(const struct tok_special *s, cons
     uint32_t low = s->first[(unsigned char)text[0]], high = s->first[(unsigned char)text[0] + 1];
     for (size_t depth = 0; depth < size && low < high; depth++) {
         unsigned byte = (unsigned char)text[depth];
+        if (depth == 1 && (s->seconds[(unsigned char)text[0]][byte >> 3] >> (byte & 7) & 1) == 0)
+            break;
         if (depth > 0) {
             low = bisect(s, low, high, depth, byte);
             high = bisect(s, low, high, depth, byte + 1);

@@ -26,6 +26,7 @@ struct tok_special {
     uint32_t n;
     uint32_t first[257];    /* where those that start with a byte begin, and so those before it end */
     uint8_t starts[2][256]; /* does a token start with this byte; [0] user-defined ones, [1] any */
+    uint8_t seconds[256][32]; /* bit per second byte of those that start with a byte */
 };
 
 struct tok_special_match {
