@@ -20,18 +20,14 @@ static int32_t whole_token(const struct bpe_tokenizer *tok, const char *piece, s
     return id >= 0 && (v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN)) == 0 ? id : -1;
 }
 
-/* The tokens of single bytes; what merging will ask of them first is on its way from memory. */
+/* The tokens of single bytes. */
 static size_t byte_ids(const struct bpe_tokenizer *tok, const char *piece, size_t size, int32_t *ids)
 {
-    const struct bpe_pairs *p = &tok->pairs;
     size_t n = 0;
     for (size_t i = 0; i < size; i++) {
         int32_t id = tok->byte_id[(unsigned char)piece[i]];
-        if (id < 0)
-            continue;
-        ids[n++] = id;
-        if (n > 1)
-            __builtin_prefetch(&p->slots[bpe_pairs_home(p, bpe_pair_key(ids[n - 2], id))]);
+        if (id >= 0)
+            ids[n++] = id;
     }
     return n;
 }
@@ -47,7 +43,7 @@ int32_t bpe_piece(struct tok_run *r, const char *piece, size_t size, const int32
     ids[0] = whole_token(tok, piece, size);
     if (ids[0] < 0) {
         n = tok->is_raw ? tok_chars_ids(&tok->chars, &tok->vocab, piece, size, ids) : byte_ids(tok, piece, size, ids);
-        n = tok_merge_run(&r->work->merge, bpe_pairs_rank, &tok->pairs, n);
+        n = bpe_pairs_merge(&tok->pairs, &r->work->merge, n);
     }
     *ret_ids = ids;
     *ret_n = n;

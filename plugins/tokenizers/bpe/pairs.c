@@ -217,6 +217,28 @@ int32_t bpe_pairs_read(struct bpe_pairs *p, const struct bpe_merges *m, struct t
     return status;
 }
 
+/* ---- merging --------------------------------------------------------------------------------------------------- */
+
+/* tok_pair_fn; what the two become is on its way from memory. */
+static uint32_t rank_of(const void *pairs, int32_t left, int32_t right, int32_t *ret_merged)
+{
+    const struct bpe_pairs *p = pairs;
+    uint64_t slot = *bpe_pairs_slot(p, bpe_pair_key(left, right));
+    uint32_t rank = (uint32_t)slot & ((1u << BPE_RANK_BITS) - 1);
+    (void)ret_merged; /* `made` has it */
+    if (slot == UINT64_MAX)
+        return TOK_NEVER;
+    __builtin_prefetch(&p->made[rank]);
+    return rank;
+}
+
+size_t bpe_pairs_merge(const struct bpe_pairs *p, struct tok_merge *m, size_t n)
+{
+    for (size_t i = 1; i < n; i++) /* what will be asked first */
+        __builtin_prefetch(&p->slots[bpe_pairs_home(p, bpe_pair_key(m->ids[i - 1], m->ids[i]))]);
+    return tok_merge_run(m, rank_of, p, p->made, n);
+}
+
 /* ---- merges of a GGUF ------------------------------------------------------------------------------------------ */
 
 struct spaced {

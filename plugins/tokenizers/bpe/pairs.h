@@ -2,7 +2,7 @@
  *
  *     struct bpe_pairs p;
  *     if (bpe_pairs_init(&p, &vocab, meta, err) != 0) return ...;
- *     rank = bpe_pairs_rank(&p, left, right, &id);             // TOK_NEVER: the two never merge
+ *     n = bpe_pairs_merge(&p, &merge, n);                      // its ids [n]
  *     bpe_pairs_finish(&p);
  *
  * Immutable after init, so [any-thread].
@@ -50,17 +50,8 @@ static inline uint64_t *bpe_pairs_slot(const struct bpe_pairs *p, uint64_t key)
     return &p->slots[at];
 }
 
-/* The rule of merging by these pairs; `pairs` is a struct bpe_pairs. */
-static inline uint32_t bpe_pairs_rank(const void *pairs, int32_t left, int32_t right, int32_t *ret_merged)
-{
-    const struct bpe_pairs *p = pairs;
-    uint64_t slot = *bpe_pairs_slot(p, bpe_pair_key(left, right));
-    uint32_t rank = (uint32_t)slot & ((1u << BPE_RANK_BITS) - 1);
-    if (slot == UINT64_MAX)
-        return TOK_NEVER;
-    *ret_merged = p->made[rank];
-    return rank;
-}
+/* Merge the ids of m [n]; returns how many are left. */
+size_t bpe_pairs_merge(const struct bpe_pairs *p, struct tok_merge *m, size_t n);
 
 /* ---- merges by name, for whoever reads them -------------------------------------------------------------------- */
 

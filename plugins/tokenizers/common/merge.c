@@ -83,6 +83,7 @@ size_t tok_merge_held(const struct tok_merge *m)
 struct rule {
     tok_pair_fn *find;
     const void *arg;
+    const int32_t *made;
     struct tok_merge_pair *memo; /* [MEMO] */
 };
 
@@ -100,6 +101,11 @@ static inline uint32_t look_up(const struct rule *rule, int32_t left, int32_t ri
     return p->rank;
 }
 
+static inline int32_t becomes(const struct rule *rule, uint32_t rank, int32_t merged)
+{
+    return rule->made != NULL ? rule->made[rank] : merged;
+}
+
 static size_t merge_short(const struct rule *rule, int32_t *ids, size_t n)
 {
     uint32_t ranks[SHORT]; /* [n - 1] of ids i and i + 1 */
@@ -113,7 +119,7 @@ static size_t merge_short(const struct rule *rule, int32_t *ids, size_t n)
                 best = i;
         if (ranks[best] == TOK_NEVER)
             break;
-        ids[best] = merged[best];
+        ids[best] = becomes(rule, ranks[best], merged[best]);
         n--;
         for (size_t i = best + 1; i < n; i++) {
             ids[i] = ids[i + 1];
@@ -304,10 +310,10 @@ static void start_long(struct tok_merge *m, const struct rule *rule, struct wait
 }
 
 /* Join a node with its next, which goes. */
-static void join(struct tok_merge_node *nodes, uint32_t at)
+static void join(struct tok_merge_node *nodes, const struct rule *rule, uint32_t at)
 {
     struct tok_merge_node *node = &nodes[at], *gone = &nodes[node->next];
-    node->id = node->merged;
+    node->id = becomes(rule, node->rank, node->merged);
     node->next = gone->next;
     if (gone->next != END)
         nodes[gone->next].previous = at;
@@ -325,7 +331,7 @@ static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
         uint32_t rank = (uint32_t)(item >> 32), at = (uint32_t)item, touched[2];
         if (nodes[at].rank != rank)
             continue;
-        join(nodes, at);
+        join(nodes, rule, at);
         touched[0] = nodes[at].previous;
         touched[1] = at;
         for (int i = 0; i < 2; i++)
@@ -337,9 +343,9 @@ static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
     return left;
 }
 
-size_t tok_merge_run(struct tok_merge *m, tok_pair_fn *find, const void *arg, size_t n)
+size_t tok_merge_run(struct tok_merge *m, tok_pair_fn *find, const void *arg, const int32_t *made, size_t n)
 {
-    const struct rule rule = {find, arg, m->memo};
+    const struct rule rule = {find, arg, made, m->memo};
     if (n < 2)
         return n;
     return n <= SHORT ? merge_short(&rule, m->ids, n) : merge_long(m, &rule, n);

@@ -3,7 +3,7 @@
  *     struct tok_merge m = {0};                       // buffers grow and are kept from piece to piece
  *     ids = tok_merge_reserve(&m, size);              // NULL: out of memory
  *     ... fill ids[0..n) with the tokens of the smallest parts, n <= size ...
- *     n = tok_merge_run(&m, find, rule, n);           // ids[0..n) are the piece's
+ *     n = tok_merge_run(&m, find, rule, NULL, n);     // ids[0..n) are the piece's
  *     tok_merge_finish(&m);
  *
  * Always the adjacent pair of lowest rank merges first, the leftmost of equals. The rule is the same until finish. One thread
@@ -37,8 +37,9 @@ struct tok_merge {
 /* Room for a piece of n ids, and what merging it will need. OWN: m, until the next reserve. n < 2^32. */
 int32_t *tok_merge_reserve(struct tok_merge *m, size_t n);
 
-/* Merge ids [n]; returns how many are left. */
-size_t tok_merge_run(struct tok_merge *m, tok_pair_fn *find, const void *rule, size_t n);
+/* Merge ids [n]; returns how many are left. `made` has by rank what pairs become, and find need not say it: of pairs that never get
+ * to merge it is not read. NULL: find says it. */
+size_t tok_merge_run(struct tok_merge *m, tok_pair_fn *find, const void *rule, const int32_t *made, size_t n);
 
 void tok_merge_finish(struct tok_merge *m); /* zeroed is fine, and usable again */
 

@@ -78,7 +78,7 @@ static int32_t bpe_any(struct tok_run *r, const char *piece, size_t size, const 
     ids[0] = m->ignores_merges ? find_text(&m->bpe.vocab, piece, size) : -1;
     if (ids[0] < 0) {
         n = characters(m, piece, size, ids);
-        n = tok_merge_run(&r->work->merge, bpe_pairs_rank, &m->bpe.pairs, n);
+        n = bpe_pairs_merge(&m->bpe.pairs, &r->work->merge, n);
     }
     *ret_ids = ids;
     *ret_n = n;

@@ -90,7 +90,7 @@ static int32_t encode_piece(struct tok_run *r, const char *piece, size_t size, c
         return TENON_E_RESOURCE_EXHAUSTED;
     *ret_n = spm_piece_ids(&tok->scores, &tok->chars, piece, size, ids);
     if (*ret_n == 0)
-        *ret_n = tok_merge_run(&r->work->merge, spm_scores_rank, &tok->scores,
+        *ret_n = tok_merge_run(&r->work->merge, spm_scores_rank, &tok->scores, NULL,
                                tok_chars_ids(&tok->chars, &tok->vocab, piece, size, ids));
     *ret_ids = ids;
     return 0;

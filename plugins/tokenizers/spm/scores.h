@@ -2,7 +2,7 @@
  *
  *     struct spm_scores s;
  *     if (spm_scores_init(&s, &vocab, meta, err) != 0) return ...;
- *     n = tok_merge_run(&merge, spm_scores_rank, &s, n);      // the pair whose joined token has the highest score first
+ *     n = tok_merge_run(&merge, spm_scores_rank, &s, NULL, n);      // the pair whose joined token has the highest score first
  *     spm_scores_finish(&s);
  *
  * Immutable after init, so [any-thread].
