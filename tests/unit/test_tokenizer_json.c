@@ -8,17 +8,19 @@
 #include "random.h"
 #include "tokenizer_fixture.h"
 
-static struct directory d;
+static struct directory d, d2; /* a file must outlive its tokenizer */
 
 static void start(void)
 {
     setup();
     memset(&d, 0, sizeof d);
+    memset(&d2, 0, sizeof d2);
 }
 
 static void stop(void)
 {
     directory_close(&d);
+    directory_close(&d2);
     teardown();
 }
 
@@ -27,13 +29,18 @@ static void file(const char *name, const char *text)
     directory_add(&d, name, text, strlen(text));
 }
 
-static struct tenon_tokenizer_object *open_directory(void)
+static struct tenon_tokenizer_object *open_from(struct directory *from)
 {
     struct tenon_err err = TENON_ERR_INIT;
     struct tenon_tokenizer_object *tok = NULL;
-    int32_t status = table->open(NULL, directory_meta(&d, &meta), &d.table, &tok, &err);
+    int32_t status = table->open(NULL, directory_meta(from, &meta), &from->table, &tok, &err);
     ck_assert_msg(status == 0, "open: %d %s", status, err.message);
     return tok;
+}
+
+static struct tenon_tokenizer_object *open_directory(void)
+{
+    return open_from(&d);
 }
 
 static struct tenon_tokenizer_object *open_text(const char *text)
@@ -217,6 +224,63 @@ START_TEST(any_bytes)
     check_long_runs(tok, "json");
     check_threads(tok, bytes, sizeof bytes);
     table->close(NULL, tok);
+}
+END_TEST
+
+/* U+2581 for spaces and bytes to fall back on, as in Gemma, and chains that are nearly so. */
+static const struct {
+    const char *with, *pre_tokenizer, *added, *space; /* space: its token, or nothing */
+} spaced[] = {
+    {"\\u2581", "null", "", "\"\\u2581\":257,"},
+    {"\\u2581", "{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\",\"invert\":false}",
+     "{\"id\":266,\"content\":\"\\n\",\"normalized\":false},{\"id\":267,\"content\":\"\\n  \",\"normalized\":false}", "\"\\u2581\":257,"},
+    {"\\u2581", "{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"Removed\",\"invert\":true}", "", "\"\\u2581\":257,"},
+    {"\\u2581", "{\"type\":\"Split\",\"pattern\":{\"String\":\"\\u2581\"},\"behavior\":\"Isolated\"}", "", "\"\\u2581\":257,"},
+    {"\\u2581", "null", "{\"id\":266,\"content\":\"a b\",\"normalized\":true}", "\"\\u2581\":257,"},
+    {"\\u2581", "null", "", ""},
+    {"b", "null", "", "\"\\u2581\":257,"},
+};
+
+static struct tenon_tokenizer_object *open_spaced(struct directory *from, int i, const char *further)
+{
+    char text[1 << 13];
+    size_t n = (size_t)sprintf(text, "{\"added_tokens\":[%s],\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Replace\","
+                               "\"pattern\":{\"String\":\" \"},\"content\":\"%s\"}%s]},\"pre_tokenizer\":%s,\"model\":{\"type\":\"BPE\","
+                               "\"byte_fallback\":true,\"unk_token\":\"u\",\"vocab\":{", spaced[i].added, spaced[i].with, further,
+                               spaced[i].pre_tokenizer);
+    for (int byte = 0; byte < 256; byte++)
+        n += (size_t)sprintf(text + n, "\"<0x%02X>\":%d,", byte, byte);
+    n += (size_t)sprintf(text + n, "\"u\":256,%s\"a\":258,\"b\":259,\"\\u00e9\":260,\"ab\":261", spaced[i].space);
+    sprintf(text + n, "%s}}", spaced[i].space[0] == '\0' ? "},\"merges\":[\"a b\"]"
+            : ",\"\\u2581a\":262,\"\\u2581ab\":263,\"\\u2581\\u2581\":264,\"\\u00e9\\u2581\":265},"
+              "\"merges\":[\"\\u2581 \\u2581\",\"\\u2581 a\",\"a b\",\"\\u2581a b\",\"\\u00e9 \\u2581\",\"\\u2581 ab\"]");
+    directory_add(from, "tokenizer.json", text, strlen(text));
+    return open_from(from);
+}
+
+/* Text that is taken as it stands becomes what a chain with a step more, which changes nothing, makes of it. */
+START_TEST(spaces_as_they_stand)
+{
+    static const char nothing[] = ",{\"type\":\"Replace\",\"pattern\":{\"String\":\"\\u0001\"},\"content\":\"\"}";
+    static const char *const parts[] = {"a", "b", " ", " ", "\xe2\x96\x81", "\xc3\xa9", "u", "\xe2", "\x96", "\xff", "z", "\n", "\xe4\xbd\xa0", "a b"};
+    struct tenon_tokenizer_object *tok = open_spaced(&d, _i, ""), *long_way = open_spaced(&d2, _i, nothing);
+    char text[256];
+    int32_t ids[2][3 * sizeof text];
+    uint64_t n[2];
+    seed_random("spaces_as_they_stand");
+    if (_i == 0)
+        CHECK_IDS(tok, " ab  \xc3\xa9 b\xe2\x96\x81""a", 0, 263, 264, 265, 259, 262);
+    for (int round = 0; round < 1000; round++) {
+        size_t size = 0, n_parts = next_random() % 60, kinds = round % 2 ? 6 : sizeof parts / sizeof parts[0];
+        for (size_t i = 0; i < n_parts; i++)
+            size += (size_t)sprintf(text + size, "%s", parts[next_random() % kinds]);
+        ck_assert_int_eq(table->encode(tok, text, size, 0, ids[0], 3 * sizeof text, &n[0], NULL), 0);
+        ck_assert_int_eq(table->encode(long_way, text, size, 0, ids[1], 3 * sizeof text, &n[1], NULL), 0);
+        ck_assert_msg(n[0] == n[1] && memcmp(ids[0], ids[1], n[0] * sizeof ids[0][0]) == 0, "%llu and %llu ids of \"%.*s\"",
+                      (unsigned long long)n[0], (unsigned long long)n[1], (int)size, text);
+    }
+    table->close(NULL, tok);
+    table->close(NULL, long_way);
 }
 END_TEST
 
@@ -526,6 +590,7 @@ int main(void)
     tcase_add_test(tests, vocab_txt);
     tcase_add_test(tests, what_is_matched);
     tcase_add_loop_test(tests, any_bytes, 0, sizeof ways / sizeof ways[0]);
+    tcase_add_loop_test(tests, spaces_as_they_stand, 0, sizeof spaced / sizeof spaced[0]);
     tcase_add_loop_test(tests, forms_of_unicode, 0, 4);
     tcase_add_test(tests, hostile_files);
     tcase_add_loop_test(tests, regex_bombs, 0, 5);

@@ -489,6 +489,7 @@ int32_t js_cut_read(struct js_cut *c, struct js *j, struct js_arena *arena)
         c->n_patterns = UINT32_MAX;
     c->is_bert = c->n == 2 && c->steps[0].finder.is_in == wp_is_space && c->steps[0].behavior == REMOVED &&
                  c->steps[1].finder.is_in == wp_is_punctuation && c->steps[1].behavior == ISOLATED;
+    c->needs_spaces = c->n == 1 && c->steps[0].kind == SPLIT && js_is(c->steps[0].finder.text, " ") && !c->steps[0].is_inverted;
     return status;
 }
 

@@ -13,8 +13,9 @@ static const struct js_model *model_of(const struct tok_run *r)
     return (const struct js_model *)r->tokenizer; /* whose bpe it is, which is its first member */
 }
 
-static int32_t find_text(const struct tok_vocab *v, const char *text, size_t size)
+int32_t js_model_id(const struct js_model *m, const char *text, size_t size)
 {
+    const struct tok_vocab *v = &m->bpe.vocab;
     int32_t id = tok_vocab_find(v, text, size);
     return id >= 0 && (v->attributes[id] & TENON_TOKEN_CONTROL) == 0 ? id : -1;
 }
@@ -26,6 +27,8 @@ static int32_t find_character(const struct js_model *m, const char *text, size_t
 {
     char spelled[4 + 2 * WP_MOST_PREFIX];
     size_t n = is_first ? 0 : (size_t)m->prefix.size;
+    if ((unsigned char)text[0] < 128 && n == 0 && (!is_last || m->suffix.size == 0))
+        return m->ascii_id[(unsigned char)text[0]];
     if (n > 0)
         memcpy(spelled, m->prefix.data, n);
     memcpy(spelled + n, text, size);
@@ -34,7 +37,7 @@ static int32_t find_character(const struct js_model *m, const char *text, size_t
         memcpy(spelled + n, m->suffix.data, (size_t)m->suffix.size);
         n += (size_t)m->suffix.size;
     }
-    return find_text(&m->bpe.vocab, spelled, n);
+    return js_model_id(m, spelled, n);
 }
 
 /* The bytes of a character as tokens; 0: not all of them are. */
@@ -75,7 +78,7 @@ static int32_t bpe_any(struct tok_run *r, const char *piece, size_t size, const 
     size_t n = 1;
     if (ids == NULL)
         return TENON_E_RESOURCE_EXHAUSTED;
-    ids[0] = m->ignores_merges ? find_text(&m->bpe.vocab, piece, size) : -1;
+    ids[0] = m->ignores_merges ? js_model_id(m, piece, size) : -1;
     if (ids[0] < 0) {
         n = characters(m, piece, size, ids);
         n = bpe_pairs_merge(&m->bpe.pairs, &r->work->merge, n);
@@ -100,13 +103,13 @@ static int32_t unigram(struct tok_run *r, const char *piece, size_t size, const 
 
 static int32_t word_level(struct tok_run *r, const char *piece, size_t size, const int32_t **ret_ids, size_t *ret_n)
 {
-    const struct tok_vocab *v = &model_of(r)->bpe.vocab;
+    const struct js_model *m = model_of(r);
     int32_t *ids = tok_merge_reserve(&r->work->merge, 1);
     if (ids == NULL)
         return TENON_E_RESOURCE_EXHAUSTED;
-    ids[0] = find_text(v, piece, size);
+    ids[0] = js_model_id(m, piece, size);
     if (ids[0] < 0)
-        ids[0] = v->unk;
+        ids[0] = m->bpe.vocab.unk;
     *ret_ids = ids;
     *ret_n = ids[0] >= 0;
     return 0;

@@ -22,6 +22,7 @@ struct js_model {
     enum js_model_kind kind;
     struct wp_match words;
     struct uni_model unigram;
+    int32_t ascii_id[128];    /* BPE: of a character without prefix or suffix; -1: none */
     struct tok_joins joins;   /* BPE: where a piece can be cut */
     bool has_joins;           /* they are noted, but for added tokens */
     bool is_joined;           /* it can be */
@@ -47,7 +48,15 @@ int32_t js_model_read_lines(struct js_model *m, const char *text, size_t size, s
 
 /* The vocabulary's attributes are settled: prepare what depends on them. */
 int32_t js_model_prepare(struct js_model *m, struct tenon_err *err);
+
+/* From now on a space is spelled U+2581, in pieces as in tokens. False, and nothing changes: it does not come to the same as
+ * spelling it so in the text. */
+bool js_model_spell_spaces(struct js_model *m);
+
 void js_model_finish(struct js_model *m); /* zeroed is fine */
+
+/* The token that a text is; -1: none, or a control token. */
+int32_t js_model_id(const struct js_model *m, const char *text, size_t size);
 
 int32_t js_model_take(struct tok_run *r, const char *piece, size_t size);
 

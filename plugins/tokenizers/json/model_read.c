@@ -410,6 +410,15 @@ static int32_t prepare_unigram(struct js_model *m, struct tenon_err *err)
     return status;
 }
 
+bool js_model_spell_spaces(struct js_model *m)
+{
+    int32_t space = js_model_id(m, TOK_SPACE, strlen(TOK_SPACE));
+    if (!m->is_joined || space < 0)
+        return false;
+    m->ascii_id[' '] = space;
+    return true;
+}
+
 int32_t js_model_prepare(struct js_model *m, struct tenon_err *err)
 {
     const struct tok_vocab *v = &m->bpe.vocab;
@@ -419,6 +428,10 @@ int32_t js_model_prepare(struct js_model *m, struct tenon_err *err)
     m->has_all_bytes = true;
     for (int i = 0; i < 256; i++)
         m->has_all_bytes &= m->bpe.byte_id[i] >= 0;
+    for (int i = 0; i < 128; i++) {
+        char character = (char)i;
+        m->ascii_id[i] = js_model_id(m, &character, 1);
+    }
     prepare_joins(m);
     if (m->kind == JS_UNIGRAM)
         return prepare_unigram(m, err);

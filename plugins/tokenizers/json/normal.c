@@ -7,6 +7,7 @@
 
 #include "../bpe/bytes.h"
 #include "../bpe/forms.h"
+#include "../common/chars.h"
 #include "../wordpiece/characters.h"
 #include "base64.h"
 #include "steps.h"
@@ -364,6 +365,7 @@ int32_t js_normal_read(struct js_normal *n, struct js *j, struct js_arena *arena
     only = &n->steps[0];
     n->is_bert = n->n == 1 && only->run == bert && only->cleans && only->spaces_ideographs && only->lowers &&
                  only->strips_accents;
+    n->spells_spaces = n->n == 1 && only->run == replace && js_is(only->finder.text, " ") && js_is(only->with, TOK_SPACE);
     return status;
 }
 

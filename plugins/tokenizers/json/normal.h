@@ -22,6 +22,7 @@ struct js_normal {
     struct js_normal_step *steps; /* [n] */
     uint32_t n;
     bool is_bert; /* it is BERT's of an uncased model, and nothing else */
+    bool spells_spaces; /* it puts U+2581 for each space, and nothing else */
 };
 
 struct js_scratch {

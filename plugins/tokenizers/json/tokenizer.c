@@ -131,10 +131,23 @@ static void mark_tokens(struct tenon_tokenizer_object *tok)
 
 /* ---- ways ------------------------------------------------------------------------------------------------------ */
 
+/* Is U+2581 for spaces all that the chain makes of a text, added tokens or not? */
+static bool spells_spaces(const struct tenon_tokenizer_object *tok)
+{
+    bool spells = tok->normal.spells_spaces && (tok->cut.n == 0 || tok->cut.needs_spaces);
+    for (uint32_t i = 0; spells && i < tok->added.n; i++)
+        spells = !tok->added.tokens[i].is_normalized;
+    return spells;
+}
+
 static int32_t choose_way(struct tenon_tokenizer_object *tok, struct tenon_err *err)
 {
     struct js_model *m = &tok->model;
     struct bpe_pre pre = {.names = "tokenizer.json"};
+    if (spells_spaces(tok) && js_model_spell_spaces(m)) { /* so the text can stay as it is */
+        js_normal_finish(&tok->normal);
+        js_cut_finish(&tok->cut);
+    }
     tok->is_plain_bytes = m->kind == JS_BPE && tok->cut.is_byte_level && m->prefix.size == 0 && m->suffix.size == 0 &&
                           (m->has_all_bytes || (m->bpe.vocab.unk < 0 && !m->falls_back));
     tok->is_bert = m->kind == JS_WORDPIECE && tok->normal.is_bert && tok->cut.is_bert;
