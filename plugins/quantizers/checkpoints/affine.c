@@ -1,6 +1,6 @@
 /* affine.c - what GPTQ, AWQ, compressed-tensors and mlc weights become: blocks of whole numbers along a row, each with a scale and a
- * whole zero point, x = scale * q - scale * zero; and the forms of those, which differ in how numbers lie in words. Beside that, a scale
- * for every number, for groups that are no runs.
+ * whole zero point, x = scale * q - scale * zero; and the forms of those, which differ in how numbers lie in words. Beside that, for
+ * groups that are no runs, a scale for every number of 4 bits; of 8 bits, where that is as long, the product as f32, which is exact.
  *
  * A block begins with a dword: the upper 23 bits of a float32, the scale (a half and a bfloat16 have no more), and below them the zero
  * point, 9 bits with sign. Then the numbers: of 4 bits, 16 bytes for each 32 columns, the lower halves columns 0 to 15; of 8 bits
@@ -32,16 +32,21 @@ BLOCKS(int4_b32, "affine.int4_b32/1", 32, 4, "bf44111101a7cb8406d8106a3e10402e68
 BLOCKS(int4_b128, "affine.int4_b128/1", 128, 4, "d316d25415b7574a75518b23bf8fd873fc37780e32823601ce5bc69f1476dd33");
 BLOCKS(int8_b32, "affine.int8_b32/1", 32, 8, "e89830df165810d8a5975b1bb69d721b2e60e6f64a3da754191d812b435c1f46");
 
-/* i8 or i16 q, which 8 bits less a zero point may need; f16 or bf16 d for each: x = d * q */
-#define SCALED(name_, id_, bits_, format_, digest_)                                                                       \
-    static const struct tenon_plane name_##_planes[] = {PLANE("quants", (bits_) / 8, (bits_) / 8), PLANE("scales", 2, 2)}; \
-    static const struct tenon_insn name_##_program[] = {                                                                  \
-        CONST(U, 0), PLANE_BITS(0, Q, U, 0, bits_), SEXT(Q, Q, bits_), PLANE_FLOAT(1, D, U, 0, format_), TIMES_D};          \
-    CHECKPOINT_ENCODING(name_, id_, 1, digest_, name_##_planes, name_##_program, .flags = 0)
-SCALED(scaled_int8, "scaled.int8/1", 8, TENON_F_F16, "245c437448e205fd1115c91818a725bc71a45a7f32e7f5ad48d25b68cec88498");
-SCALED(scaled_int8_bf16, "scaled.int8_bf16/1", 8, TENON_F_BF16, "13a46bcf901fea59f5a978399117e20a86b6d85a05d4195a41cc437322b01382");
-SCALED(scaled_int16, "scaled.int16/1", 16, TENON_F_F16, "20a1e422b1cb3b20695d2b3719b7077ba072e51f51b91769e6cdef5a4d2ed4b9");
-SCALED(scaled_int16_bf16, "scaled.int16_bf16/1", 16, TENON_F_BF16, "92eea9970bafd509c386d905d0972fc4a44c0eeeca8b9f3a7d9b18001ae4fb0c");
+/* i8 q; f16 or bf16 d for each: x = d * q */
+static const struct tenon_plane scaled_planes[] = {PLANE("quants", 1, 1), PLANE("scales", 2, 2)};
+#define SCALED(format_) {CONST(U, 0), PLANE_BITS(0, Q, U, 0, 8), SEXT(Q, Q, 8), PLANE_FLOAT(1, D, U, 0, format_), TIMES_D}
+static const struct tenon_insn scaled_program[] = SCALED(TENON_F_F16);
+static const struct tenon_insn scaled_bf16_program[] = SCALED(TENON_F_BF16);
+CHECKPOINT_ENCODING(scaled_int8, "scaled.int8/1", 1, "245c437448e205fd1115c91818a725bc71a45a7f32e7f5ad48d25b68cec88498",
+                    scaled_planes, scaled_program, .flags = 0);
+CHECKPOINT_ENCODING(scaled_int8_bf16, "scaled.int8_bf16/1", 1, "13a46bcf901fea59f5a978399117e20a86b6d85a05d4195a41cc437322b01382",
+                    scaled_planes, scaled_bf16_program, .flags = 0);
+
+/* What is expanded, by the digest of f32/1, so what knows that knows it. */
+static const struct tenon_plane expanded_planes[] = {PLANE("values", 4, 4)};
+static const struct tenon_insn expanded_program[] = {PLANE_FLOAT(0, X, I, 0, TENON_F_F32)};
+CHECKPOINT_ENCODING(expanded_f32, "expanded.f32/1", 1, "ba6c75aa8bab48687ff4d404c9dc029580bb71982482b781adfeb5db7ba82111",
+                    expanded_planes, expanded_program, .flags = 0);
 
 /* ---- forms */
 
@@ -154,19 +159,41 @@ int32_t cp_affine_check_groups(const struct tenon_stored *s, const struct affine
     return TENON_OK;
 }
 
+/* Number k of row i less its zero point, -255 to 255. */
+static int32_t sorted_number(const struct affine_weight *w, uint64_t i, uint64_t k, uint64_t group)
+{
+    const uint32_t bits = w->form->bits;
+    return (int32_t)(word_at(w, i, k) >> bits * (k % (32 / bits)) & mask_of(w->form)) - (int32_t)zero_of(w, i, group);
+}
+
 int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                                 uint64_t n, void *const *tiles, struct tenon_err *err)
 {
     const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
-    const uint32_t bits = w.form->bits, per = 32 / bits, bytes = s->encoding->planes[0].tile_bytes;
     int32_t rc = cp_affine_check_groups(s, &w, true, err);
     for (uint64_t i = first; rc == TENON_OK && i < first + n; i++)
         for (uint64_t k = 0; k < cols; k++) {
             const uint64_t g = get32(planes[w.form->groups_plane], k);
-            const uint32_t q = (word_at(&w, i, k) >> bits * (k % per) & mask_of(w.form)) - zero_of(&w, i, g);
-            const uint8_t le[2] = {(uint8_t)q, (uint8_t)(q >> 8)};
-            memcpy((uint8_t *)tiles[0] + bytes * (i * cols + k), le, bytes);
+            ((uint8_t *)tiles[0])[i * cols + k] = (uint8_t)sorted_number(&w, i, k, g);
             memcpy((uint8_t *)tiles[1] + 2 * (i * cols + k), (const uint8_t *)planes[w.form->scales_plane] + 2 * scale_at(&w, i, g), 2);
+        }
+    return rc;
+}
+
+int32_t cp_affine_expand_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
+                                uint64_t n, void *const *tiles, struct tenon_err *err)
+{
+    const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
+    int32_t rc = cp_affine_check_groups(s, &w, true, err);
+    for (uint64_t i = first; rc == TENON_OK && i < first + n; i++)
+        for (uint64_t k = 0; k < cols; k++) {
+            const uint64_t g = get32(planes[w.form->groups_plane], k);
+            uint32_t bits = get_float(planes[w.form->scales_plane], scale_at(&w, i, g), w.form->scales);
+            float x;
+            memcpy(&x, &bits, sizeof x);
+            x *= (float)sorted_number(&w, i, k, g);
+            memcpy(&bits, &x, sizeof bits);
+            put32(tiles[0], i * cols + k, bits);
         }
     return rc;
 }

@@ -11,7 +11,7 @@
 /* Encodings and forms: X(symbol). Those with a group size have one for each that is found in practice: symbol_g32 and so on, and
  * symbol_channel for one group per row. */
 #define CHECKPOINT_ENCODINGS(X) X(affine_int4_b32) X(affine_int4_b128) X(affine_int8_b32) X(scaled_int8) X(scaled_int8_bf16) \
-    X(scaled_int16) X(scaled_int16_bf16) X(bnb_nf4) X(fp8_g128) X(fp8_g32)
+    X(expanded_f32) X(bnb_nf4) X(fp8_g128) X(fp8_g32)
 #define DECLARE_ENCODING(name_) extern const struct tenon_encoding cp_##name_;
 CHECKPOINT_ENCODINGS(DECLARE_ENCODING)
 #undef DECLARE_ENCODING
@@ -118,8 +118,10 @@ static inline struct affine_weight affine_weight_of(const struct tenon_stored *s
 uint64_t cp_affine_plane_bytes(const struct tenon_stored *s, uint32_t plane, uint64_t rows, uint64_t cols);
 int32_t cp_affine_unpack(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                          uint64_t n, void *const *tiles, struct tenon_err *err);
-/* To the encodings with a scale for each number. */
+/* To the encodings with a scale for each number; to expanded_f32. */
 int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
+                                uint64_t n, void *const *tiles, struct tenon_err *err);
+int32_t cp_affine_expand_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                                 uint64_t n, void *const *tiles, struct tenon_err *err);
 /* Are all groups of columns there, and in order unless sorted? INVALID_ARGUMENT. */
 int32_t cp_affine_check_groups(const struct tenon_stored *s, const struct affine_weight *w, bool sorted, struct tenon_err *err);

@@ -24,19 +24,19 @@ FORMS(g64, 64, affine_int4_b32);
 FORMS(g128, 128, affine_int4_b128);
 FORMS(channel, 0, affine_int4_b32);
 
-/* Every number gets its scale. */
-#define SORTED(name_, id_, encoding_, bits_, group_, format_)                                                                          \
-    AFFINE_FORM_BY(cp_affine_unpack_sorted, name_, id_ "/1", encoding_, 3, .bits = (bits_), .group = (group_),                          \
+/* Every number gets its scale, or is multiplied by it. */
+#define SORTED(name_, id_, encoding_, unpack_, bits_, group_, format_)                                                                 \
+    AFFINE_FORM_BY(unpack_, name_, id_ "/1", encoding_, 3, .bits = (bits_), .group = (group_),                                          \
                    .zero = 1u << ((bits_) - 1), .scales = (format_), .quants = AFFINE_ROWS_OF_WORDS, .scales_plane = 1,                 \
                    .groups_plane = 2);                                                                                                  \
-    AFFINE_FORM_BY(cp_affine_unpack_sorted, name_##_zero, id_ "_zero/1", encoding_, 4, .bits = (bits_), .group = (group_),              \
+    AFFINE_FORM_BY(unpack_, name_##_zero, id_ "_zero/1", encoding_, 4, .bits = (bits_), .group = (group_),                              \
                    .scales = (format_), .quants = AFFINE_ROWS_OF_WORDS, .zeros = AFFINE_DOWN, .scales_plane = 1, .zeros_plane = 2,      \
                    .groups_plane = 3)
-#define SORTED_FORMS(g_)                                                                                   \
-    SORTED(ct_int4_bf16_act_g##g_, "ct.int4_bf16_act_g" #g_, scaled_int8_bf16, 4, g_, TENON_F_BF16);       \
-    SORTED(ct_int4_f16_act_g##g_, "ct.int4_f16_act_g" #g_, scaled_int8, 4, g_, TENON_F_F16);               \
-    SORTED(ct_int8_bf16_act_g##g_, "ct.int8_bf16_act_g" #g_, scaled_int16_bf16, 8, g_, TENON_F_BF16);      \
-    SORTED(ct_int8_f16_act_g##g_, "ct.int8_f16_act_g" #g_, scaled_int16, 8, g_, TENON_F_F16)
+#define SORTED_FORMS(g_)                                                                                                          \
+    SORTED(ct_int4_bf16_act_g##g_, "ct.int4_bf16_act_g" #g_, scaled_int8_bf16, cp_affine_unpack_sorted, 4, g_, TENON_F_BF16);     \
+    SORTED(ct_int4_f16_act_g##g_, "ct.int4_f16_act_g" #g_, scaled_int8, cp_affine_unpack_sorted, 4, g_, TENON_F_F16);             \
+    SORTED(ct_int8_bf16_act_g##g_, "ct.int8_bf16_act_g" #g_, expanded_f32, cp_affine_expand_sorted, 8, g_, TENON_F_BF16);         \
+    SORTED(ct_int8_f16_act_g##g_, "ct.int8_f16_act_g" #g_, expanded_f32, cp_affine_expand_sorted, 8, g_, TENON_F_F16)
 SORTED_FORMS(32);
 SORTED_FORMS(64);
 SORTED_FORMS(128);

@@ -7,7 +7,7 @@
  *     g_idx    i32 [K]                        group of column k; in order, k / group, unless weights were sorted ("desc_act")
  *
  * and x = scale * (q - zero); "channel": one group for a row. Turned around by affine.c. Sorted ones have groups that are no runs
- * along a row: then every number gets its scale, which is exact and needs no other order of the activations.
+ * along a row: then every number gets its scale, or is multiplied by it, which is exact and needs no other order of the activations.
  * [any-thread] Contract: tenon/quantizer.h. */
 #include "checkpoints.h"
 
@@ -29,12 +29,12 @@ static int32_t unpack(const struct tenon_stored *s, const void *const *planes, u
     FORM(gptq_int8_##name_, "gptq.int8_" #name_ "/1", affine_int8_b32, unpack, 8, g_, 1);             \
     FORM(gptq2_int4_##name_, "gptq_v2.int4_" #name_ "/1", encoding_, unpack, 4, g_, 0);               \
     FORM(gptq2_int8_##name_, "gptq_v2.int8_" #name_ "/1", affine_int8_b32, unpack, 8, g_, 0)
-#define SORTED(bits_, encoding_, name_, g_)                                                                                           \
-    FORM(gptq_int##bits_##_act_##name_, "gptq.int" #bits_ "_act_" #name_ "/1", encoding_, cp_affine_unpack_sorted, bits_, g_, 1);     \
-    FORM(gptq2_int##bits_##_act_##name_, "gptq_v2.int" #bits_ "_act_" #name_ "/1", encoding_, cp_affine_unpack_sorted, bits_, g_, 0)
-#define SORTED_FORMS(name_, g_)           \
-    SORTED(4, scaled_int8, name_, g_);    \
-    SORTED(8, scaled_int16, name_, g_)
+#define SORTED(bits_, encoding_, unpack_, name_, g_)                                                                       \
+    FORM(gptq_int##bits_##_act_##name_, "gptq.int" #bits_ "_act_" #name_ "/1", encoding_, unpack_, bits_, g_, 1);          \
+    FORM(gptq2_int##bits_##_act_##name_, "gptq_v2.int" #bits_ "_act_" #name_ "/1", encoding_, unpack_, bits_, g_, 0)
+#define SORTED_FORMS(name_, g_)                                    \
+    SORTED(4, scaled_int8, cp_affine_unpack_sorted, name_, g_);    \
+    SORTED(8, expanded_f32, cp_affine_expand_sorted, name_, g_)
 FORMS(g32, 32, affine_int4_b32);
 FORMS(g64, 64, affine_int4_b32);
 FORMS(g128, 128, affine_int4_b128);
