@@ -2,12 +2,14 @@
 """foreign_encoding.py BUILD_DIR CMAKE CC [SANITIZERS]: an encoding that nothing in the tree knows runs, and right to the bit; and so
 does a stored form, which the host unpacks into its encoding at load.
 
-Installs the build, builds tests/foreign/encoding against it and nothing else, writes a small llama whose matrices are random in that
+Installs the build, builds the example `encoding` that is installed (tests/foreign/encoding) against it and nothing else, writes a small llama whose matrices are random in that
 encoding, and the same expanded to f32, and compares the bits of all their logits: at every instruction level, over threads and
 chunks. Then damages: a plugin whose digest is wrong, planes that do not fit. Standard library only. Exit 77: pkg-config is missing."""
 import json
 import random
+import re
 import struct
+import subprocess
 
 import foreign
 from foreign import SEED
@@ -95,7 +97,7 @@ def write_model(path, made, name_of_planes=None):
 
 
 class Encoding(foreign.Foreign):
-    folder, name, provides = "encoding", "acme", "quantizer:acme, weights:acme"
+    folder, name, provides, installed = "encoding", "acme", "quantizer:acme, weights:acme", True
 
     @classmethod
     def setUpClass(cls):
@@ -167,6 +169,27 @@ class Encoding(foreign.Foreign):
             done = self.tenon("eval", f"{self.root}/{model}.acme", "--ids", "-", "--bits", stdin=self.ids)
             self.assertGreater(done.returncode, 0)
             self.assertIn(words, done.stderr)
+
+    def test_program_is_what_it_says(self):
+        done = subprocess.run([self.root + "/out/check"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (0, "192000 values equal\n"), done.stderr)
+
+    def test_manifest(self):
+        with open(self.root + "/source/60-acme.plugin") as f:
+            self.rewrite(self.root + "/plugins/plugins.d/60-acme.plugin", f.read())
+        done = self.tenon("plugins", "check", "quantizer:acme")
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_no_digest(self):
+        source = self.root + "/source/encoding.c"
+        with open(source) as f:
+            text = f.read()
+        digest = re.search(r'digest = "([0-9a-f]{64})"', text).group(1)
+        self.addCleanup(self.build_plugin)
+        self.addCleanup(self.rewrite, source, text)
+        self.rewrite(source, text.replace(digest, "", 1))
+        self.build_plugin()
+        self.assert_check_says(f"acme.trits/1: it has no digest, which must be {digest}")
 
     def test_wrong_digest(self):
         source = self.root + "/source/encoding.c"
