@@ -31,7 +31,7 @@ TEXTS = SENTENCES + CODE + SYMBOLS + [
     "ab12cd345 6", "don't we'll I'M", "e\u0301\u0323x e\u0323\u0301", "\u1100\u1161\u11a8", "\u212b\u2126\ufb01\u00bd\uff21",
     "\u0130I\u0131 \u1e9e\u00df \u03a3\u03c2", "\u65e5\u672c\u8a9e\u3068\u30ab\u30bf\u30ab\u30ca\u30fc x", "\u2581a \u2581\u2581b",
     "<s>hello</s> <s> world", "a<sp>b <sp> c<sp>", "foo foobar foo_ foo, foo", "MASK [MASK] x [MASK]y", "caf\u00e9 CAF\u00c9 cafe\u0301",
-    "a--b---c", "-a-", "the foo foo  foo is is world foo", "\u3002\u3001\u30fb\u30fc\u3005 \uff9d", "aaabab cC aB abcd a\u0301b pL Qa", "x\u180ey \u0085z", "$+<=>^`|~", "...", "\x00a\x01b\x7f", "\u200b\u200d\ufeff\ufffd", "1,234 5 67", "\u0661\u0662 \u2167 \u00b2",
+    "a--b---c", "-a-", "the foo foo  foo is is world foo", "\u3002\u3001\u30fb\u30fc\u3005 \uff9d", "\x01b", "\u0301c", "( \u30fc!\u30fc a\u30fc", "aaabab cC aB abcd a\u0301b pL Qa", "x\u180ey \u0085z", "$+<=>^`|~", "...", "\x00a\x01b\x7f", "\u200b\u200d\ufeff\ufffd", "1,234 5 67", "\u0661\u0662 \u2167 \u00b2",
 ]
 MIXED = mixed_text(15000, 11)
 TEXTS += [MIXED[i:i + 300] for i in range(0, len(MIXED), 300)]
@@ -101,6 +101,13 @@ def char_bpe(prefix="", suffix="", words=(), unk_token="[UNK]", **more):
     return models.BPE(vocab, [tuple(x) for x in m["merges"]], unk_token=unk_token, **affixes, **more)
 
 
+def some_bytes(fuse_unk):
+    """Fall-back to bytes of which not all are tokens."""
+    whole = json.loads(Tokenizer(char_bpe(byte_fallback=True)).to_str())["model"]
+    kept = [t for t in whole["vocab"] if t not in ("<0xA5>", "<0x98>", "<0xE2>", "<0x80>")]
+    return models.BPE({t: i for i, t in enumerate(kept)}, [tuple(m) for m in whole["merges"]], unk_token="[UNK]", byte_fallback=True, fuse_unk=fuse_unk)
+
+
 def seq(kind, *parts):
     return {"type": "Sequence", kind: list(parts)}
 
@@ -152,7 +159,7 @@ for behavior in "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "
         case("Split text %s %s" % (behavior, invert), word_level, None, split("o", behavior, invert, "String"))
     case("Punctuation " + behavior, word_level, None, N("Punctuation", behavior=behavior))
 # Where Oniguruma and PCRE2 have the same words for different things.
-for pattern in (r"\w+", r"[\w-]+", r"\b", r"\B", r"(?m).+", r"[[:punct:]]+", r"\p{Punct}+", r"[[:upper:]]+", r"[^[:punct:]\s]+", r"[[:^space:]\s]",
+for pattern in (r"\w+", r"[\w-]+", r"\b", r"\B", r"(?m).+", r"[[:punct:]]+", r"\p{Punct}+", r"\p{Word}+|\P{Word}", r"[[:upper:]]+", r"[^[:punct:]\s]+", r"[[:^space:]\s]",
                 r"\p{Han}+", r"\p{^Han}+", r"\p{N}{1,3}+", r"(?:ab|c){2}?d", r"\x{61}{,2}", r"a(?i)B|c", r"\v", r"\Qa", r"\pL", r"\S+\O"):
     case("regex " + pattern, word_level, None, seq("pretokenizers", split(pattern), N("FixedLength", length=2)))
 for name, pre in {
@@ -187,6 +194,12 @@ case("WordPiece short words", lambda: word_piece(max_input_chars_per_word=4), BE
 for pattern in (r"[\w&&[^aeiou]]+", r"[a-z&&m-z]+", r"\w+|\W", r"[\w-]+", r"[\p{L}\p{M}&&[^\p{Han}]]+|\p{Han}+", r"\P{^Greek}",
                 r"[\W_]+", r"[^\W_]+", r"[^\W\d_]{2,3}+", r"[\W]|o+", r"[^\W]x?", r"[[:^punct:]-]", r"[^[:^alnum:]\H]+", r"[a[\W_]]+"):
     case("Split " + pattern, word_level, None, split(pattern))
+# Matches that are empty: they count, and cut, unless the match before ended there.
+for pattern in (r"\d??|o", r"[a-e]*", r"$|\b"):
+    for behavior in "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous":
+        case("Split at nothing %s %s" % (pattern, behavior), word_level, None, split(pattern, behavior, behavior != "MergedWithNext"))
+    case("Replace nothing " + pattern, word_level, N("Replace", pattern={"Regex": pattern}, content="a"), split("."))
+    case("decoder Replace nothing " + pattern, word_level, None, split("."), N("Replace", pattern={"Regex": pattern}, content="<>"))
 for clean in False, True:
     case("CTC cleanup %s" % clean, lambda: char_bpe("##"), None, WS, N("CTC", pad_token="[UNK]", word_delimiter_token="##a", cleanup=clean))
 case("Unigram ties", ties, None, SPACED, SPACED)
@@ -210,6 +223,23 @@ case("BPE ignore_merges, no pre_tokenizer, spaces", lambda: char_bpe(ignore_merg
 case("BPE without unk", lambda: char_bpe(unk_token=None))
 case("BPE bytes for letters that spell bytes", lambda: char_bpe(unk_token=None, byte_fallback=True), None, BYTE_LEVEL, None)
 case("decoder Fuse, two Strips", unigram, None, SPACED, seq("decoders", SPACED, N("Fuse"), N("Strip", content="o", start=2, stop=0), N("Strip", content="a", start=0, stop=0)))
+case("added, white space taken", byte_bpe, None, BYTE_LEVEL, None, [added("foo", rstrip=True), added(" "), added("  "), added("\n", rstrip=True)])
+case("added, white space taken from the left", byte_bpe, None, BYTE_LEVEL, None,
+     [added("\n", lstrip=True, rstrip=True), added("is", lstrip=True)])  # the library panics where one takes more than the next has
+case("added, bytes of the model", byte_bpe, None, BYTE_LEVEL, BYTE_LEVEL, [added("a", single_word=True), added("o", single_word=True)])
+for name, normalizer in {"Strip": N("Strip", strip_left=True, strip_right=True), "Nmt": N("Nmt"), "BertNormalizer": BERT, "StripAccents": N("StripAccents"),
+                         "Replace": N("Replace", pattern={"Regex": r"^[A-Za-z]{2}"}, content="h"),
+                         "Replace to nothing": N("Replace", pattern={"String": "-"}, content="")}.items():
+    case("Metaspace first, " + name, unigram, normalizer, N("Metaspace", replacement="\u2581", prepend_scheme="first", split=True))
+for affixes in ("##", ""), ("", "</w>"), ("##", "</w>"):
+    case("BPE bytes of affixes %s %s" % affixes, lambda a=affixes: char_bpe(*a, byte_fallback=True), None, WS)
+case("BPE, some bytes", lambda: some_bytes(False), None, WS)
+case("BPE, some bytes, fused", lambda: some_bytes(True), None, None)
+for name, step in {"Metaspace": SPACED, "WordPiece": N("WordPiece", prefix="##", cleanup=False), "BPEDecoder": N("BPEDecoder", suffix="o"),
+                   "ByteFallback": N("ByteFallback"), "Strip": N("Strip", content="a", start=1, stop=0)}.items():
+    case("decoder Fuse, " + name, unigram, None, SPACED, seq("decoders", N("Fuse"), step))
+    if name != "Metaspace":  # of three bytes, which may be of several tokens
+        case("decoder ByteLevel, " + name, byte_bpe, None, BYTE_LEVEL, seq("decoders", BYTE_LEVEL, step))
 case("added together", byte_bpe, None, BYTE_LEVEL, BYTE_LEVEL,
      [added("<s>", special=True, lstrip=True, rstrip=True), added("</s>", special=True), added("<sp>", lstrip=True), added("<sp>b"), added("foobar"),
       added("foo", single_word=True)])

@@ -43,13 +43,13 @@ static int run(struct tenon_tokenizer_object *tok, uint32_t flags)
         struct tenon_err err = TENON_ERR_INIT;
         size_t size = head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16 | (size_t)head[3] << 24;
         char *text = malloc(size + 1);
-        int32_t *ids = malloc((4 * size + 16) * sizeof *ids);
+        int32_t *ids = malloc((64 * size + 4096) * sizeof *ids);
         uint64_t n = 0;
         double start = seconds();
         if (text == NULL || ids == NULL || fread(text, 1, size, stdin) != size)
             return 1;
         start = seconds();
-        if (table->encode(tok, text, size, flags, ids, 4 * size + 16, &n, &err) != 0) {
+        if (table->encode(tok, text, size, flags, ids, 64 * size + 4096, &n, &err) != 0) {
             printf("ERROR %s\n", err.message);
         } else {
             spent += seconds() - start;

@@ -152,7 +152,7 @@ static void mark(const char *pattern, uint8_t bit, struct bpe_matcher *m, const 
     const PCRE2_SIZE *found = pcre2_get_ovector_pointer(m->data);
     struct bpe_pattern p;
     ck_assert_int_eq(bpe_pattern_init(&p, pattern, NULL), 0);
-    for (size_t at = 0; bpe_pattern_match(&p, m, text, size, at) > 0; at = found[1])
+    for (size_t at = 0; bpe_pattern_match(&p, m, text, size, at, PCRE2_NOTEMPTY_ATSTART) > 0; at = found[1])
         for (size_t i = found[0]; i < found[1]; i++)
             marks[i] |= bit;
     bpe_pattern_finish(&p);

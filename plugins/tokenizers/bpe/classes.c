@@ -46,7 +46,7 @@ void bpe_classes_finish(struct bpe_classes *c)
 static uint8_t ask(const struct bpe_classes *c, struct bpe_matcher *m, uint32_t code_point)
 {
     char text[4];
-    int rc = bpe_pattern_match(&c->pattern, m, text, tok_utf8_put(code_point, text), 0);
+    int rc = bpe_pattern_match(&c->pattern, m, text, tok_utf8_put(code_point, text), 0, 0);
     if (rc == PCRE2_ERROR_NOMATCH)
         return BPE_OTHER;
     if (rc > 1 && rc <= (int)sizeof group_classes)

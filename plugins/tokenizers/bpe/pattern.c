@@ -95,13 +95,14 @@ void bpe_matcher_finish(struct bpe_matcher *m)
     memset(m, 0, sizeof *m);
 }
 
-int bpe_pattern_match(const struct bpe_pattern *p, struct bpe_matcher *m, const char *text, size_t size, size_t at)
+int bpe_pattern_match(const struct bpe_pattern *p, struct bpe_matcher *m, const char *text, size_t size, size_t at,
+                      uint32_t options)
 {
     int rc = PCRE2_ERROR_JIT_STACKLIMIT;
     if (p->has_jit)
-        rc = pcre2_jit_match(p->code, (PCRE2_SPTR)text, size, at, PCRE2_NOTEMPTY_ATSTART, m->data, m->context);
+        rc = pcre2_jit_match(p->code, (PCRE2_SPTR)text, size, at, options, m->data, m->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(p->code, (PCRE2_SPTR)text, size, at, PCRE2_NOTEMPTY_ATSTART | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+        rc = pcre2_match(p->code, (PCRE2_SPTR)text, size, at, options | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                          m->data, m->context);
     return rc;
 }

@@ -3,7 +3,7 @@
  *     struct bpe_pattern p = {0};
  *     struct bpe_matcher m;
  *     if (bpe_pattern_init(&p, "\\p{L}+", err) != 0 || bpe_matcher_init(&m) != 0) return ...;
- *     if (bpe_pattern_match(&p, &m, text, size, at) > 0) ...          // text is valid UTF-8
+ *     if (bpe_pattern_match(&p, &m, text, size, at, PCRE2_NOTEMPTY_ATSTART) > 0) ...          // text is valid UTF-8
  *
  * \s is Unicode's white space. A pattern is immutable after init, [any-thread]; a matcher is one thread's at a time.
  */
@@ -42,7 +42,8 @@ void bpe_pattern_finish(struct bpe_pattern *p); /* zeroed is fine */
 int32_t bpe_matcher_init(struct bpe_matcher *m);
 void bpe_matcher_finish(struct bpe_matcher *m); /* zeroed is fine */
 
-/* Match from `at` on, never emptily at `at`: pcre2_match's result, below 0 for none. */
-int bpe_pattern_match(const struct bpe_pattern *p, struct bpe_matcher *m, const char *text, size_t size, size_t at);
+/* Match from `at` on with options of pcre2_match: its result, below 0 for none. */
+int bpe_pattern_match(const struct bpe_pattern *p, struct bpe_matcher *m, const char *text, size_t size, size_t at,
+                      uint32_t options);
 
 #endif

@@ -58,7 +58,7 @@ static bool find(const struct run *r, const struct bpe_pattern *step, const char
                  size_t *ret_from, size_t *ret_to)
 {
     const PCRE2_SIZE *found = pcre2_get_ovector_pointer(r->matcher->data);
-    if (bpe_pattern_match(step, r->matcher, part, size, at) < 0)
+    if (bpe_pattern_match(step, r->matcher, part, size, at, PCRE2_NOTEMPTY_ATSTART) < 0)
         return false;
     *ret_from = found[0];
     *ret_to = found[1];

@@ -156,34 +156,37 @@ static void take_spaces(const struct js_added_token *t, const char *text, size_t
             break;
         m->from = at;
     }
+    if (t->left && m->from < done) /* the one before has taken of it */
+        m->from = done;
+    if (t->right && m->to < m->reach) /* all of it white space, and none behind it */
+        m->to = m->reach;
     while (t->right && m->to < size) {
         size_t n = tok_char(text + m->to, size - m->to, &c);
         if (c < 0 || !wp_is_space(c))
             break;
         m->to += n;
     }
+    if (t->right)
+        m->reach = m->to;
 }
 
-struct js_added_match js_added_find(const struct js_added *a, bool is_normalized, const char *text, size_t size, size_t at,
-                                    size_t done, bool with_control)
+bool js_added_find(const struct js_added *a, bool is_normalized, const char *text, size_t size, bool with_control,
+                   struct js_added_match *match)
 {
-    struct js_added_match m = {NULL, size, size, size};
-    while (at < size) {
+    const size_t done = match->to;
+    for (size_t at = match->next; at < size; at = match->next) {
         struct tok_special_match found = tok_special_find(&a->texts[is_normalized], text + at, size - at, false);
         const struct js_added_token *t;
         if (found.id < 0)
             break;
         t = &a->tokens[found.id];
-        m.from = at + found.at;
-        at = m.next = m.to = m.from + found.size;
-        if ((t->is_special && !with_control) || (t->single_word && !is_alone(text, size, m.from, m.to)))
+        match->from = at + found.at;
+        match->next = match->to = match->from + found.size;
+        if ((t->is_special && !with_control) || (t->single_word && !is_alone(text, size, match->from, match->to)))
             continue;
-        if (m.to <= done) /* the one before took it, white space alone, whole */
-            continue;
-        m.from = m.from < done ? done : m.from;
-        take_spaces(t, text, size, done, &m);
-        m.token = t;
-        return m;
+        take_spaces(t, text, size, done, match);
+        match->token = t;
+        return true;
     }
-    return (struct js_added_match){NULL, size, size, size};
+    return false;
 }

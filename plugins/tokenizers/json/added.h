@@ -4,7 +4,8 @@
  *     status = js_added_read(&a, &j);                     // j at the array
  *     ... the ids are settled: a.tokens[i].id ...
  *     status = js_added_index(&a, &normal, &scratch, &arena, err);
- *     js_added_find(&a, RAW, text, size, at, with_control, &match);
+ *     struct js_added_match match = {0};
+ *     while (js_added_find(&a, is_normalized, text, size, with_control, &match)) ...
  *     js_added_finish(&a);
  *
  * Constant once indexed, [any-thread].
@@ -31,6 +32,7 @@ struct js_added_match {
     const struct js_added_token *token; /* NULL: none */
     size_t from, to;                    /* what it covers, white space with it */
     size_t next;                        /* where to search on */
+    size_t reach;                       /* the farthest that any match has taken white space */
 };
 
 /* Errors: INVALID_ARGUMENT, OUT_OF_RANGE, RESOURCE_EXHAUSTED; on failure, finish. */
@@ -39,8 +41,9 @@ int32_t js_added_index(struct js_added *a, const struct js_normal *normal, struc
                        struct js_arena *arena, struct tenon_err *err);
 void js_added_finish(struct js_added *a); /* zeroed is fine */
 
-/* The first from `at` on; `done` is where the match before it ended. */
-struct js_added_match js_added_find(const struct js_added *a, bool is_normalized, const char *text, size_t size, size_t at,
-                                    size_t done, bool with_control);
+/* The match behind *match, which is zeroed before the first; false: none. White space that one has taken may be a token all the
+ * same, so that `to` can be less than before, and than `from`: then it is none. */
+bool js_added_find(const struct js_added *a, bool is_normalized, const char *text, size_t size, bool with_control,
+                   struct js_added_match *match);
 
 #endif

@@ -87,15 +87,14 @@ static int32_t split(const struct run *r, uint32_t level, const char *text, size
 {
     const struct js_cut_step *step = &r->cut->steps[level];
     struct merger m = {r, level, text, is_first, step->behavior, 0, 0, false, false};
-    size_t at = 0, from, to;
+    size_t at = 0, last = JS_FIND_FIRST, from, to;
     int32_t status = 0, found = 0;
-    while (status == 0 && at < size &&
-           (found = js_find_next(&step->finder, r->memory->search, text, size, at, &from, &to)) > 0) {
+    while (status == 0 && (found = js_find_next(&step->finder, r->memory->search, text, size, last, &from, &to)) > 0) {
         if (from > at)
             status = merge(&m, at, from, step->is_inverted);
         if (status == 0)
             status = merge(&m, from, to, !step->is_inverted);
-        at = to;
+        at = last = to;
     }
     if (status == 0 && found >= 0 && at < size)
         status = merge(&m, at, size, step->is_inverted);
@@ -350,6 +349,7 @@ static int32_t read_metaspace(struct js_cut *c, struct js *j, const struct js_ob
     if (step->with.size == 0)
         step->with = (struct tenon_str){"\xe2\x96\x81", 3};
     step->first = js_is(scheme, "first");
+    c->has_first |= step->first;
     /* An old file has add_prefix_space instead of a scheme. */
     step->always = js_is(scheme, "always") || (scheme.size == 0 && js_get_bool(j, o, "add_prefix_space", true));
     step->behavior = MERGED_WITH_NEXT;
@@ -428,14 +428,15 @@ static const char scripts[] =
     "Malayalam Sinhala Thai Lao Tibetan Myanmar Georgian Hangul Ethiopic Cherokee Canadian_Aboriginal Ogham Runic Khmer "
     "Mongolian Bopomofo Yi Old_Italic Gothic Deseret Inherited Tagalog Hanunoo Buhid Tagbanwa Limbu Tai_Le Linear_B Ugaritic "
     "Shavian Osmanya Cypriot Braille Buginese Coptic New_Tai_Lue Glagolitic Tifinagh Syloti_Nagri Old_Persian Kharoshthi "
-    "Balinese Cuneiform Phoenician Phags_Pa Nko Common";
+    "Balinese Cuneiform Phoenician Phags_Pa Nko";
 
 static int32_t read_scripts(struct js_cut *c, struct js *j, const struct js_object *o, struct js_arena *arena)
 {
     char pattern[4000];
     size_t n = (size_t)snprintf(pattern, sizeof pattern,
                                 "[\\p{sc:Han}\\p{sc:Hiragana}\\p{sc:Katakana}\\x{30fc}]"
-                                "[\\p{sc:Han}\\p{sc:Hiragana}\\p{sc:Katakana}\\x{30fc} \\p{sc:Unknown}]*+");
+                                "[\\p{sc:Han}\\p{sc:Hiragana}\\p{sc:Katakana}\\x{30fc} \\p{sc:Unknown}]*+"
+                                "|(?![ \\x{30fc}])\\p{sc:Common}(?:(?!\\x{30fc})[\\p{sc:Common} \\p{sc:Unknown}])*+");
     (void)o;
     c->n_patterns = UINT32_MAX;
     for (const char *name = scripts; *name != '\0';) {

@@ -23,6 +23,7 @@ struct js_cut {
     struct js_cut_step *steps; /* [n] */
     uint32_t n;
     bool is_bert; /* it is BERT's, and nothing else */
+    bool has_first; /* what it does depends on whether a part begins the text */
     bool needs_spaces; /* text without any is one piece */
     bool is_byte_level;        /* the last step spells bytes, and no other does, and none puts a space in front */
     const char *patterns[BPE_PRE_STEPS]; /* [n_patterns] all that is done besides, when that can be said so */

@@ -17,7 +17,7 @@ struct js_decode_step {
     struct tenon_str text;  /* replace: with; strip: what; metaspace: the replacement; wordpiece: prefix; suffix; CTC: between words. OWN: arena */
     struct tenon_str pad;   /* CTC: what stands for nothing. OWN: arena */
     uint32_t start, stop;   /* strip: how many */
-    bool is_whole;          /* strip: of the whole text, and not of each token */
+    bool is_whole;          /* a step before has made one text of all tokens */
     bool prepends, cleans;  /* metaspace; wordpiece, CTC */
 };
 
@@ -49,19 +49,19 @@ static int32_t replace_all(struct tok_buffer *out, const char *text, size_t size
 static int32_t replace_matches(const struct js_decode_step *step, const char *text, size_t size, struct tok_buffer *out)
 {
     struct js_search search;
-    size_t at = 0, from, to;
+    size_t at = 0, last = JS_FIND_FIRST, from, to;
     int32_t status;
     if (step->finder.pattern.code == NULL)
         return replace_all(out, text, size, step->finder.text, step->text);
     memset(&search, 0, sizeof search);
     search.size = size;
     status = js_search_init(&search);
-    while (status == 0 && at < size && tok_utf8_valid(text, size) == size &&
-           js_find_next(&step->finder, &search, text, size, at, &from, &to) > 0) {
+    while (status == 0 && tok_utf8_valid(text, size) == size &&
+           js_find_next(&step->finder, &search, text, size, last, &from, &to) > 0) {
         status = tok_put(out, text + at, from - at);
         if (status == 0)
             status = tok_put(out, step->text.data, (size_t)step->text.size);
-        at = to;
+        at = last = to;
     }
     js_search_finish(&search);
     return status == 0 ? tok_put(out, text + at, size - at) : status;
@@ -91,7 +91,7 @@ static int32_t strip(const struct js_decode_step *step, const char *text, size_t
 static int32_t metaspace(const struct js_decode_step *step, const char *text, size_t size, uint64_t state,
                          struct tok_buffer *out)
 {
-    struct tenon_str with = {" ", step->prepends && !(state & BEGUN) ? 0 : 1};
+    struct tenon_str with = {" ", step->prepends && (step->is_whole || !(state & BEGUN)) ? 0 : 1};
     return replace_all(out, text, size, step->text, with);
 }
 
@@ -126,7 +126,9 @@ static int32_t wordpiece(const struct js_decode_step *step, const char *text, si
     size_t prefix = (size_t)step->text.size;
     bool goes_on = size >= prefix && memcmp(text, step->text.data, prefix) == 0;
     int32_t status = 0;
-    if ((state & BEGUN) && goes_on) {
+    if (step->is_whole) {
+        /* the first token has neither space nor prefix */
+    } else if ((state & BEGUN) && goes_on) {
         text += prefix;
         size -= prefix;
     } else if (state & BEGUN) {
@@ -143,9 +145,10 @@ static int32_t suffix(const struct js_decode_step *step, const char *text, size_
 {
     size_t n = (size_t)step->text.size;
     bool ends = n > 0 && size >= n && memcmp(text + size - n, step->text.data, n) == 0;
+    struct tenon_str with = {" ", step->is_whole ? 0 : 1}; /* nothing for the last token */
     int32_t status = *state & SPACE_DUE ? tok_put(out, " ", 1) : 0;
-    *state = (*state & ~SPACE_DUE) | (ends ? SPACE_DUE : 0);
-    return status == 0 ? replace_all(out, text, size - (ends ? n : 0), step->text, (struct tenon_str){" ", 1}) : status;
+    *state = (*state & ~SPACE_DUE) | (ends && !step->is_whole ? SPACE_DUE : 0);
+    return status == 0 ? replace_all(out, text, size - (ends ? n : 0), step->text, with) : status;
 }
 
 /* A character is said once however often it stands in a row. */
@@ -178,7 +181,7 @@ static int32_t run_step(const struct js_decoder *d, const struct js_decode_step 
     case SUFFIX: return suffix(step, text, size, state, out);
     case CTC: return ctc(step, text, size, id, state, out);
     case BYTE_FALLBACK:
-        byte = tok_chars_byte(&token);
+        byte = step->is_whole ? -1 : tok_chars_byte(&token);
         return byte < 0 ? tok_put(out, text, size) : tok_put(out, &(char){(char)byte}, 1);
     case BYTE_LEVEL:
         if (is_added || tok_reserve(out, size) != 0 || !bpe_bytes_unspell(&d->bytes, text, size, out->bytes, size, &n))
@@ -244,7 +247,7 @@ static int32_t read_step(void *chain, struct js *j, const struct js_object *o, s
     step->cleans = js_get_bool(j, o, "cleanup", false);
     step->prepends = scheme.size == 0 ? js_get_bool(j, o, "add_prefix_space", true) : !js_is(scheme, "never");
     for (uint32_t k = 0; k + 1 < d->n; k++)
-        step->is_whole |= d->steps[k].kind == FUSE;
+        step->is_whole |= d->steps[k].kind == FUSE || d->steps[k].kind == BYTE_LEVEL;
     return step->kind == REPLACE && j->status == 0 ? js_finder_read(&step->finder, j, o, arena) : j->status;
 }
 

@@ -126,25 +126,32 @@ static int match(const struct js_finder *f, struct js_search *s, const char *tex
     int rc = PCRE2_ERROR_NOMATCH;
     (void)pcre2_set_offset_limit(s->matcher.context, PCRE2_UNSET);
     if (f->is_trusted)
-        return bpe_pattern_match(&f->pattern, &s->matcher, text, size, at);
+        return bpe_pattern_match(&f->pattern, &s->matcher, text, size, at, 0);
     for (size_t from = at; rc == PCRE2_ERROR_NOMATCH && from <= size; from += STARTS) {
         while (from < size && ((unsigned char)text[from] & 0xc0) == 0x80)
             from++;
         if (from > at && is_late(s))
             return PCRE2_ERROR_MATCHLIMIT;
         (void)pcre2_set_offset_limit(s->matcher.context, from + STARTS - 1);
-        rc = from == at ? bpe_pattern_match(&f->pattern, &s->matcher, text, size, from)
-                        : pcre2_match(f->pattern.code, (PCRE2_SPTR)text, size, from, PCRE2_NO_UTF_CHECK,
-                                      s->matcher.data, s->matcher.context);
+        rc = bpe_pattern_match(&f->pattern, &s->matcher, text, size, from, 0);
     }
     return rc;
 }
 
-static int32_t find_regex(const struct js_finder *f, struct js_search *s, const char *text, size_t size, size_t at,
+/* Onig's iterator: an empty match counts unless the match before ended there; then the search goes on behind the next character. */
+static int32_t find_regex(const struct js_finder *f, struct js_search *s, const char *text, size_t size, size_t last,
                           size_t *ret_from, size_t *ret_to)
 {
     const PCRE2_SIZE *found = pcre2_get_ovector_pointer(s->matcher.data);
+    size_t at = last == JS_FIND_FIRST ? 0 : last;
+    int32_t c;
     int rc = match(f, s, text, size, at);
+    if (rc >= 0 && found[0] == last && found[1] == last) {
+        if (last == size)
+            return 0;
+        at += tok_char(text + at, size - at, &c);
+        rc = match(f, s, text, size, at);
+    }
     if (rc == PCRE2_ERROR_NOMATCH)
         return 0;
     if (rc < 0 || found[1] < found[0] || found[0] < at) /* it gave up: the rest has no match, so that no text can fail */
@@ -183,12 +190,15 @@ static int32_t find_class(const struct js_finder *f, const char *text, size_t si
     return 0;
 }
 
-int32_t js_find_next(const struct js_finder *f, struct js_search *s, const char *text, size_t size, size_t at,
+int32_t js_find_next(const struct js_finder *f, struct js_search *s, const char *text, size_t size, size_t last,
                      size_t *ret_from, size_t *ret_to)
 {
+    size_t at = last == JS_FIND_FIRST ? 0 : last;
+    if (size == 0)
+        return 0;
     if (f->is_in != NULL)
         return find_class(f, text, size, at, ret_from, ret_to);
     if (f->pattern.code != NULL)
-        return find_regex(f, s, text, size, at, ret_from, ret_to);
+        return find_regex(f, s, text, size, last, ret_from, ret_to);
     return f->text.size == 0 ? 0 : find_text(f, text, size, at, ret_from, ret_to);
 }

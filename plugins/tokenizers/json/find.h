@@ -2,7 +2,7 @@
  *
  *     struct js_finder f;
  *     status = js_finder_regex(&f, text, &arena, err);        // or _text, or _class
- *     while ((found = js_find_next(&f, &search, text, size, at, &from, &to)) > 0) ...
+ *     while ((found = js_find_next(&f, &search, text, size, last, &from, &to)) > 0) ... last = to;
  *     js_finder_finish(&f);
  *
  * A finder is constant after init, [any-thread]; a search is one thread's.
@@ -42,9 +42,11 @@ void js_finder_finish(struct js_finder *f); /* zeroed is fine */
 int32_t js_search_init(struct js_search *s); /* RESOURCE_EXHAUSTED */
 void js_search_finish(struct js_search *s);  /* zeroed is fine */
 
-/* The next match from `at` on, at < size, in valid UTF-8: 1, 0: none; DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED. It may be
- * empty, but not at `at`. */
-int32_t js_find_next(const struct js_finder *f, struct js_search *s, const char *text, size_t size, size_t at,
+#define JS_FIND_FIRST SIZE_MAX
+
+/* The match behind the one that ended at `last` (JS_FIND_FIRST: the first one) in valid UTF-8: 1, 0: none; DEADLINE_EXCEEDED,
+ * RESOURCE_EXHAUSTED. It may be empty, but not at `last`. An empty text has none. */
+int32_t js_find_next(const struct js_finder *f, struct js_search *s, const char *text, size_t size, size_t last,
                      size_t *ret_from, size_t *ret_to);
 
 #endif

@@ -22,13 +22,14 @@ int32_t js_model_id(const struct js_model *m, const char *text, size_t size)
 
 /* ---- BPE with all its options --------------------------------------------------------------------------------- */
 
-/* A character with prefix or suffix, as far as it has one; -1: no token is spelled so. */
-static int32_t find_character(const struct js_model *m, const char *text, size_t size, bool is_first, bool is_last)
+#define MOST_SPELLED (4 + 2 * WP_MOST_PREFIX)
+
+/* A character with prefix or suffix, as far as it has one, into spelled [MOST_SPELLED]; -1: no token is spelled so. */
+static int32_t find_character(const struct js_model *m, const char *text, size_t size, bool is_first, bool is_last, char *spelled,
+                              size_t *ret_size)
 {
-    char spelled[4 + 2 * WP_MOST_PREFIX];
     size_t n = is_first ? 0 : (size_t)m->prefix.size;
-    if ((unsigned char)text[0] < 128 && n == 0 && (!is_last || m->suffix.size == 0))
-        return m->ascii_id[(unsigned char)text[0]];
+    bool is_plain = n == 0 && (!is_last || m->suffix.size == 0);
     if (n > 0)
         memcpy(spelled, m->prefix.data, n);
     memcpy(spelled + n, text, size);
@@ -37,10 +38,11 @@ static int32_t find_character(const struct js_model *m, const char *text, size_t
         memcpy(spelled + n, m->suffix.data, (size_t)m->suffix.size);
         n += (size_t)m->suffix.size;
     }
-    return js_model_id(m, spelled, n);
+    *ret_size = n;
+    return is_plain && (unsigned char)text[0] < 128 ? m->ascii_id[(unsigned char)text[0]] : js_model_id(m, spelled, n);
 }
 
-/* The bytes of a character as tokens; 0: not all of them are. */
+/* The bytes of what is spelled, prefix and suffix among them, as tokens; 0: not all of them are. */
 static size_t fall_back(const struct js_model *m, const char *text, size_t size, int32_t *ids)
 {
     for (size_t i = 0; i < size; i++) {
@@ -53,28 +55,34 @@ static size_t fall_back(const struct js_model *m, const char *text, size_t size,
 
 static size_t characters(const struct js_model *m, const char *text, size_t size, int32_t *ids)
 {
-    size_t n = 0, length, bytes;
-    bool was_unknown = false;
+    char spelled[MOST_SPELLED];
+    size_t n = 0, length;
+    bool is_due = false; /* the unknown token: it comes behind bytes, and before a token */
     for (size_t at = 0; at < size; at += length) {
-        size_t valid = tok_utf8_size(text + at, size - at);
+        size_t valid = tok_utf8_size(text + at, size - at), n_spelled, bytes;
         int32_t id;
         length = valid > 0 ? valid : 1;
-        id = find_character(m, text + at, length, at == 0, at + length == size);
-        bytes = id < 0 ? fall_back(m, text + at, length, ids + n) : 0;
+        id = find_character(m, text + at, length, at == 0, at + length == size, spelled, &n_spelled);
+        bytes = id < 0 ? fall_back(m, spelled, n_spelled, ids + n) : 0;
         n += bytes;
-        if (id < 0 && bytes == 0 && m->bpe.vocab.unk >= 0 && !(was_unknown && m->fuses_unknown))
+        if (bytes > 0)
+            continue;
+        if (is_due && (id >= 0 || !m->fuses_unknown))
             ids[n++] = m->bpe.vocab.unk;
-        else if (id >= 0)
+        if (id >= 0)
             ids[n++] = id;
-        was_unknown = id < 0 && bytes == 0;
+        is_due = id < 0 && m->bpe.vocab.unk >= 0;
     }
+    if (is_due)
+        ids[n++] = m->bpe.vocab.unk;
     return n;
 }
 
 static int32_t bpe_any(struct tok_run *r, const char *piece, size_t size, const int32_t **ret_ids, size_t *ret_n)
 {
     const struct js_model *m = model_of(r);
-    int32_t *ids = tok_merge_reserve(&r->work->merge, size);
+    const size_t most = m->falls_back ? 1 + (size_t)(m->prefix.size + m->suffix.size) : 1; /* tokens of a byte */
+    int32_t *ids = tok_merge_reserve(&r->work->merge, size * most);
     size_t n = 1;
     if (ids == NULL)
         return TENON_E_RESOURCE_EXHAUSTED;

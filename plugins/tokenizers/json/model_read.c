@@ -372,13 +372,14 @@ int32_t js_model_read_lines(struct js_model *m, const char *text, size_t size, s
 
 /* ---- what depends on the attributes of tokens -------------------------------------------------------------------- */
 
-/* Does every character become a token? What becomes none brings its neighbours together. */
+/* Does every character become a token, where it stands? What becomes none brings its neighbours together, and the unknown token
+ * comes behind bytes. */
 static bool keeps_all(const struct js_model *m)
 {
-    bool has_bytes = m->falls_back;
+    bool has_bytes = true;
     for (int i = 0; i < 256; i++)
         has_bytes &= m->bpe.chars.byte_id[i] >= 0;
-    return m->bpe.vocab.unk >= 0 || has_bytes;
+    return m->falls_back ? has_bytes : m->bpe.vocab.unk >= 0;
 }
 
 /* Where no token reaches across, a piece can be cut, unless it matters that it is one. */
@@ -426,8 +427,11 @@ int32_t js_model_prepare(struct js_model *m, struct tenon_err *err)
     bpe_tokenizer_prepare(&m->bpe, m->ignores_merges ? BPE_PRE_IGNORE_MERGES : 0);
     tok_chars_init(&m->bpe.chars, v, false);
     m->has_all_bytes = true;
-    for (int i = 0; i < 256; i++)
+    for (int i = 0; i < 256; i++) { /* added tokens that the model has too are its own: their conditions may not be met */
+        char byte = (char)i, spelled[2];
+        m->bpe.byte_id[i] = js_model_id(m, spelled, bpe_bytes_spell(&m->bpe.bytes, &byte, 1, spelled));
         m->has_all_bytes &= m->bpe.byte_id[i] >= 0;
+    }
     for (int i = 0; i < 128; i++) {
         char character = (char)i;
         m->ascii_id[i] = js_model_id(m, &character, 1);

@@ -223,14 +223,13 @@ static int32_t charsmap(const struct js_normal_step *step, struct js_search *sea
 static int32_t replace_valid(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size,
                              struct tok_buffer *out)
 {
-    size_t at = 0, copied = 0, from, to;
+    size_t last = JS_FIND_FIRST, copied = 0, from, to;
     int32_t found = 0, status = 0;
-    while (status == 0 && at < size &&
-           (found = js_find_next(&step->finder, search, text, size, at, &from, &to)) > 0) {
+    while (status == 0 && (found = js_find_next(&step->finder, search, text, size, last, &from, &to)) > 0) {
         status = tok_put(out, text + copied, from - copied);
         if (status == 0)
             status = tok_put(out, step->with.data, (size_t)step->with.size);
-        at = copied = to;
+        last = copied = to;
     }
     if (status == 0 && found >= 0)
         status = tok_put(out, text + copied, size - copied);
@@ -377,12 +376,12 @@ void js_normal_finish(struct js_normal *n)
     memset(n, 0, sizeof *n);
 }
 
-int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size,
-                      struct tenon_str *ret)
+static int32_t run(const struct js_normal *n, uint32_t n_steps, struct js_scratch *s, const char *text, size_t size,
+                   struct tenon_str *ret)
 {
     const size_t whole = size;
     int32_t status = 0;
-    for (uint32_t i = 0; status == 0 && i < n->n; i++) {
+    for (uint32_t i = 0; status == 0 && i < n_steps; i++) {
         struct tok_buffer *out = &s->texts[i % 2];
         out->size = 0;
         out->most = tok_most(whole);
@@ -391,5 +390,41 @@ int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const cha
         size = out->size;
     }
     *ret = (struct tenon_str){text, size};
+    return status;
+}
+
+int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size,
+                      struct tenon_str *ret)
+{
+    return run(n, n->n, s, text, size, ret);
+}
+
+static bool takes_start(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size)
+{
+    struct tok_buffer out = {.most = tok_most(size)};
+    size_t from, to, n, valid = tok_utf8_valid(text, size);
+    int32_t c;
+    bool is_taken = false;
+    n = tok_char(text, size, &c);
+    if (step->run == strip)
+        return step->left && wp_is_space(c);
+    if (step->run == replace) /* of several characters, what is put there has the place of the last */
+        return js_find_next(&step->finder, search, text, valid, JS_FIND_FIRST, &from, &to) > 0 && from == 0 &&
+               (to > n || (to == n && step->with.size == 0));
+    if (step->run == nmt || step->run == strip_accents || step->run == bert)
+        is_taken = step->run(step, search, text, n, &out) == 0 && out.size == 0;
+    tok_buffer_finish(&out);
+    return is_taken;
+}
+
+int32_t js_normal_takes_start(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size, bool *ret)
+{
+    struct tenon_str normal = {text, size};
+    int32_t status = 0;
+    *ret = false;
+    for (uint32_t i = 0; status == 0 && i < n->n && normal.size > 0 && !*ret; i++) {
+        *ret = takes_start(&n->steps[i], &s->search, normal.data, (size_t)normal.size);
+        status = run(n, i + 1, s, text, size, &normal);
+    }
     return status;
 }

@@ -38,4 +38,7 @@ void js_normal_finish(struct js_normal *n); /* zeroed is fine */
 int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size,
                       struct tenon_str *ret);
 
+/* Does it take away what a text [size > 0] begins with, so that what comes out begins further in? Errors as above. */
+int32_t js_normal_takes_start(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size, bool *ret);
+
 #endif

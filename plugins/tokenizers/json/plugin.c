@@ -182,29 +182,32 @@ typedef int32_t section_fn(struct call *c, const char *text, size_t size, bool i
 /* Text at its added tokens of one kind; what lies between goes to `next`. */
 static int32_t at_added(struct call *c, bool is_normalized, const char *text, size_t size, bool is_first, section_fn *next)
 {
+    struct js_added_match m = {0};
     size_t done = 0;
     int32_t status = 0;
-    for (size_t at = 0; status == 0 && done < size;) {
-        struct js_added_match m = js_added_find(&c->tok->added, is_normalized, text, size, at, done, c->with_control);
+    while (status == 0 && js_added_find(&c->tok->added, is_normalized, text, size, c->with_control, &m)) {
         if (m.from > done)
             status = next(c, text + done, m.from - done, is_first && done == 0);
-        if (status == 0 && m.token != NULL)
+        if (m.to > m.from)
             tok_run_emit(&c->run, &m.token->id, 1);
         done = m.to;
-        at = m.next;
     }
-    return status;
+    return status == 0 && done < size ? next(c, text + done, size - done, is_first && done == 0) : status;
 }
 
 /* Text without added tokens that are found as text stands. */
 static int32_t section(struct call *c, const char *text, size_t size, bool is_first)
 {
     struct tenon_str normal;
-    int32_t status;
+    int32_t status = 0;
+    bool is_taken = false;
     if (c->tok->is_bert && c->tok->added.texts[1].n == 0)
         return plain(c, text, size, is_first);
-    status = js_normal_run(&c->tok->normal, &c->memory->scratch, text, size, &normal);
-    return status != 0 ? status : at_added(c, true, normal.data, (size_t)normal.size, is_first, plain);
+    if (is_first && c->tok->cut.has_first)
+        status = js_normal_takes_start(&c->tok->normal, &c->memory->scratch, text, size, &is_taken);
+    if (status == 0)
+        status = js_normal_run(&c->tok->normal, &c->memory->scratch, text, size, &normal);
+    return status != 0 ? status : at_added(c, true, normal.data, (size_t)normal.size, is_first && !is_taken, plain);
 }
 
 static int32_t encode(struct tenon_tokenizer_object *tok, const char *text, uint64_t size, uint32_t flags, int32_t *ids,

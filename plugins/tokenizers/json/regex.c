@@ -136,12 +136,13 @@ static const struct {
 static bool put_named(struct translation *t, enum syntax syntax, const char *name, size_t size, bool is_negated)
 {
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        bool is_word = strcmp(classes[i].name, "word") == 0;
         if ((classes[i].syntax & syntax) == 0 || strlen(classes[i].name) != size || strncasecmp(classes[i].name, name, size) != 0)
             continue;
         if (is_negated && classes[i].outside != NULL)
             put_text(t, classes[i].outside);
         else
-            put_class(t, classes[i].inside, is_negated);
+            put_class(t, is_word && t->brackets == 0 ? WORD : classes[i].inside, is_negated);
         return true;
     }
     return false;
@@ -232,7 +233,7 @@ static void escaped(struct translation *t)
     case 'u': code_point(t); return;
     case 'p': case 'P': property(t); return;
     case 'x': case 'k': case 'g': case 'o': with_name(t); return;
-    case '\0': refuse(t); return;
+    case '\0': case 'X': refuse(t); return; /* PCRE2 10.42 takes emojis side by side as one grapheme */
     case 'h': case 'H': put_class(t, "0-9a-fA-F", c == 'H'); break;
     case 'w': case 'W': put_class(t, t->brackets > 0 ? WORDS : WORD, c == 'W'); break;
     case 'S': with = t->brackets > 0 ? "\\P{White_Space}" : "\\S"; break;
