@@ -9,6 +9,7 @@
 
 #define CPU_GROUP_MAX 4     /* matmuls that share one input and one step */
 #define CPU_SMALL_ROWS 4    /* up to so many rows every thread prepares activations for itself instead of meeting the others */
+#define CPU_FEW_ROWS 32     /* up to so many, products are bound by reading weights */
 #define CPU_CHUNK_ROWS 64   /* most weight rows of one task */
 #define CPU_SPLIT_TOKENS 16 /* up to so many tokens, attention may be split over keys */
 #define CPU_SPLIT_BYTES (32u << 20) /* most memory for its parts; a longer context is then not split */

@@ -117,18 +117,32 @@ static uint32_t weight_of_task(const struct walker *w, const struct cpu_step *s,
     }
 }
 
+/* n, or all rows of weight j of the step where it has fewer. */
+static int64_t rows_before(const struct walker *w, const struct cpu_step *s, uint32_t j, int64_t n)
+{
+    int64_t rows = matrix(w, s->w[j])->rows;
+    return n < rows ? n : rows;
+}
+
+/* A gate's two weights lie apart. With few tokens, where the time is the memory's, as many rows of each are read in one go as still let
+ * threads end together: where a thread goes from one to the other, fetching ahead begins anew. */
 void cpu_run_matmul(const struct walker *w, const struct cpu_step *s)
 {
-    int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims), task, n0;
+    int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims), task, end, n0;
     if (rows == 0)
         return;
     struct cpu_act a = prepare(w, s, rows, matrix(w, s->w[0])->cols);
     struct cut c = cut_of(w, s);
     for (uint32_t j = 0; w->time != NULL && j < s->n; j++)
         cpu_profile_matmul(w->time, matrix(w, s->w[j]), matrix(w, s->w[j])->rows, rows);
+    if (s->gated && rows <= CPU_FEW_ROWS) {
+        while ((task = next_tasks(w, c.tasks, &end)) < c.tasks)
+            gated_chunk(w, s, &a, rows, task * c.chunk, rows_before(w, s, 0, end * c.chunk));
+        return;
+    }
     while ((task = next_task(w, c.tasks)) < c.tasks) {
         uint32_t j = weight_of_task(w, s, &c, task, &n0);
-        int64_t m_rows = matrix(w, s->w[j])->rows, n1 = n0 + c.chunk < m_rows ? n0 + c.chunk : m_rows;
+        int64_t n1 = rows_before(w, s, j, n0 + c.chunk);
         if (s->gated)
             gated_chunk(w, s, &a, rows, n0, n1);
         else

@@ -45,6 +45,25 @@ static inline int64_t next_task(const struct walker *w, int64_t total)
     return total;
 }
 
+/* Several that follow one another, t to *ret_end: a third of those that are left in a range, and at last one by one. */
+static inline int64_t next_tasks(const struct walker *w, int64_t total, int64_t *ret_end)
+{
+    for (; *w->turn < w->n; (*w->turn)++) {
+        uint32_t of = (w->i + *w->turn) % w->n;
+        atomic_uint *ticket = &w->run->tickets[(uint64_t)of * w->exe->n_tickets + w->ticket];
+        const int64_t first = range_of(w, of, total), end = range_of(w, of + 1, total);
+        unsigned drawn = atomic_load_explicit(ticket, memory_order_relaxed);
+        while (first + (int64_t)drawn < end) {
+            const int64_t left = end - first - (int64_t)drawn, some = (left + 2) / 3;
+            if (atomic_compare_exchange_weak_explicit(ticket, &drawn, drawn + (unsigned)some, memory_order_relaxed, memory_order_relaxed)) {
+                *ret_end = first + (int64_t)drawn + some;
+                return first + (int64_t)drawn;
+            }
+        }
+    }
+    return total;
+}
+
 static inline const struct tenon_value *value(const struct walker *w, uint32_t v)
 {
     return tenon_graph_value(w->exe->graph, v);

@@ -50,6 +50,8 @@ static const struct cpu_encoding encodings[CPU_FORMATS_ALL] = {
     [CPU_PACKED_Q3_K] = { "packed.q3_k", "", CPU_PACKED_Q3_K, 256, 112, true },
     [CPU_PACKED_Q2_K] = { "packed.q2_k", "", CPU_PACKED_Q2_K, 256, 84, true },
     [CPU_PACKED_TQ2] = { "packed.tq2", "", CPU_PACKED_TQ2, 256, 68, true },
+    [CPU_PACKED_Q5_0] = { "packed.q5_0", "", CPU_PACKED_Q5_0, 32, 22, true },
+    [CPU_PACKED_Q5_1] = { "packed.q5_1", "", CPU_PACKED_Q5_1, 32, 24, true },
 };
 
 const struct cpu_encoding *cpu_encoding_find(const char *digest)
@@ -69,7 +71,7 @@ bool cpu_format_has_min(enum cpu_format format)
 {
     switch (format) {
     case CPU_Q4_1: case CPU_Q5_1: case CPU_Q4_K: case CPU_Q5_K: case CPU_Q2_K: case CPU_AFFINE4_B32: case CPU_AFFINE4_B128:
-    case CPU_AFFINE8_B32: case CPU_PACKED_Q2_K: return true;
+    case CPU_AFFINE8_B32: case CPU_PACKED_Q2_K: case CPU_PACKED_Q5_1: return true;
     default: return false;
     }
 }

@@ -2,7 +2,8 @@
 # TENON_CPU_KERNEL_SOURCES to the target: source properties only hold in the directory that sets them.
 set(_k ${CMAKE_SOURCE_DIR}/plugins/backends/cpu/kernels)
 set(TENON_CPU_KERNEL_SOURCES
-  ${_k}/select.c ${_k}/formats.c ${_k}/codebooks.c ${_k}/grids.c ${_k}/layout.c ${_k}/pack.c ${_k}/repack.c ${_k}/repack_kquants.c ${_k}/rope.c
+  ${_k}/select.c ${_k}/formats.c ${_k}/codebooks.c ${_k}/grids.c ${_k}/layout.c ${_k}/pack.c ${_k}/repack.c
+  ${_k}/repack_kquants.c ${_k}/repack_fives.c ${_k}/rope.c
   ${_k}/matmul_scalar.c ${_k}/rows_scalar.c ${_k}/attention_scalar.c ${_k}/scan_scalar.c)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(_avx2 ${_k}/matmul_avx2.c ${_k}/floats_avx2.c ${_k}/products8_avx2.c ${_k}/rows_avx2.c ${_k}/attention_avx2.c ${_k}/scan_avx2.c)

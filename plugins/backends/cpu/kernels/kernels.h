@@ -58,7 +58,7 @@ enum cpu_format {
     /* What some of these become when they are packed (repack.h): the same weights in blocks that need no codebook and are read from
      * front to back. */
     CPU_PACKED_IQ2_BY_32 = CPU_FORMAT_COUNT, CPU_PACKED_IQ2_BY_16, CPU_PACKED_IQ3_XXS, CPU_PACKED_IQ3_S, CPU_PACKED_IQ1_S,
-    CPU_PACKED_IQ1_M, CPU_PACKED_Q6_K, CPU_PACKED_Q3_K, CPU_PACKED_Q2_K, CPU_PACKED_TQ2,
+    CPU_PACKED_IQ1_M, CPU_PACKED_Q6_K, CPU_PACKED_Q3_K, CPU_PACKED_Q2_K, CPU_PACKED_TQ2, CPU_PACKED_Q5_0, CPU_PACKED_Q5_1,
     CPU_FORMATS_ALL
 };
 

@@ -122,16 +122,19 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
     return l.base + LANES;
 }
 
-/* How many tokens it takes at once. More than two cost more to compile: for encodings that files mostly are of. Q6_K has scales per
+/* What files mostly are of. */
+INLINE bool is_frequent(const enum cpu_format format) { return format <= CPU_Q4_K || format == CPU_PACKED_Q5_0; }
+
+/* How many tokens it takes at once. More than two cost more to compile: for frequent encodings. Q6_K has scales per
  * 16: with more than four its sums leave the registers. Under sanitizers, where compiling is dearest, fewer: the bits are the same. */
 INLINE int most_at_once(const enum cpu_format format, const bool packed)
 {
 #ifdef FEW_TOKENS
-    return packed && format <= CPU_Q4_K ? 2 : 1;
+    return packed && is_frequent(format) ? 2 : 1;
 #endif
     if (packed && format == CPU_PACKED_Q6_K && DIRECT_TOKENS > 4)
         return 4;
-    return packed && format <= CPU_Q4_K ? DIRECT_TOKENS : 2;
+    return packed && is_frequent(format) ? DIRECT_TOKENS : 2;
 }
 
 /* Tiles as large as there are, while the rows are in L1. */
@@ -520,7 +523,7 @@ static int64_t direct_most(const struct cpu_matrix *w)
 {
     if (w->rows < LANES && !w->packed)
         return 0;
-    if (w->packed && (DIRECT_TOKENS == 2 ? in_reach(w->format) : w->format <= CPU_Q4_K))
+    if (w->packed && (DIRECT_TOKENS == 2 ? in_reach(w->format) : is_frequent(w->format)))
         return DIRECT_MANY;
     return w->packed ? DIRECT_MOST : w->format == CPU_Q6_K ? 1 : 2;
 }

@@ -1,8 +1,13 @@
-/* repack.h - blocks that formats with codebooks, with digits to the base of 3 or not in the order of reading get when they are packed:
+/* repack.h - blocks that formats with codebooks, with digits to the base of 3, with fifth bits or not in the order of reading get when
+ * they are packed:
  * levels and signs in bits of their own, places in a table of at most 16, quads of columns that one mask brings out, all of it read from
  * front to back. No vector level has to gather, to jump in memory or to load twice. Exactly the same integers and scales.
  *
- * All are super-blocks of 256 in eight sub-blocks of 32 columns, and whole dwords, so that sixteen rows of a block are whole lines of
+ * Q5_0 and Q5_1 stay blocks of 32 as long as they were: d, of Q5_1 m, four bytes `beside` and 16 of nibbles. The lower nibble of byte j
+ * has the lower four bits of column j, the upper one the upper four of column 16 + j: so with their fifth bit, at 4 and at 3, both stand
+ * in the byte as they are. Those bits are in byte j % 4 of `beside`: 4 and 3 for j below 4, then 6 and 5, 2 and 1, 7 and 0.
+ *
+ * All others are super-blocks of 256 in eight sub-blocks of 32 columns, and whole dwords, so that sixteen rows of a block are whole lines of
  * cache. `low` is what TQ2_0 has: byte i of 32 holds, for i and the 128 columns of a half (a side), two bits of column i of each of
  * four sub-blocks.
  *
@@ -35,5 +40,8 @@ void cpu_repacked_block(enum cpu_format packed, const uint8_t *block, int j, str
 /* Both for Q2_K, Q3_K, Q6_K and TQ, false for others: what the two above begin with. */
 bool cpu_repack_kquant(enum cpu_format format, const uint8_t *block, uint8_t *ret);
 bool cpu_repacked_kquant(enum cpu_format packed, const uint8_t *block, int j, struct cpu_quant_block *ret);
+/* The same for Q5_0 and Q5_1. */
+bool cpu_repack_five(enum cpu_format format, const uint8_t *block, uint8_t *ret);
+bool cpu_repacked_five(enum cpu_format packed, const uint8_t *block, struct cpu_quant_block *ret);
 
 #endif

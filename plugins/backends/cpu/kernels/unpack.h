@@ -129,6 +129,30 @@ INLINE void put_bits(struct sink *s, int64_t b, const int slot, const int quad, 
     put(s, b, slot, quad, vi_and(shift == 0 ? v : vi_shr(v, shift), vi_all(mask)), f);
 }
 
+/* Four columns that stand `shift` up in their bytes, with nothing below. Against one or two tokens they stay there where sums allow it:
+ * in part `part` of the slot's, which must have nothing else. */
+INLINE bool stands_up(const struct sink *s, const int shift, const struct form f)
+{
+#if ACT_BITS == 8 && defined(IN_PLACE_MOST)
+    return s->tokens > 0 && s->tokens <= 2 && ((1 << f.bits) - 1) << shift <= IN_PLACE_MOST;
+#else
+    (void)s, (void)shift, (void)f;
+    return false;
+#endif
+}
+
+INLINE void put_up(struct sink *s, int64_t b, const int slot, const int part, const int quad, vi x, const int shift, const struct form f)
+{
+#if ACT_BITS == 8 && defined(IN_PLACE_MOST)
+    if (stands_up(s, shift, f)) {
+        put_part(s, b, slot, part, quad, x, shift);
+        return;
+    }
+#endif
+    (void)part;
+    put(s, b, slot, quad, vi_shr(x, shift), f);
+}
+
 INLINE void close_slot(struct sink *s, const int slot)
 {
     UNROLLED
@@ -254,8 +278,10 @@ INLINE void put_nibbles(struct sink *s, int64_t b, const int slot, const int qua
         return;
     }
 #endif
-    put(s, b, slot, quad, low_nibbles(x), f);
-    put(s, high_b, high_slot, high_quad, high_nibbles(x), f);
+    const bool mixed = slot == high_slot;
+    const struct form low = { f.offset, f.bits, f.alone || (mixed && stands_up(s, 4, f)) };
+    put(s, b, slot, quad, low_nibbles(x), low);
+    put_up(s, high_b, high_slot, mixed ? 1 : high_quad & 1, high_quad, vi_and(x, vi_all(0xf0f0f0f0)), 4, f);
 }
 
 /* ---- the rows of a matrix, from one block on. `packed` is constant once inlined. */
@@ -374,11 +400,9 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 #define KEPT_FORMATS(X)                 \
     X(CPU_Q4_0, unpack_q4_0, 18, 1)     \
     X(CPU_Q4_1, unpack_q4_1, 20, 1)     \
-    X(CPU_Q5_0, unpack_q5_0, 22, 1)     \
     X(CPU_Q8_0, unpack_q8_0, 34, 1)     \
     X(CPU_Q4_K, unpack_q4_k, 144, 8)    \
     X(CPU_Q5_K, unpack_q5_k, 176, 8)    \
-    X(CPU_Q5_1, unpack_q5_1, 24, 1)     \
     X(CPU_IQ4_NL, unpack_iq4_nl, 18, 1) \
     X(CPU_MXFP4, unpack_mxfp4, 17, 1)   \
     X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8) \
@@ -387,6 +411,8 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_AFFINE4_B128, unpack_affine4_b128, 68, 4) \
     X(CPU_AFFINE8_B32, unpack_affine8_b32, 36, 1)
 #define FILE_FORMATS(X)                 \
+    X(CPU_Q5_0, unpack_q5_0, 22, 1) \
+    X(CPU_Q5_1, unpack_q5_1, 24, 1) \
     X(CPU_Q6_K, unpack_q6_k, 210, 8) \
     X(CPU_Q2_K, unpack_q2_k, 84, 8) \
     X(CPU_Q3_K, unpack_q3_k, 110, 8) \
@@ -400,6 +426,8 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_TQ1_0, unpack_tq1_0, 54, 8) \
     X(CPU_TQ2_0, unpack_tq2_0, 66, 8)
 #define PACKED_FORMATS(X)                                        \
+    X(CPU_PACKED_Q5_0, unpack_packed_q5_0, 22, 1)                \
+    X(CPU_PACKED_Q5_1, unpack_packed_q5_1, 24, 1)                \
     X(CPU_PACKED_Q6_K, unpack_packed_q6_k, 212, 8)               \
     X(CPU_PACKED_Q3_K, unpack_packed_q3_k, 112, 8)               \
     X(CPU_PACKED_Q2_K, unpack_packed_q2_k, 84, 8)                \

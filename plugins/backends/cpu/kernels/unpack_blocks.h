@@ -48,22 +48,17 @@ INLINE void put_fives(struct sink *s, int64_t b, const vi v[4], vi high, const s
     }
 }
 
+static const struct form ABOVE_16 = { 16, 5, false };
+
 INLINE void unpack_q5_0(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi head[4], v[4], high;
+    vi head[4], v[4];
     vf d, unused;
-    if (r->packed) {
-        d = half_at(r, 0);
-        high = vi_load(elements(r, 2, 4));
-    } else {
-        load_columns(r->p, r->stride, head); /* d, qh low; qh high, qs.. */
-        vf_of_halves(head[0], &d, &unused);
-        high = vi_or(vi_shr(head[0], 16), vi_shl(head[1], 16));
-    }
+    load_columns(r->p, r->stride, head); /* d, qh low; qh high, qs.. */
+    vf_of_halves(head[0], &d, &unused);
     columns(r, 6, v);
-    const struct form f = { 16, 5, false };
-    put_fives(s, b, v, high, f);
-    done(s, b, 0, d, f);
+    put_fives(s, b, v, vi_or(vi_shr(head[0], 16), vi_shl(head[1], 16)), ABOVE_16);
+    done(s, b, 0, d, ABOVE_16);
 }
 
 INLINE void unpack_q5_1(const struct rows *r, struct sink *s, int64_t b)
@@ -73,6 +68,46 @@ INLINE void unpack_q5_1(const struct rows *r, struct sink *s, int64_t b)
     two_halves(r, &d, &m);
     columns(r, 8, v);
     put_fives(s, b, v, dword_at(r, 4), FIVE_BITS);
+    done(s, b, 0, d, FIVE_BITS);
+    done_min(s, b, m);
+}
+
+/* Packed (repack.h): what stands beside dword i of the nibbles, at bits 4 and 3 of each byte and nowhere else. */
+INLINE vi beside_nibbles(vi beside, const int i)
+{
+    vi x = i == 0   ? beside
+           : i == 1 ? vi_shr(beside, 2)
+           : i == 2 ? vi_shl(beside, 2)
+                    : vi_choose(vi_all(0x10101010), vi_shr(beside, 3), vi_shl(beside, 3));
+    return vi_and(x, vi_all(0x18181818));
+}
+
+INLINE void put_packed_fives(const struct rows *r, struct sink *s, int64_t b, int at, const struct form f)
+{
+    const struct form low = { f.offset, f.bits, stands_up(s, 3, f) };
+    const vi low_half = vi_all(0x0f0f0f0f), beside = vi_load(elements(r, at, 4));
+    vi v[4];
+    columns(r, at + 4, v);
+    UNROLLED
+    for (int i = 0; i < 4; i++) {
+        vi bits = beside_nibbles(beside, i);
+        put(s, b, 0, i, vi_choose(low_half, v[i], bits), low);
+        put_up(s, b, 0, 1, 4 + i, vi_choose(low_half, bits, v[i]), 3, f);
+    }
+}
+
+INLINE void unpack_packed_q5_0(const struct rows *r, struct sink *s, int64_t b)
+{
+    vf d = half_at(r, 0);
+    put_packed_fives(r, s, b, 2, ABOVE_16);
+    done(s, b, 0, d, ABOVE_16);
+}
+
+INLINE void unpack_packed_q5_1(const struct rows *r, struct sink *s, int64_t b)
+{
+    vf d, m;
+    two_halves(r, &d, &m);
+    put_packed_fives(r, s, b, 4, FIVE_BITS);
     done(s, b, 0, d, FIVE_BITS);
     done_min(s, b, m);
 }
