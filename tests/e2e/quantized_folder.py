@@ -76,8 +76,9 @@ NF4_CONFIG = {"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bi
 
 
 def packed_config(**weights):
-    return {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {"group_0": {"weights": {
-        "num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 128, **weights}}}}
+    return {"quant_method": "compressed-tensors", "format": "pack-quantized", "transform_config": {"config_groups": {}}, "sparsity_config": {},
+            "ignore": ["lm_head"], "config_groups": {"group_0": {"targets": ["Linear"], "input_activations": None, "weights": {
+                "num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 128, **weights}}}}
 
 
 def float_config(strategy, **weights):
@@ -293,6 +294,16 @@ def main():
             refused = f"{config['quant_method']} in this variant" in said
             print(f"{name:<16} {'refused by name' if refused else 'not refused: ' + said}")
             failed += not refused
+        for name in ("gptq", "fp8"):
+            write(f"{root}/{name} unknown", quantised(name)[0], {**METHODS[name][0], "quant_method": "hqq"})
+            got, said = logits(f"{root}/{name} unknown")
+            refused = got is None and "quant_method hqq is not known here" in said
+            print(f"{name + ' as hqq':<16} {'refused by name' if refused else 'not refused: ' + said}")
+            failed += not refused
+        write(f"{root}/plain hqq", quantised("gptq")[1], {"quant_method": "hqq"})
+        got, said = logits(f"{root}/plain hqq")
+        print(f"{'plain, as hqq':<16} {'runs' if got is not None else said}")
+        failed += got is None
         for k, (name, suffix, spoil) in enumerate(SPOILT):
             tensors = quantised(name)[0]
             part = "model.layers.0.mlp.down_proj" + suffix

@@ -1,7 +1,7 @@
 /* quantized.c - tensors that are parts of one quantised weight become one tensor of several planes, as config.json's
  * quantization_config says; which encoding or stored form that is, and the order of its planes, stands in
- * plugins/quantizers/README.md. Methods not known here are left alone; those known but in a variant that nobody here decodes are
- * refused by name. Sizes are the host's to check, by the form. Runs once in open. Contract: safetensors.h. */
+ * plugins/quantizers/README.md. Methods not known here are refused by name unless all tensors are plain, as those known but in a
+ * variant that nobody here decodes are. Sizes are the host's to check, by the form. Runs once in open. Contract: safetensors.h. */
 #include "safetensors.h"
 
 #include <stdio.h>
@@ -208,7 +208,7 @@ static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
     const bool channel = is_word(meta, GROUP_0 "strategy", "channel"), tensor = is_word(meta, GROUP_0 "strategy", "tensor");
     const bool squares = is_word(meta, GROUP_0 "strategy", "block") && is_square(meta, GROUP_0 "block_structure");
     const bool eight = number(meta, GROUP_0 "num_bits", 0) == 8 && number(meta, GROUP_0 "symmetric", 1) != 0;
-    if (has_members(meta, CONFIG "transform_config.")) /* activations turned while it runs */
+    if (has_members(meta, CONFIG "transform_config.config_groups.")) /* activations turned while it runs */
         return false;
     if (is_word(meta, CONFIG "format", "pack-quantized"))
         return choose_packed(meta, ret);
@@ -471,6 +471,27 @@ static int32_t put(struct st_tensors *out, char *name, uint64_t size, struct ten
     return TENON_OK;
 }
 
+/* Of a method that is not known here, tensors that hold no plain numbers tell nothing. */
+static int32_t check_unknown(const struct st_tensors *t, const struct tenon_meta *meta, struct tenon_err *err)
+{
+    static const char *const plain[] = {"f32/1", "f16/1", "bf16/1", "f64/1", "i64/1", "bool/1"};
+    struct tenon_meta_entry e;
+    struct tenon_str method;
+    if (meta->find(meta->ctx, CONFIG "quant_method", &e) != TENON_OK || e.type != TENON_META_STRING || e.is_array ||
+        meta->strings(meta->ctx, &e, 0, 1, &method) != TENON_OK)
+        return TENON_OK;
+    for (uint32_t i = 0; i < t->names.n; i++) {
+        size_t k = 0;
+        while (k < sizeof plain / sizeof plain[0] && strcmp(t->items[i].encoding, plain[k]) != 0)
+            k++;
+        if (k == sizeof plain / sizeof plain[0])
+            return tenon_fail(err, TENON_E_UNIMPLEMENTED, "config.json", "quantization_config: quant_method %.*s is not known here, and tensor "
+                              "\"%.*s\" is %s: plugins/quantizers/README.md lists the methods that are", (int)(method.size < 40 ? method.size : 40),
+                              method.data, WEIGHTS_SHOW(t->names.items[i]), t->items[i].encoding);
+    }
+    return TENON_OK;
+}
+
 int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, struct tenon_err *err)
 {
     struct st_tensors out = {0};
@@ -479,7 +500,7 @@ int32_t st_quantized_join(struct st_tensors *t, const struct tenon_meta *meta, s
     bool joins, *is_part;
     int32_t rc = choose(meta, &joins, &c, err);
     if (rc != TENON_OK || !joins)
-        return rc;
+        return rc != TENON_OK ? rc : check_unknown(t, meta, err);
     is_part = calloc((size_t)t->names.n + 1, sizeof *is_part);
     if (is_part == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "safetensors", "out of memory for %u tensors", (unsigned)t->names.n);
