@@ -25,7 +25,7 @@ struct tok_merge_node {
 
 #define MEMO 16384u /* power of two */
 
-/* A pair asked for lately. Words are mostly the same few, and asking a rule costs more than looking here. */
+/* A pair asked for lately: those of a long piece are mostly the same few, and asking some rules costs more than looking here. */
 struct tok_merge_pair {
     int32_t left, right; /* -1: nothing here */
     int32_t merged;
@@ -42,7 +42,7 @@ int32_t *tok_merge_reserve(struct tok_merge *m, size_t n)
             return NULL;
         m->capacity = capacity;
     }
-    if (m->memo == NULL) {
+    if (n > SHORT && m->memo == NULL) {
         m->memo = malloc(MEMO * sizeof *m->memo);
         if (m->memo == NULL)
             return NULL;
@@ -84,22 +84,7 @@ struct rule {
     tok_pair_fn *find;
     const void *arg;
     const int32_t *made;
-    struct tok_merge_pair *memo; /* [MEMO] */
 };
-
-static inline uint32_t look_up(const struct rule *rule, int32_t left, int32_t right, int32_t *ret_merged)
-{
-    struct tok_merge_pair *p =
-        &rule->memo[((uint32_t)left * 0x9e3779b1u ^ (uint32_t)right * 0x85ebca6bu) >> 16 & (MEMO - 1)];
-    if (p->left != left || p->right != right) {
-        p->left = left;
-        p->right = right;
-        p->merged = -1;
-        p->rank = rule->find(rule->arg, left, right, &p->merged);
-    }
-    *ret_merged = p->merged;
-    return p->rank;
-}
 
 static inline int32_t becomes(const struct rule *rule, uint32_t rank, int32_t merged)
 {
@@ -111,7 +96,7 @@ static size_t merge_short(const struct rule *rule, int32_t *ids, size_t n)
     uint32_t ranks[SHORT]; /* [n - 1] of ids i and i + 1 */
     int32_t merged[SHORT]; /* [n - 1] what they become */
     for (size_t i = 0; i + 1 < n; i++)
-        ranks[i] = look_up(rule, ids[i], ids[i + 1], &merged[i]);
+        ranks[i] = rule->find(rule->arg, ids[i], ids[i + 1], &merged[i]);
     while (n > 1) {
         size_t best = 0;
         for (size_t i = 1; i + 1 < n; i++)
@@ -127,9 +112,9 @@ static size_t merge_short(const struct rule *rule, int32_t *ids, size_t n)
             merged[i - 1] = merged[i];
         }
         if (best > 0)
-            ranks[best - 1] = look_up(rule, ids[best - 1], ids[best], &merged[best - 1]);
+            ranks[best - 1] = rule->find(rule->arg, ids[best - 1], ids[best], &merged[best - 1]);
         if (best + 1 < n)
-            ranks[best] = look_up(rule, ids[best], ids[best + 1], &merged[best]);
+            ranks[best] = rule->find(rule->arg, ids[best], ids[best + 1], &merged[best]);
     }
     return n;
 }
@@ -285,11 +270,25 @@ static bool take_first(struct waiting *w, uint64_t *ret_item)
     return true;
 }
 
-/* Look up the pair that begins at a node; true when it merges. */
-static bool update(struct tok_merge_node *nodes, const struct rule *rule, uint32_t at)
+static inline uint32_t look_up(struct tok_merge_pair *memo, const struct rule *rule, int32_t left, int32_t right, int32_t *ret_merged)
 {
-    struct tok_merge_node *node = &nodes[at];
-    node->rank = node->next == END ? TOK_NEVER : look_up(rule, node->id, nodes[node->next].id, &node->merged);
+    struct tok_merge_pair *p =
+        &memo[((uint32_t)left * 0x9e3779b1u ^ (uint32_t)right * 0x85ebca6bu) >> 16 & (MEMO - 1)];
+    if (p->left != left || p->right != right) {
+        p->left = left;
+        p->right = right;
+        p->merged = -1;
+        p->rank = rule->find(rule->arg, left, right, &p->merged);
+    }
+    *ret_merged = p->merged;
+    return p->rank;
+}
+
+/* Look up the pair that begins at a node; true when it merges. */
+static bool update(struct tok_merge *m, const struct rule *rule, uint32_t at)
+{
+    struct tok_merge_node *node = &m->nodes[at];
+    node->rank = node->next == END ? TOK_NEVER : look_up(m->memo, rule, node->id, m->nodes[node->next].id, &node->merged);
     return node->rank != TOK_NEVER;
 }
 
@@ -303,7 +302,7 @@ static void start_long(struct tok_merge *m, const struct rule *rule, struct wait
     }
     start_waiting(w, m, n);
     for (size_t i = 0; i < n; i++)
-        if (update(m->nodes, rule, (uint32_t)i) && !queue(w, (uint32_t)i))
+        if (update(m, rule, (uint32_t)i) && !queue(w, (uint32_t)i))
             w->heap[w->in_heap++] = heap_item(m->nodes, (uint32_t)i);
     for (size_t i = w->in_heap / CHILDREN + 1; i-- > 0 && w->in_heap > 0;)
         sift_down(w->heap, w->in_heap, i);
@@ -335,7 +334,7 @@ static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
         touched[0] = nodes[at].previous;
         touched[1] = at;
         for (int i = 0; i < 2; i++)
-            if (touched[i] != END && update(nodes, rule, touched[i]))
+            if (touched[i] != END && update(m, rule, touched[i]))
                 wait_for(&w, touched[i]);
     }
     for (uint32_t at = 0; at != END; at = nodes[at].next)
@@ -345,7 +344,7 @@ static size_t merge_long(struct tok_merge *m, const struct rule *rule, size_t n)
 
 size_t tok_merge_run(struct tok_merge *m, tok_pair_fn *find, const void *arg, const int32_t *made, size_t n)
 {
-    const struct rule rule = {find, arg, made, m->memo};
+    const struct rule rule = {find, arg, made};
     if (n < 2)
         return n;
     return n <= SHORT ? merge_short(&rule, m->ids, n) : merge_long(m, &rule, n);

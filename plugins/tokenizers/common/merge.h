@@ -26,7 +26,7 @@ struct tok_merge_link;
 struct tok_merge_pair;
 
 struct tok_merge {
-    struct tok_merge_pair *memo;  /* what the rule said lately */
+    struct tok_merge_pair *memo;  /* what the rule said lately, for long pieces */
     int32_t *ids;                 /* [capacity] */
     struct tok_merge_node *nodes; /* [long_capacity] for long pieces */
     uint64_t *heap;               /* [2 * long_capacity] rank in the upper half, node in the lower */
