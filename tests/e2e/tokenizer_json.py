@@ -31,7 +31,7 @@ TEXTS = SENTENCES + CODE + SYMBOLS + [
     "ab12cd345 6", "don't we'll I'M", "e\u0301\u0323x e\u0323\u0301", "\u1100\u1161\u11a8", "\u212b\u2126\ufb01\u00bd\uff21",
     "\u0130I\u0131 \u1e9e\u00df \u03a3\u03c2", "\u65e5\u672c\u8a9e\u3068\u30ab\u30bf\u30ab\u30ca\u30fc x", "\u2581a \u2581\u2581b",
     "<s>hello</s> <s> world", "a<sp>b <sp> c<sp>", "foo foobar foo_ foo, foo", "MASK [MASK] x [MASK]y", "caf\u00e9 CAF\u00c9 cafe\u0301",
-    "a--b---c", "-a-", "the foo foo  foo is is world foo", "\u3002\u3001\u30fb\u30fc\u3005 \uff9d", "\x01b", "\u0301c", "( \u30fc!\u30fc a\u30fc", "aaabab cC aB abcd a\u0301b pL Qa", "x\u180ey \u0085z", "$+<=>^`|~", "...", "\x00a\x01b\x7f", "\u200b\u200d\ufeff\ufffd", "1,234 5 67", "\u0661\u0662 \u2167 \u00b2",
+    "a--b---c", "-a-", "the foo foo  foo is is world foo", "\u3002\u3001\u30fb\u30fc\u3005 \uff9d", "\x01b", "\u0301c", "( \u30fc!\u30fc a\u30fc", "aaabab cC aB abcd a\u0301b pL Qa", "--...", ":##!#####", "x\u180ey \u0085z", "$+<=>^`|~", "...", "\x00a\x01b\x7f", "\u200b\u200d\ufeff\ufffd", "1,234 5 67", "\u0661\u0662 \u2167 \u00b2",
 ]
 MIXED = mixed_text(15000, 11)
 TEXTS += [MIXED[i:i + 300] for i in range(0, len(MIXED), 300)]
@@ -67,6 +67,12 @@ def ties():
     words = ["he", "ll", "lo", "wo", "rl", "or", "foo", "fo", "oo", "ba", "ar", "bar", "an", "nd", "th", "the", "in", "er", "re", "on"]
     words = {w: round(sum(letters[c] for c in w), 1) for w in words}
     return models.Unigram([("<unk>", 0.0)] + list(letters.items()) + list(words.items()), 0)
+
+
+def last_bits():
+    """Scores whose last digits serde_json does not round to the nearest number: that bit decides between ways that cost the same."""
+    return models.Unigram([("<unk>", 0.0), ("-", -4.844221414153382), ("..", -3.1073301097045825), (".", -11.398711856061043),
+                           ("##", -0.13344610154582215), ("#", -11.312229216048367), (":", -3.0947781055912356), ("!", -0.9172573035930882)], 0)
 
 
 TRAINED = {}
@@ -203,6 +209,7 @@ for pattern in (r"\d??|o", r"[a-e]*", r"$|\b"):
 for clean in False, True:
     case("CTC cleanup %s" % clean, lambda: char_bpe("##"), None, WS, N("CTC", pad_token="[UNK]", word_delimiter_token="##a", cleanup=clean))
 case("Unigram ties", ties, None, SPACED, SPACED)
+case("Unigram ties by the last bit", last_bits)
 case("Unigram byte_fallback", lambda: unigram(True), None, SPACED, seq("decoders", N("ByteFallback"), SPACED))
 case("llama", lambda: char_bpe(byte_fallback=True, fuse_unk=True),
      seq("normalizers", N("Prepend", prepend="\u2581"), N("Replace", pattern={"String": " "}, content="\u2581")), None,

@@ -3,6 +3,8 @@
  * thread. Contract: reader.h. */
 #include "reader.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -312,27 +314,79 @@ bool js_strings(struct js *j, struct tenon_str *ret, size_t n)
 
 /* ---- the other values ---------------------------------------------------------------------------------------- */
 
+#define MOST_EXPONENT 1000000
+
 static bool is_number_byte(char c)
 {
     return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
 }
 
+/* Digits on top of *digits; those that have no more room count by their place alone. False: there is none. */
+static bool take_digits(const char **at, const char *end, bool is_fraction, uint64_t *digits, int32_t *exponent)
+{
+    const char *start = *at;
+    bool is_full = false;
+    for (; *at < end && **at >= '0' && **at <= '9'; (*at)++) {
+        uint64_t digit = (uint64_t)(**at - '0');
+        is_full |= *digits > (UINT64_MAX - digit) / 10;
+        if (!is_full)
+            *digits = 10 * *digits + digit;
+        if (is_full != is_fraction && *exponent < MOST_EXPONENT && *exponent > -MOST_EXPONENT)
+            *exponent += is_fraction ? -1 : 1;
+    }
+    return *at > start;
+}
+
+static double power_of_ten(int32_t n) /* 0 to 308 */
+{
+    static const double exact[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+                                   1e19, 1e20, 1e21, 1e22};
+    char text[16];
+    if ((size_t)n < sizeof exact / sizeof exact[0])
+        return exact[n];
+    (void)snprintf(text, sizeof text, "1e%d", n); /* fits */
+    return strtod(text, NULL);
+}
+
+/* Rounded as serde_json does it, once for the digits and once for their place: Hugging Face's library adds such scores, and the
+ * last bit decides between ways through a text that cost the same. */
+static double scaled(uint64_t digits, int32_t exponent)
+{
+    double value = (double)digits;
+    for (; exponent < -308 && value != 0; exponent += 308)
+        value /= 1e308;
+    if (value == 0)
+        return 0;
+    return exponent > 308 ? HUGE_VAL : exponent >= 0 ? value * power_of_ten(exponent) : value / power_of_ten(-exponent);
+}
+
 /* A number with point, sign or exponent, or too long for an integer. */
 static double real_number(struct js *j)
 {
-    char copy[64], *end;
-    size_t n = 0;
-    double value;
-    for (; n < sizeof copy - 1 && j->at + n < j->end && is_number_byte(j->at[n]); n++)
-        copy[n] = j->at[n];
-    copy[n] = '\0';
-    value = strtod(copy, &end);
-    if (*end != '\0') {
+    const char *at = j->at;
+    uint64_t digits = 0, written = 0;
+    int32_t exponent = 0, ignored = 0;
+    bool is_negative = at < j->end && *at == '-', is_sound, is_small;
+    at += is_negative;
+    is_sound = take_digits(&at, j->end, false, &digits, &exponent);
+    if (is_sound && at < j->end && *at == '.') {
+        at++;
+        is_sound = take_digits(&at, j->end, true, &digits, &exponent);
+    }
+    if (is_sound && at < j->end && (*at == 'e' || *at == 'E')) {
+        at++;
+        is_small = at < j->end && *at == '-';
+        at += at < j->end && (*at == '-' || *at == '+');
+        is_sound = take_digits(&at, j->end, false, &written, &ignored);
+        written = written < MOST_EXPONENT ? written : MOST_EXPONENT;
+        exponent += is_small ? -(int32_t)written : (int32_t)written;
+    }
+    if (!is_sound || (at < j->end && is_number_byte(*at))) {
         js_fail(j, "not a number");
         return 0;
     }
-    j->at += n;
-    return value;
+    j->at = at;
+    return is_negative ? -scaled(digits, exponent) : scaled(digits, exponent);
 }
 
 double js_number(struct js *j)
