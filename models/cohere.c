@@ -35,7 +35,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 
 static const char *const hf_types[] = {"cohere", NULL};
 static const struct tenon_key_row hf_keys[] = {
-    {"logit_scale", "logit_scale", 1, 0.0625}, {"rope.freq_base", "rope_parameters.rope_theta|rope_theta", 1, 500000}};
+    {"logit_scale", "logit_scale", 1, 0.0625}, {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rope_theta", 1, 500000}};
 
 static const struct tenon_decoder_switch switches[] = {
     {"attention_bias", 0, 0, TENON_ATTENTION_BIASES}, {"use_qk_norm", 0, 0, "attn_q_norm|attn_k_norm"}, {NULL, 0, 0, NULL}};

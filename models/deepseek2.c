@@ -50,9 +50,11 @@ static const struct tenon_weight_row rows[] = {
 
 /* Of models whose q is compressed, and of those that have it whole. */
 static const struct tenon_decoder_switch switches[] = {
-    {"attention_bias", 0, 0, "attn_q_a_bias|attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, NULL}};
+    {"attention_bias", 0, 0, "attn_q_a_bias|attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, "attn_q"},
+    {NULL, 1, 0, "attn_q_a|attn_q_a_norm|attn_q_b"}, {NULL, 0, 0, NULL}};
 static const struct tenon_decoder_switch whole_q[] = {
-    {"attention_bias", 0, 0, "attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, "attn_q_a_bias"}, {NULL, 0, 0, NULL}};
+    {"attention_bias", 0, 0, "attn_kv_a_bias|attn_output_bias"}, {NULL, 0, 0, "attn_q_a|attn_q_a_norm|attn_q_b|attn_q_a_bias"},
+    {NULL, 1, 0, "attn_q"}, {NULL, 0, 0, NULL}};
 
 /* Does config.json call it V3? Its defaults are others. */
 static int says_v3(const struct tenon_meta *m)

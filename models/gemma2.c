@@ -13,6 +13,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS_NORMED(TENON_XFORM_ADD_ONE),
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
     TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 /* A soft cap: none where the file says null, `usual` where it does not say. */

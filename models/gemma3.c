@@ -29,7 +29,7 @@ static const struct tenon_key_row hf_keys[] = {
     {"attention.layer_norm_rms_epsilon", "rms_norm_eps", 1, 1e-6},
     {"attention.sliding_window", "sliding_window", 1, 4096},
     {"context_length", "max_position_embeddings", 1, 131072},
-    {"rope.freq_base", "rope_parameters.full_attention.rope_theta|rope_theta", 1, 1e6},
+    {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.full_attention.rope_theta|rope_theta", 1, 1e6},
     {"query_pre_attn_scalar", "query_pre_attn_scalar", 1, 256},
 };
 
@@ -45,8 +45,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     d->embed_scale = sqrt((double)d->size[TENON_SIZE_EMBED]);
     local->scale = local->attn_factor = 1.0, local->ext_factor = 0.0;
     local->original_context = 0;
-    if ((s = tenon_decoder_nested_rope(d, m, err)) != 0 ||
-        (s = tenon_decoder_read_pattern(d, m, 6, err)) != 0 || (s = tenon_decoder_read_scale(d, m, err)) != 0 ||
+    if ((s = tenon_decoder_read_pattern(d, m, 6, err)) != 0 || (s = tenon_decoder_read_scale(d, m, err)) != 0 ||
         (s = tenon_key_must_be(m, ARCH, "use_bidirectional_attention", 0, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "final_logit_softcapping", 0, 0, &none, &softcap, err)) != 0)
         return s;
@@ -58,7 +57,7 @@ static const char *const hf_types[] = {"gemma3_text", "gemma3", NULL};
 static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
+    .arch = ARCH, .rope_layout = "half", .has_two_ropes = 1, .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
     .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more,
     .act = "gelu_tanh", .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };

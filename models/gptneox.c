@@ -42,6 +42,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_OUTPUT_NORM_BIAS("gpt_neox.final_layer_norm.bias"),
     {.name = "output", .gguf = "output.weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_OPTIONAL, .rank = 2,
      .dims = {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, .tied_to = "token_embd", .hf = "embed_out.weight"},
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
@@ -55,8 +56,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 }
 
 static const char *const hf_types[] = {"gpt_neox", NULL};
-static const struct tenon_key_row hf_keys[] = {{"partial_rotary_factor", "rope_parameters.partial_rotary_factor|rotary_pct", 1, 0.25},
-                                               {"rope.freq_base", "rope_parameters.rope_theta|rotary_emb_base", 1, 10000}};
+static const struct tenon_key_row hf_keys[] = {{"partial_rotary_factor", "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|rotary_pct", 1, 0.25},
+                                               {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rotary_emb_base", 1, 10000}};
 static const struct tenon_decoder_switch switches[] = {{"attention_bias", 1, 0, TENON_ATTENTION_BIASES}, {NULL, 0, 0, NULL}};
 
 static const struct tenon_decoder_family family = {

@@ -76,7 +76,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 
 static const char *const hf_types[] = {"gpt_oss", NULL};
 static const struct tenon_key_row hf_keys[] = {
-    {"rope.freq_base", "rope_parameters.rope_theta|rope_theta", 1, 150000},
+    {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rope_theta", 1, 150000},
     {"attention.key_length", "head_dim", 1, 64},
 };
 

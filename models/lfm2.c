@@ -89,7 +89,7 @@ static uint32_t mix(const struct tenon_model_config *c, const struct tenon_build
 }
 
 static const struct tenon_key_row hf_keys[] = {
-    {"rope.freq_base", "rope_parameters.rope_theta|rope_theta", 1, 1e6},
+    {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rope_theta", 1, 1e6},
     {"shortconv.l_cache", "conv_L_cache", 1, 3},
     {"feed_forward_length", "block_ff_dim|intermediate_size", 0, 0},
     {"attention.layer_norm_rms_epsilon", "norm_eps", 1, 1e-5},

@@ -57,8 +57,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     int64_t every = 3, both = 0, half, i;
     int listed;
     int32_t s;
-    if ((s = tenon_decoder_nested_rope(d, m, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "attention.sliding_window", 1 << 30, NULL, &both, err)) != 0 ||
+    if ((s = tenon_decoder_key(d, m, "attention.sliding_window", 1 << 30, NULL, &both, err)) != 0 ||
         (half = both / 2, s = tenon_key_i64(m, NULL, "config.sliding_window", half, half, &half, &half, err)) != 0 || /* no other is */
         (s = tenon_decoder_key(d, m, "global_attn_every_n_layers", TENON_DECODER_LAYERS, &third, &every, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "rope.freq_base_swa", 1e-3, 1e12, &base, &d->rope_local.base, err)) != 0 ||
@@ -95,7 +94,8 @@ static const struct tenon_decoder_switch switches[] = {
     {"norm_bias", 0, 0, "attn_norm_bias|ffn_norm_bias|token_embd_norm_bias|output_norm_bias"}, TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .is_encoder = 1, .norm = TENON_NORM_LAYER,
+    .arch = ARCH, .rope_layout = "half", .has_two_ropes = 1, .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
+    .is_encoder = 1, .norm = TENON_NORM_LAYER,
     .act = "gelu", .kinds = kinds, .kind_of = kind_of, .layer = layer, .config_bytes = sizeof(struct tenon_model_config),
     .read = read_more, .hf_types = hf_types, .switches = switches, .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };

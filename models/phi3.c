@@ -35,7 +35,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 #define ROPE(key, name) {"rope.scaling." key, name "|rope_scaling." name "|rope_parameters." name, 0, 0}
 static const struct tenon_key_row hf_keys[] = {ROPE("original_context_length", "original_max_position_embeddings"),
                                                ROPE("short_factor", "short_factor"), ROPE("long_factor", "long_factor"),
-    {"partial_rotary_factor", "rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 1}};
+    {"partial_rotary_factor", "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 1}};
 
 static const struct tenon_decoder_family family = {
     .arch = "phi3", .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],

@@ -9,6 +9,7 @@ struct tenon_model_config {
 static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROWS,
     TENON_DECODER_QKV_BIAS(0),
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 /* config.json always names a window, but hardly one uses it. */

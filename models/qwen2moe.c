@@ -14,6 +14,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_EXPERT_ROWS("mlp.gate", "mlp.experts", "gate_proj", "up_proj", "down_proj"),
     TENON_SHARED_EXPERT_ROWS("mlp.shared_expert"),
     TENON_SHARED_GATE_ROW("mlp.shared_expert_gate"),
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 /* Where use_sliding_window is true: the layers that config.json lists, else every other one of those before max_window_layers. */

@@ -11,6 +11,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_QK_NORM,
     TENON_DECODER_QKV_BIAS(TENON_WEIGHT_OPTIONAL),
     TENON_DECODER_ATTN_OUT_BIAS(TENON_WEIGHT_OPTIONAL),
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)

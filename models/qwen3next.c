@@ -62,6 +62,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_SHARED_EXPERT_ROWS("mlp.shared_expert"),
     TENON_SHARED_GATE_ROW("mlp.shared_expert_gate"),
     TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_ADD_ONE),
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 static int32_t read_delta(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
@@ -150,7 +151,7 @@ static const struct tenon_key_row hf_keys[] = {
     {"linear_value_head_dim", "linear_value_head_dim", 1, 128},
     {"attention.key_length", "head_dim", 1, 256},
     {"expert_weights_norm", "norm_topk_prob", 1, 1},
-    {"partial_rotary_factor", "rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25},
+    {"partial_rotary_factor", "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25},
 };
 
 static const struct tenon_decoder_switch switches[] = {

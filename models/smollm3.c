@@ -72,7 +72,7 @@ static uint32_t layer(const struct tenon_model_config *c, const struct tenon_bui
 }
 
 /* As transformers has them where config.json does not say. */
-static const struct tenon_key_row hf_keys[] = {{"rope.freq_base", "rope_parameters.rope_theta|rope_theta", 1, 2e6}};
+static const struct tenon_key_row hf_keys[] = {{"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rope_theta", 1, 2e6}};
 
 static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 

@@ -30,6 +30,7 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_FFN_ROWS,
     TENON_DECODER_OUTPUT_ROWS(TENON_XFORM_NONE),
     TENON_OUTPUT_NORM_BIAS("model.norm.bias"),
+    TENON_DECODER_ROPE_FACTORS,
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
@@ -42,7 +43,7 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 
 /* As transformers has them where config.json does not say. */
 static const struct tenon_key_row hf_keys[] = {
-    {"partial_rotary_factor", "rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25}};
+    {"partial_rotary_factor", "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25}};
 
 static const struct tenon_decoder_switch switches[] = {
     {"use_qkv_bias", 0, 0, TENON_QKV_BIASES}, {"qk_layernorm", 0, 0, "attn_q_norm|attn_k_norm"},

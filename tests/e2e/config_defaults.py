@@ -14,6 +14,8 @@ YARN = {"rope_theta": 100.0, "factor": 3.0, "original_max_position_embeddings": 
 SLIDING, FULL = "sliding_attention", "full_attention"
 # Family, two changes that mean the same, one that means something else (None: there is none to tell).
 SAME = [
+    ("qwen3", {"rope_parameters": {"rope_type": "yarn", "truncate": None, **YARN}}, {"rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}},
+     {"rope_parameters": {"rope_type": "yarn", **YARN}}),
     ("cohere", {"rope_parameters": GONE}, {"rope_parameters": {"rope_theta": 500000.0}}, {}),
     ("lfm2", {"rope_parameters": GONE}, {"rope_parameters": {"rope_theta": 1e6}}, {}),
     ("smollm3", {"rope_parameters": GONE}, {"rope_parameters": {"rope_theta": 2e6}}, {}),
@@ -28,6 +30,10 @@ SAME = [
      {"rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}}),
     ("llama", {"rope_scaling": {"rope_type": "yarn", **YARN}, "rope_parameters": {"rope_type": "yarn", **YARN}},
      {"rope_parameters": {"rope_type": "yarn", **YARN}}, {}),
+    ("llama", {"rope_parameters": GONE, "rope_scaling": {"rope_type": "linear", "factor": 2.0, "rope_theta": 50.0}, "rope_theta": 100.0},
+     {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 50.0}}, {"rope_parameters": {"rope_type": "linear", "factor": 2.0}}),
+    ("stablelm", {"rope_parameters": GONE, "rope_scaling": {"rope_type": "linear", "factor": 2.0, "rope_theta": 50.0, "partial_rotary_factor": 0.5}},
+     {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 50.0, "partial_rotary_factor": 0.5}}, {}),
     ("mistral", {"layer_types": [SLIDING, SLIDING]}, {}, {"layer_types": [SLIDING, FULL]}),
     ("qwen2_moe", {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 2, "layer_types": GONE},
      {"use_sliding_window": True, "sliding_window": 7, "layer_types": [SLIDING, FULL, FULL]}, {}),
@@ -70,7 +76,11 @@ REFUSED = [
     ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_parameters": {"rope_type": "default", "rope_theta": 100.0}},
      "config.rope_scaling"),
     ("gpt_oss", {"rope_parameters": GONE}, "config.rope_parameters"),
-    ("qwen3", {"rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}}, "config.rope_parameters.truncate"),
+    ("deepseek_v3", {"rope_scaling": GONE, "rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}}, "config.rope_parameters.truncate"),
+    ("llama", {"rope_parameters": {"full_attention": {"rope_type": "yarn", **YARN}, "sliding_attention": {"rope_type": "default"}}},
+     "config.rope_parameters.full_attention.rope_type"),
+    ("deepseek_v2", {"q_lora_rank": 7}, "9 tensors missing: model.layers.0.self_attn.q_a_proj.weight"),
+    ("deepseek_v3", {"q_lora_rank": None}, "3 tensors missing: model.layers.0.self_attn.q_proj.weight"),
     ("deepseek_v3", {"num_experts_per_tok": 6}, "config.num_experts_per_tok"),
     ("deepseek_v3", {"n_group": GONE}, "config.n_group is 8"),
     ("deepseek_v2", {"mlp_bias": True}, "config.mlp_bias"),

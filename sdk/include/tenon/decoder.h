@@ -102,10 +102,11 @@ static inline int32_t tenon_decoder_switches(struct tenon_decoder *d, struct ten
     int64_t is = 0;
     int32_t s = TENON_E_OK;
     for (; s == TENON_E_OK && row != NULL && row->names != NULL && tenon_meta_is_huggingface(d->meta); row++) {
+        is = row->absent;
         if (row->key != NULL)
             s = tenon_key_flag(d->meta, d->family->arch, row->key, row->absent, &is, err);
         if (s == TENON_E_OK)
-            tenon_decoder_turn(d, row->names, row->key != NULL && is != row->none_if);
+            tenon_decoder_turn(d, row->names, is != row->none_if);
     }
     return s;
 }

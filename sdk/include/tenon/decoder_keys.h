@@ -35,7 +35,7 @@ struct tenon_layer_attention;
 /* A flag of config.json that says whether layers have some weights, whatever the file has: on, they must be there; off, they are left
  * alone, as transformers does. GGUF has no such flags: there the file says. */
 struct tenon_decoder_switch {
-    const char *key;   /* "attention_bias"; NULL: always off */
+    const char *key;   /* "attention_bias"; NULL: there is none, `absent` counts */
     int32_t absent;    /* what counts when it is not there */
     int32_t none_if;   /* the value that is off */
     const char *names; /* "attn_q_bias|attn_k_bias", without "layers.{i}."; NULL: the end */
@@ -63,6 +63,7 @@ struct tenon_decoder_family {
                       const struct tenon_layer_attention *a);
     /* What a layer that sees NONE has in place of attention: x [T,embed] is normed. With TENON_SEES_NONE only. */
     uint32_t (*mix)(const struct tenon_model_config *config, const struct tenon_builder *b, uint32_t x);
+    int32_t has_two_ropes;   /* 1: layers with a window turn by numbers of their own, and rope_parameters of config.json has both */
     int32_t is_encoder;      /* 1: its one program is embed: tokens of a text see each other without a cache */
     int32_t has_no_attention; /* 1: nor a net: no keys of heads, net and context are read, no layer has the rows of ONLY_ATTENTION */
     int32_t has_experts;     /* 1: some models have experts, by their keys in every layer, unless `read` says else */
@@ -278,6 +279,23 @@ static inline void tenon_decoder_untruncated_yarn(struct tenon_decoder *d)
     p->ext_factor = 0.0, p->scale = 1.0;
 }
 
+/* Families that turn by two bases have rope_parameters of each kind of layers, others one for all: INVALID_ARGUMENT where config.json
+ * has it the other way. */
+static inline int32_t tenon_decoder_nested_rope(const struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
+{
+    static const char *const wrong[2][3] = {
+        {"rope_parameters.full_attention.rope_type", "rope_parameters.full_attention.type", "rope_parameters.full_attention.rope_theta"},
+        {"rope_parameters.rope_theta", "rope_parameters.rope_type", "rope_parameters.type"}};
+    struct tenon_meta_entry e;
+    char name[128];
+    uint32_t i, two = d->family->has_two_ropes != 0;
+    for (i = 0; tenon_meta_is_huggingface(m) && i < 3; i++)
+        if (tenon_key_find(m, d->family->arch, wrong[two][i], name, &e))
+            return tenon_key_wrong(name, two ? "within full_attention or sliding_attention" : "in rope_parameters itself, one for all layers",
+                                   &e, err);
+    return TENON_E_OK;
+}
+
 static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
     int64_t truncate = 1;
@@ -286,7 +304,7 @@ static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const str
         d->rope.n_rot = 0;
         return s;
     }
-    if ((s = tenon_key_rope(m, d->family->arch, &d->rope, err)) != 0 ||
+    if ((s = tenon_decoder_nested_rope(d, m, err)) != 0 || (s = tenon_key_rope(m, d->family->arch, &d->rope, err)) != 0 ||
         (s = tenon_key_rope_factors(m, d->family->arch, &d->rope, d->rope_factors, &d->has_rope_factors, err)) != 0 ||
         (s = tenon_key_flag(m, d->family->arch, "rope.scaling.truncate", !tenon_key_is_null(m, d->family->arch, "rope.scaling.truncate"),
                             &truncate, err)) != 0)
@@ -310,19 +328,6 @@ static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const str
     d->rope_local = d->rope;
     d->run_context = d->context;
     return s;
-}
-
-/* Families that turn by two bases have rope_parameters of each kind of layers: INVALID_ARGUMENT where config.json has one for all. */
-static inline int32_t tenon_decoder_nested_rope(const struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
-{
-    static const char *const flat[] = {"rope_parameters.rope_theta", "rope_parameters.rope_type", "rope_parameters.type"};
-    struct tenon_meta_entry e;
-    char name[128];
-    uint32_t i;
-    for (i = 0; tenon_meta_is_huggingface(m) && i < 3; i++)
-        if (tenon_key_find(m, d->family->arch, flat[i], name, &e))
-            return tenon_key_wrong(name, "within full_attention or sliding_attention", &e, err);
-    return TENON_E_OK;
 }
 
 static inline int32_t tenon_decoder_read_ffn(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)

@@ -77,7 +77,7 @@ static inline const struct tenon_key_row *tenon_key_rows(void)
         {"partial_rotary_factor", NULL, 0, 0}, /* transformers reads it for few families, which have a row of their own */
         {"rope.dimension_count", NULL, 0, 0},
         {"rope.freq_base",
-         "rope_parameters.rope_theta|rope_parameters.full_attention.rope_theta|rope_theta", 0, 0},
+         "rope_scaling.rope_theta|rope_parameters.rope_theta|rope_parameters.full_attention.rope_theta|rope_theta", 0, 0},
         {"rope.freq_base_swa", "rope_parameters.sliding_attention.rope_theta|rope_local_base_freq|local_rope_theta", 0, 0},
 #define TENON_ROPE_ROW_(key, name) {"rope.scaling." key, \
          "rope_scaling." name "|rope_parameters." name "|rope_parameters.full_attention." name, 0, 0}
