@@ -79,6 +79,8 @@ REFUSED = [
     ("deepseek_v3", {"rope_scaling": GONE, "rope_parameters": {"rope_type": "yarn", "truncate": False, **YARN}}, "config.rope_parameters.truncate"),
     ("llama", {"rope_parameters": {"full_attention": {"rope_type": "yarn", **YARN}, "sliding_attention": {"rope_type": "default"}}},
      "config.rope_parameters.full_attention.rope_type"),
+    ("modernbert", {"rope_parameters": {FULL: {"rope_theta": 50.0}, SLIDING: {"rope_type": "linear", "factor": 2.0, "rope_theta": 50.0}}},
+     "config.rope_parameters.sliding_attention.rope_type is 'linear'"),
     ("deepseek_v2", {"q_lora_rank": 7}, "9 tensors missing: model.layers.0.self_attn.q_a_proj.weight"),
     ("deepseek_v3", {"q_lora_rank": None}, "3 tensors missing: model.layers.0.self_attn.q_proj.weight"),
     ("deepseek_v3", {"num_experts_per_tok": 6}, "config.num_experts_per_tok"),

@@ -293,6 +293,16 @@ static inline int32_t tenon_decoder_nested_rope(const struct tenon_decoder *d, c
         if (tenon_key_find(m, d->family->arch, wrong[two][i], name, &e))
             return tenon_key_wrong(name, two ? "within full_attention or sliding_attention" : "in rope_parameters itself, one for all layers",
                                    &e, err);
+    for (i = 0; two && tenon_meta_is_huggingface(m) && i < 2; i++) {
+        const char *const key = i == 0 ? "rope_parameters.sliding_attention.rope_type" : "rope_parameters.sliding_attention.type";
+        char type[32];
+        const int32_t s = tenon_key_str(m, d->family->arch, key, "default", type, sizeof type, err);
+        if (s != 0)
+            return s;
+        if (strcmp(type, "default") != 0)
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tenon_key_name(m, d->family->arch, key, name),
+                              "key %s is '%s': layers with a window are known with default only", name, type);
+    }
     return TENON_E_OK;
 }
 
