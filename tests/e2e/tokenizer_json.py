@@ -35,6 +35,7 @@ TEXTS = SENTENCES + CODE + SYMBOLS + [
 ]
 MIXED = mixed_text(15000, 11)
 TEXTS += [MIXED[i:i + 300] for i in range(0, len(MIXED), 300)]
+TEXTS += ["<unk>", "x<unk>a <unk><unk>z <unk>", "<0x41> a<0x7A><0x41>", "aeee zez"]
 
 
 def plain_vocab():
@@ -227,6 +228,9 @@ for flag in "lstrip", "rstrip", "single_word", "normalized":
 case("added, spaces shared", byte_bpe, None, BYTE_LEVEL, BYTE_LEVEL, [added(" foo", rstrip=True), added(" world", rstrip=True), added("is", rstrip=True)])
 case("added, not of the Unigram", unigram, None, SPACED, SPACED, [added("fo", single_word=True), added("el", single_word=True), added("CAF\u00c9", single_word=True)])
 case("BPE ignore_merges, no pre_tokenizer, spaces", lambda: char_bpe(ignore_merges=True, words=("x ", "o ", " w", "a  b", "hello, ")))
+case("Unigram unk in the text", lambda: unigram(), None, SPACED)
+case("Unigram unk and bytes in the text", lambda: unigram(True), None, SPACED)
+case("BPE fuse_unk, unk in the text", lambda: char_bpe(unk_token="e", fuse_unk=True))
 case("BPE without unk", lambda: char_bpe(unk_token=None))
 case("BPE bytes for letters that spell bytes", lambda: char_bpe(unk_token=None, byte_fallback=True), None, BYTE_LEVEL, None)
 case("decoder Fuse, two Strips", unigram, None, SPACED, seq("decoders", SPACED, N("Fuse"), N("Strip", content="o", start=2, stop=0), N("Strip", content="a", start=0, stop=0)))

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/utf8.h"
 #include "model.h"
 
 #define MOST_HOLES 65536u  /* ids without a token */
@@ -382,11 +383,20 @@ static bool keeps_all(const struct js_model *m)
     return m->falls_back ? has_bytes : m->bpe.vocab.unk >= 0;
 }
 
+/* Is it a character that text may have, so that not every run of it is one? */
+static bool is_unknown_spelled(const struct js_model *m)
+{
+    const struct tok_vocab *v = &m->bpe.vocab;
+    struct tenon_str text = v->unk >= 0 ? v->text[v->unk] : (struct tenon_str){"", 0};
+    return text.size > 0 && (uint64_t)tok_utf8_size(text.data, (size_t)text.size) == text.size;
+}
+
 /* Where no token reaches across, a piece can be cut, unless it matters that it is one. */
 static void prepare_joins(struct js_model *m)
 {
     const struct tok_vocab *v = &m->bpe.vocab;
-    m->is_joined = m->kind == JS_BPE && m->prefix.size == 0 && m->suffix.size == 0 && !m->ignores_merges && keeps_all(m);
+    m->is_joined = m->kind == JS_BPE && m->prefix.size == 0 && m->suffix.size == 0 && !m->ignores_merges && keeps_all(m) &&
+                   !(m->fuses_unknown && is_unknown_spelled(m));
     if (m->is_joined && !m->has_joins)
         note_all_joins(m);
     for (uint32_t id = 0; m->is_joined && id < v->n; id++) /* added tokens came later */
@@ -394,15 +404,16 @@ static void prepare_joins(struct js_model *m)
             tok_joins_note(&m->joins, v->text[id].data, (size_t)v->text[id].size);
 }
 
-/* Added tokens that the model has not are no text of it. */
+/* Added tokens that the model has not are no text of it. The unknown token and those of bytes are, but to SentencePiece. */
 static int32_t prepare_unigram(struct js_model *m, struct tenon_err *err)
 {
     double *scores = m->unigram.scores, unknown = m->unigram.unknown;
     struct tok_vocab *v = &m->bpe.vocab;
+    const uint8_t not_text = m->sums_floats ? UNI_NOT_TEXT : TENON_TOKEN_CONTROL | TENON_TOKEN_UNUSED;
     int32_t status;
     for (uint32_t id = m->n_own; id < v->n; id++)
         v->attributes[id] ^= TENON_TOKEN_UNUSED;
-    status = uni_model_init(&m->unigram, v, scores, unknown, err);
+    status = uni_model_init(&m->unigram, v, scores, unknown, not_text, err);
     for (uint32_t id = m->n_own; id < v->n; id++)
         v->attributes[id] ^= TENON_TOKEN_UNUSED;
     m->unigram.sums_floats = m->sums_floats;

@@ -19,27 +19,26 @@ struct uni_node {
 
 /* ---- the model ---------------------------------------------------------------------------------------------- */
 
-static bool is_text(const struct tok_vocab *v, uint32_t id)
+static bool is_text(const struct tok_vocab *v, uint32_t id, uint8_t not_text)
 {
-    const uint8_t not_text = TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN | TENON_TOKEN_BYTE | TENON_TOKEN_UNUSED;
     return (v->attributes[id] & not_text) == 0 && v->text[id].size > 0;
 }
 
-static int32_t measure(const struct tok_vocab *v, uint64_t *ret_bytes, struct tenon_err *err)
+static int32_t measure(const struct tok_vocab *v, uint8_t not_text, uint64_t *ret_bytes, struct tenon_err *err)
 {
     uint64_t bytes = 0;
     for (uint32_t id = 0; id < v->n; id++) {
-        if (is_text(v, id) && v->text[id].size > UNI_LONGEST)
+        if (is_text(v, id, not_text) && v->text[id].size > UNI_LONGEST)
             return tenon_fail(err, TENON_E_OUT_OF_RANGE, "unigram", "token %u has %llu bytes, more than the %u allowed", id,
                               (unsigned long long)v->text[id].size, UNI_LONGEST);
-        bytes += is_text(v, id) ? v->text[id].size : 0;
+        bytes += is_text(v, id, not_text) ? v->text[id].size : 0;
     }
     *ret_bytes = bytes;
     return 0;
 }
 
 int32_t uni_model_init(struct uni_model *m, const struct tok_vocab *v, double *scores, double unknown,
-                       struct tenon_err *err)
+                       uint8_t not_text, struct tenon_err *err)
 {
     uint64_t bytes = 0;
     int32_t status;
@@ -48,12 +47,12 @@ int32_t uni_model_init(struct uni_model *m, const struct tok_vocab *v, double *s
     m->vocab = v;
     m->scores = scores;
     m->unknown = unknown;
-    if ((status = measure(v, &bytes, err)) != 0 || (status = uni_trie_init(&m->trie, v->seed, bytes, err)) != 0) {
+    if ((status = measure(v, not_text, &bytes, err)) != 0 || (status = uni_trie_init(&m->trie, v->seed, bytes, err)) != 0) {
         uni_model_finish(m);
         return status;
     }
     for (uint32_t id = 0; id < v->n; id++)
-        if (is_text(v, id)) {
+        if (is_text(v, id, not_text)) {
             uni_trie_add(&m->trie, v->text[id].data, (size_t)v->text[id].size, (int32_t)id);
             tok_joins_note(&m->joins, v->text[id].data, (size_t)v->text[id].size);
         }
@@ -129,6 +128,11 @@ static void walk_forward(const struct uni_model *m, struct uni_node *nodes, cons
     }
 }
 
+static bool is_unknown(const struct uni_model *m, int32_t id)
+{
+    return id == UNKNOWN || id == m->vocab->unk;
+}
+
 /* An unknown stretch, backwards: its bytes, or the unknown token. */
 static size_t put_unknown(const struct uni_model *m, const char *text, size_t start, size_t end, int32_t *last)
 {
@@ -151,10 +155,11 @@ static size_t walk_back(const struct uni_model *m, const struct uni_node *nodes,
     size_t n = 0;
     for (size_t end = size; end > 0;) {
         size_t start = nodes[end].start;
-        if (nodes[end].id >= 0) {
+        bool is_long = is_unknown(m, nodes[end].id) && start > 0 && is_unknown(m, nodes[start].id);
+        if (nodes[end].id >= 0 && !is_long) { /* the unknown token too, where it is spelled alone */
             ids[size - ++n] = nodes[end].id;
         } else {
-            while (start > 0 && nodes[start].id == UNKNOWN)
+            while (start > 0 && is_unknown(m, nodes[start].id))
                 start = nodes[start].start;
             n += put_unknown(m, text, start, end, &ids[size - n - 1]);
         }

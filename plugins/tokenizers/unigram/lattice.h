@@ -2,7 +2,7 @@
  *
  *     struct uni_model m;
  *     double *scores = malloc(...);                          // [vocab.n] log probabilities; the model's from then on
- *     if (uni_model_init(&m, &vocab, scores, unknown, err) != 0) return ...;
+ *     if (uni_model_init(&m, &vocab, scores, unknown, UNI_NOT_TEXT, err) != 0) return ...;
  *     struct uni_lattice l = {0};                            // buffers grow and are kept
  *     status = uni_encode(&m, &l, work, text, size, &ids, &n);  // any bytes; ids [n] live in the work
  *     uni_lattice_finish(&l);
@@ -19,6 +19,8 @@
 #include "trie.h"
 
 #define UNI_LONGEST 256u /* bytes of the longest token */
+/* What SentencePiece finds in no text. */
+#define UNI_NOT_TEXT (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN | TENON_TOKEN_BYTE | TENON_TOKEN_UNUSED)
 #define UNI_PENALTY 10.0 /* that an unknown character costs more than the least likely token */
 
 struct uni_model {
@@ -38,10 +40,10 @@ struct uni_lattice {
     size_t capacity;
 };
 
-/* `scores` is owned from the call on, also on failure; it must hold numbers, of any size. Control, unknown, byte and unused tokens are
- * not text. OUT_OF_RANGE (a token over UNI_LONGEST bytes), RESOURCE_EXHAUSTED. `vocab` must outlive the model. */
+/* `scores` is owned from the call on, also on failure; it must hold numbers, of any size. Tokens with an attribute of
+ * `not_text` are none; the unknown token may be. OUT_OF_RANGE (a token over UNI_LONGEST bytes), RESOURCE_EXHAUSTED. `vocab` must outlive the model. */
 int32_t uni_model_init(struct uni_model *m, const struct tok_vocab *vocab, double *scores, double unknown,
-                       struct tenon_err *err);
+                       uint8_t not_text, struct tenon_err *err);
 void uni_model_finish(struct uni_model *m); /* zeroed is fine */
 
 /* RESOURCE_EXHAUSTED. */

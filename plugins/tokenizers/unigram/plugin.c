@@ -98,7 +98,7 @@ static int32_t open_model(struct tenon_tokenizer_object *tok, const struct tenon
         free(scores);
         return status;
     }
-    status = uni_model_init(&tok->model, v, scores, lowest - UNI_PENALTY, err);
+    status = uni_model_init(&tok->model, v, scores, lowest - UNI_PENALTY, UNI_NOT_TEXT, err);
     if (status == 0)
         memcpy(tok->model.byte_id, tok->chars.byte_id, sizeof tok->model.byte_id);
     return status;
