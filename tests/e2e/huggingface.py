@@ -205,6 +205,20 @@ class HuggingFace(unittest.TestCase):
             said = subprocess.run([TENON, "tokenize", folder, "a"], capture_output=True, text=True, check=True).stderr
             self.assertEqual(said.count("several tokens on one side of a text: only the nearest one is added"), says)
 
+    def test_added_tokens_told(self):
+        folder = write_directory(self.path("m"), weights(bias=False), config("llama"))
+        whole = {"normalizer": {"type": "Strip", "strip_left": True, "strip_right": True},
+                 "decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Replace", "pattern": {"String": "bc"}, "content": "x"}]},
+                 "model": {"type": "WordLevel", "vocab": {"a": 0, "u": 1}, "unk_token": "u"}}
+        gap, lost, across = "has the id 5 in tokenizer.json, which counts; Hugging Face's library gives it 3", "becomes nothing", "replaces in the text of all tokens"
+        for ids, content, pattern, says in ((2, 3), "x", "b", ()), ((2, 5), "x", "b", (gap,)), ((2, 3), " ", "b", (lost,)), ((2, 3), "x", "bc", (across,)):
+            tokens = [{"id": ids[0], "content": "a", "normalized": True}, {"id": ids[0], "content": "b", "normalized": True}, {"id": ids[1], "content": content, "normalized": True}]
+            whole["decoder"]["decoders"][1]["pattern"]["String"] = pattern
+            with open(os.path.join(folder, "tokenizer.json"), "w") as f:
+                json.dump(dict(whole, added_tokens=tokens), f)
+            said = subprocess.run([TENON, "tokenize", folder, "a"], capture_output=True, text=True, check=True).stderr
+            self.assertEqual([text in said for text in (gap, lost, across)], [text in says for text in (gap, lost, across)], said)
+
     def test_rope_is_an_object(self):
         w = weights(bias=False)
         for key in "rope_scaling", "rope_parameters":

@@ -209,6 +209,8 @@ for pattern in (r"\d??|o", r"[a-e]*", r"$|\b"):
     case("decoder Replace nothing " + pattern, word_level, None, split("."), N("Replace", pattern={"Regex": pattern}, content="<>"))
 for clean in False, True:
     case("CTC cleanup %s" % clean, lambda: char_bpe("##"), None, WS, N("CTC", pad_token="[UNK]", word_delimiter_token="##a", cleanup=clean))
+case("CTC, WordPiece", lambda: char_bpe("##"), None, WS,
+     seq("decoders", N("CTC", pad_token="[UNK]", word_delimiter_token="##a", cleanup=True), N("WordPiece", prefix="##", cleanup=False)))
 case("Unigram ties", ties, None, SPACED, SPACED)
 case("Unigram ties by the last bit", last_bits)
 case("Unigram byte_fallback", lambda: unigram(True), None, SPACED, seq("decoders", N("ByteFallback"), SPACED))

@@ -377,6 +377,7 @@ START_TEST(hostile_files)
     bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[^a&&[b]]\"}}," WORDS "}", TENON_E_UNIMPLEMENTED, "no word for");
     bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&\"}}," WORDS "}", TENON_E_INVALID_ARGUMENT, "pattern");
     bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&[b]c]\"}}," WORDS "}", TENON_E_UNIMPLEMENTED, "no word for");
+    bad("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\Ga\"}}," WORDS "}", TENON_E_UNIMPLEMENTED, "no word for");
     bad("{\"decoder\":{\"type\":\"Other\"}," WORDS "}", TENON_E_UNIMPLEMENTED, "decoder \"Other\"");
 }
 END_TEST

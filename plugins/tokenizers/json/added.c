@@ -88,6 +88,8 @@ static int32_t index_kind(struct js_added *a, bool is_normalized, const struct j
             return tenon_fail(err, status, "json", "the added token \"%.*s\" cannot be normalised",
                               (int)(a->tokens[i].text.size < 64 ? a->tokens[i].text.size : 64), a->tokens[i].text.data);
         }
+        if (list[n].text.size == 0)
+            a->lost = &a->tokens[i];
         n += list[n].text.size > 0;
     }
     return tok_special_take(&a->texts[is_normalized], list, n, err);

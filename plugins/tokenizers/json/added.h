@@ -25,6 +25,9 @@ struct js_added_token {
 struct js_added {
     struct js_added_token *tokens; /* [n] */
     uint32_t n, capacity;
+    const struct js_added_token *lost;  /* one that normalising leaves nothing of, so that no text is it; NULL: none */
+    const struct js_added_token *moved; /* one whose id is not the next, which Hugging Face's library would give it; NULL: none */
+    int32_t next_id;                    /* that one */
     struct tok_special texts[2]; /* [0] of text as it stands, [1] of normalised text; ids are places in tokens */
 };
 

@@ -24,6 +24,7 @@ struct js_decode_step {
 /* Bits of the state. */
 #define BEGUN UINT64_C(1)
 #define SPACE_DUE UINT64_C(2)
+#define SAID UINT64_C(4) /* there is a last id */
 #define TAKEN_SHIFT 8 /* what a strip has taken: 16 bits */
 #define TAKEN (UINT64_C(0xffff) << TAKEN_SHIFT)
 #define LAST_SHIFT 32 /* the last id, for CTC */
@@ -155,10 +156,10 @@ static int32_t suffix(const struct js_decode_step *step, const char *text, size_
 static int32_t ctc(const struct js_decode_step *step, const char *text, size_t size, int32_t id, uint64_t *state,
                    struct tok_buffer *out)
 {
-    bool repeats = (*state & BEGUN) && *state >> LAST_SHIFT == (uint32_t)id;
+    bool repeats = (*state & SAID) && *state >> LAST_SHIFT == (uint32_t)id;
     struct tok_buffer word = {0};
     int32_t status = 0;
-    *state = (*state & UINT32_MAX) | (uint64_t)(uint32_t)id << LAST_SHIFT;
+    *state = (*state & UINT32_MAX) | SAID | (uint64_t)(uint32_t)id << LAST_SHIFT;
     if (!repeats)
         status = replace_all(step->cleans ? &word : out, text, size, step->pad, (struct tenon_str){"", 0});
     if (status == 0 && step->cleans && word.size > 0 && (status = clean(&word)) == 0)
@@ -208,6 +209,8 @@ int32_t js_decoder_run(const struct js_decoder *d, struct tok_buffer texts[2], s
         out->most = tok_most((size_t)token.size);
         status = run_step(d, &d->steps[i], ret->data, (size_t)ret->size, id, is_added, state, out);
         *ret = (struct tenon_str){out->bytes, out->size};
+        if (status == 0 && d->steps[i].kind == CTC && ret->size == 0)
+            return 0; /* to the steps behind it there is no such token */
     }
     *state |= BEGUN;
     return status;
@@ -229,6 +232,7 @@ static int32_t read_step(void *chain, struct js *j, const struct js_object *o, s
     struct tenon_str type = js_get_string(j, o, "type"), scheme = js_get_string(j, o, "prepend_scheme");
     struct js_decoder *d = chain;
     struct js_decode_step *step = &d->steps[d->n];
+    int32_t status;
     size_t i = 0;
     if (d->n == JS_DECODE_STEPS)
         return js_fail(j, "more steps than any is known to have");
@@ -248,7 +252,11 @@ static int32_t read_step(void *chain, struct js *j, const struct js_object *o, s
     step->prepends = scheme.size == 0 ? js_get_bool(j, o, "add_prefix_space", true) : !js_is(scheme, "never");
     for (uint32_t k = 0; k + 1 < d->n; k++)
         step->is_whole |= d->steps[k].kind == FUSE || d->steps[k].kind == BYTE_LEVEL;
-    return step->kind == REPLACE && j->status == 0 ? js_finder_read(&step->finder, j, o, arena) : j->status;
+    if (step->kind != REPLACE || j->status != 0)
+        return j->status;
+    status = js_finder_read(&step->finder, j, o, arena);
+    d->reaches_across |= step->is_whole && (step->finder.pattern.code != NULL || step->finder.text.size > 1);
+    return status;
 }
 
 int32_t js_decoder_read(struct js_decoder *d, struct js *j, struct js_arena *arena)

@@ -21,6 +21,7 @@ struct js_decode_step;
 struct js_decoder {
     struct js_decode_step *steps; /* [n] */
     uint32_t n;
+    bool reaches_across; /* a Replace could find something in several tokens, which it does not here */
     bool is_missing; /* tokens are parted by spaces then */
     struct bpe_bytes bytes;
 };

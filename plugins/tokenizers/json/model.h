@@ -30,7 +30,7 @@ struct js_model {
     bool sums_floats;         /* Unigram: as SentencePiece does */
     bool fuses_unknown, falls_back, ignores_merges;
     bool has_all_bytes;       /* byte level: every byte has a token */
-    uint32_t n_own;           /* Unigram: ids from here on are of added tokens */
+    uint32_t n_own;           /* tokens; Unigram: ids from here on are of added ones */
     struct tenon_str unknown; /* spelling; empty: none */
 };
 

@@ -1,5 +1,6 @@
 /* plugin.c - a Hugging Face directory's tokenizer as "tenon.tokenizer/1": opening, text through the chain, decoding, the
  * descriptor. Threads and ownership as tokenizer.h of the SDK says. Contract: tenon/tokenizer.h. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../common/warn.h"
@@ -112,6 +113,34 @@ static int32_t read_files(struct tenon_tokenizer_object *tok, const struct tenon
                       "transformers (AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR))");
 }
 
+#define MOST_SHOWN 64u /* bytes of a token */
+
+static int shown(const struct js_added_token *t)
+{
+    return (int)(t->text.size < MOST_SHOWN ? t->text.size : MOST_SHOWN);
+}
+
+/* What is not as Hugging Face's library would have it, or as the file has it. */
+static void tell(const struct tenon_tokenizer_object *tok)
+{
+    const struct js_added *a = &tok->added;
+    char line[256 + MOST_SHOWN];
+    if (tok->around.has_more)
+        tok_warn(state.log, "the post_processor of tokenizer.json puts several tokens on one side of a text: only the nearest one is added");
+    if (tok->decoder.reaches_across)
+        tok_warn(state.log, "a step of tokenizer.json's decoder replaces in the text of all tokens: here it looks at one token at a time");
+    if (a->moved != NULL) {
+        (void)snprintf(line, sizeof line, "the added token \"%.*s\" has the id %d in tokenizer.json, which counts; Hugging Face's library gives "
+                       "it %d: see which one the model was trained with", shown(a->moved), a->moved->text.data, a->moved->id, a->next_id);
+        tok_warn(state.log, line);
+    }
+    if (a->lost != NULL) {
+        (void)snprintf(line, sizeof line, "the added token \"%.*s\" of tokenizer.json becomes nothing when it is normalised: no text is it "
+                       "(\"normalized\": false would help)", shown(a->lost), a->lost->text.data);
+        tok_warn(state.log, line);
+    }
+}
+
 static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const struct tenon_files *files,
                               struct tenon_tokenizer_object **ret, struct tenon_err *err)
 {
@@ -129,8 +158,7 @@ static int32_t open_tokenizer(void *self, const struct tenon_meta *meta, const s
         close_tokenizer(self, tok);
         return status;
     }
-    if (tok->around.has_more)
-        tok_warn(state.log, "the post_processor of tokenizer.json puts several tokens on one side of a text: only the nearest one is added");
+    tell(tok);
     *ret = tok;
     return 0;
 }

@@ -96,10 +96,20 @@ int32_t js_token_id(const struct tenon_tokenizer_object *tok, struct tenon_str t
     return tok_vocab_find(&tok->model.bpe.vocab, text.data, (size_t)text.size);
 }
 
+/* Hugging Face's library numbers on where the model, or what was added, ends. */
+static void note_moved(struct js_added *a, const struct js_added_token *t, int32_t next_id)
+{
+    if (a->moved != NULL || t->id == next_id)
+        return;
+    a->moved = t;
+    a->next_id = next_id;
+}
+
 /* Added tokens take their places; one that the model has too has the model's id. */
 static int32_t place_added(struct tenon_tokenizer_object *tok, struct tenon_err *err)
 {
     struct tok_vocab *v = &tok->model.bpe.vocab;
+    int32_t next_id = (int32_t)tok->model.n_own;
     for (uint32_t i = 0; i < tok->added.n; i++) {
         struct js_added_token *t = &tok->added.tokens[i];
         int32_t id = tok_vocab_find(v, t->text.data, (size_t)t->text.size);
@@ -110,6 +120,9 @@ static int32_t place_added(struct tenon_tokenizer_object *tok, struct tenon_err 
             return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "json", "two tokens have the id %d", t->id);
         else
             v->text[t->id] = t->text;
+        if (id < 0)
+            note_moved(&tok->added, t, next_id);
+        next_id = t->id >= next_id ? t->id + 1 : next_id;
         v->attributes[t->id] |= t->is_special ? TENON_TOKEN_CONTROL : TENON_TOKEN_USER_DEFINED;
     }
     return 0;
