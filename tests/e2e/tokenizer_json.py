@@ -35,7 +35,7 @@ TEXTS = SENTENCES + CODE + SYMBOLS + [
 ]
 MIXED = mixed_text(15000, 11)
 TEXTS += [MIXED[i:i + 300] for i in range(0, len(MIXED), 300)]
-TEXTS += ["<unk>", "x<unk>a <unk><unk>z <unk>", "<0x41> a<0x7A><0x41>", "aeee zez"]
+TEXTS += ["<unk>", "x<unk>a <unk><unk>z <unk>", "<0x41> a<0x7A><0x41>", "aeee zez", "[UNK] a[UNK]", "x\u0085x", "a\r\nb\r"]
 
 
 def plain_vocab():
@@ -167,7 +167,7 @@ for behavior in "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "
     case("Punctuation " + behavior, word_level, None, N("Punctuation", behavior=behavior))
 # Where Oniguruma and PCRE2 have the same words for different things.
 for pattern in (r"\w+", r"[\w-]+", r"\b", r"\B", r"(?m).+", r"[[:punct:]]+", r"\p{Punct}+", r"\p{Word}+|\P{Word}", r"[[:upper:]]+", r"[^[:punct:]\s]+", r"[[:^space:]\s]",
-                r"\p{Han}+", r"\p{^Han}+", r"\p{N}{1,3}+", r"(?:ab|c){2}?d", r"\x{61}{,2}", r"a(?i)B|c", r"\v", r"\Qa", r"\pL", r"\S+\O"):
+                r"\p{Han}+", r"\p{^Han}+", r"\p{N}{1,3}+", r"(?:ab|c){2}?d", r"\x{61}{,2}", r"a(?i)B|c", r"\v", r"\Qa", r"\pL", r"\S+\O", r".+\R"):
     case("regex " + pattern, word_level, None, seq("pretokenizers", split(pattern), N("FixedLength", length=2)))
 for name, pre in {
         "Digits": N("Digits", individual_digits=False), "Digits alone": N("Digits", individual_digits=True), "Whitespace": N("Whitespace"),
@@ -197,6 +197,7 @@ for name, model in {"unk": char_bpe, "fuse_unk": lambda: char_bpe(fuse_unk=True)
     case("BPE " + name, model, None, WS, N("BPEDecoder", suffix="</w>"))
     case("BPE, no pre_tokenizer, " + name, model, None, None, None)
 case("WordPiece", word_piece, None, WS, N("WordPiece", prefix="##", cleanup=False))
+case("WordPiece unk in the text", lambda: models.WordPiece({w: i for i, w in enumerate("[UNK] [ ##U ##N ##K ##] a".split())}, unk_token="[UNK]"), None, WS)
 case("WordPiece short words", lambda: word_piece(max_input_chars_per_word=4), BERT, WS, N("WordPiece", prefix="##", cleanup=True))
 for pattern in (r"[\w&&[^aeiou]]+", r"[a-z&&m-z]+", r"\w+|\W", r"[\w-]+", r"[\p{L}\p{M}&&[^\p{Han}]]+|\p{Han}+", r"\P{^Greek}",
                 r"[\W_]+", r"[^\W_]+", r"[^\W\d_]{2,3}+", r"[\W]|o+", r"[^\W]x?", r"[[:^punct:]-]", r"[^[:^alnum:]\H]+", r"[a[\W_]]+"):

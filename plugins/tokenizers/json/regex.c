@@ -238,6 +238,9 @@ static void escaped(struct translation *t)
     case 'h': case 'H': put_class(t, "0-9a-fA-F", c == 'H'); break;
     case 'w': case 'W': put_class(t, t->brackets > 0 ? WORDS : WORD, c == 'W'); break;
     case 'S': with = t->brackets > 0 ? "\\P{White_Space}" : "\\S"; break;
+    case 'R': /* before its own PCRE2 makes ".+" possessive, as if a dot were none of these */
+        with = t->brackets > 0 ? "R" : "(?>\\r\\n|[\\n-\\r\\x{85}\\x{2028}\\x{2029}])";
+        break;
     case 'v': with = "\\x{b}"; break;
     case 'O': with = "(?s:.)"; break;
     case 'Q': case 'E': case 'L': case 'U': case 'l': case 'F': put(t, &c, 1); break; /* no more than letters */

@@ -30,7 +30,7 @@ static int32_t longest_token(const struct wp_match *m, const char *text, size_t 
         if (n < size && ((unsigned char)text[n] & 0xc0) == 0x80)
             continue; /* within a character */
         id = tok_vocab_find(v, text, n);
-        if (id >= 0 && (v->attributes[id] & (TENON_TOKEN_CONTROL | TENON_TOKEN_UNKNOWN)) == 0) {
+        if (id >= 0 && (v->attributes[id] & TENON_TOKEN_CONTROL) == 0) {
             *ret_size = n;
             return id;
         }
