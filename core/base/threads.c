@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/quota.h"
+
 #define CACHE_LINE 64
 #define SPIN_NS 40000u
 #define CROWDED_SPIN_NS 200000u
@@ -247,12 +249,20 @@ uint32_t tn_threads_cores(void)
     return n != 0 ? n : 1;
 }
 
+uint32_t tn_threads_usual(void)
+{
+    uint32_t n = tn_threads_cores(), quota = tn_quota_cores("");
+    if (quota != 0 && quota < n)
+        n = quota;
+    return n < TN_THREADS_MAX ? n : TN_THREADS_MAX;
+}
+
 int32_t tn_threads_create(uint32_t n, struct tn_threads **ret, struct tenon_err *err)
 {
     struct tn_threads *pool;
     uint32_t cores = tn_threads_cores();
     if (n == 0)
-        n = cores < TN_THREADS_MAX ? cores : TN_THREADS_MAX;
+        n = tn_threads_usual();
     if (n > TN_THREADS_MAX)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "threads", "%u threads: the most is %u", n, TN_THREADS_MAX);
     pool = aligned_alloc(CACHE_LINE, sizeof *pool); /* sizeof is a multiple of its alignment */

@@ -1,7 +1,7 @@
 /* threads.h - the process's one pool of compute threads, handed to plugins as "tenon.threads/1" (plugin.h).
  *
  *     struct tn_threads *pool;
- *     rc = tn_threads_create(0, &pool, err);                  // 0: one thread per core this process may use
+ *     rc = tn_threads_create(0, &pool, err);                  // 0: tn_threads_usual()
  *     const struct tenon_threads *t = tn_threads_service(pool);
  *     t->submit(t->ctx, walk_plan, plan, plan_done);          // returns at once
  *     tn_threads_destroy(pool);                               // finishes what is queued
@@ -29,7 +29,11 @@ int tn_thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg);
 /* Cores in this process's affinity mask, at least 1. [any-thread] */
 uint32_t tn_threads_cores(void);
 
-/* A pool of n threads, 0: tn_threads_cores(). OWN: *ret until tn_threads_destroy. */
+/* Threads of a pool that was not told: cores, but no more than the CPU quota of the process's cgroups (quota.h) and
+ * TN_THREADS_MAX. [any-thread] */
+uint32_t tn_threads_usual(void);
+
+/* A pool of n threads, 0: tn_threads_usual(). OWN: *ret until tn_threads_destroy. */
 int32_t tn_threads_create(uint32_t n, struct tn_threads **ret, struct tenon_err *err);
 /* Waits for queued regions, then ends the threads. NULL is allowed. Not from a pool thread. */
 void tn_threads_destroy(struct tn_threads *pool);

@@ -23,7 +23,7 @@ struct cli_common {
 
 /* Rows for a table of a struct T whose member `common` is a struct cli_common. */
 #define CLI_COMMON_OPTIONS(T)                                                                                                    \
-    { "threads", CLI_U32, offsetof(T, common.threads), "N", "threads that compute (one per core)", 1, 1024 },                    \
+    { "threads", CLI_U32, offsetof(T, common.threads), "N", "threads that compute (one per core, within a CPU quota)", 1, 1024 },                    \
     { "device", CLI_TEXT, offsetof(T, common.device), "NAME", "as `tenon devices` names it (the best there is)", 0, 0 },          \
     { "context", CLI_U32, offsetof(T, common.context), "N", "most tokens of one sequence (what the model was trained for)", 1, 1 << 30 }, \
     { "kv", CLI_CHOICE, offsetof(T, common.kv), "f16|f32|bf16|q8", "how keys and values are kept (f16)", 0, 0 },                    \

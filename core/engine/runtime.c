@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/base/log.h"
+#include "core/base/quota.h"
 #include "core/base/threads.h"
 
 struct tenon_runtime {
@@ -16,17 +17,28 @@ struct tenon_runtime {
     bool has_sink;
 };
 
+/* What of the number of threads is not plain to see. */
+static void tell_threads(uint32_t asked)
+{
+    uint32_t cores = tn_threads_cores(), quota = tn_quota_cores("");
+    if (asked > cores)
+        tn_log(TENON_LOG_WARN, NULL, "%u threads on %u core%s: more threads than cores only slow it down", asked, cores,
+               cores == 1 ? "" : "s");
+    else if (quota != 0 && asked > quota)
+        tn_log(TENON_LOG_WARN, NULL, "%u threads, and a CPU quota of the time of %u core%s: more threads than that are "
+               "stopped again and again", asked, quota, quota == 1 ? "" : "s");
+    else if (quota != 0 && quota < cores && asked == 0)
+        tn_log(TENON_LOG_INFO, NULL, "%u thread%s on %u cores: a CPU quota gives no more", quota, quota == 1 ? "" : "s", cores);
+}
+
 static int32_t create(struct tenon_runtime *rt, const struct tenon_runtime_options *o, struct tenon_err *err)
 {
     int32_t rc;
-    uint32_t cores = tn_threads_cores();
     if (o->log != NULL) {
         tn_log_set_sink(o->log, o->log_arg);
         rt->has_sink = true;
     }
-    if (o->threads > cores)
-        tn_log(TENON_LOG_WARN, NULL, "%u threads on %u core%s: more threads than cores only slow it down", o->threads, cores,
-               cores == 1 ? "" : "s");
+    tell_threads(o->threads);
     rc = tn_threads_create(o->threads, &rt->threads, err);
     if (rc == TENON_OK)
         rc = tn_registry_create_in(o->plugin_path, &rt->registry, err);

@@ -173,7 +173,7 @@ START_TEST(life_without_work_and_bad_counts)
     struct tn_threads *pool = NULL;
     struct tenon_err err = TENON_ERR_INIT;
     ck_assert_int_eq(tn_threads_create(0, &pool, &err), 0);
-    ck_assert_uint_eq(tn_threads_service(pool)->count(pool), tn_threads_cores());
+    ck_assert_uint_eq(tn_threads_service(pool)->count(pool), tn_threads_usual());
     tn_threads_destroy(pool);
     tn_threads_destroy(NULL);
     pool = NULL;

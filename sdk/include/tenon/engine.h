@@ -193,7 +193,7 @@ struct tenon_runtime; /* plugins, thread pool and engine of this process; opaque
 
 struct tenon_runtime_options {
     uint32_t struct_size;
-    uint32_t threads;        /* of the compute pool; 0: one per core this process may use */
+    uint32_t threads;        /* of the compute pool; 0: one per core this process may use, within its CPU quota */
     const char *plugin_path; /* replaces the plugin directories, ":" between them; NULL: the usual ones */
     void (*log)(void *arg, int32_t level, const char *line); /* NULL: stderr, warnings and errors only */
     void *log_arg;
