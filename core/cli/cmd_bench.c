@@ -159,7 +159,7 @@ static void print_rate(const char *name, double *rates, uint32_t n, bool json)
 }
 
 /* The most memory this program had at once. Not getrusage's ru_maxrss: that begins with the parent's, over fork and exec.
- * 0: no /proc. */
+ * 0: it is not known, for there is no /proc. */
 static uint64_t peak_rss_bytes(void)
 {
     char line[256];
@@ -187,9 +187,13 @@ static void print_result(const struct bench *o, const struct cli_session *s, str
     if (o->common.json)
         printf("\"peak_rss_bytes\":%llu,\"file_bytes\":%llu,\"packed_bytes\":%llu,\"made_bytes\":%llu,\"device\":\"%s\",\"level\":\"%s\",\"act_bits\":%u,\"threads\":%u", (unsigned long long)rss,
                (unsigned long long)info.file_bytes, (unsigned long long)info.packed_bytes, (unsigned long long)info.made_bytes, info.device, info.device_level, info.act_bits, tn_runtime_threads(s->rt));
+    else if (rss == 0)
+        printf("peak RSS         not known without /proc\n");
     else
-        printf("peak RSS         %.1f MiB\nweights          %.1f MiB in the file, %.1f packed, %.1f made at load\n"
-               "device           %s (%s%s), %u threads\n", (double)rss / 1048576, (double)info.file_bytes / 1048576,
+        printf("peak RSS         %.1f MiB\n", (double)rss / 1048576);
+    if (!o->common.json)
+        printf("weights          %.1f MiB in the file, %.1f packed, %.1f made at load\n"
+               "device           %s (%s%s), %u threads\n", (double)info.file_bytes / 1048576,
                (double)info.packed_bytes / 1048576, (double)info.made_bytes / 1048576, info.device, info.device_level,
                info.act_bits == 8 ? ", 8-bit activations" : info.act_bits == 16 ? ", 16-bit activations" : "", tn_runtime_threads(s->rt));
 }

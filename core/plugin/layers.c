@@ -9,10 +9,12 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/log.h"
 #include "core/plugin/trace.h"
 #include "core/plugin/trust.h"
 
@@ -51,16 +53,30 @@ static int32_t add_below(struct tn_layers *layers, const char *base, const char 
     return rc;
 }
 
+/* Where the executable is. Without /proc by what it was started as, unless that is relative: the working directory may be another
+ * by now. */
+static bool executable_path(char ret[PATH_MAX])
+{
+    const char *started = (const char *)getauxval(AT_EXECFN);
+    ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
+    if (n > 0 && n < PATH_MAX - 1) {
+        ret[n] = '\0';
+        return true;
+    }
+    return started != NULL && started[0] == '/' && realpath(started, ret) != NULL;
+}
+
 /* Beside the executable: as built, and as installed. */
 static int32_t add_executable_dirs(struct tn_layers *layers, struct tenon_err *err)
 {
     static const char *const rest[] = {"../lib/tenon", "../" TN_PLUGIN_LIBDIR "/tenon", "lib/tenon"};
     char exe[PATH_MAX];
     int32_t rc = TENON_OK;
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n <= 0 || (size_t)n >= sizeof exe - 1)
-        return TENON_OK; /* no /proc: the fixed directories remain */
-    exe[n] = '\0';
+    if (!executable_path(exe)) { /* the fixed directories remain */
+        tn_log(TENON_LOG_WARN, "plugins", "none are looked for beside this program, for without /proc it is not known where that "
+               "is: mount /proc, start it by its absolute path, or set TENON_PLUGIN_PATH to their directory");
+        return TENON_OK;
+    }
     *strrchr(exe, '/') = '\0';
     for (size_t i = 0; rc == TENON_OK && i < sizeof rest / sizeof rest[0]; i++)
         rc = add_below(layers, exe, rest[i], err);

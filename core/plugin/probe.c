@@ -25,6 +25,7 @@
 
 #define PROBE_ARG "--tenon-probe"
 #define PROBE_FD 3
+#define EXECUTABLE "/proc/self/exe"
 
 /* Did this executable's main call tn_probe_main? */
 static _Atomic bool can_exec;
@@ -168,7 +169,7 @@ static int spawn(char *const *argv, int pipe_fd, pid_t *ret_pid)
     if (error == 0 && !tn_trace_on())
         error = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     if (error == 0)
-        error = posix_spawn(ret_pid, "/proc/self/exe", &actions, NULL, argv, environ);
+        error = posix_spawn(ret_pid, EXECUTABLE, &actions, NULL, argv, environ);
     (void)posix_spawn_file_actions_destroy(&actions); /* frees memory only */
     return error;
 }
@@ -297,7 +298,7 @@ int32_t tn_probe_run_for(const char *path, const struct tn_map *settings, int mi
     int fds[2];
     pid_t pid = 0;
     char text[512];
-    bool forked = !atomic_load(&can_exec);
+    bool forked = !atomic_load(&can_exec) || access(EXECUTABLE, X_OK) != 0; /* no /proc: nothing to start afresh */
     int64_t deadline = now_ms() + milliseconds;
     tn_trace("probe %s in a %s child", path, forked ? "forked" : "fresh");
     if (pipe2(fds, O_CLOEXEC) != 0)

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "plan.h"
 
@@ -65,18 +66,24 @@ int32_t cpu_packed_of(const struct tenon_weight_binding *w, const struct cpu_mat
     return 0;
 }
 
-uint64_t cpu_pack_most(enum cpu_pack setting)
+/* Memory that is free or can be freed. Without /proc what is free, which is less: no cache that could go counts. */
+static uint64_t available_bytes(void)
 {
-    FILE *f = setting == CPU_PACK_AUTO ? fopen("/proc/meminfo", "re") : NULL;
+    FILE *f = fopen("/proc/meminfo", "re");
     unsigned long long kib = 0;
     char line[128];
-    if (f == NULL)
-        return setting == CPU_PACK_ALWAYS ? UINT64_MAX : 0;
-    while (kib == 0 && fgets(line, sizeof line, f) != NULL)
+    while (f != NULL && kib == 0 && fgets(line, sizeof line, f) != NULL)
         if (sscanf(line, "MemAvailable: %llu", &kib) != 1)
             kib = 0;
-    (void)fclose(f);
-    return kib * 1024 / 2;
+    if (f != NULL)
+        (void)fclose(f); /* it was only read */
+    long pages = kib == 0 ? sysconf(_SC_AVPHYS_PAGES) : 0;
+    return pages > 0 ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : kib * 1024;
+}
+
+uint64_t cpu_pack_most(enum cpu_pack setting)
+{
+    return setting == CPU_PACK_ALWAYS ? UINT64_MAX : setting == CPU_PACK_AUTO ? available_bytes() / 2 : 0;
 }
 
 int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_binding *weight, int32_t *ret_rung,

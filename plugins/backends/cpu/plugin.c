@@ -50,14 +50,14 @@ static void cpu_name(char *buf, size_t size)
 static int32_t device_at(void *self, uint32_t i, struct tenon_device_desc *ret, struct tenon_err *err)
 {
     struct cpu_plugin *p = self;
-    long pages = sysconf(_SC_PHYS_PAGES), free_pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    long online = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES), free_pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     if (i != 0)
         return tenon_fail(err, TENON_E_OUT_OF_RANGE, "cpu", "there is one CPU device");
     *ret = (struct tenon_device_desc){
         .struct_size = sizeof *ret,
         .kind = TENON_DEVICE_CPU,
         .flags = TENON_DEVICE_ROW_EXACT | TENON_DEVICE_UNIFIED,
-        .compute_units = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+        .compute_units = online > 0 ? (uint32_t)online : 1,
         .name = "cpu",
         .memory_total = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0,
         .memory_free = free_pages > 0 && page > 0 ? (uint64_t)free_pages * (uint64_t)page : 0,

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""machine.py TENON: what the command does where the machine is not as usual: no /proc. What needs weights takes TENON_MODEL_SMOLLM2.
+Standard library only."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TENON = os.path.abspath(sys.argv[1])
+MODEL = os.environ.get("TENON_MODEL_SMOLLM2")
+
+
+class Machine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = tempfile.mkdtemp(prefix="tenon-machine-")
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+        cls.env = {k: v for k, v in os.environ.items() if not k.startswith("TENON_")}
+        cls.env.update(XDG_CONFIG_HOME=cls.root + "/config", XDG_CACHE_HOME=cls.root + "/cache")
+
+    def run_program(self, *args, cwd=None, env={}):
+        return subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=300, cwd=cwd, env={**self.env, **env})
+
+
+class WithoutProc(Machine):
+    """Nothing is at /proc and /sys but empty folders. Verdicts on plugins are not known yet: each is probed."""
+    HIDE = ("unshare", "--mount", "--map-root-user", "sh", "-c",
+            'mount -t tmpfs none /proc && mount -t tmpfs none /sys && exec "$@"', "sh")
+
+    def setUp(self):
+        try:
+            done = self.run_program(*self.HIDE, TENON, "--version")
+        except FileNotFoundError:
+            self.skipTest("there is no unshare")
+        if done.returncode != 0:  # no namespaces for this user, or a sanitizer that cannot do without /proc
+            self.skipTest(done.stderr.strip()[-200:])
+        shutil.rmtree(self.root + "/cache", ignore_errors=True)
+
+    def run_tenon(self, *args, program=TENON, cwd=None):
+        return self.run_program(*self.HIDE, program, *args, cwd=cwd)
+
+    def test_devices(self):
+        done = self.run_tenon("devices", "--json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        cpu = [d for d in json.loads(done.stdout) if d["kind"] == "cpu"]
+        self.assertEqual(len(cpu), 1)
+        self.assertGreater(cpu[0]["memory_total"], 1 << 20)
+        self.assertGreater(cpu[0]["memory_free"], 0)
+        self.assertLess(cpu[0]["compute_units"], 1 << 20)
+
+    def test_where_the_program_is(self):
+        """Started by a relative path it does not know; the message says what to do, and that works."""
+        folder, name = os.path.split(TENON)
+        plugins = json.loads(self.run_program(TENON, "plugins", "list", "--json").stdout)
+        done = self.run_tenon("devices", program="./" + name, cwd=folder)
+        if any(p["static"] for p in plugins):
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            return
+        self.assertIn("mount /proc, start it by its absolute path, or set TENON_PLUGIN_PATH", done.stderr)
+        path = os.path.dirname(os.path.dirname(plugins[0]["paths"][0]))
+        done = self.run_program("env", "TENON_PLUGIN_PATH=" + path, *self.HIDE, "./" + name, "devices", cwd=folder)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    @unittest.skipUnless(MODEL, "TENON_MODEL_SMOLLM2 names no model")
+    def test_bench(self):
+        """Weights are packed as ever, and memory that is not known is not 0."""
+        args = "bench", MODEL, "--prompt", "4", "--gen", "2", "--repeat", "1"
+        text, done = self.run_tenon(*args).stdout, self.run_tenon(*args, "--json")
+        self.assertIn("not known without /proc", text)
+        got, usual = json.loads(done.stdout), json.loads(self.run_program(TENON, *args, "--json").stdout)
+        self.assertEqual((done.stderr, got["threads"], got["packed_bytes"]), ("", usual["threads"], usual["packed_bytes"]))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
