@@ -37,17 +37,22 @@ void tn_log_set_sink(void (*write)(void *arg, int32_t level, const char *line), 
     sink_arg_ = arg;
 }
 
+/* Take the level from the environment, unless another thread was faster or tn_log_set_level said it. */
+static void read_level(void)
+{
+    const char *name = secure_getenv("TENON_LOG");
+    bool is_set = name != NULL && name[0] != '\0';
+    int32_t unset = LEVEL_UNSET, level = is_set ? tn_log_level_of(name) : TENON_LOG_WARN;
+    bool is_known = level >= 0;
+    if (atomic_compare_exchange_strong(&level_, &unset, is_known ? level : TENON_LOG_WARN) && !is_known)
+        tn_log_unknown("TENON_LOG", name, "warn", "error|warn|info|debug");
+}
+
 int32_t tn_log_level(void)
 {
-    int32_t level = atomic_load(&level_);
-    if (level == LEVEL_UNSET) {
-        const char *name = secure_getenv("TENON_LOG");
-        level = name != NULL ? tn_log_level_of(name) : TENON_LOG_WARN;
-        if (level < 0)
-            level = TENON_LOG_WARN;
-        atomic_store(&level_, level); /* two threads at once compute the same value */
-    }
-    return level;
+    if (atomic_load(&level_) == LEVEL_UNSET)
+        read_level();
+    return atomic_load(&level_);
 }
 
 bool tn_log_on(int32_t level)
@@ -93,6 +98,11 @@ void tn_log(int32_t level, const char *where, const char *fmt, ...)
     n += clamp(vsnprintf(line + n, limit - n, fmt, args), limit - n - 1);
     va_end(args);
     write_line(level, line, n);
+}
+
+void tn_log_unknown(const char *variable, const char *word, const char *taken, const char *known)
+{
+    tn_log(TENON_LOG_WARN, variable, "'%.40s' is not known: it is taken for '%s'; known: %s", word, taken, known);
 }
 
 void tn_log_err(const char *what, const struct tenon_err *err)

@@ -16,6 +16,7 @@
 #include <tenon/plugin.h>
 
 void tn_log_set_level(int32_t level);
+/* What was set; else, from the first call on, what TENON_LOG says. An unknown word there is warned of once. */
 int32_t tn_log_level(void);
 bool tn_log_on(int32_t level);
 
@@ -28,6 +29,9 @@ int32_t tn_log_level_of(const char *name);
 /* `where` may be NULL. Long lines are cut. Control characters in the text (it may come from a hostile file) are
  * replaced by '?'. */
 void tn_log(int32_t level, const char *where, const char *fmt, ...) TENON_PRINTF(3, 4);
+
+/* The warning that an environment variable has a word nobody knows, what it is taken for, and the known ones: "a|b". */
+void tn_log_unknown(const char *variable, const char *word, const char *taken, const char *known);
 
 /* "tenon: WHERE: MESSAGE" of an error, whatever the level. `what` may be NULL and stands before both. */
 void tn_log_err(const char *what, const struct tenon_err *err);

@@ -4,6 +4,7 @@
 
 #include <tenon/engine.h>
 
+#include "core/base/log.h"
 #include "core/cli/commands.h"
 #include "core/cli/session.h"
 #include "core/plugin/probe.h"
@@ -44,6 +45,7 @@ int main(int argc, char **argv)
     int probed = tn_probe_main(argc, argv); /* a child that tries a plugin for the host ends here */
     if (probed >= 0)
         return probed;
+    (void)tn_log_level(); /* warns of a TENON_LOG that is not known, whatever the command */
     if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         usage(stdout);
         return cli_finish_stdout();

@@ -38,6 +38,7 @@ static int32_t create(struct tenon_runtime *rt, const struct tenon_runtime_optio
         tn_log_set_sink(o->log, o->log_arg);
         rt->has_sink = true;
     }
+    (void)tn_log_level(); /* warns of a TENON_LOG that is not known, also where nothing else is logged */
     tell_threads(o->threads);
     rc = tn_threads_create(o->threads, &rt->threads, err);
     if (rc == TENON_OK)

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "core/base/log.h"
 #include "core/base/str.h"
 
 bool tn_trace_on(void)
@@ -13,8 +14,10 @@ bool tn_trace_on(void)
     if (s == 0) {
         const char *value = secure_getenv("TENON_PLUGINS_TRACE");
         bool on = false;
-        s = value != NULL && tn_str_bool(value, &on) && on ? 2 : 1;
-        atomic_store(&state, s);
+        bool is_set = value != NULL && value[0] != '\0', is_known = !is_set || tn_str_bool(value, &on);
+        s = on ? 2 : 1;
+        if (atomic_exchange(&state, s) == 0 && !is_known)
+            tn_log_unknown("TENON_PLUGINS_TRACE", value, "no", "yes|on|true|1|no|off|false|0");
     }
     return s == 2;
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""machine.py TENON: what the command does where the machine is not as usual: no /proc. What needs weights takes TENON_MODEL_SMOLLM2.
+"""machine.py TENON: what the command does where the machine is not as usual: no /proc, words in
+environment variables that nobody knows. What needs weights takes TENON_MODEL_SMOLLM2.
 Standard library only."""
 import json
 import os
@@ -24,6 +25,37 @@ class Machine(unittest.TestCase):
     def run_program(self, *args, cwd=None, env={}):
         return subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               timeout=300, cwd=cwd, env={**self.env, **env})
+
+    def plugins(self):
+        return json.loads(self.run_program(TENON, "plugins", "list", "--json").stdout)
+
+
+class Environment(Machine):
+    """A word that is not known is told once, with what it is taken for and the known ones; empty is as good as not set."""
+    def said(self, variable, word, *args):
+        done = self.run_program(TENON, *(args or ("devices",)), env={variable: word})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stderr
+
+    def test_unknown(self):
+        for variable, taken, known in (("TENON_LOG", "warn", "error|warn|info|debug"), ("TENON_CPU_PACK", "auto", "auto|never|always"),
+                                       ("TENON_CPU_LEVEL", "auto", "auto|scalar|"), ("TENON_CPU_CLAIMS", "all", "all|none"),
+                                       ("TENON_CPU_ACTIVATIONS", "auto", "auto|8|16"), ("TENON_PLUGINS_TRACE", "no", "yes|on|")):
+            if variable == "TENON_PLUGINS_TRACE" and self.plugins()[0]["static"]:
+                continue  # nothing is searched for or loaded, so there is nothing to trace
+            said = self.said(variable, "vebrose")
+            for part in variable, "'vebrose'", "is not known", "it is taken for '%s'" % taken, "known: " + known:
+                self.assertEqual(said.count(part), 1, (part, said))
+            self.assertEqual(len(said.splitlines()), 1, said)
+
+    def test_whatever_the_command(self):
+        for args in ("--version",), ("plugins", "list"), ("devices", "--help"):
+            self.assertEqual(self.said("TENON_LOG", "loud", *args).count("'loud'"), 1, args)
+
+    def test_known(self):
+        for variable, word in (("TENON_LOG", "info"), ("TENON_LOG", "error"), ("TENON_LOG", ""), ("TENON_PLUGINS_TRACE", "off"),
+                               ("TENON_PLUGINS_TRACE", ""), ("TENON_CPU_PACK", "never")):
+            self.assertEqual(self.said(variable, word), "", (variable, word))
 
 
 class WithoutProc(Machine):
@@ -55,7 +87,7 @@ class WithoutProc(Machine):
     def test_where_the_program_is(self):
         """Started by a relative path it does not know; the message says what to do, and that works."""
         folder, name = os.path.split(TENON)
-        plugins = json.loads(self.run_program(TENON, "plugins", "list", "--json").stdout)
+        plugins = self.plugins()
         done = self.run_tenon("devices", program="./" + name, cwd=folder)
         if any(p["static"] for p in plugins):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
