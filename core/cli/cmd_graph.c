@@ -47,7 +47,7 @@ static int32_t declare(struct tn_registry *reg, const char *path, struct opened 
         status = tn_resolve(m->src, &m->arch.table, m->arch.config, &m->weights, err);
     if (status == 0)
         status = tn_program_env_init(&m->program, reg, &m->arch, tensors ? &m->weights : NULL, err);
-    return status;
+    return m->src != NULL ? tn_container_whole(m->src, status, err) : status;
 }
 
 static int32_t build(const struct graph_options *o, struct opened *m, struct tenon_err *err)

@@ -172,7 +172,7 @@ static int32_t gather(struct tn_registry *reg, const char *path, struct facts *f
     }
     if (tn_vocab_open(reg, f->src, &f->vocab, &e) != 0)
         note(f, &e);
-    return 0;
+    return tn_container_whole(f->src, 0, err);
 }
 
 static void drop(struct facts *f)

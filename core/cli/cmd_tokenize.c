@@ -102,6 +102,8 @@ static int32_t run(struct tn_registry *reg, const struct tokenize *o, const char
         status = tn_vocab_open(reg, src, &v, err);
     if (status == 0)
         status = o->decode ? put_text(v, o, text, size, out, err) : put_ids(v, o, text, size, out, err);
+    if (src != NULL)
+        status = tn_container_whole(src, status, err);
     tn_vocab_close(v);
     tn_container_close(src);
     return status;

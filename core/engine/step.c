@@ -252,7 +252,7 @@ int32_t tn_stepper_run(struct tn_stepper *st, const struct tn_step_part *parts, 
     if (rc == TENON_OK)
         rc = fill(st, &s, err);
     if (rc == TENON_OK) {
-        rc = execute(st, &s, err);
+        rc = tn_container_whole(tn_model_container(st->model), execute(st, &s, err), err);
         ran = true;
     }
     for (uint32_t i = 0; i < n_parts; i++) {

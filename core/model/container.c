@@ -284,12 +284,21 @@ int32_t tn_container_open(struct tn_registry *reg, const char *path, struct tn_c
         src->meta = src->weights.metadata(src->model);
         rc = take_tensors(src, err);
     }
+    rc = tn_container_whole(src, rc, err);
     if (rc != TENON_OK) {
         tn_container_close(src);
         return rc;
     }
     *ret = src;
     return TENON_OK;
+}
+
+int32_t tn_container_whole(const struct tn_container *src, int32_t rc, struct tenon_err *err)
+{
+    struct tenon_err torn = TENON_ERR_INIT;
+    if (src->files == NULL || tn_files_check(src->files, &torn) == TENON_OK)
+        return rc;
+    return tenon_fail(err, torn.code, torn.where, "%s", torn.message);
 }
 
 void tn_container_close(struct tn_container *src)

@@ -18,11 +18,13 @@
 #include "core/base/map.h"
 #include "core/base/num.h"
 #include "core/base/str.h"
+#include "core/base/torn.h"
 
 /* One mapped file. */
 struct mapping {
     const char *name; /* OWN: tn_files.by_name */
     int fd;           /* kept, to see whether the file was cut short */
+    int32_t torn;     /* of core/base/torn.h */
     uint32_t id;
     void *data; /* [size] */
     uint64_t size;
@@ -132,8 +134,10 @@ static int32_t map_file(const struct tn_files *files, const char *name, struct m
     } else {
         m->size = (uint64_t)st.st_size;
         m->data = m->size > SIZE_MAX ? MAP_FAILED : mmap(NULL, (size_t)m->size, PROT_READ, MAP_PRIVATE, m->fd, 0);
-        if (m->data != MAP_FAILED)
+        if (m->data != MAP_FAILED) {
+            m->torn = tn_torn_watch(m->data, (size_t)m->size);
             return TENON_OK;
+        }
         rc = tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, name, "cannot map %llu bytes: %s", (unsigned long long)m->size,
                         strerror(errno));
     }
@@ -144,6 +148,7 @@ static int32_t map_file(const struct tn_files *files, const char *name, struct m
 static void mapping_destroy(void *value)
 {
     struct mapping *m = value;
+    tn_torn_forget(m->torn);
     (void)munmap(m->data, (size_t)m->size); /* both can only fail for arguments that are no mapping of ours */
     (void)close(m->fd);
     free(m);
@@ -334,13 +339,18 @@ void tn_files_advise(const struct tn_files *files, uint32_t id, uint64_t offset,
         (void)madvise((char *)m->data + begin, (size_t)(end - begin), use == TN_FILES_SOON ? MADV_WILLNEED : MADV_DONTNEED);
 }
 
+/* Requests tell their callers the message alone, so the name is in it. */
 int32_t tn_files_check(const struct tn_files *files, struct tenon_err *err)
 {
     const struct mapping *m;
     struct stat st;
-    for (uint32_t id = 0; (m = mapping_at(files, id)) != NULL; id++)
-        if (fstat(m->fd, &st) != 0 || (uint64_t)st.st_size < m->size)
-            return tenon_fail(err, TENON_E_DATA_LOSS, m->name,
-                              "the file was cut short while in use: restore it and load the model again");
+    for (uint32_t id = 0; (m = mapping_at(files, id)) != NULL; id++) {
+        if (fstat(m->fd, &st) == 0 && (uint64_t)st.st_size < m->size) /* within its last page that raises no signal */
+            return tenon_fail(err, TENON_E_DATA_LOSS, "files", "the file %s was cut short while in use: restore it and load the "
+                              "model again", m->name);
+        if (tn_torn_is(m->torn))
+            return tenon_fail(err, TENON_E_DATA_LOSS, "files", "a part of the file %s could not be read while in use, for it was "
+                              "written anew or its disk fails: check it and load the model again", m->name);
+    }
     return TENON_OK;
 }

@@ -11,8 +11,8 @@
  * shards. A name with ".." or with "/" in front is refused; a name that is a link is followed wherever it leads, for
  * download caches are made of links.
  *
- * A mapped file that is cut short by someone else makes reads past its new end raise SIGBUS, as on every system with
- * mmap. tn_files_check tells while it is not too late; files replaced by rename are safe.
+ * A mapped file may be cut short by someone else, or its disk fail: then reads give zeros (core/base/torn.h), and tn_files_check
+ * tells, so who has read asks it before using what came of that. Files replaced by rename are safe.
  *
  * [any-thread] except open and close.
  */
@@ -52,7 +52,7 @@ enum tn_files_use {
 /* A hint: never fails, and does nothing for a stretch that is outside. */
 void tn_files_advise(const struct tn_files *files, uint32_t id, uint64_t offset, uint64_t size, enum tn_files_use use);
 
-/* Are all mapped files as long as when they were mapped? DATA_LOSS names the one that is not. */
+/* Was all that was read what the mapped files had? Are they as long as then? DATA_LOSS names the one of which that is not so. */
 int32_t tn_files_check(const struct tn_files *files, struct tenon_err *err);
 
 #endif

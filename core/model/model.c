@@ -269,6 +269,8 @@ int32_t tn_model_load(struct tn_registry *reg, const struct tn_model_args *args,
     rc = open_parts(m, args, err);
     if (rc == TENON_OK)
         rc = place(m, args, err);
+    if (m->container != NULL)
+        rc = tn_container_whole(m->container, rc, err);
     if (rc != TENON_OK) {
         tn_model_unload(m);
         return rc;

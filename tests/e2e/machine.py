@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """machine.py TENON: what the command does where the machine is not as usual: no /proc, words in
-environment variables that nobody knows. What needs weights takes TENON_MODEL_SMOLLM2.
-Standard library only."""
+environment variables that nobody knows, a model's file that is cut short while it is read. What needs weights takes
+TENON_MODEL_SMOLLM2. Standard library only."""
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 TENON = os.path.abspath(sys.argv[1])
@@ -105,6 +107,40 @@ class WithoutProc(Machine):
         self.assertIn("not known without /proc", text)
         got, usual = json.loads(done.stdout), json.loads(self.run_program(TENON, *args, "--json").stdout)
         self.assertEqual((done.stderr, got["threads"], got["packed_bytes"]), ("", usual["threads"], usual["packed_bytes"]))
+
+
+@unittest.skipUnless(MODEL, "TENON_MODEL_SMOLLM2 names no model")
+class CutShort(Machine):
+    """Somebody cuts the file short while it is in use: one message and exit code 1, wherever that meets the program."""
+    def start(self, *args, env={}):
+        shutil.copyfile(MODEL, self.root + "/m.gguf")
+        args = [TENON, args[0], self.root + "/m.gguf", *args[1:]]
+        run = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**self.env, **env})
+        self.addCleanup(run.kill)
+        return run
+
+    def cut(self, run, size):
+        os.truncate(self.root + "/m.gguf", size)
+        said = run.communicate(timeout=300)[1].decode()
+        self.assertEqual((run.returncode, len(said.splitlines())), (1, 1), said)
+        self.assertIn("the file m.gguf was cut short while in use: restore it and load the model again", said)
+
+    def test_answer(self):
+        """In the middle of an answer; not packed, so that every step reads nearly all of the file."""
+        args = "run", "Count to 10000.", "--temperature", "0", "--repeat-penalty", "1.5"
+        for pack, size in (("never", 0), ("never", 1 << 20), ("auto", os.path.getsize(MODEL) - 1)):
+            run = self.start(*args, env={"TENON_CPU_PACK": pack})
+            self.assertTrue(run.stdout.read(1))
+            self.cut(run, size)
+
+    def test_bench(self):
+        """At any time: while it loads, packs and runs."""
+        for i, delay in enumerate((0, 0.003, 0.01, 0.03, 0.1, 0.3, 1)):
+            run = self.start("bench", "--prompt", "64", "--gen", "64", "--repeat", "1000", env={"TENON_CPU_PACK": "never" if i % 2 else "auto"})
+            while self.root + "/m.gguf" not in pathlib.Path("/proc/%d/maps" % run.pid).read_text():
+                self.assertIsNone(run.poll())
+            time.sleep(delay)
+            self.cut(run, 8192)
 
 
 if __name__ == "__main__":
