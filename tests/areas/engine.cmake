@@ -6,7 +6,10 @@ tenon_unit_test(sampler)
 tenon_unit_test(stream)
 tenon_unit_test(kvpages)
 if(NOT TENON_STATIC_PLUGINS) # its plugins are made up and would meet the real ones
-  tenon_unit_test(engine ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_plugins.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_backend.c)
+  set(engine_fixture ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_plugins.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_backend.c
+    ${CMAKE_CURRENT_SOURCE_DIR}/unit/engine_fixture.c)
+  tenon_unit_test(engine ${engine_fixture})
+  tenon_unit_test(engine_load ${engine_fixture})
 endif()
 # An embedding program: nothing of core, only the shared library.
 if(TENON_TESTS)

@@ -1,171 +1,11 @@
-/* test_engine.c - the engine from load to END, with the plugins of fake_plugins.h: whatever the chunks, the company, cancels
- * and failures, a request's text is what its own tokens say. */
+/* test_engine.c - the engine from request to END, with the plugins of fake_plugins.h: whatever the chunks, the company, cancels
+ * and failures, a request's text is what its own tokens say. What loading does is test_engine_load.c's. */
 #include <check.h>
-#include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/base/buf.h"
-#include "core/engine/engine.h"
 #include "core/engine/step.h"
-#include "fake_plugins.h"
-
-static char folder[] = "/tmp/tenon-engine-XXXXXX";
-static char path[128], path_extra[128], path_broken[128], plugins[128];
-
-/* ---- a client -------------------------------------------------------------------------------------------------------- */
-
-struct client {
-    pthread_mutex_t lock;
-    pthread_cond_t ended_cond;
-    struct tn_buf text;
-    int32_t tokens[2048];
-    uint32_t n_tokens;
-    struct tenon_event_data usage, end;
-    uint32_t n_usage, n_end, after_end;
-    uint32_t cancel_at; /* return 1 from the event of this token; 0: never */
-    char message[256];
-};
-
-static int32_t on_event(void *arg, const struct tenon_event_data *e)
-{
-    struct client *c = arg;
-    int32_t stop = 0;
-    pthread_mutex_lock(&c->lock);
-    c->after_end += c->n_end > 0;
-    if (e->type == TENON_EVENT_TOKEN) {
-        c->tokens[c->n_tokens++] = e->token;
-        stop = c->n_tokens == c->cancel_at;
-    } else if (e->type == TENON_EVENT_TEXT) {
-        if (tn_buf_append(&c->text, e->text, e->size) != 0)
-            abort(); /* Check's asserts are for the test thread alone */
-    } else if (e->type == TENON_EVENT_USAGE) {
-        c->usage = *e;
-        c->n_usage++;
-    } else if (e->type == TENON_EVENT_END) {
-        c->end = *e;
-        c->n_end++;
-        (void)snprintf(c->message, sizeof c->message, "%.*s", (int)e->size, e->size > 0 ? e->text : "");
-        pthread_cond_signal(&c->ended_cond);
-    }
-    pthread_mutex_unlock(&c->lock);
-    return stop;
-}
-
-static void client_init(struct client *c)
-{
-    memset(c, 0, sizeof *c);
-    pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->ended_cond, NULL);
-    tn_buf_init(&c->text, 0);
-}
-
-static void client_wait(struct client *c)
-{
-    pthread_mutex_lock(&c->lock);
-    while (c->n_end == 0)
-        pthread_cond_wait(&c->ended_cond, &c->lock);
-    pthread_mutex_unlock(&c->lock);
-}
-
-static void client_finish(struct client *c)
-{
-    ck_assert_uint_eq(c->n_usage, 1);
-    ck_assert_uint_eq(c->n_end, 1);
-    ck_assert_uint_eq(c->after_end, 0);
-    tn_buf_finish(&c->text);
-    pthread_mutex_destroy(&c->lock);
-    pthread_cond_destroy(&c->ended_cond);
-}
-
-/* ---- fixture ------------------------------------------------------------------------------------------------------------ */
-
-static struct tn_registry *reg;
-static struct tn_engine *engine;
-static const struct tenon_engine *e;
-static struct tenon_loaded *model;
-
-static void open_registry(uint32_t what)
-{
-    struct tenon_err err = TENON_ERR_INIT;
-    memset(&fake, 0, sizeof fake);
-    ck_assert_msg(tn_registry_create(&reg, &err) == 0, "%s", err.message);
-    fake_register(reg, what);
-    ck_assert_int_eq(tn_engine_create(reg, &engine, &err), 0);
-    e = tn_engine_table(engine);
-}
-
-static int32_t load(const char *file, uint32_t context, uint32_t sequences, uint32_t chunk, struct tenon_err *err)
-{
-    struct tenon_load_args args = { .struct_size = sizeof args, .path = file, .context = context, .max_sequences = sequences,
-                                    .max_tokens_per_step = chunk };
-    return e->load(e->ctx, &args, &model, err);
-}
-
-static void open_engine(uint32_t context, uint32_t sequences, uint32_t chunk)
-{
-    struct tenon_err err = TENON_ERR_INIT;
-    open_registry(FAKE_ALL);
-    ck_assert_msg(load(path, context, sequences, chunk, &err) == 0, "%s: %s", err.where, err.message);
-}
-
-static void close_engine(void)
-{
-    tn_engine_destroy(engine);
-    tn_registry_destroy(reg);
-    ck_assert_int_eq(atomic_load(&fake.buffers), 0);
-}
-
-static uint64_t submit(struct client *c, const char *prompt, uint64_t max_tokens, const char *stop)
-{
-    struct tenon_str stops = { stop, stop != NULL ? strlen(stop) : 0 };
-    struct tenon_request r = { .struct_size = sizeof r, .prompt_kind = TENON_PROMPT_TEXT, .model = model, .prompt = prompt,
-                               .prompt_size = strlen(prompt), .max_tokens = max_tokens, .stop = &stops, .n_stop = stop != NULL,
-                               .on_event = on_event, .arg = c };
-    struct tenon_err err = TENON_ERR_INIT;
-    uint64_t id = 0;
-    client_init(c);
-    ck_assert_msg(e->submit(e->ctx, &r, &id, &err) == 0, "%s", err.message);
-    return id;
-}
-
-/* What the tokens must be, by definition: BOS and the prompt's bytes, then fake_next of all so far. Returns their number. */
-static uint32_t expect(const char *prompt, uint32_t max_tokens, int32_t *ret)
-{
-    int32_t all[4096] = { FAKE_BOS };
-    uint32_t n = 1, made = 0;
-    for (const char *p = prompt; *p != '\0'; p++)
-        all[n++] = (unsigned char)*p;
-    while (made < max_tokens) {
-        all[n] = ret[made] = fake_next(all, n);
-        n++;
-        if (ret[made++] == FAKE_END)
-            break;
-    }
-    return made;
-}
-
-static void check_answer(struct client *c, const char *prompt, uint32_t max_tokens)
-{
-    int32_t want[2048];
-    uint32_t n = expect(prompt, max_tokens, want), letters = want[n - 1] == FAKE_END ? n - 1 : n;
-    client_wait(c);
-    ck_assert_uint_eq(c->n_tokens, n);
-    ck_assert_mem_eq(c->tokens, want, n * sizeof *want);
-    ck_assert_uint_eq(c->text.len, letters);
-    for (uint32_t i = 0; i < letters; i++)
-        ck_assert_int_eq(c->text.data[i], want[i]);
-    ck_assert_int_eq(c->end.end, letters < n ? TENON_END_STOP : TENON_END_LENGTH);
-    ck_assert_uint_eq(c->usage.output_tokens, n);
-    ck_assert_uint_eq(c->usage.prompt_tokens, strlen(prompt) + 1);
-    client_finish(c);
-}
-
-static const char long_prompt[] = "a prompt that is longer than a chunk, and than a page, so that it takes several steps to be read";
-
-/* ---- tests ----------------------------------------------------------------------------------------------------------------- */
+#include "engine_fixture.h"
 
 START_TEST(any_chunking_gives_the_same_answer)
 {
@@ -175,64 +15,6 @@ START_TEST(any_chunking_gives_the_same_answer)
     submit(&c, long_prompt, 40, NULL);
     check_answer(&c, long_prompt, 40);
     ck_assert_uint_ge(atomic_load(&fake.steps), sizeof long_prompt / chunks[_i]);
-    close_engine();
-}
-END_TEST
-
-START_TEST(memory_of_the_devices_own)
-{
-    struct client c;
-    open_registry(FAKE_ALL);
-    fake.refuse_import = 1;
-    ck_assert_int_eq(load(path, 200, 1, 8, NULL), 0);
-    submit(&c, long_prompt, 20, NULL);
-    check_answer(&c, long_prompt, 20);
-    close_engine();
-}
-END_TEST
-
-START_TEST(packing_behind_the_first_requests)
-{
-    struct client c;
-    open_registry(FAKE_ALL);
-    fake_pack_behind(_i % 2 == 0 ? FAKE_PACK_THEN_USE : FAKE_PACK_IN_USE);
-    atomic_store(&fake.slow_us, _i / 2 == 2 ? 20000 : 200);
-    atomic_store(&fake.fail_pack, _i / 2 == 1);
-    ck_assert_int_eq(load(path, 200, 1, 8, NULL), 0);
-    if (_i / 2 < 2) { /* 2: unloaded meanwhile */
-        submit(&c, long_prompt, 20, NULL);
-        check_answer(&c, long_prompt, 20);
-        tn_model_wait_packed(tn_engine_model(model));
-        ck_assert_uint_eq(atomic_load(&fake.used), _i / 2 == 0);
-    }
-    close_engine();
-    ck_assert_uint_le(atomic_load(&fake.packed), 1);
-    fake_pack_behind(FAKE_PACK_BEFORE);
-}
-END_TEST
-
-/* Without memory for them weights are used where they are; where they have to be packed before compile, loading fails. */
-START_TEST(packing_without_room)
-{
-    struct client c;
-    open_registry(FAKE_ALL);
-    atomic_store(&fake.no_room, true);
-    ck_assert_int_eq(load(path, 200, 1, 8, NULL), TENON_E_RESOURCE_EXHAUSTED);
-    fake_pack_behind(FAKE_PACK_IN_USE);
-    ck_assert_int_eq(load(path, 200, 1, 8, NULL), 0);
-    submit(&c, long_prompt, 20, NULL);
-    check_answer(&c, long_prompt, 20);
-    close_engine();
-    ck_assert_uint_eq(atomic_load(&fake.packed), 0);
-    fake_pack_behind(FAKE_PACK_BEFORE);
-}
-END_TEST
-
-START_TEST(packing_before_compile)
-{
-    open_engine(200, 1, 8);
-    ck_assert_uint_eq(atomic_load(&fake.packed), 1);
-    ck_assert_uint_eq(atomic_load(&fake.used), 0);
     close_engine();
 }
 END_TEST
@@ -500,93 +282,6 @@ START_TEST(steps_of_several_sequences)
 }
 END_TEST
 
-/* Without a plugin the message names its kind. */
-START_TEST(missing_plugins_are_named)
-{
-    static const struct { uint32_t bit; const char *name; } kinds[] = {
-        { FAKE_WEIGHTS, "weights" }, { FAKE_QUANTIZER, "quantizer" }, { FAKE_MODEL, "model" }, { FAKE_BACKEND, "backend" },
-    };
-    struct tenon_err err = TENON_ERR_INIT;
-    open_registry(FAKE_ALL & ~kinds[_i].bit);
-    ck_assert_int_eq(load(path, 64, 1, 16, &err), TENON_E_NOT_FOUND);
-    ck_assert_msg(strstr(err.message, kinds[_i].name) != NULL || strstr(err.where, kinds[_i].name) != NULL, "%s: %s", err.where,
-                  err.message);
-    ck_assert_ptr_null(e->model_at(e->ctx, 0));
-    close_engine();
-}
-END_TEST
-
-/* Without a tokenizer a model loads and runs on token ids; what needs text says what is missing. */
-START_TEST(ids_need_no_tokenizer)
-{
-    struct tenon_request r = { .struct_size = sizeof r, .prompt_kind = TENON_PROMPT_TEXT, .prompt = "hi", .prompt_size = 2,
-                               .on_event = on_event };
-    struct tenon_err err = TENON_ERR_INIT;
-    struct tn_stepper *st;
-    struct tn_seq *seq;
-    const float *rows;
-    const int32_t ids[2] = { 7, 9 };
-    int32_t some[4];
-    char text[8];
-    uint64_t n;
-    open_registry(FAKE_ALL & ~FAKE_TOKENIZER);
-    ck_assert_msg(load(path, 64, 1, 16, &err) == 0, "%s", err.message);
-    r.model = model;
-    ck_assert_int_eq(e->submit(e->ctx, &r, &n, &err), TENON_E_NOT_FOUND);
-    ck_assert_ptr_nonnull(strstr(err.message, "tokenizer"));
-    ck_assert_int_eq(e->tokenize(e->ctx, model, "hi", 2, 0, some, 4, &n, &err), TENON_E_NOT_FOUND);
-    ck_assert_int_eq(e->detokenize(e->ctx, model, ids, 2, 0, text, sizeof text, &n, &err), TENON_E_NOT_FOUND);
-    ck_assert_int_eq(e->render(e->ctx, model, "{}", 2, text, sizeof text, &n, &err), TENON_E_NOT_FOUND);
-
-    ck_assert_int_eq(tn_stepper_create(tn_engine_model(model), &st, &err), 0);
-    ck_assert_int_eq(tn_kv_open(tn_stepper_kv(st), &seq, &err), 0);
-    ck_assert_int_eq(tn_stepper_run(st, &(struct tn_step_part){ seq, ids, 2, 1 }, 1, &rows, &err), 0);
-    ck_assert_float_eq(rows[fake_next(ids, 2)], 10.0f);
-    tn_kv_close(tn_stepper_kv(st), seq);
-    tn_stepper_destroy(st);
-    close_engine();
-}
-END_TEST
-
-START_TEST(tensors_missing_and_unused)
-{
-    struct tenon_err err = TENON_ERR_INIT;
-    open_registry(FAKE_ALL);
-    ck_assert_int_eq(load(path_broken, 64, 1, 16, &err), TENON_E_NOT_FOUND);
-    ck_assert_ptr_nonnull(strstr(err.message, "1 tensors missing: emb.weight"));
-    ck_assert_int_eq(load(path_extra, 64, 1, 16, &err), 0);
-    ck_assert_uint_eq(tn_model_unused(tn_engine_model(model))->n, 1);
-    ck_assert_str_eq(tn_model_unused(tn_engine_model(model))->items[0], "odd.weight");
-    ck_assert_int_eq(load("/nonexistent.gguf", 64, 1, 16, &err), TENON_E_NOT_FOUND);
-    ck_assert_int_eq(load(path, 1u << 30, 4, 16, &err), TENON_E_INVALID_ARGUMENT);
-    close_engine();
-}
-END_TEST
-
-/* ---- all of them --------------------------------------------------------------------------------------------------------------- */
-
-static void set_up_files(void)
-{
-    if (mkdtemp(folder) == NULL)
-        abort();
-    (void)snprintf(path, sizeof path, "%s/model.fake", folder);
-    (void)snprintf(path_extra, sizeof path_extra, "%s/extra.fake", folder);
-    (void)snprintf(path_broken, sizeof path_broken, "%s/broken.fake", folder);
-    (void)snprintf(plugins, sizeof plugins, "%s/none", folder);
-    fake_write_model(path, NULL);
-    fake_write_model(path_extra, "odd.weight");
-    fake_write_broken_model(path_broken);
-    setenv("TENON_PLUGIN_PATH", plugins, 1); /* only the plugins linked in here */
-}
-
-static void remove_files(void)
-{
-    unlink(path);
-    unlink(path_extra);
-    unlink(path_broken);
-    rmdir(folder);
-}
-
 int main(void)
 {
     Suite *suite = suite_create("engine");
@@ -596,10 +291,6 @@ int main(void)
     set_up_files();
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, any_chunking_gives_the_same_answer, 0, 5);
-    tcase_add_test(tc, memory_of_the_devices_own);
-    tcase_add_loop_test(tc, packing_behind_the_first_requests, 0, 6);
-    tcase_add_test(tc, packing_without_room);
-    tcase_add_test(tc, packing_before_compile);
     tcase_add_test(tc, many_at_once_do_not_mix);
     tcase_add_test(tc, the_next_turn_computes_only_what_is_new);
     tcase_add_test(tc, ends);
@@ -610,9 +301,6 @@ int main(void)
     tcase_add_test(tc, bad_requests_are_refused_at_once);
     tcase_add_test(tc, messages_go_through_the_template);
     tcase_add_test(tc, steps_of_several_sequences);
-    tcase_add_loop_test(tc, missing_plugins_are_named, 0, 4);
-    tcase_add_test(tc, ids_need_no_tokenizer);
-    tcase_add_test(tc, tensors_missing_and_unused);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);
