@@ -159,43 +159,52 @@ int32_t cp_affine_check_groups(const struct tenon_stored *s, const struct affine
     return TENON_OK;
 }
 
-/* Number k of row i less its zero point, -255 to 255. */
-static int32_t sorted_number(const struct affine_weight *w, uint64_t i, uint64_t k, uint64_t group)
+/* Put number k of row i, less its zero point (-255 to 255), at place i * cols + k of the tiles; `scale` is the place of its scale. */
+typedef void put_fn(const struct affine_weight *w, uint64_t at, int32_t number, uint64_t scale, void *const *tiles);
+
+/* Rows whose columns are in groups as g_idx says. */
+static inline int32_t put_sorted(const struct tenon_stored *s, const struct affine_weight *w, uint64_t first, uint64_t n, put_fn *put_one,
+                                 void *const *tiles, struct tenon_err *err)
 {
     const uint32_t bits = w->form->bits;
-    return (int32_t)(word_at(w, i, k) >> bits * (k % (32 / bits)) & mask_of(w->form)) - (int32_t)zero_of(w, i, group);
+    int32_t rc = cp_affine_check_groups(s, w, true, err);
+    for (uint64_t i = first; rc == TENON_OK && i < first + n; i++)
+        for (uint64_t k = 0; k < w->cols; k++) {
+            const uint64_t g = get32(w->planes[w->form->groups_plane], k);
+            const uint32_t number = word_at(w, i, k) >> bits * (k % (32 / bits)) & mask_of(w->form);
+            put_one(w, i * w->cols + k, (int32_t)number - (int32_t)zero_of(w, i, g), scale_at(w, i, g), tiles);
+        }
+    return rc;
+}
+
+static void put_unpacked(const struct affine_weight *w, uint64_t at, int32_t number, uint64_t scale, void *const *tiles)
+{
+    ((uint8_t *)tiles[0])[at] = (uint8_t)number;
+    memcpy((uint8_t *)tiles[1] + 2 * at, (const uint8_t *)w->planes[w->form->scales_plane] + 2 * scale, 2);
+}
+
+static void put_expanded(const struct affine_weight *w, uint64_t at, int32_t number, uint64_t scale, void *const *tiles)
+{
+    uint32_t bits = get_float(w->planes[w->form->scales_plane], scale, w->form->scales);
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    x *= (float)number;
+    memcpy(&bits, &x, sizeof bits);
+    put32(tiles[0], at, bits);
 }
 
 int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                                 uint64_t n, void *const *tiles, struct tenon_err *err)
 {
     const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
-    int32_t rc = cp_affine_check_groups(s, &w, true, err);
-    for (uint64_t i = first; rc == TENON_OK && i < first + n; i++)
-        for (uint64_t k = 0; k < cols; k++) {
-            const uint64_t g = get32(planes[w.form->groups_plane], k);
-            ((uint8_t *)tiles[0])[i * cols + k] = (uint8_t)sorted_number(&w, i, k, g);
-            memcpy((uint8_t *)tiles[1] + 2 * (i * cols + k), (const uint8_t *)planes[w.form->scales_plane] + 2 * scale_at(&w, i, g), 2);
-        }
-    return rc;
+    return put_sorted(s, &w, first, n, put_unpacked, tiles, err);
 }
 
 int32_t cp_affine_expand_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                                 uint64_t n, void *const *tiles, struct tenon_err *err)
 {
     const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
-    int32_t rc = cp_affine_check_groups(s, &w, true, err);
-    for (uint64_t i = first; rc == TENON_OK && i < first + n; i++)
-        for (uint64_t k = 0; k < cols; k++) {
-            const uint64_t g = get32(planes[w.form->groups_plane], k);
-            uint32_t bits = get_float(planes[w.form->scales_plane], scale_at(&w, i, g), w.form->scales);
-            float x;
-            memcpy(&x, &bits, sizeof x);
-            x *= (float)sorted_number(&w, i, k, g);
-            memcpy(&bits, &x, sizeof bits);
-            put32(tiles[0], i * cols + k, bits);
-        }
-    return rc;
+    return put_sorted(s, &w, first, n, put_expanded, tiles, err);
 }
 
 uint64_t cp_affine_plane_bytes(const struct tenon_stored *s, uint32_t plane, uint64_t rows, uint64_t cols)
