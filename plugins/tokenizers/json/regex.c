@@ -233,8 +233,11 @@ static void escaped(struct translation *t)
     case 'u': code_point(t); return;
     case 'p': case 'P': property(t); return;
     case 'x': case 'k': case 'g': case 'o': with_name(t); return;
-    case '\0': case 'X': refuse(t); return; /* PCRE2 10.42 takes emojis side by side as one grapheme */
-    case 'G': refuse(t); return; /* a search starts anew in each window */
+    case '\0': /* nothing is escaped */
+    case 'X':  /* PCRE2 10.42 takes emojis side by side as one grapheme */
+    case 'G':  /* a search starts anew in each window */
+        refuse(t);
+        return;
     case 'h': case 'H': put_class(t, "0-9a-fA-F", c == 'H'); break;
     case 'w': case 'W': put_class(t, t->brackets > 0 ? WORDS : WORD, c == 'W'); break;
     case 'S': with = t->brackets > 0 ? "\\P{White_Space}" : "\\S"; break;
