@@ -60,7 +60,7 @@ static int32_t text_of(const struct js_added_token *t, const struct js_normal *n
     *ret = t->text;
     if (!t->is_normalized || normal->n == 0)
         return 0;
-    status = js_normal_run(normal, scratch, t->text.data, (size_t)t->text.size, ret);
+    status = js_normal_run(normal, scratch, t->text.data, (size_t)t->text.size, ret, NULL);
     copy = status == 0 ? js_arena_take(arena, (size_t)ret->size + 1) : NULL;
     if (copy == NULL)
         return status != 0 ? status : TENON_E_RESOURCE_EXHAUSTED;

@@ -376,29 +376,7 @@ void js_normal_finish(struct js_normal *n)
     memset(n, 0, sizeof *n);
 }
 
-static int32_t run(const struct js_normal *n, uint32_t n_steps, struct js_scratch *s, const char *text, size_t size,
-                   struct tenon_str *ret)
-{
-    const size_t whole = size;
-    int32_t status = 0;
-    for (uint32_t i = 0; status == 0 && i < n_steps; i++) {
-        struct tok_buffer *out = &s->texts[i % 2];
-        out->size = 0;
-        out->most = tok_most(whole);
-        status = n->steps[i].run(&n->steps[i], &s->search, text, size, out);
-        text = out->bytes;
-        size = out->size;
-    }
-    *ret = (struct tenon_str){text, size};
-    return status;
-}
-
-int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size,
-                      struct tenon_str *ret)
-{
-    return run(n, n->n, s, text, size, ret);
-}
-
+/* Does the step take away what a text [size > 0] begins with, so that what comes out begins further in? */
 static bool takes_start(const struct js_normal_step *step, struct js_search *search, const char *text, size_t size)
 {
     struct tok_buffer out = {.most = tok_most(size)};
@@ -417,14 +395,24 @@ static bool takes_start(const struct js_normal_step *step, struct js_search *sea
     return is_taken;
 }
 
-int32_t js_normal_takes_start(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size, bool *ret)
+int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size, struct tenon_str *ret,
+                      bool *ret_is_start_taken)
 {
-    struct tenon_str normal = {text, size};
+    const size_t whole = size;
+    bool is_taken = false;
     int32_t status = 0;
-    *ret = false;
-    for (uint32_t i = 0; status == 0 && i < n->n && normal.size > 0 && !*ret; i++) {
-        *ret = takes_start(&n->steps[i], &s->search, normal.data, (size_t)normal.size);
-        status = run(n, i + 1, s, text, size, &normal);
+    for (uint32_t i = 0; status == 0 && i < n->n; i++) {
+        struct tok_buffer *out = &s->texts[i % 2];
+        if (ret_is_start_taken != NULL && size > 0 && !is_taken)
+            is_taken = takes_start(&n->steps[i], &s->search, text, size);
+        out->size = 0;
+        out->most = tok_most(whole);
+        status = n->steps[i].run(&n->steps[i], &s->search, text, size, out);
+        text = out->bytes;
+        size = out->size;
     }
+    *ret = (struct tenon_str){text, size};
+    if (ret_is_start_taken != NULL)
+        *ret_is_start_taken = is_taken;
     return status;
 }

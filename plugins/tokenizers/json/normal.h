@@ -2,7 +2,7 @@
  *
  *     struct js_normal n = {0};
  *     status = js_normal_read(&n, &j, &arena);                  // j at the normalizer, null is none
- *     status = js_normal_run(&n, &scratch, text, size, &out);   // out lies in the scratch, or is the text itself
+ *     status = js_normal_run(&n, &scratch, text, size, &out, NULL);   // out lies in the scratch, or is the text itself
  *     js_normal_finish(&n);
  *
  * Constant once read, [any-thread]; scratch and search are one thread's. Bytes that are not UTF-8 stay as they are.
@@ -34,11 +34,9 @@ struct js_scratch {
 int32_t js_normal_read(struct js_normal *n, struct js *j, struct js_arena *arena);
 void js_normal_finish(struct js_normal *n); /* zeroed is fine */
 
-/* RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, OUT_OF_RANGE (it becomes too long). */
-int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size,
-                      struct tenon_str *ret);
-
-/* Does it take away what a text [size > 0] begins with, so that what comes out begins further in? Errors as above. */
-int32_t js_normal_takes_start(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size, bool *ret);
+/* *ret_is_start_taken, unless NULL: does it take away what the text begins with, so that what comes out begins further in?
+ * RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, OUT_OF_RANGE (it becomes too long). */
+int32_t js_normal_run(const struct js_normal *n, struct js_scratch *s, const char *text, size_t size, struct tenon_str *ret,
+                      bool *ret_is_start_taken);
 
 #endif

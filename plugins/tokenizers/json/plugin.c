@@ -227,14 +227,12 @@ static int32_t at_added(struct call *c, bool is_normalized, const char *text, si
 static int32_t section(struct call *c, const char *text, size_t size, bool is_first)
 {
     struct tenon_str normal;
-    int32_t status = 0;
+    int32_t status;
     bool is_taken = false;
     if (c->tok->is_bert && c->tok->added.texts[1].n == 0)
         return plain(c, text, size, is_first);
-    if (is_first && c->tok->cut.has_first)
-        status = js_normal_takes_start(&c->tok->normal, &c->memory->scratch, text, size, &is_taken);
-    if (status == 0)
-        status = js_normal_run(&c->tok->normal, &c->memory->scratch, text, size, &normal);
+    status = js_normal_run(&c->tok->normal, &c->memory->scratch, text, size, &normal,
+                           is_first && c->tok->cut.has_first ? &is_taken : NULL);
     return status != 0 ? status : at_added(c, true, normal.data, (size_t)normal.size, is_first && !is_taken, plain);
 }
 
