@@ -11,7 +11,8 @@ struct tenon_model_config {
     struct tenon_decoder d;
 };
 
-#define ROW(name, gguf, hf, role, rank, d0, d1) {TENON_LAYER_ROW_AT("bert.encoder.layer.{i}.", name, gguf, hf, role, rank, d0, d1)}
+#define ROW(name, gguf, hf, role, rank, d0, d1) \
+    {TENON_LAYER_ROW_AT("bert.encoder.layer.{i}.", name, gguf, hf, role, rank, d0, d1)}
 #define NORM(name, gguf, hf)                                                                     \
     ROW(name, gguf ".weight", hf ".weight", TENON_ROLE_NORM, 1, TENON_SIZE_EMBED, 0),            \
     ROW(name "_bias", gguf ".bias", hf ".bias", TENON_ROLE_BIAS, 1, TENON_SIZE_EMBED, 0)
@@ -23,13 +24,14 @@ struct tenon_model_config {
      .shard_axis = -1, .hf = "bert.embeddings." hf_, .hf_xform = xform_}
 /* What files have that no vector needs: the numbers 0, 1, 2 ..., and a layer for telling whether one sentence follows another. */
 #define UNUSED(name_, hf_)                                                                                                   \
-    {.name = name_, .role = TENON_ROLE_OTHER, .flags = TENON_WEIGHT_OPTIONAL | TENON_WEIGHT_UNUSED, .rank = 1, .dims = {TENON_SIZE_EMBED, 0, 0}, \
-     .shard_axis = -1, .hf = "bert." hf_}
+    {.name = name_, .role = TENON_ROLE_OTHER, .flags = TENON_WEIGHT_OPTIONAL | TENON_WEIGHT_UNUSED, .rank = 1,               \
+     .dims = {TENON_SIZE_EMBED, 0, 0}, .shard_axis = -1, .hf = "bert." hf_}
 
 static const struct tenon_weight_row rows[] = {
     WHOLE("token_embd", "token_embd.weight", "word_embeddings.weight", TENON_ROLE_EMBED, 2, TENON_SIZE_VOCAB, 0),
     WHOLE("position_embd", "position_embd.weight", "position_embeddings.weight", TENON_ROLE_EMBED, 2, SIZE_POSITIONS, 0),
-    WHOLE("token_type", "token_types.weight", "token_type_embeddings.weight", TENON_ROLE_OTHER, 2, TENON_SIZE_ONE, TENON_XFORM_SPLIT),
+    WHOLE("token_type", "token_types.weight", "token_type_embeddings.weight", TENON_ROLE_OTHER, 2, TENON_SIZE_ONE,
+          TENON_XFORM_SPLIT),
     WHOLE("token_embd_norm", "token_embd_norm.weight", "LayerNorm.weight", TENON_ROLE_NORM, 1, TENON_SIZE_EMBED, 0),
     WHOLE("token_embd_norm_bias", "token_embd_norm.bias", "LayerNorm.bias", TENON_ROLE_BIAS, 1, TENON_SIZE_EMBED, 0),
     LINEAR("attn_q", "attention.self.query", TENON_SIZE_Q, TENON_SIZE_EMBED),
@@ -40,7 +42,8 @@ static const struct tenon_weight_row rows[] = {
     LINEAR("ffn_up", "intermediate.dense", TENON_SIZE_FFN, TENON_SIZE_EMBED),
     LINEAR("ffn_down", "output.dense", TENON_SIZE_EMBED, TENON_SIZE_FFN),
     NORM("ffn_sum_norm", "layer_output_norm", "output.LayerNorm"),
-    UNUSED("positions", "embeddings.position_ids"), UNUSED("pooler", "pooler.dense.weight"), UNUSED("pooler_bias", "pooler.dense.bias"),
+    UNUSED("positions", "embeddings.position_ids"), UNUSED("pooler", "pooler.dense.weight"),
+    UNUSED("pooler_bias", "pooler.dense.bias"),
 };
 
 static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
@@ -52,7 +55,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
         return s;
     if (strcmp(positions, "absolute") != 0) {
         tenon_key_name(m, ARCH, "position_embedding_type", name);
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows absolute only", name, positions);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows absolute only", name,
+                          positions);
     }
     c->d.size[SIZE_POSITIONS] = c->d.context;
     return tenon_decoder_read_pooling(&c->d, m, err);

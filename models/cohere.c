@@ -1,6 +1,6 @@
-/* Command-R: layer norms without biases, attention and net beside each other behind one norm, interleaved rotary pairs everywhere,
- * scaled logits; Command-R+ norms each head of q and k by weights of its own. Reads `command-r.*` keys. What it does is in
- * <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; Cohere, Command-R, 2024. */
+/* Command-R: layer norms without biases, attention and net beside each other behind one norm, interleaved rotary
+ * pairs everywhere, scaled logits; Command-R+ norms each head of q and k by weights of its own. Reads `command-r.*`
+ * keys. What it does is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; Cohere, Command-R, 2024. */
 #include <tenon/decoder.h>
 
 #define ARCH "command-r"
@@ -35,13 +35,15 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 
 static const char *const hf_types[] = {"cohere", NULL};
 static const struct tenon_key_row hf_keys[] = {
-    {"logit_scale", "logit_scale", 1, 0.0625}, {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rope_theta", 1, 500000}};
+    {"logit_scale", "logit_scale", 1, 0.0625},
+    {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rope_theta", 1, 500000}};
 
 static const struct tenon_decoder_switch switches[] = {
     {"attention_bias", 0, 0, TENON_ATTENTION_BIASES}, {"use_qk_norm", 0, 0, "attn_q_norm|attn_k_norm"}, {NULL, 0, 0, NULL}};
 
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rope_layout = "interleaved", .hf_rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
+    .arch = ARCH, .rope_layout = "interleaved", .hf_rope_layout = "interleaved", .rows = rows,
+    .n_rows = sizeof rows / sizeof rows[0],
     .norm = TENON_NORM_LAYER, .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
     .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 2, .switches = switches,
 };

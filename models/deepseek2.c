@@ -1,6 +1,7 @@
-/* DeepSeek-V2 and V3: latent attention, whose cache holds one compressed row for all heads and a key part that turns; most layers
- * have experts, chosen within the best groups, and nets that every token takes. Reads `deepseek2.*` keys. The rest of a layer is in
- * <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2405.04434, arXiv:2412.19437. */
+/* DeepSeek-V2 and V3: latent attention, whose cache holds one compressed row for all heads and a key part that turns;
+ * most layers have experts, chosen within the best groups, and nets that every token takes. Reads `deepseek2.*` keys.
+ * The rest of a layer is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2405.04434,
+ * arXiv:2412.19437. */
 #include <tenon/decoder.h>
 
 #define ARCH "deepseek2"
@@ -76,7 +77,8 @@ static int32_t read_scale(struct tenon_model_config *c, const struct tenon_meta 
     if ((s = tenon_key_str(m, ARCH, "rope.scaling.type", "default", type, sizeof type, err)) != 0 ||
         (is_hf && strcmp(type, "default") == 0))
         return s;
-    s = tenon_key_f64(m, ARCH, is_hf ? "rope.scaling.mscale_all_dim" : "rope.scaling.yarn_log_multiplier", 0, 1e3, &none, &all, err);
+    s = tenon_key_f64(m, ARCH, is_hf ? "rope.scaling.mscale_all_dim" : "rope.scaling.yarn_log_multiplier", 0, 1e3,
+                      &none, &all, err);
     if (s == 0 && is_hf)
         s = tenon_key_f64(m, ARCH, "rope.scaling.factor", 1e-3, 1e6, &none, &factor, err);
     if (s != 0 || (d->rope.ext_factor == 0.0 && !is_hf))
@@ -97,17 +99,21 @@ static int32_t read_latent(struct tenon_model_config *c, const struct tenon_meta
     int32_t s;
     if ((s = tenon_decoder_key(d, m, "attention.kv_lora_rank", most, NULL, &size[SIZE_RANK], err)) != 0 ||
         (s = tenon_key_i64(m, ARCH, "attention.q_lora_rank", 0, 1 << 20, &none, &size[SIZE_Q_RANK], err)) != 0 ||
-        (s = tenon_decoder_key(d, m, is_hf ? "qk_rope_head_dim" : "rope.dimension_count", most, NULL, &c->rope, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, is_hf ? "v_head_dim" : "attention.value_length_mla", most, NULL, &size[SIZE_V_HEAD], err)) != 0 ||
-        (s = tenon_decoder_key(d, m, is_hf ? "qk_nope_head_dim" : "attention.key_length_mla", most, NULL, &key, err)) != 0 ||
-        (says_v3(m) &&
-         (s = tenon_key_flag(m, ARCH, "rope_interleave", !tenon_key_is_null(m, ARCH, "rope_interleave"), &in_turn, err)) != 0))
+        (s = tenon_decoder_key(d, m, is_hf ? "qk_rope_head_dim" : "rope.dimension_count", most, NULL, &c->rope,
+                               err)) != 0 ||
+        (s = tenon_decoder_key(d, m, is_hf ? "v_head_dim" : "attention.value_length_mla", most, NULL,
+                               &size[SIZE_V_HEAD], err)) != 0 ||
+        (s = tenon_decoder_key(d, m, is_hf ? "qk_nope_head_dim" : "attention.key_length_mla", most, NULL, &key,
+                               err)) != 0 ||
+        (says_v3(m) && (s = tenon_key_flag(m, ARCH, "rope_interleave", !tenon_key_is_null(m, ARCH, "rope_interleave"),
+                                           &in_turn, err)) != 0))
         return s;
     if (in_turn == 0)
         d->rope.layout = "half";
     size[SIZE_NOPE] = is_hf ? key : key - c->rope;
     if (size[SIZE_NOPE] < 1 || c->rope % 2 != 0)
-        return tenon_decoder_bad_key(d, is_hf ? "qk_rope_head_dim" : "rope.dimension_count", c->rope, "but must be even and less than a key", err);
+        return tenon_decoder_bad_key(d, is_hf ? "qk_rope_head_dim" : "rope.dimension_count", c->rope,
+                                     "but must be even and less than a key", err);
     size[SIZE_KV_A] = d->latent = size[SIZE_RANK] + c->rope;
     size[SIZE_Q_ALL] = d->n_heads * (size[SIZE_NOPE] + c->rope);
     size[SIZE_OUT] = d->n_heads * size[SIZE_V_HEAD];
@@ -122,10 +128,12 @@ static int32_t read_method(const struct tenon_meta *m, char word[64], struct ten
 {
     char name[128];
     int32_t s = tenon_key_str(m, ARCH, "topk_method", "", word, 64, err);
-    if (s != 0 || word[0] == '\0' || strcmp(word, "greedy") == 0 || strcmp(word, "group_limited_greedy") == 0 || strcmp(word, "noaux_tc") == 0)
+    if (s != 0 || word[0] == '\0' || strcmp(word, "greedy") == 0 || strcmp(word, "group_limited_greedy") == 0 ||
+        strcmp(word, "noaux_tc") == 0)
         return s;
     tenon_key_name(m, ARCH, "topk_method", name);
-    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows greedy, group_limited_greedy and noaux_tc", name, word);
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name,
+                      "key %s is '%s': this plugin knows greedy, group_limited_greedy and noaux_tc", name, word);
 }
 
 /* V2 scores by softmax and takes a group for its best expert, V3 by sigmoids and for its two best. */
@@ -151,8 +159,8 @@ static int32_t read_choice(struct tenon_model_config *c, const struct tenon_meta
     moe->group_best = is_v3 ? 2 : 1;
     if (moe->used > 0 && moe->groups > 1 &&
         (d->size[TENON_SIZE_EXPERTS] % moe->groups != 0 || d->size[TENON_SIZE_EXPERTS] / moe->groups < moe->group_best))
-        return tenon_decoder_bad_key(d, "expert_group_count", moe->groups, "which does not divide the experts into groups that are large enough",
-                                     err);
+        return tenon_decoder_bad_key(d, "expert_group_count", moe->groups,
+                                     "which does not divide the experts into groups that are large enough", err);
     if (is_hf && !is_v3)
         moe->normalise = 0; /* whatever the file says */
     if (moe->groups == 1 || strcmp(word, "greedy") == 0 || (is_hf && !is_v3 && word[0] == '\0'))
@@ -197,7 +205,8 @@ static uint32_t queries(const struct tenon_model_config *c, const struct tenon_b
     } else {
         x = tenon_layer_linear(d, b, "attn_q", x);
     }
-    return tenon_reshape3(b, "q_heads", x, tenon_dim_of(TENON_SYM_T), tenon_dim_n(d->n_heads), tenon_dim_n(d->size[SIZE_NOPE] + c->rope));
+    return tenon_reshape3(b, "q_heads", x, tenon_dim_of(TENON_SYM_T), tenon_dim_n(d->n_heads),
+                          tenon_dim_n(d->size[SIZE_NOPE] + c->rope));
 }
 
 /* The cache's rows: what is compressed, and the key part that turns. */
@@ -237,7 +246,8 @@ static const struct tenon_key_row hf_keys[] = {
 };
 
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rope_layout = "interleaved", .hf_rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
+    .arch = ARCH, .rope_layout = "interleaved", .hf_rope_layout = "interleaved", .rows = rows,
+    .n_rows = sizeof rows / sizeof rows[0],
     .has_experts = 1, .layer = layer, .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types,
     .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };

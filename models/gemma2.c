@@ -1,6 +1,7 @@
-/* Gemma 2: embeddings times the square root of the width, norms before and behind attention and net, soft caps on scores and
- * logits, a GELU-gated net, and layers in turns: one that sees a window, one that sees all. GGUF stores norm weights with the 1 that
- * Gemma adds, Hugging Face without. Reads `gemma2.*` keys. Contract: <tenon/model.h>; arXiv:2408.00118. */
+/* Gemma 2: embeddings times the square root of the width, norms before and behind attention and net, soft caps on
+ * scores and logits, a GELU-gated net, and layers in turns: one that sees a window, one that sees all. GGUF stores
+ * norm weights with the 1 that Gemma adds, Hugging Face without. Reads `gemma2.*` keys. Contract: <tenon/model.h>;
+ * arXiv:2408.00118. */
 #include <tenon/decoder.h>
 
 #define ARCH "gemma2"
@@ -44,6 +45,7 @@ static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .act = "gelu_tanh",
-    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .hf_keys = hf_keys, .n_hf_keys = 1,
+    .read = read_more,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Gemma 2 family of models")

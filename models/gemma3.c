@@ -1,7 +1,7 @@
-/* Gemma 3, text only: embeddings times the square root of the width, norms before and behind attention and net, norms on each
- * head of q and k, a GELU-gated net, and layers in turns: some that see a window, with a rope base of their own, then one that
- * sees all. GGUF stores norm weights with the 1 that Gemma adds, Hugging Face without. Reads `gemma3.*` keys. Contract: <tenon/model.h>;
- * arXiv:2503.19786. */
+/* Gemma 3, text only: embeddings times the square root of the width, norms before and behind attention and net, norms
+ * on each head of q and k, a GELU-gated net, and layers in turns: some that see a window, with a rope base of their
+ * own, then one that sees all. GGUF stores norm weights with the 1 that Gemma adds, Hugging Face without. Reads
+ * `gemma3.*` keys. Contract: <tenon/model.h>; arXiv:2503.19786. */
 #include <tenon/decoder.h>
 
 #define ARCH "gemma3"

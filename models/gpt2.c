@@ -1,6 +1,6 @@
-/* GPT-2: learned positions, layer norms, biases, a net without a gate. q, k and v are one tensor; Hugging Face stores matrices with
- * their inputs first. Reads `gpt2.*` keys. What it does is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; Radford
- * et al., 2019. */
+/* GPT-2: learned positions, layer norms, biases, a net without a gate. q, k and v are one tensor; Hugging Face stores
+ * matrices with their inputs first. Reads `gpt2.*` keys. What it does is in <tenon/decoder.h>, by this table.
+ * Contract: <tenon/model.h>; Radford et al., 2019. */
 #include <tenon/decoder.h>
 
 #define ARCH "gpt2"
@@ -12,7 +12,8 @@ struct tenon_model_config {
 #define LAYER "transformer.h.{i}."
 #define ROW(name_, gguf_, hf_, role_, rank_, out_, in_, gguf_xform_, hf_xform_)                                              \
     {.name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_, .gguf_xform = gguf_xform_, .role = role_,                        \
-     .flags = TENON_WEIGHT_LAYERED, .rank = rank_, .dims = {out_, in_, 0}, .shard_axis = -1, .hf = LAYER hf_, .hf_xform = hf_xform_}
+     .flags = TENON_WEIGHT_LAYERED, .rank = rank_, .dims = {out_, in_, 0}, .shard_axis = -1,                                 \
+     .hf = LAYER hf_, .hf_xform = hf_xform_}
 #define NORM(name, hf) ROW(name, name ".weight", hf ".weight", TENON_ROLE_NORM, 1, TENON_SIZE_EMBED, 0, 0, 0), \
     ROW(name "_bias", name ".bias", hf ".bias", TENON_ROLE_BIAS, 1, TENON_SIZE_EMBED, 0, 0, 0)
 #define LINEAR_BY(name, gguf, hf, out, in, xform) \
@@ -21,7 +22,8 @@ struct tenon_model_config {
 #define LINEAR(name, hf, out, in) LINEAR_BY(name, name, hf, out, in, TENON_XFORM_NONE)
 #define QKV(name, out) LINEAR_BY(name, "attn_qkv", "attn.c_attn", out, TENON_SIZE_EMBED, TENON_XFORM_SPLIT)
 #define WHOLE(name_, gguf_, hf_, role_, rank_, size_) \
-    {.name = name_, .gguf = gguf_, .role = role_, .rank = rank_, .dims = {size_, TENON_SIZE_EMBED, 0}, .shard_axis = -1, .hf = hf_}
+    {.name = name_, .gguf = gguf_, .role = role_, .rank = rank_, .dims = {size_, TENON_SIZE_EMBED, 0},                       \
+     .shard_axis = -1, .hf = hf_}
 
 enum { SIZE_POSITIONS = TENON_SIZE_OWN };
 

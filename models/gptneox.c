@@ -56,13 +56,16 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 }
 
 static const char *const hf_types[] = {"gpt_neox", NULL};
-static const struct tenon_key_row hf_keys[] = {{"partial_rotary_factor", "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|rotary_pct", 1, 0.25},
-                                               {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rotary_emb_base", 1, 10000}};
+static const struct tenon_key_row hf_keys[] = {
+    {"partial_rotary_factor", "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|rotary_pct",
+     1, 0.25},
+    {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rotary_emb_base", 1, 10000}};
 static const struct tenon_decoder_switch switches[] = {{"attention_bias", 1, 0, TENON_ATTENTION_BIASES}, {NULL, 0, 0, NULL}};
 
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .norm = TENON_NORM_LAYER, .act = "gelu",
-    .config_bytes = sizeof(struct tenon_model_config), .read = read_more, .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 2,
+    .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
+    .norm = TENON_NORM_LAYER, .act = "gelu", .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
+    .hf_types = hf_types, .hf_keys = hf_keys, .n_hf_keys = 2,
     .switches = switches,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the GPT-NeoX family of models", "gpt_neox")

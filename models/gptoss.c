@@ -22,7 +22,8 @@ struct tenon_model_config {
     {TENON_LAYER_ROW("ffn_experts_" name, gguf ".bias", "mlp.experts." hf, TENON_ROLE_BIAS, 2, TENON_SIZE_EXPERTS, size),    \
      .hf_xform = xform, .hf_part = part, .hf_parts = parts, .hf_groups = groups, .only = TENON_ONLY_EXPERTS}
 #define IN_TURN(name, gguf, part)                                                                                            \
-    MATRIX(name, gguf, "gate_up_proj", TENON_SIZE_EXPERT_FFN, TENON_SIZE_EMBED, TENON_XFORM_SPLIT, part, 2, TENON_SIZE_EXPERT_FFN), \
+    MATRIX(name, gguf, "gate_up_proj", TENON_SIZE_EXPERT_FFN, TENON_SIZE_EMBED, TENON_XFORM_SPLIT, part, 2,                  \
+           TENON_SIZE_EXPERT_FFN),                                                                                           \
     VECTOR(name "_bias", gguf, "gate_up_proj_bias", TENON_SIZE_EXPERT_FFN, TENON_XFORM_SPLIT | TENON_XFORM_COLUMN, part, 2,   \
            TENON_SIZE_EXPERT_FFN)
 

@@ -1,5 +1,5 @@
-/* Granite 3: the llama layer with factors on embeddings, scores, what layers add, and logits. Reads `granite.*` keys. What it does
- * is in <tenon/decoder.h>. Contract: <tenon/model.h>; IBM, Granite 3.0 language models, 2024. */
+/* Granite 3: the llama layer with factors on embeddings, scores, what layers add, and logits. Reads `granite.*` keys.
+ * What it does is in <tenon/decoder.h>. Contract: <tenon/model.h>; IBM, Granite 3.0 language models, 2024. */
 #include <tenon/decoder.h>
 
 #define ARCH "granite"
@@ -30,12 +30,14 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     return TENON_E_OK;
 }
 
-static const struct tenon_key_row hf_keys[] = {{"logit_scale", "logits_scaling", 1, 1}, {"attention.scale", "attention_multiplier", 1, 1},
+static const struct tenon_key_row hf_keys[] = {{"logit_scale", "logits_scaling", 1, 1},
+                                               {"attention.scale", "attention_multiplier", 1, 1},
                                                {"query_pre_attn_scalar", NULL, 0, 0}}; /* Gemma's */
 static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_keys = hf_keys, .n_hf_keys = 3,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_keys = hf_keys,
+    .n_hf_keys = 3,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the Granite family of models")

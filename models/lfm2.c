@@ -1,6 +1,6 @@
-/* LFM2: short convolutions between two products and gates in most layers, grouped-query attention with norms on each head in the
- * others. Reads `lfm2.*` keys. Attention and net are in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; Liquid AI, LFM2
- * technical report, 2025. */
+/* LFM2: short convolutions between two products and gates in most layers, grouped-query attention with norms on each
+ * head in the others. Reads `lfm2.*` keys. Attention and net are in <tenon/decoder.h>, by this table. Contract:
+ * <tenon/model.h>; Liquid AI, LFM2 technical report, 2025. */
 #include <tenon/decoder.h>
 
 #define ARCH "lfm2"
@@ -11,7 +11,8 @@ struct tenon_model_config {
     struct tenon_decoder d;
 };
 
-#define MATRIX(name, gguf, hf, out, in) {TENON_LAYER_ROW(name, gguf ".weight", hf ".weight", TENON_ROLE_MATMUL, 2, out, in), .only = TENON_ONLY_RECURRENT}
+#define MATRIX(name, gguf, hf, out, in) \
+    {TENON_LAYER_ROW(name, gguf ".weight", hf ".weight", TENON_ROLE_MATMUL, 2, out, in), .only = TENON_ONLY_RECURRENT}
 #define BIAS(name_, gguf_, hf_, size_)                                                                                       \
     {.name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_ ".bias", .role = TENON_ROLE_BIAS,                                 \
      .flags = TENON_WEIGHT_LAYERED | TENON_WEIGHT_OPTIONAL, .rank = 1, .dims = {size_, 0, 0}, .shard_axis = -1,              \
@@ -38,8 +39,8 @@ static const struct tenon_weight_row rows[] = {
     TENON_LAYER_MATRIX("ffn_gate", "ffn_gate", "feed_forward.w1", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),
     TENON_LAYER_MATRIX("ffn_up", "ffn_up", "feed_forward.w3", TENON_SIZE_FFN, TENON_SIZE_EMBED, 0),
     TENON_LAYER_MATRIX("ffn_down", "ffn_down", "feed_forward.w2", TENON_SIZE_EMBED, TENON_SIZE_FFN, 1),
-    {.name = "output_norm", .gguf = "token_embd_norm.weight", .role = TENON_ROLE_NORM, .rank = 1, .dims = {TENON_SIZE_EMBED, 0, 0},
-     .shard_axis = -1, .hf = "model.embedding_norm.weight"},
+    {.name = "output_norm", .gguf = "token_embd_norm.weight", .role = TENON_ROLE_NORM, .rank = 1,
+     .dims = {TENON_SIZE_EMBED, 0, 0}, .shard_axis = -1, .hf = "model.embedding_norm.weight"},
     {.name = "output", .gguf = "output.weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_OPTIONAL, .rank = 2,
      .dims = {TENON_SIZE_VOCAB, TENON_SIZE_EMBED, 0}, .tied_to = "token_embd", .hf = "lm_head.weight"},
     TENON_DECODER_ROPE_FACTORS,
@@ -68,8 +69,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     struct tenon_decoder *d = &c->d;
     int listed;
     int32_t s;
-    if ((s = tenon_decoder_key(d, m, "shortconv.l_cache", 64, NULL, &d->size[SIZE_KERNEL], err)) != 0 || (s = read_width(d, m, err)) != 0 ||
-        (s = tenon_decoder_read_types(d, m, "conv", &listed, err)) != 0)
+    if ((s = tenon_decoder_key(d, m, "shortconv.l_cache", 64, NULL, &d->size[SIZE_KERNEL], err)) != 0 ||
+        (s = read_width(d, m, err)) != 0 || (s = tenon_decoder_read_types(d, m, "conv", &listed, err)) != 0)
         return s;
     d->size[SIZE_THREE] = 3 * d->size[TENON_SIZE_EMBED];
     tenon_decoder_want_slots(d, "conv", TENON_STATE_CONV, (d->size[SIZE_KERNEL] - 1) * d->size[TENON_SIZE_EMBED] * 4);
@@ -83,7 +84,8 @@ static uint32_t mix(const struct tenon_model_config *c, const struct tenon_build
     const int64_t n = d->size[TENON_SIZE_EMBED];
     uint32_t in = tenon_layer_linear(d, b, "conv_in", x), y;
     y = tenon_mul(b, "conv_entry", tenon_slice(b, "conv_gate", in, -1, 0, n), tenon_slice(b, "conv_x", in, -1, 2 * n, n));
-    y = tenon_conv_scan(b, "conv", y, tenon_layer_weight(d, b, "conv"), tenon_layer_weight(d, b, "conv_bias"), b->state(b->ctx, "conv"));
+    y = tenon_conv_scan(b, "conv", y, tenon_layer_weight(d, b, "conv"), tenon_layer_weight(d, b, "conv_bias"),
+                        b->state(b->ctx, "conv"));
     y = tenon_mul(b, "conv_exit", y, tenon_slice(b, "conv_out_gate", in, -1, n, n));
     return tenon_layer_linear(d, b, "conv_out", y);
 }

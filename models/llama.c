@@ -1,7 +1,7 @@
-/* The llama family: pre-norm decoder with rotary positions (interleaved pairs in GGUF, which permutes q and k for it), grouped-query
- * attention and a SiLU-gated feed-forward net; some of its models have biases, the first
- * Mistral a window, Mixtral experts. Reads `llama.*` keys.
- * What it does is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; Touvron et al., arXiv:2307.09288. */
+/* The llama family: pre-norm decoder with rotary positions (interleaved pairs in GGUF, which permutes q and k for
+ * it), grouped-query attention and a SiLU-gated feed-forward net; some of its models have biases, the first Mistral a
+ * window, Mixtral experts. Reads `llama.*` keys. What it does is in <tenon/decoder.h>, by this table. Contract:
+ * <tenon/model.h>; Touvron et al., arXiv:2307.09288. */
 #include <tenon/decoder.h>
 
 #define ARCH "llama"

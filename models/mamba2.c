@@ -1,5 +1,6 @@
-/* Mamba-2: every layer is a norm and a mixer: one product gives gate, convolved input and time steps of a state space, whose output
- * is gated, normed and multiplied out. Reads `mamba2.*` keys. Contract: <tenon/model.h>; arXiv:2405.21060. */
+/* Mamba-2: every layer is a norm and a mixer: one product gives gate, convolved input and time steps of a state
+ * space, whose output is gated, normed and multiplied out. Reads `mamba2.*` keys. Contract: <tenon/model.h>;
+ * arXiv:2405.21060. */
 #include <tenon/decoder.h>
 
 #define ARCH "mamba2"
@@ -30,7 +31,8 @@ static const struct tenon_weight_row rows[] = {
      .hf_xform = TENON_XFORM_NEG_EXP},
     ROW("ssm_d", "ssm_d", "mixer.D", TENON_ROLE_OTHER, 1, SIZE_SSM_HEADS, 0),
     ROW("ssm_dt_bias", "ssm_dt.bias", "mixer.dt_bias", TENON_ROLE_BIAS, 1, SIZE_SSM_HEADS, 0),
-    {TENON_LAYER_ROW_AT("backbone.layers.{i}.", "ssm_norm", "ssm_norm.weight", "mixer.norm.weight", TENON_ROLE_NORM, 1, SIZE_INNER, 0),
+    {TENON_LAYER_ROW_AT("backbone.layers.{i}.", "ssm_norm", "ssm_norm.weight", "mixer.norm.weight", TENON_ROLE_NORM,
+                        1, SIZE_INNER, 0),
      .gguf_xform = TENON_XFORM_FLAT}, /* by groups there */
     ROW("ssm_out", "ssm_out.weight", "mixer.out_proj.weight", TENON_ROLE_MATMUL, 2, TENON_SIZE_EMBED, SIZE_INNER),
     MAYBE("ssm_out_bias", "ssm_out.bias", "mixer.out_proj.bias", TENON_SIZE_EMBED),
@@ -52,7 +54,8 @@ static int32_t read_limit(struct tenon_model_config *c, const struct tenon_meta 
         return s;
     if (e.count != 2 || tenon_key_float_at(&e, 0, &least) != 0 || tenon_key_float_at(&e, 1, &most) != 0 ||
         !(least >= 0.0 && least <= most && most > 0.0) || isinf(least))
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must be a list of two numbers from 0 on, the second greater", name);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name,
+                          "key %s must be a list of two numbers from 0 on, the second greater", name);
     c->dt_min = least;
     c->dt_max = isinf(most) ? 0.0 : most;
     return TENON_E_OK;
@@ -85,10 +88,12 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
         (s = tenon_decoder_key(d, m, "ssm.time_step_rank", 1 << 16, NULL, &c->heads, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "ssm.group_count", 1 << 16, NULL, &c->groups, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "ssm.state_size", 1 << 16, NULL, &c->state, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "ssm.conv_kernel", 64, NULL, &size[SIZE_KERNEL], err)) != 0 || (s = read_limit(c, m, err)) != 0)
+        (s = tenon_decoder_key(d, m, "ssm.conv_kernel", 64, NULL, &size[SIZE_KERNEL], err)) != 0 ||
+        (s = read_limit(c, m, err)) != 0)
         return s;
     if (size[SIZE_INNER] % c->heads != 0 || c->heads % c->groups != 0)
-        return tenon_decoder_bad_key(d, "ssm.time_step_rank", c->heads, "which must divide the inner size and be divided by the groups", err);
+        return tenon_decoder_bad_key(d, "ssm.time_step_rank", c->heads,
+                                     "which must divide the inner size and be divided by the groups", err);
     c->head = size[SIZE_INNER] / c->heads;
     size[SIZE_CONV] = size[SIZE_INNER] + 2 * c->groups * c->state;
     size[SIZE_IN] = size[SIZE_INNER] + size[SIZE_CONV] + c->heads;
@@ -107,7 +112,8 @@ static uint32_t scan(const struct tenon_model_config *c, const struct tenon_buil
     struct tenon_ssm p = {.dt_min = c->dt_min, .dt_max = c->dt_max};
     uint32_t x = tenon_slice(b, "ssm_x", parts, -1, 0, inner), y;
     uint32_t in = tenon_slice(b, "ssm_b", parts, -1, inner, n), out = tenon_slice(b, "ssm_c", parts, -1, inner + n, n);
-    p.a = tenon_layer_weight(d, b, "ssm_a"), p.d = tenon_layer_weight(d, b, "ssm_d"), p.dt_bias = tenon_layer_weight(d, b, "ssm_dt_bias");
+    p.a = tenon_layer_weight(d, b, "ssm_a"), p.d = tenon_layer_weight(d, b, "ssm_d"),
+    p.dt_bias = tenon_layer_weight(d, b, "ssm_dt_bias");
     p.state = b->state(b->ctx, "ssm");
     x = tenon_reshape3(b, "ssm_x_heads", x, t, tenon_dim_n(c->heads), tenon_dim_n(c->head));
     in = tenon_reshape3(b, "ssm_b_groups", in, t, groups, state);
@@ -129,7 +135,8 @@ static uint32_t layer(const struct tenon_model_config *c, const struct tenon_bui
     y = tenon_conv_scan(b, "ssm_conv", y, tenon_layer_weight(d, b, "ssm_conv"), tenon_layer_weight(d, b, "ssm_conv_bias"),
                         b->state(b->ctx, "conv"));
     y = scan(c, b, tenon_unary(b, "ssm_parts_act", "silu", y), dt);
-    y = tenon_group_norm(b, "ssm_norm", tenon_mul(b, "ssm_gated", y, gate), tenon_layer_weight(d, b, "ssm_norm"), c->groups, d->eps);
+    y = tenon_group_norm(b, "ssm_norm", tenon_mul(b, "ssm_gated", y, gate), tenon_layer_weight(d, b, "ssm_norm"),
+                         c->groups, d->eps);
     return tenon_add(b, "layer_out", h, tenon_layer_linear(d, b, "ssm_out", y));
 }
 
@@ -145,7 +152,8 @@ static const struct tenon_decoder_switch switches[] = {
     {"use_bias", 0, 0, "ssm_in_bias|ssm_out_bias"}, {"use_conv_bias", 1, 0, "ssm_conv_bias"}, {NULL, 0, 0, NULL}};
 
 static const struct tenon_decoder_family family = {
-    .arch = ARCH, .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_no_attention = 1, .layer = layer, .switches = switches,
+    .arch = ARCH, .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .has_no_attention = 1, .layer = layer,
+    .switches = switches,
     .config_bytes = sizeof(struct tenon_model_config), .read = read_more,
     .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };

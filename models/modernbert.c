@@ -1,6 +1,7 @@
-/* ModernBERT: an encoder with rotary positions, norms without biases before attention (but in the first layer) and net, a GELU-gated
- * net, and two layers of three that see a window to both sides, with a rope base of their own. Its program is "embed". Reads
- * `modern-bert.*` keys. What it does is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2412.13663. */
+/* ModernBERT: an encoder with rotary positions, norms without biases before attention (but in the first layer) and
+ * net, a GELU-gated net, and two layers of three that see a window to both sides, with a rope base of their own. Its
+ * program is "embed". Reads `modern-bert.*` keys. What it does is in <tenon/decoder.h>, by this table. Contract:
+ * <tenon/model.h>; arXiv:2412.13663. */
 #include <tenon/decoder.h>
 
 #define ARCH "modern-bert"
@@ -45,7 +46,8 @@ static const struct tenon_weight_row rows[] = {
     PIECE_BIAS("ffn_gate", "ffn_up", "mlp.Wi", TENON_SIZE_FFN), PIECE_BIAS("ffn_up", "ffn_up", "mlp.Wi", TENON_SIZE_FFN),
     BIAS("ffn_down", "ffn_down", "mlp.Wo"), BIAS("ffn_norm", "ffn_norm", "mlp_norm"),
     BIAS_BY("attn_norm", "attn_norm", "attn_norm", TENON_SIZE_EMBED, TENON_ONLY_LATER, 0),
-    NORM_BIAS("token_embd_norm", "token_embd_norm", "model.embeddings.norm"), NORM_BIAS("output_norm", "output_norm", "model.final_norm"),
+    NORM_BIAS("token_embd_norm", "token_embd_norm", "model.embeddings.norm"),
+    NORM_BIAS("output_norm", "output_norm", "model.final_norm"),
     WHOLE("output_norm", "output_norm.weight", "model.final_norm.weight", TENON_ROLE_NORM, 1, TENON_SIZE_EMBED),
 };
 
@@ -58,7 +60,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     int listed;
     int32_t s;
     if ((s = tenon_decoder_key(d, m, "attention.sliding_window", 1 << 30, NULL, &both, err)) != 0 ||
-        (half = both / 2, s = tenon_key_i64(m, NULL, "config.sliding_window", half, half, &half, &half, err)) != 0 || /* no other is */
+        (half = both / 2, s = tenon_key_i64(m, NULL, "config.sliding_window", half, half, &half, &half,
+                                           err)) != 0 || /* no other is */
         (s = tenon_decoder_key(d, m, "global_attn_every_n_layers", TENON_DECODER_LAYERS, &third, &every, err)) != 0 ||
         (s = tenon_key_f64(m, ARCH, "rope.freq_base_swa", 1e-3, 1e12, &base, &d->rope_local.base, err)) != 0 ||
         (s = tenon_decoder_read_types(d, m, NULL, &listed, err)) != 0)
@@ -97,6 +100,7 @@ static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .has_two_ropes = 1, .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
     .is_encoder = 1, .norm = TENON_NORM_LAYER,
     .act = "gelu", .kinds = kinds, .kind_of = kind_of, .layer = layer, .config_bytes = sizeof(struct tenon_model_config),
-    .read = read_more, .hf_types = hf_types, .switches = switches, .hf_keys = hf_keys, .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
+    .read = read_more, .hf_types = hf_types, .switches = switches, .hf_keys = hf_keys,
+    .n_hf_keys = sizeof hf_keys / sizeof hf_keys[0],
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the ModernBERT family of encoders", "modernbert")

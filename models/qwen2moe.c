@@ -40,7 +40,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     struct tenon_decoder *d = &c->d;
     int32_t s;
     if ((s = read_windows(d, m, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "expert_shared_feed_forward_length", 1 << 24, NULL, &d->size[TENON_SIZE_SHARED_FFN], err)) != 0)
+        (s = tenon_decoder_key(d, m, "expert_shared_feed_forward_length", 1 << 24, NULL,
+                               &d->size[TENON_SIZE_SHARED_FFN], err)) != 0)
         return s;
     return tenon_decoder_read_sparse(d, m, 0, err);
 }

@@ -1,5 +1,5 @@
-/* Qwen3: the llama layer with norms on each head of q and k, and half-split rotary pairs. Reads `qwen3.*` keys. What it does is in
- * <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2505.09388. */
+/* Qwen3: the llama layer with norms on each head of q and k, and half-split rotary pairs. Reads `qwen3.*` keys. What
+ * it does is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2505.09388. */
 #include <tenon/decoder.h>
 
 struct tenon_model_config {
@@ -26,6 +26,7 @@ static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
     .arch = "qwen3", .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_keys = hf_keys, .n_hf_keys = 1,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .read = read_more, .hf_keys = hf_keys,
+    .n_hf_keys = 1,
 };
 TENON_DECODER_PLUGIN(family, "qwen3", "the Qwen3 family of models")

@@ -1,5 +1,5 @@
-/* Qwen3-MoE: the Qwen3 layer with experts. Reads `qwen3moe.*` keys. What it does is in <tenon/decoder.h>, by this table. Contract:
- * <tenon/model.h>; arXiv:2505.09388. */
+/* Qwen3-MoE: the Qwen3 layer with experts. Reads `qwen3moe.*` keys. What it does is in <tenon/decoder.h>, by this
+ * table. Contract: <tenon/model.h>; arXiv:2505.09388. */
 #include <tenon/decoder.h>
 
 #define ARCH "qwen3moe"

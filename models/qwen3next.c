@@ -1,6 +1,7 @@
-/* Qwen3-Next: three of four layers run a gated delta rule behind a short convolution, the others attention whose output is gated;
- * all have experts and one net that every token takes. GGUF stores norm weights with the 1 that the model adds. Reads `qwen3next.*`
- * keys. Attention and experts are in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2412.06464. */
+/* Qwen3-Next: three of four layers run a gated delta rule behind a short convolution, the others attention whose
+ * output is gated; all have experts and one net that every token takes. GGUF stores norm weights with the 1 that the
+ * model adds. Reads `qwen3next.*` keys. Attention and experts are in <tenon/decoder.h>, by this table. Contract:
+ * <tenon/model.h>; arXiv:2412.06464. */
 #include <tenon/decoder.h>
 
 #define ARCH "qwen3next"
@@ -14,7 +15,8 @@ struct tenon_model_config {
 
 #define NORM(name, gguf, hf) TENON_LAYER_NORM_BY(name, gguf, hf, TENON_SIZE_EMBED, TENON_XFORM_ADD_ONE)
 #define HEAD_NORM(name) \
-    {TENON_LAYER_ROW("attn_" name, "attn_" name ".weight", "self_attn." name ".weight", TENON_ROLE_NORM, 1, TENON_SIZE_K_DIM, 0), \
+    {TENON_LAYER_ROW("attn_" name, "attn_" name ".weight", "self_attn." name ".weight", TENON_ROLE_NORM, 1,                  \
+                     TENON_SIZE_K_DIM, 0),                                                                                   \
      .hf_xform = TENON_XFORM_ADD_ONE, .only = TENON_ONLY_ATTENTION}
 #define ATTENTION(name, hf, out, in, axis) TENON_LAYER_MATRIX_OF(TENON_ONLY_ATTENTION, name, name, "self_attn." hf, out, in, axis)
 /* Queries and gates take turns by heads. */
@@ -96,7 +98,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
     int listed;
     int32_t s;
     if ((s = read_delta(c, m, err)) != 0 ||
-        (s = tenon_decoder_key(d, m, "expert_shared_feed_forward_length", 1 << 24, NULL, &d->size[TENON_SIZE_SHARED_FFN], err)) != 0 ||
+        (s = tenon_decoder_key(d, m, "expert_shared_feed_forward_length", 1 << 24, NULL,
+                               &d->size[TENON_SIZE_SHARED_FFN], err)) != 0 ||
         (s = tenon_decoder_read_sparse(d, m, 1, err)) != 0 ||
         (s = tenon_decoder_key(d, m, "full_attention_interval", TENON_DECODER_LAYERS, &usual, &every, err)) != 0 ||
         (s = tenon_decoder_read_types(d, m, "linear_attention", &listed, err)) != 0)
@@ -116,8 +119,8 @@ static uint32_t heads(const struct tenon_builder *b, const char *name, uint32_t 
 {
     char flat[32];
     (void)snprintf(flat, sizeof flat, "%s_flat", name);
-    return tenon_reshape3(b, name, tenon_slice(b, flat, parts, -1, start, n_heads * n), tenon_dim_of(TENON_SYM_T), tenon_dim_n(n_heads),
-                          tenon_dim_n(n));
+    return tenon_reshape3(b, name, tenon_slice(b, flat, parts, -1, start, n_heads * n), tenon_dim_of(TENON_SYM_T),
+                          tenon_dim_n(n_heads), tenon_dim_n(n));
 }
 
 static uint32_t mix(const struct tenon_model_config *c, const struct tenon_builder *b, uint32_t x)
@@ -125,7 +128,8 @@ static uint32_t mix(const struct tenon_model_config *c, const struct tenon_build
     const struct tenon_decoder *d = &c->d;
     const struct tenon_dim t = tenon_dim_of(TENON_SYM_T);
     const int64_t keys = d->size[SIZE_KEYS], values = d->size[SIZE_VALUES];
-    struct tenon_delta p = {.state = b->state(b->ctx, "delta"), .scale = 1.0 / sqrt((double)c->k_head), .eps = 1e-6, .normalise = 2};
+    struct tenon_delta p = {
+        .state = b->state(b->ctx, "delta"), .scale = 1.0 / sqrt((double)c->k_head), .eps = 1e-6, .normalise = 2};
     uint32_t q = product(d, b, "delta_q", x), k = product(d, b, "delta_k", x), v = product(d, b, "delta_v", x), y, g, beta, z;
     y = tenon_concat(b, "delta_qkv", tenon_concat(b, "delta_qk", q, k, -1), v, -1);
     y = tenon_conv_scan(b, "delta_conv", y, tenon_layer_weight(d, b, "delta_conv"), TENON_NO_VALUE, b->state(b->ctx, "conv"));
@@ -151,7 +155,8 @@ static const struct tenon_key_row hf_keys[] = {
     {"linear_value_head_dim", "linear_value_head_dim", 1, 128},
     {"attention.key_length", "head_dim", 1, 256},
     {"expert_weights_norm", "norm_topk_prob", 1, 1},
-    {"partial_rotary_factor", "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25},
+    {"partial_rotary_factor",
+     "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25},
 };
 
 static const struct tenon_decoder_switch switches[] = {

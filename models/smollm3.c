@@ -1,5 +1,6 @@
-/* SmolLM3: the llama layer, but that some layers, every fourth if nothing else is said, do not turn q and k. Reads `smollm3.*` keys.
- * What it does is in <tenon/decoder.h>. Contract: <tenon/model.h>; arXiv:2501.18795 for layers without positions. */
+/* SmolLM3: the llama layer, but that some layers, every fourth if nothing else is said, do not turn q and k. Reads
+ * `smollm3.*` keys. What it does is in <tenon/decoder.h>. Contract: <tenon/model.h>; arXiv:2501.18795 for layers
+ * without positions. */
 #include <tenon/decoder.h>
 
 #define ARCH "smollm3"
@@ -20,7 +21,8 @@ static const struct tenon_weight_row rows[] = {
     TENON_DECODER_ROPE_FACTORS,
 };
 
-/* Layers have windows as config.json lists them; where it lists nothing, those that do not turn, if use_sliding_window is true. */
+/* Layers have windows as config.json lists them; where it lists nothing, those that do not turn, if
+ * use_sliding_window is true. */
 static int32_t read_windows(struct tenon_model_config *c, const struct tenon_meta *m, struct tenon_err *err)
 {
     int64_t use = 0, windows = 0, i;
@@ -72,13 +74,15 @@ static uint32_t layer(const struct tenon_model_config *c, const struct tenon_bui
 }
 
 /* As transformers has them where config.json does not say. */
-static const struct tenon_key_row hf_keys[] = {{"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rope_theta", 1, 2e6}};
+static const struct tenon_key_row hf_keys[] = {
+    {"rope.freq_base", "rope_scaling.rope_theta|rope_parameters.rope_theta|rope_theta", 1, 2e6}};
 
 static const struct tenon_decoder_switch switches[] = {TENON_BIAS_SWITCHES};
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "interleaved", .rows = rows, .n_rows = sizeof rows / sizeof rows[0],
-    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .hf_keys = hf_keys, .n_hf_keys = 1, .read = read_more,
+    .config_bytes = sizeof(struct tenon_model_config), .switches = switches, .hf_keys = hf_keys, .n_hf_keys = 1,
+    .read = read_more,
     .kinds = kinds, .kind_of = kind_of, .layer = layer,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the SmolLM3 family of models")

@@ -1,6 +1,6 @@
-/* StableLM 2 and its like: layer norms, rotation of a part of each head; some models norm each head by weights of its own, some run
- * attention and net beside each other. Reads `stablelm.*` keys. What it does is in <tenon/decoder.h>, by this table. Contract:
- * <tenon/model.h>; arXiv:2402.17834. */
+/* StableLM 2 and its like: layer norms, rotation of a part of each head; some models norm each head by weights of its
+ * own, some run attention and net beside each other. Reads `stablelm.*` keys. What it does is in <tenon/decoder.h>,
+ * by this table. Contract: <tenon/model.h>; arXiv:2402.17834. */
 #include <tenon/decoder.h>
 
 #define ARCH "stablelm"
@@ -43,7 +43,8 @@ static int32_t read_more(struct tenon_model_config *c, const struct tenon_meta *
 
 /* As transformers has them where config.json does not say. */
 static const struct tenon_key_row hf_keys[] = {
-    {"partial_rotary_factor", "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25}};
+    {"partial_rotary_factor",
+     "rope_scaling.partial_rotary_factor|rope_parameters.partial_rotary_factor|partial_rotary_factor", 1, 0.25}};
 
 static const struct tenon_decoder_switch switches[] = {
     {"use_qkv_bias", 0, 0, TENON_QKV_BIASES}, {"qk_layernorm", 0, 0, "attn_q_norm|attn_k_norm"},
@@ -51,6 +52,7 @@ static const struct tenon_decoder_switch switches[] = {
 
 static const struct tenon_decoder_family family = {
     .arch = ARCH, .rope_layout = "half", .rows = rows, .n_rows = sizeof rows / sizeof rows[0], .norm = TENON_NORM_LAYER,
-    .config_bytes = sizeof(struct tenon_model_config), .hf_keys = hf_keys, .n_hf_keys = 1, .switches = switches, .read = read_more,
+    .config_bytes = sizeof(struct tenon_model_config), .hf_keys = hf_keys, .n_hf_keys = 1, .switches = switches,
+    .read = read_more,
 };
 TENON_DECODER_PLUGIN(family, ARCH, "the StableLM family of models")

@@ -1,5 +1,5 @@
-/* StarCoder2: layer norms, biases on everything, a net without a gate, and a window. Reads `starcoder2.*` keys. What it does is in
- * <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2402.19173. */
+/* StarCoder2: layer norms, biases on everything, a net without a gate, and a window. Reads `starcoder2.*` keys. What
+ * it does is in <tenon/decoder.h>, by this table. Contract: <tenon/model.h>; arXiv:2402.19173. */
 #include <tenon/decoder.h>
 
 struct tenon_model_config {
