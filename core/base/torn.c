@@ -1,4 +1,4 @@
-/* torn.c - the handler of SIGBUS and the table of ranges it looks in. The handler takes no lock and calls mmap, a mere system call. A
+/* torn.c - the handler of SIGBUS and the table of ranges it looks in. The handler takes no lock and makes one system call. A
  * slot of the table is changed between two steps of its `version`: the handler passes over one that changes meanwhile, for a range is
  * watched before anything reads it, and forgotten when nothing does. Contract: torn.h. */
 #include "core/base/torn.h"
@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct range {
@@ -33,6 +34,18 @@ static bool read_range(struct range *r, uintptr_t address, uintptr_t *ret_end)
     return version % 2 == 0 && address >= begin && address < end && atomic_load(&r->version) == version;
 }
 
+/* mmap without what sanitizers put around it, which is not made for signal handlers. */
+static bool map_zeros(uintptr_t from, size_t size)
+{
+#ifdef SYS_mmap2
+    const long number = SYS_mmap2;
+#else
+    const long number = SYS_mmap;
+#endif
+    const long read_only = PROT_READ, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED; /* all are whole words to syscall */
+    return syscall(number, from, size, read_only, flags, -1L, 0L) == (long)from;
+}
+
 /* Zeros from the page of the address to the end of its range. They are marked before they can be read. */
 static bool put_zeros(uintptr_t address)
 {
@@ -41,7 +54,7 @@ static bool put_zeros(uintptr_t address)
         if (!read_range(&ranges[i], address, &end))
             continue;
         atomic_store(&ranges[i].torn, true);
-        return mmap((void *)from, end - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+        return map_zeros(from, end - from);
     }
     return false;
 }
