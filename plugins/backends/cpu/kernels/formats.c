@@ -67,20 +67,21 @@ const struct cpu_encoding *cpu_encoding_at(enum cpu_format format)
     return &encodings[format];
 }
 
-bool cpu_format_has_min(enum cpu_format format)
+int cpu_format_mins(enum cpu_format format)
 {
     switch (format) {
-    case CPU_Q4_1: case CPU_Q5_1: case CPU_Q4_K: case CPU_Q5_K: case CPU_Q2_K: case CPU_AFFINE4_B32: case CPU_AFFINE4_B128:
-    case CPU_AFFINE8_B32: case CPU_PACKED_Q2_K: case CPU_PACKED_Q5_1: return true;
-    default: return false;
+    case CPU_Q4_1: case CPU_Q5_1: case CPU_Q4_K: case CPU_Q5_K: case CPU_AFFINE4_B32: case CPU_AFFINE4_B128: case CPU_AFFINE8_B32:
+    case CPU_PACKED_Q5_1: return 1;
+    case CPU_Q2_K: case CPU_PACKED_Q2_K: return 2;
+    default: return 0;
     }
 }
 
 bool cpu_format_by_16(enum cpu_format format)
 {
     switch (format) {
-    case CPU_Q2_K: case CPU_Q3_K: case CPU_Q6_K: case CPU_IQ2_XS: case CPU_IQ2_S: case CPU_IQ1_M: case CPU_NVFP4:
-    case CPU_PACKED_IQ2_BY_16: case CPU_PACKED_IQ1_M: case CPU_PACKED_Q6_K: case CPU_PACKED_Q3_K: case CPU_PACKED_Q2_K: return true;
+    case CPU_Q3_K: case CPU_Q6_K: case CPU_IQ2_XS: case CPU_IQ2_S: case CPU_IQ1_M: case CPU_NVFP4: case CPU_PACKED_IQ2_BY_16:
+    case CPU_PACKED_IQ1_M: case CPU_PACKED_Q6_K: case CPU_PACKED_Q3_K: return true;
     default: return false;
     }
 }
@@ -165,14 +166,15 @@ static void pairs(const uint8_t *qs, int j, int offset, int8_t *ret_q)
         ret_q[i] = (int8_t)((qs[32 * (j >> 2) + i] >> 2 * (j & 3) & 3) + offset);
 }
 
+/* Two bits times a scale of four, at most 45, are what is multiplied: so d is the scale of all. */
 static void q2_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
 {
     pairs(p + 16, j, 0, ret->q);
-    for (int half = 0; half < 2; half++) {
-        uint8_t s = p[2 * j + half];
-        ret->scale[half] = cpu_f16_float(cpu_load16(p + 80)) * (float)(s & 15);
-        ret->min[half] = -(cpu_f16_float(cpu_load16(p + 82)) * (float)(s >> 4));
-    }
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)(ret->q[i] * (p[2 * j + (i >> 4)] & 15));
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p + 80));
+    for (int half = 0; half < 2; half++)
+        ret->min[half] = -(cpu_f16_float(cpu_load16(p + 82)) * (float)(p[2 * j + half] >> 4));
 }
 
 static void q3_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
@@ -307,7 +309,7 @@ void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, stru
 static void decode_quants(enum cpu_format format, const uint8_t *row, int64_t cols, float *x)
 {
     struct cpu_quant_block block;
-    bool has_min = cpu_format_has_min(format);
+    bool has_min = cpu_format_mins(format) > 0;
     for (int64_t b = 0; b < cols / 32; b++) {
         cpu_quant_block(format, row, b, &block);
         for (int i = 0; i < 32; i++) {

@@ -66,17 +66,19 @@ static int32_t dot16(const int8_t *w, const struct cpu_act *a, int64_t at)
 }
 
 /* One link of the chain: block b of row t against one block of weights. */
-static float add_block(const struct cpu_quant_block *w, const struct cpu_act *a, int64_t t, int64_t b, bool by_16, float acc)
+static float add_block(enum cpu_format format, const struct cpu_quant_block *w, const struct cpu_act *a, int64_t t, int64_t b, float acc)
 {
     int64_t at = t * (a->K / 32) + b;
     float d = a->d[at];
     int32_t first = dot16(w->q, a, 32 * at), second = dot16(w->q + 16, a, 32 * at + 16);
-    if (by_16) {
+    if (cpu_format_by_16(format)) {
         acc += w->scale[0] * d * (float)first;
         acc += w->scale[1] * d * (float)second;
-        return acc + w->min[0] * a->ds_16[2 * at] + w->min[1] * a->ds_16[2 * at + 1];
+    } else {
+        acc += w->scale[0] * d * (float)(first + second);
     }
-    acc += w->scale[0] * d * (float)(first + second);
+    if (cpu_format_mins(format) == 2)
+        return acc + w->min[0] * a->ds_16[2 * at] + w->min[1] * a->ds_16[2 * at + 1];
     return acc + w->min[0] * a->ds[at];
 }
 
@@ -85,13 +87,12 @@ static void quantised_row(const struct cpu_matrix *w, const struct cpu_act *a, i
                           int64_t ldy)
 {
     struct cpu_quant_block block;
-    bool by_16 = cpu_format_by_16(w->format);
     for (int64_t t = t0; t < t1; t++)
         y[t * ldy + n] = 0.0f;
     for (int64_t b = 0; b < w->cols / 32; b++) {
         cpu_quant_block(w->format, w->data + n * w->row_bytes, b, &block);
         for (int64_t t = t0; t < t1; t++)
-            y[t * ldy + n] = add_block(&block, a, t, b, by_16, y[t * ldy + n]);
+            y[t * ldy + n] = add_block(w->format, &block, a, t, b, y[t * ldy + n]);
     }
 }
 

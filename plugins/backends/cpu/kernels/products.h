@@ -235,9 +235,11 @@ INLINE void store_chain(const struct job *j, int64_t t, int h, vf acc)
     vf_store_some(j->y + t * j->ldy + j->half[h].base, j->half[h].wanted, acc);
 }
 
-/* What a family of encodings needs; constant once inlined. `offset`: weights stand above their values; `bits`: see struct form. */
+/* What a family of encodings needs; constant once inlined. `mins`: per 32 columns; `offset`: weights stand above their values; `bits`: see
+ * struct form. */
 struct kind {
-    bool min, by_16, offset;
+    int mins;
+    bool by_16, offset;
     int bits;
 };
 
@@ -279,12 +281,11 @@ INLINE void add_block(const struct job *j, const struct kind kind, const struct 
         dots(&j->w, kind.bits, r->q, b, 16 * part, 32 / parts, tokens, sum);
         links(j->w.scale + (parts * b + part) * PANEL_ROWS, r, b, tokens, sum, acc);
     }
-    const int mins = kind.min ? parts : 0;
-    for (int m = 0; m < mins; m++)
+    for (int m = 0; m < kind.mins; m++)
         for (int i = 0; i < tokens; i++)
             for (int h = 0; h < 2; h++)
-                acc[h][i] = vf_fma(vf_load(j->w.min + (mins * b + m) * PANEL_ROWS + h * LANES), vf_all(r->ds[i][mins * b + m]),
-                                   acc[h][i]);
+                acc[h][i] = vf_fma(vf_load(j->w.min + (kind.mins * b + m) * PANEL_ROWS + h * LANES),
+                                   vf_all(r->ds[i][kind.mins * b + m]), acc[h][i]);
 }
 
 #define SOON_LINES 5 /* per block and tile: 8 tokens make two tiles, a block of 32 columns and 16 rows has 5 to 9 lines */
@@ -307,7 +308,7 @@ INLINE void tile(struct job *j, const struct kind kind, int64_t t, const int tok
         int64_t at = (t + i) * (a->K / 32) + j->block;
         r.q[i] = acts(a) + 32 * at;
         r.d[i] = a->d + at;
-        r.ds[i] = kind.by_16 ? a->ds_16 + 2 * at : a->ds + at;
+        r.ds[i] = kind.mins == 2 ? a->ds_16 + 2 * at : a->ds + at;
         r.asum[i] = a->sum_16 + 2 * at;
         acc[0][i] = load_chain(j, t + i, 0);
         acc[1][i] = load_chain(j, t + i, 1);
@@ -424,7 +425,7 @@ static void fill_panel(const struct cpu_matrix *m, struct job *j)
 /* Panels of matrices with fewer than LANES rows: slow, and rare. Lanes past the end repeat a row, nobody looks. */
 static void fill_few_rows(const struct cpu_matrix *m, struct job *j)
 {
-    bool by_16 = cpu_format_by_16(m->format);
+    const int scales = cpu_format_by_16(m->format) ? 2 : 1, mins = cpu_format_mins(m->format);
     struct cpu_quant_block block;
     j->form = SIGNED;
     for (int64_t b = 0; b < j->blocks; b++)
@@ -432,12 +433,10 @@ static void fill_few_rows(const struct cpu_matrix *m, struct job *j)
             cpu_quant_block(m->format, m->data + (lane < m->rows ? lane : 0) * m->row_bytes, j->block + b, &block);
             for (int i = 0; i < 32; i++)
                 put_one(&j->w, b, i, lane, block.q[i]);
-            for (int s = 0; s < (by_16 ? 2 : 1); s++) {
-                int64_t at = (by_16 ? 2 * b + s : b) * PANEL_ROWS + lane;
-                j->w.scale[at] = block.scale[s];
-                if (cpu_format_has_min(m->format))
-                    j->w.min[at] = block.min[s];
-            }
+            for (int s = 0; s < scales; s++)
+                j->w.scale[(scales * b + s) * PANEL_ROWS + lane] = block.scale[s];
+            for (int s = 0; s < mins; s++)
+                j->w.min[(mins * b + s) * PANEL_ROWS + lane] = block.min[s];
         }
 }
 
@@ -448,19 +447,19 @@ static void fill_few_rows(const struct cpu_matrix *m, struct job *j)
         run_tiles(j, (struct kind){ __VA_ARGS__ }, t0, t1);                     \
     }
 #if WEIGHT_BYTES == 2 /* no offsets: the panel holds values */
-#define TILES_OF(bits) TILES(run_plain_##bits, false, false, false, bits) TILES(run_min_##bits, true, false, false, bits) \
-    TILES(run_by_16_##bits, false, true, false, bits) TILES(run_min_by_16_##bits, true, true, false, bits)
+#define TILES_OF(bits) TILES(run_plain_##bits, 0, false, false, bits) TILES(run_min_##bits, 1, false, false, bits) \
+    TILES(run_by_16_##bits, 0, true, false, bits) TILES(run_mins_##bits, 2, false, false, bits)
 #else /* few formats with minimums have offsets too, and those without mostly do */
-#define TILES_OF(bits) TILES(run_plain_##bits, false, false, true, bits) TILES(run_min_##bits, true, false, true, bits) \
-    TILES(run_by_16_##bits, false, true, true, bits) TILES(run_min_by_16_##bits, true, true, true, bits)
+#define TILES_OF(bits) TILES(run_plain_##bits, 0, false, true, bits) TILES(run_min_##bits, 1, false, true, bits) \
+    TILES(run_by_16_##bits, 0, true, true, bits) TILES(run_mins_##bits, 2, false, true, bits)
 #endif
-#define RUN(bits) (by_16 ? min ? run_min_by_16_##bits : run_by_16_##bits : min ? run_min_##bits : run_plain_##bits)(j, t0, t1)
+#define RUN(bits) (by_16 ? run_by_16_##bits : mins == 2 ? run_mins_##bits : mins == 1 ? run_min_##bits : run_plain_##bits)(j, t0, t1)
 #if ACT_BITS == 8 && defined(SUMS_OF_16)
 TILES_OF(4) TILES_OF(5) TILES_OF(6) TILES_OF(7)
 #endif
 TILES_OF(8)
 
-static void run_panel(struct job *j, const bool min, const bool by_16, int64_t t0, int64_t t1)
+static void run_panel(struct job *j, const int mins, const bool by_16, int64_t t0, int64_t t1)
 {
 #if ACT_BITS == 8 && defined(SUMS_OF_16)
     switch (j->form.bits) {
@@ -482,7 +481,7 @@ static void run_chunk(const struct cpu_matrix *m, struct job *j, int64_t t0, int
         fill_panel(m, j);
         look_ahead(m, j);
     }
-    run_panel(j, cpu_format_has_min(m->format), cpu_format_by_16(m->format), t0, t1);
+    run_panel(j, cpu_format_mins(m->format), cpu_format_by_16(m->format), t0, t1);
 }
 
 /* The panel's second half. Where the first reaches the end of the rows it has none of its own: it repeats them, nobody looks. */

@@ -17,8 +17,8 @@ extern const int8_t cpu_iq4_values[16], cpu_e2m1_doubled[16];
 
 /* Block number b (of 32 elements) of a row. Quantised formats only. */
 void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, struct cpu_quant_block *ret);
-/* Whether the format has minimums, and whether its scales (and minimums) are per 16. */
-bool cpu_format_has_min(enum cpu_format format);
+/* How many minimums the format has per 32 columns, 0 to 2, and whether its scales are per 16. */
+int cpu_format_mins(enum cpu_format format);
 bool cpu_format_by_16(enum cpu_format format);
 
 #endif

@@ -86,6 +86,7 @@ INLINE vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
 INLINE vi vi_xor(vi a, vi b) { return veorq_s32(a, b); }
 INLINE vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
 INLINE vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
+INLINE vi vi_mul(vi a, vi b) { return vmulq_s32(a, b); }
 INLINE vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
 INLINE vi vi_zero(void) { return vdupq_n_s32(0); }
 INLINE vi vi_sub8(vi a, vi b) { return vreinterpretq_s32_s8(vsubq_s8(vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b))); }

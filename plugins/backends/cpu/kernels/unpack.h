@@ -8,7 +8,7 @@
  *     put(s, b, slot, quad, x, form)   all 8 quads, 2i before 2i + 1; `slot` tells blocks apart that are under way at the same time,
  *                                      `form` how bytes stand for weights
  *     done(s, b, slot, scale, form)    or, where scales are per 16, done_16(); blocks end in ascending order; the form is the quads'
- *     done_min() or done_min_16()      after it, for formats with minimums
+ *     done_min() or done_mins()        after it, for formats with minimums
  * Products of 16 bits take a quad apart into pairs, columns (4g, 4g + 2) and (4g + 1, 4g + 3), which needs no shuffle; cpu_act has
  * its 16-bit columns in that order.
  * The sink is either a panel in memory (products.h, octets.h) or the products themselves: pairs.h, bytes.h, quads.h. No load leaves
@@ -49,7 +49,7 @@ typedef int16_t act;
 struct panel {
     uint8_t *q;   /* [PANEL_COLS / 32][8 quads][PANEL_ROWS][4] bytes, or [16 pairs][PANEL_ROWS][2] in 16 bits */
     float *scale; /* [PANEL_COLS / 32, or / 16 where scales are per 16][PANEL_ROWS] */
-    float *min;   /* likewise */
+    float *min;   /* likewise, where minimums are */
 };
 
 /* scratch (CPU_MATMUL_SCRATCH bytes) as a panel. */
@@ -245,8 +245,24 @@ INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf seco
     s->form = f;
 }
 
-/* After done_16(). */
-INLINE void done_min_16(struct sink *s, int64_t b, vf first, vf second)
+/* Of a scale in two factors: whole numbers of each 16, `factor`, of which a panel's weights have theirs in them, and one of all. Slots
+ * as above, weights without an offset. */
+INLINE void done_factors(struct sink *s, int64_t b, const int slot, const vi factor[2], vf scale, const struct form f)
+{
+    if (s->tokens == 0)
+        vf_store(s->w.scale + b * PANEL_ROWS, scale);
+    UNROLLED
+    for (int i = 0; i < s->tokens; i++) {
+        vi sum = vi_add(vi_mul(total(s, slot, i), factor[0]), vi_mul(total(s, slot + 1, i), factor[1]));
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, sum);
+    }
+    close_slot(s, slot);
+    close_slot(s, slot + 1);
+    s->form = f;
+}
+
+/* Of each 16, after that of the scales. */
+INLINE void done_mins(struct sink *s, int64_t b, vf first, vf second)
 {
     if (s->tokens == 0) {
         vf_store(s->w.min + 2 * b * PANEL_ROWS, first);

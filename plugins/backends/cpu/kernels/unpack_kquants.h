@@ -143,13 +143,24 @@ INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
 /* The lowest two bits of each byte, which are nothing above. */
 #define TWO_BITS(x) vi_and(x, vi_all(0x03030303))
 
+static const struct form OF_45 = { 0, 6, false };
+
+/* Four columns of two bits from bit `shift` on, a quad of the 16 that have the factor: in a panel times that, at most 45. */
+INLINE void put_twos(struct sink *s, int64_t b, const int slot, const int quad, vi v, const int shift, vi factor)
+{
+    const struct form two = { 0, 2, false };
+    if (s->tokens == 0)
+        put(s, b, slot, quad, vi_mul(TWO_BITS(vi_shr(v, shift)), factor), OF_45);
+    else
+        put_bits(s, b, slot, quad, v, shift, two);
+}
+
 /* The number in four bits from bit `at` on. */
-INLINE vf nibble(vi x, const int at) { return vf_of_int(vi_and(vi_shr(x, at), vi_all(15))); }
+INLINE vi nibble(vi x, const int at) { return vi_and(vi_shr(x, at), vi_all(15)); }
 
 /* scales[16], a nibble of scale and one of minimum; qs[64]; d, dmin. */
 INLINE void unpack_q2_k(const struct rows *r, struct sink *s, int64_t b)
 {
-    const struct form f = { 0, 2, false };
     vi v[2][4], scales[4];
     vf d, dmin;
     vf_of_halves(dword_at(r, 80), &d, &dmin);
@@ -159,14 +170,14 @@ INLINE void unpack_q2_k(const struct rows *r, struct sink *s, int64_t b)
         columns(r, 16 + 32 * side, v[0]);
         columns(r, 32 + 32 * side, v[1]);
         for (int j = 4 * side; j < 4 * side + 4; j++) {
-            vi two = j % 2 == 0 ? scales[j >> 1] : vi_shr(scales[j >> 1], 16);
+            vi two = j % 2 == 0 ? scales[j >> 1] : vi_shr(scales[j >> 1], 16), factor[2] = { nibble(two, 0), nibble(two, 8) };
             for (int half = 0; half < 2; half++)
                 for (int i = 0; i < 4; i++) {
-                    put(s, b + j, half, 4 * half + i, TWO_BITS(v[half][i]), f);
+                    put_twos(s, b + j, half, 4 * half + i, v[half][i], 0, factor[half]);
                     v[half][i] = vi_shr(v[half][i], 2);
                 }
-            done_16(s, b + j, 0, vf_mul(d, nibble(two, 0)), vf_mul(d, nibble(two, 8)), f);
-            done_min_16(s, b + j, vf_mul(dmin, nibble(two, 4)), vf_mul(dmin, nibble(two, 12)));
+            done_factors(s, b + j, 0, factor, d, OF_45);
+            done_mins(s, b + j, vf_mul(dmin, vf_of_int(nibble(two, 4))), vf_mul(dmin, vf_of_int(nibble(two, 12))));
         }
     }
 }

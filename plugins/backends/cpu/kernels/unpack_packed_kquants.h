@@ -84,7 +84,6 @@ INLINE void twos_at(const struct rows *r, int at, vi ret_v[8])
 /* d, dmin; 16 bytes of a scale and a minimum, of 16 rows each; two bits. */
 INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
 {
-    const struct form f = { 0, 2, false };
     vi v[8];
     vf d, dmin;
     vf_of_halves(dword_at(r, 0), &d, &dmin);
@@ -95,18 +94,19 @@ INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
         UNROLLED
         for (int k = 0; k < 4; k++) {
             const int j = 4 * side + k;
-            vf scale[2], min[2];
-            UNROLLED
-            for (int i = 0; i < 8; i++)
-                put_bits(s, b + j, i >> 2, i, v[i], 2 * k, f);
+            vi factor[2];
+            vf min[2];
             UNROLLED
             for (int half = 0; half < 2; half++) {
                 vi both = vi_load_u8(byte_at(r, 4 + 2 * j + half));
-                scale[half] = vf_mul(d, vf_of_int(vi_and(both, vi_all(15))));
+                factor[half] = vi_and(both, vi_all(15));
                 min[half] = vf_mul(dmin, vf_of_int(vi_shr(both, 4)));
             }
-            done_16(s, b + j, 0, scale[0], scale[1], f);
-            done_min_16(s, b + j, min[0], min[1]);
+            UNROLLED
+            for (int i = 0; i < 8; i++)
+                put_twos(s, b + j, i >> 2, i, v[i], 2 * k, factor[i >> 2]);
+            done_factors(s, b + j, 0, factor, d, OF_45);
+            done_mins(s, b + j, min[0], min[1]);
         }
     }
 }
