@@ -10,7 +10,7 @@ tenon_unit_test(cpu_lowered ${machine_sources} LIBS cpu_machine)
 tenon_unit_test(cpu_native ${machine_sources} LIBS cpu_machine)
 tenon_unit_test(states ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_plugins.c ${CMAKE_CURRENT_SOURCE_DIR}/unit/fake_backend.c
   ${TENON_GGUF_ENCODINGS} LIBS cpu_machine)
-tenon_unit_test(cpu_packing ${machine_sources} LIBS cpu_machine)
+tenon_unit_test(cpu_packing ${machine_sources} ${CMAKE_SOURCE_DIR}/plugins/quantizers/checkpoints/affine.c LIBS cpu_machine)
 tenon_unit_test(cpu_settings LIBS cpu_machine)
 
 # The table in the backend's README is what its code says.

@@ -1,5 +1,6 @@
 /* test_cpu_packing.c - weights packed behind executions that run: whatever the threads see, the bits are those of the file's order.
- * Under the thread sanitizer (tools/test) nothing may race. Two threads: one runs a plan, the other packs. */
+ * Under the thread sanitizer (tools/test) nothing may race. Two threads: one runs a plan, the other packs. And on which rung weights are
+ * taken. */
 #include <check.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "cpu_machine.h"
+#include "plugins/quantizers/checkpoints/checkpoints.h"
 
 enum { ROWS = 7, K = 96, N = 133 }; /* the last group of packed rows is not full */
 enum { LARGE_N = 49157 };           /* so many rows are packed in three regions, between which executions run */
@@ -107,12 +109,34 @@ START_TEST(bad_packed_forms_are_refused)
 }
 END_TEST
 
+/* What is asked before anything is loaded: 8-bit weights in sorted columns become floats, for which there are kernels; numbers with a
+ * scale for each have none. */
+START_TEST(expanded_weights_are_native)
+{
+    static const struct { const struct tenon_encoding *encoding; int32_t rung; } asked[] = {
+        { &cp_expanded_f32, TENON_RUNG_NATIVE }, { &cp_affine_int8_b32, TENON_RUNG_NATIVE }, { &cp_scaled_int8, TENON_RUNG_COMPILED },
+    };
+    struct machine m;
+    machine_open(&m, 1);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        const struct tenon_weight_binding w = { .struct_size = sizeof w, .encoding = asked[i].encoding };
+        int32_t rung = -1;
+        uint64_t bytes = 1;
+        ck_assert_int_eq(m.be->weight_query(m.dev, &w, &rung, &bytes, NULL), 0);
+        ck_assert_msg(rung == asked[i].rung, "%s: rung %d", w.encoding->id, rung);
+        ck_assert_uint_eq(bytes, 0);
+    }
+    machine_close(&m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cpu_packing");
     TCase *tc = tcase_create("packing");
     tcase_add_loop_test(tc, packed_behind_what_runs, 0, 12);
     tcase_add_test(tc, bad_packed_forms_are_refused);
+    tcase_add_test(tc, expanded_weights_are_native);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
