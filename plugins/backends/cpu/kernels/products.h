@@ -101,6 +101,7 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
 #else /* small */
     struct sink s = { .tokens = tokens };
 #endif
+    s.packed = packed;
     for (int i = 0; i < tokens; i++) {
         s.q[i] = acts(a) + (t + i) * a->K;
 #if SPLITS

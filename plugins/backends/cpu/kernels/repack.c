@@ -10,7 +10,7 @@
 /* Where the parts of a block begin that are not at its beginning; 0: it has none. low and signs are those of the first 128 columns,
  * the others' are `side` behind. */
 struct parts {
-    int d, scales, up, low, signs, side;
+    int scales, up, low, signs, side;
 };
 
 static struct parts parts_of(enum cpu_format packed)
@@ -20,7 +20,7 @@ static struct parts parts_of(enum cpu_format packed)
     case CPU_PACKED_IQ2_BY_16: return (struct parts){ .scales = 4, .low = 12, .signs = 44, .side = 48 };
     case CPU_PACKED_IQ1_S: return (struct parts){ .scales = 4, .low = 8, .side = 32 };
     case CPU_PACKED_IQ1_M: return (struct parts){ .scales = 4, .up = 12, .low = 16, .side = 32 };
-    default: return (struct parts){ .scales = 128, .d = 132 }; /* IQ3 */
+    default: return (struct parts){ .scales = 4, .low = 8 }; /* IQ3: nibbles */
     }
 }
 
@@ -30,10 +30,21 @@ static int sign_bit(int j, int i)
     return (j & 2) * 2 + ((j & 1) != 0 ? 0 : 2) + (i >> 4);
 }
 
-/* The bit of byte k of IQ1_M's ups that belongs to sub-block j: two below its level's in low, but for the first one. */
+/* The bit of byte k of IQ1_M's ups that belongs to sub-block j. */
 static int up_bit(int j)
 {
-    return 2 * ((j + 3) & 3) + (j >> 2);
+    return 2 * (j & 1) + (j >> 1 & 1) + (j & 4);
+}
+
+/* Where sub-block j of a side has its levels in low: how far up, and in which byte those of column i. */
+static int low_bit(enum cpu_format packed, int j)
+{
+    return packed != CPU_PACKED_IQ1_M ? 2 * j : j == 3 ? 0 : 2 * j + 2;
+}
+
+static int low_byte(enum cpu_format packed, int j, int i)
+{
+    return packed == CPU_PACKED_IQ1_M && j == 2 ? (i & ~3) | ((i - 1) & 3) : i;
 }
 
 /* ---- to them */
@@ -47,17 +58,40 @@ static void add_bytes(uint8_t *to, uint64_t x)
     memcpy(to, &y, sizeof y);
 }
 
-static void put_places(const uint64_t places[4], int j, uint8_t *ret)
+/* Eight columns in a dword, two of them at a time. */
+static void put_nibbles(const uint64_t nibbles[4], uint8_t *ret)
 {
-    add_bytes(ret + 16 * j, places[0] | places[2] << 4);
-    add_bytes(ret + 16 * j + 8, places[1] | places[3] << 4);
+    for (int k = 0; k < 4; k += 2) {
+        uint64_t two = ((nibbles[k] | nibbles[k] >> 28) & 0xffffffffu) | (nibbles[k + 1] | nibbles[k + 1] >> 28) << 32;
+        memcpy(ret + 4 * k, &two, sizeof two);
+    }
 }
 
-static void put_low(const uint64_t places[4], int j, const struct parts *at, uint8_t *ret)
+/* From level and sign to half of what a weight of IQ3_S has above -15: 8 and the level, or the level below 7. */
+static void put_halves(const uint64_t places[4], uint8_t *ret)
+{
+    uint64_t halves[4];
+    for (int k = 0; k < 4; k++) {
+        const uint64_t sign = places[k] & 0x0808080808080808u;
+        halves[k] = places[k] ^ 0x0808080808080808u ^ (sign - (sign >> 3));
+    }
+    put_nibbles(halves, ret);
+}
+
+/* What low_byte() says of eight columns. */
+static uint64_t byte_before(uint64_t x)
+{
+    return (x >> 8 & 0x00ffffff00ffffffu) | (x & 0x000000ff000000ffu) << 24;
+}
+
+static void put_low(enum cpu_format packed, const uint64_t places[4], int j, const struct parts *at, uint8_t *ret)
 {
     uint8_t *low = ret + at->low + at->side * (j >> 2), *signs = ret + at->signs + at->side * (j >> 2);
-    for (int k = 0; k < 4; k++)
-        add_bytes(low + 8 * k, (places[k] & 0x0303030303030303u) << 2 * (j & 3));
+    const bool before = low_byte(packed, j & 3, 1) == 0;
+    for (int k = 0; k < 4; k++) {
+        const uint64_t levels = places[k] & 0x0303030303030303u;
+        add_bytes(low + 8 * k, (before ? byte_before(levels) : levels) << low_bit(packed, j & 3));
+    }
     for (int k = 0; at->signs != 0 && k < 4; k++)
         add_bytes(signs + 8 * (k & 1), (places[k] >> 3 & 0x0101010101010101u) << sign_bit(j, 8 * k));
     for (int k = 0; at->up != 0 && k < 4; k++)
@@ -68,18 +102,19 @@ static void repack_codebook(enum cpu_format format, const uint8_t *block, uint8_
 {
     const enum cpu_format packed = cpu_packed_format(format);
     const struct parts at = parts_of(packed);
-    const bool by_16 = cpu_format_by_16(format), three = packed == CPU_PACKED_IQ3_XXS || packed == CPU_PACKED_IQ3_S;
+    const bool by_16 = cpu_format_by_16(format);
     const uint16_t d = cpu_codebook_d(format, block);
     uint64_t places[4];
     memset(ret, 0, (size_t)cpu_encoding_at(packed)->block_bytes);
-    memcpy(ret + at.d, &d, 2);
+    memcpy(ret, &d, 2);
     for (int j = 0; j < 8; j++) {
         uint32_t n = cpu_codebook_scales(format, block, j);
         cpu_codebook_places(format, block, j, places);
-        if (three)
-            put_places(places, j, ret);
-        else
-            put_low(places, j, &at, ret);
+        switch (packed) {
+        case CPU_PACKED_IQ3_XXS: put_nibbles(places, ret + at.low + 16 * j); break;
+        case CPU_PACKED_IQ3_S: put_halves(places, ret + at.low + 16 * j); break;
+        default: put_low(packed, places, j, &at, ret); break;
+        }
         ret[at.scales + (by_16 ? j : j >> 1)] |= (uint8_t)(by_16 ? n : n << 4 * (j & 1));
     }
 }
@@ -95,9 +130,9 @@ void cpu_repack_block(enum cpu_format format, const uint8_t *block, uint8_t *ret
 /* Level and sign, or the direction it is moved in, of column i of sub-block j. */
 static int place_at(enum cpu_format packed, const struct parts *at, const uint8_t *p, int j, int i)
 {
-    int low = p[at->low + at->side * (j >> 2) + i] >> 2 * (j & 3) & 3, bit;
+    int low = p[at->low + at->side * (j >> 2) + low_byte(packed, j & 3, i)] >> low_bit(packed, j & 3) & 3, bit;
     switch (packed) {
-    case CPU_PACKED_IQ3_XXS: case CPU_PACKED_IQ3_S: return p[16 * j + (i & 15)] >> 4 * (i >> 4) & 15;
+    case CPU_PACKED_IQ3_XXS: case CPU_PACKED_IQ3_S: return p[at->low + 16 * j + 4 * (i >> 3) + (i & 3)] >> (i & 4) & 15;
     case CPU_PACKED_IQ1_S: bit = p[at->scales + (j >> 1)] >> (4 * (j & 1) + 3) & 1; break;
     case CPU_PACKED_IQ1_M: bit = ~p[at->up + (i >> 3)] >> up_bit(j) & 1; break;
     default: bit = p[at->signs + at->side * (j >> 2) + (i & 15)] >> sign_bit(j, i) & 1; break;
@@ -105,14 +140,16 @@ static int place_at(enum cpu_format packed, const struct parts *at, const uint8_
     return low | bit << 3;
 }
 
+static const int8_t iq3s_halves[16] = { -15, -13, -11, -9, -7, -5, -3, -1, 1, 3, 5, 7, 9, 11, 13, 15 };
+
 void cpu_repacked_block(enum cpu_format packed, const uint8_t *p, int j, struct cpu_quant_block *ret)
 {
     const struct parts at = parts_of(packed);
     const bool one = packed == CPU_PACKED_IQ1_S || packed == CPU_PACKED_IQ1_M, xxs = packed == CPU_PACKED_IQ3_XXS;
-    const int8_t *values = one ? cpu_iq1_values : xxs ? cpu_iq3xxs_values : packed == CPU_PACKED_IQ3_S ? cpu_iq3s_values : cpu_iq2_values;
+    const int8_t *values = one ? cpu_iq1_values : xxs ? cpu_iq3xxs_values : packed == CPU_PACKED_IQ3_S ? iq3s_halves : cpu_iq2_values;
     if (cpu_repacked_kquant(packed, p, j, ret) || cpu_repacked_five(packed, p, ret))
         return;
-    float d = cpu_f16_float(cpu_load16(p + at.d)) * (xxs ? 0.25f : packed == CPU_PACKED_IQ3_S ? 1.0f : 0.125f);
+    float d = cpu_f16_float(cpu_load16(p)) * (xxs ? 0.25f : packed == CPU_PACKED_IQ3_S ? 1.0f : 0.125f);
     for (int i = 0; i < 32; i++)
         ret->q[i] = values[place_at(packed, &at, p, j, i)];
     for (int half = 0; half < 2; half++) {

@@ -12,10 +12,13 @@
  * four sub-blocks.
  *
  *   IQ2_BY_32, IQ2_BY_16   d; a nibble n for each 32 or 16; of each side low[32], levels 0 to 2, and signs[16]
- *   IQ3_XXS, IQ3_S         16 bytes for each 32: places of columns i and i + 16; a nibble n for each 32; d
+ *   IQ3_XXS, IQ3_S         d; a nibble n for each 32; 16 bytes for each 32, of columns 8 k + c and, above it, 8 k + 4 + c in byte c of
+ *                          dword k: of XXS places in its table, of S half of what the weight has above -15
  *   IQ1_S                  d; a nibble for each 32: n below its bit 3, which tells that levels are moved down; low of each side
  *   IQ1_M                  d; a nibble n for each 16; for each 8 a bit that tells that they are not moved down: of the columns from 8 k on
- *                          in byte k, of a side's sub-blocks 0 to 3 in bits 6, 0, 2, 4, those of the second side one above; low
+ *                          in byte k, of a side's sub-blocks 0 to 3 in bits 0, 2, 1, 3, those of the second side four above; of each
+ *                          side low, but levels of sub-blocks 0 and 1 stand at bits 2 and 4 and those of 2 and 3 so that dwords turned
+ *                          left by 5 have them at 3 and 5: the levels stand two above the bits
  *   TQ2                    d; low of each side
  *   Q2_K                   d, dmin; scales[16], a nibble of scale and one of minimum; low of each side
  *   Q3_K                   d; scales[12] as the file has them; for each 32 columns three dwords

@@ -52,6 +52,7 @@ INLINE vi vi_of_bits(vf x) { return _mm256_castps_si256(x); }
 INLINE vi vi_load(const void *p) { return _mm256_loadu_si256(p); }
 INLINE void vi_store(void *p, vi x) { _mm256_storeu_si256(p, x); }
 INLINE vi vi_all(uint32_t x) { return _mm256_set1_epi32((int)x); }
+INLINE vi vi_all_kept(uint32_t x) { return vi_all(x); }
 INLINE vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 INLINE vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
@@ -101,6 +102,7 @@ INLINE void vi_store_bytes(int8_t *p, vi x)
 #define vi_shl(a, n) _mm256_slli_epi32(a, n)
 #define vi_shr(a, n) _mm256_srli_epi32(a, n)
 #define vi_sar(a, n) _mm256_srai_epi32(a, n)
+#define vi_rotate(a, n) vi_or(vi_shl(a, n), vi_shr(a, 32 - (n))) /* to the left */
 INLINE vi vi_choose(vi m, vi yes, vi no) { return vi_or(vi_and(m, yes), _mm256_andnot_si256(m, no)); } /* bit by bit */
 INLINE vi vi_min_u8(vi a, vi b) { return _mm256_min_epu8(a, b); }
 /* Byte n of each dword into all four of its bytes. */

@@ -53,6 +53,13 @@ INLINE vi vi_of_bits(vf x) { return _mm512_castps_si512(x); }
 INLINE vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 INLINE void vi_store(void *p, vi x) { _mm512_storeu_si512(p, x); }
 INLINE vi vi_all(uint32_t x) { return _mm512_set1_epi32((int)x); }
+/* The same by way of memory, for operands of one use: from an integer's register it is an instruction of its own for the units that
+ * compute with vectors, from memory a part of the one that uses it. */
+INLINE vi vi_all_kept(uint32_t x)
+{
+    __asm__("" : "+m"(x));
+    return vi_all(x);
+}
 INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
 INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
 INLINE vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
@@ -86,6 +93,7 @@ INLINE void vi_store_bytes(int8_t *p, vi x) { _mm_storeu_si128((void *)p, _mm512
 #define vi_shl(a, n) _mm512_slli_epi32(a, n)
 #define vi_shr(a, n) _mm512_srli_epi32(a, n)
 #define vi_sar(a, n) _mm512_srai_epi32(a, n)
+#define vi_rotate(a, n) _mm512_rol_epi32(a, n)
 INLINE vi vi_choose(vi m, vi yes, vi no) { return _mm512_ternarylogic_epi32(m, yes, no, 0xca); }
 INLINE vi vi_min_u8(vi a, vi b) { return _mm512_min_epu8(a, b); }
 INLINE vi vi_spread_byte(vi a, int n)

@@ -81,6 +81,7 @@ INLINE vi vi_of_float(vf x) { return vcvtnq_s32_f32(x); }
 INLINE vi vi_load(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
 INLINE void vi_store(void *p, vi x) { vst1q_u8(p, vreinterpretq_u8_s32(x)); }
 INLINE vi vi_all(uint32_t x) { return vdupq_n_s32((int32_t)x); }
+INLINE vi vi_all_kept(uint32_t x) { return vi_all(x); }
 INLINE vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
 INLINE vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
 INLINE vi vi_xor(vi a, vi b) { return veorq_s32(a, b); }
@@ -100,6 +101,7 @@ INLINE vi vi_sar16(vi a, int n) { return vreinterpretq_s32_s16(vreinterpretq_s16
 INLINE vi vi_shl(vi a, int n) { return vreinterpretq_s32_u32(vreinterpretq_u32_s32(a) << n); }
 INLINE vi vi_shr(vi a, int n) { return vreinterpretq_s32_u32(vreinterpretq_u32_s32(a) >> n); }
 INLINE vi vi_sar(vi a, int n) { return a >> n; }
+INLINE vi vi_rotate(vi a, int n) { return vi_or(vi_shl(a, n), vi_shr(a, 32 - n)); }
 INLINE vi vi_dot16(vi acc, vi a, vi b)
 {
     int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);

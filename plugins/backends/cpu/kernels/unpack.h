@@ -71,6 +71,7 @@ static const struct form SIGNED = { 0, 8, false };
 /* Where weights go. `tokens` is 0 for a panel, else the number of tokens; constant once inlined. */
 struct sink {
     int tokens;
+    bool packed;                      /* where weights come from; constant too */
     struct panel w;                   /* of this half's first lane */
     struct form form;                 /* of the block that ended last: the same in all of an encoding */
     const act *q[DIRECT_TOKENS];      /* [K] */
@@ -127,6 +128,19 @@ INLINE void put_bits(struct sink *s, int64_t b, const int slot, const int quad, 
     }
 #endif
     put(s, b, slot, quad, vi_and(shift == 0 ? v : vi_shr(v, shift), vi_all(mask)), f);
+}
+
+/* A nibble of four columns, the lower ones (shift 0) of even quads and the upper ones (4) of odd quads: half of what is meant by f. */
+INLINE void put_halves(struct sink *s, int64_t b, const int slot, const int quad, vi v, const int shift, const struct form f)
+{
+#ifdef IN_PLACE_MOST
+    if (s->tokens > 0) {
+        const int place = 15 << shift <= IN_PLACE_MOST ? shift : 0;
+        put_in_place(s, b, slot, quad, vi_shr(v, shift - place), 0x0f0f0f0fu << place, place - 1);
+        return;
+    }
+#endif
+    put(s, b, slot, quad, vi_and(shift == 0 ? vi_shl(v, 1) : vi_shr(v, 3), vi_all(0x1e1e1e1e)), f);
 }
 
 /* Four columns that stand `shift` up in their bytes, with nothing below. Against one or two tokens they stay there where sums allow it:
@@ -200,11 +214,18 @@ INLINE vi total(struct sink *s, const int slot, const int token)
 }
 #endif
 
+/* Which way an integer takes to all lanes: by memory only in loops that are unrolled, as those of packed weights are; others gcc
+ * then leaves with branches on what sums have begun. */
+INLINE vi vi_all_for(const struct sink *s, int32_t x)
+{
+    return s->packed ? vi_all_kept((uint32_t)x) : vi_all((uint32_t)x);
+}
+
 /* The sums of a slot over columns whose activations come to asum. */
 INLINE vi without_offset(struct sink *s, const int slot, const int token, int32_t asum, const struct form f)
 {
     vi sum = total(s, slot, token);
-    return offset_of(f) != 0 ? vi_sub(sum, vi_all((uint32_t)(asum * offset_of(f)))) : sum;
+    return offset_of(f) != 0 ? vi_sub(sum, vi_all_for(s, asum * offset_of(f))) : sum;
 }
 
 INLINE void done(struct sink *s, int64_t b, const int slot, vf scale, const struct form f)

@@ -204,10 +204,13 @@ INLINE vf e4m3_halved(vi x)
 INLINE void unpack_nvfp4(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4], scales = dword_at(r, 0);
+    UNROLLED
     for (int j = 0; j < 2; j++) {
         vf scale[2];
         columns(r, 4 + 16 * j, v);
+        UNROLLED
         for (int half = 0; half < 2; half++) {
+            UNROLLED
             for (int i = 0; i < 2; i++) {
                 vi x = v[2 * half + i];
                 put(s, b + j, half, 4 * half + i, vi_lookup(e2m1_above, low_nibbles(x)), ABOVE_12);

@@ -27,18 +27,20 @@ static const int8_t iq2_above[2][2][16] = {
     { { 51, 35, 51, 35, 68, 18, 68, 18, 86, 0, 86, 0, 0, 0, 0, 0 }, { 51, 51, 35, 35, 68, 68, 18, 18, 86, 86, 0, 0, 0, 0, 0, 0 } },
 };
 
-/* Sub-block b from levels and signs in their places. */
+/* Sub-block b from levels and signs in their places: both halves' signs come with the level, and the tables look at one. */
 INLINE void put_iq2(struct sink *s, int64_t b, const int second, const bool by_16, const vi low[2][4], const vi signs[4])
 {
     const vi level = vi_all(second ? 0x0c0c0c0c : 0x03030303);
+    vi both[4];
     UNROLLED
-    for (int half = 0; half < 2; half++) {
-        const vi sign = vi_all((second ? 0x01010101u : 0x04040404u) << half);
+    for (int i = 0; i < 4; i++)
+        both[i] = vi_and(signs[i], vi_all(second ? 0x03030303 : 0x0c0c0c0c));
+    UNROLLED
+    for (int half = 0; half < 2; half++)
         UNROLLED
         for (int i = 0; i < 4; i++)
-            put(s, b, by_16 ? half : 0, 4 * half + i,
-                vi_lookup(iq2_above[second][half], vi_or(vi_and(low[half][i], level), vi_and(signs[i], sign))), ABOVE_43);
-    }
+            put(s, b, by_16 ? half : 0, 4 * half + i, vi_lookup(iq2_above[second][half], vi_or(vi_and(low[half][i], level), both[i])),
+                ABOVE_43);
 }
 
 INLINE void unpack_iq2(const struct rows *r, struct sink *s, int64_t b, const bool by_16)
@@ -73,35 +75,42 @@ INLINE void unpack_iq2(const struct rows *r, struct sink *s, int64_t b, const bo
 INLINE void unpack_packed_iq2_by_32(const struct rows *r, struct sink *s, int64_t b) { unpack_iq2(r, s, b, false); }
 INLINE void unpack_packed_iq2_by_16(const struct rows *r, struct sink *s, int64_t b) { unpack_iq2(r, s, b, true); }
 
-/* ---- IQ3: nibbles of levels and signs */
+/* ---- IQ3: nibbles, of XXS of levels and signs */
 
 static const int8_t iq3xxs_above[16] = { 66, 74, 82, 90, 98, 106, 114, 124, 58, 50, 42, 34, 26, 18, 10, 0 }; /* by 62 */
-static const int8_t iq3s_above[16] = { 16, 18, 20, 22, 24, 26, 28, 30, 14, 12, 10, 8, 6, 4, 2, 0 };        /* by 15 */
 
-INLINE void unpack_iq3(const struct rows *r, struct sink *s, int64_t b, vf d, const int8_t *table, const struct form f)
+INLINE void unpack_packed_iq3_xxs(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi v[4], scales = dword_at(r, 128);
+    const struct form f = { 62, 7, false };
+    vi v[4], scales = dword_at(r, 4);
+    vf d = vf_mul(low_half_at(r, 0), vf_all(0.25f));
     UNROLLED
     for (int j = 0; j < 8; j++) {
-        columns(r, 16 * j, v);
+        columns(r, 8 + 16 * j, v);
         UNROLLED
         for (int i = 0; i < 4; i++) {
-            put(s, b + j, 0, i, vi_lookup(table, low_nibbles(v[i])), f);
-            put(s, b + j, 0, 4 + i, vi_lookup(table, high_nibbles(v[i])), f);
+            put(s, b + j, 0, 2 * i, vi_lookup(iq3xxs_above, low_nibbles(v[i])), f);
+            put(s, b + j, 0, 2 * i + 1, vi_lookup(iq3xxs_above, high_nibbles(v[i])), f);
         }
         done(s, b + j, 0, odd_scale(d, scales, 15), f);
         scales = vi_shr(scales, 4);
     }
 }
 
-INLINE void unpack_packed_iq3_xxs(const struct rows *r, struct sink *s, int64_t b)
-{
-    unpack_iq3(r, s, b, vf_mul(low_half_at(r, 132), vf_all(0.25f)), iq3xxs_above, (struct form){ 62, 7, false });
-}
-
 INLINE void unpack_packed_iq3_s(const struct rows *r, struct sink *s, int64_t b)
 {
-    unpack_iq3(r, s, b, low_half_at(r, 132), iq3s_above, (struct form){ 15, 5, false });
+    const struct form f = { 15, 5, false };
+    vi v[4], scales = dword_at(r, 4);
+    vf d = low_half_at(r, 0);
+    UNROLLED
+    for (int j = 0; j < 8; j++) {
+        columns(r, 8 + 16 * j, v);
+        UNROLLED
+        for (int i = 0; i < 8; i++)
+            put_halves(s, b + j, 0, i, v[i >> 1], 4 * (i & 1), f);
+        done(s, b + j, 0, odd_scale(d, scales, 15), f);
+        scales = vi_shr(scales, 4);
+    }
 }
 
 /* ---- IQ1: levels 0 to 2 times 8, and 2 where they are not moved down: 9 above their values */
@@ -112,15 +121,14 @@ static const struct form ABOVE_9 = { 9, 5, false };
 #define TIMES_8(x, j) vi_and((j) == 0 ? vi_shl(x, 3) : (j) == 1 ? vi_shl(x, 1) : (j) == 2 ? vi_shr(x, 1) : vi_shr(x, 3), vi_all(0x18181818))
 
 #ifdef IN_PLACE_MOST
-/* done() of levels l from 0 on that stand for 8 l - 9, and 2 more where `up` has 2 in its bytes. */
-INLINE void done_moved(struct sink *s, int64_t b, const int slot, vf scale, vi up)
+/* done() of levels l from 0 on that stand for 8 l - 7, or 8 l - 9 where `down` has all bits. */
+INLINE void done_moved(struct sink *s, int64_t b, const int slot, vf scale, vi down)
 {
     UNROLLED
     for (int i = 0; i < s->tokens; i++) {
         const int32_t asum = s->asum[i][2 * b] + s->asum[i][2 * b + 1];
-        vi twice = vi_and(vi_all((uint32_t)(2 * asum)), vi_sar(vi_shl(up, 30), 31));
-        vi sum = vi_sub(vi_shl(total(s, slot, i), 3), vi_all((uint32_t)(9 * asum)));
-        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, vi_add(sum, twice));
+        vi offset = vi_choose(down, vi_all_for(s, 9 * asum), vi_all_for(s, 7 * asum));
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, vi_sub(vi_shl(total(s, slot, i), 3), offset));
     }
     close_slot(s, slot);
     s->form = ABOVE_9;
@@ -137,17 +145,18 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
         UNROLLED
         for (int j = 0; j < 4; j++) {
             const int64_t at = b + 4 * side + j;
-            const vi up = vi_and(vi_sar(vi_shl(vi_xor(rest, vi_all(8)), 28), 31), vi_all(0x02020202));
+            const vi down = vi_sar(vi_shl(rest, 28), 31);
 #ifdef IN_PLACE_MOST
-            if (s->tokens > 0 && 3 << 2 * j <= IN_PLACE_MOST) { /* which way levels are moved is the same for all columns */
+            if (s->tokens > 0) { /* which way levels are moved is the same for all columns */
                 UNROLLED
                 for (int i = 0; i < 8; i++)
                     put_bits(s, at, 0, i, low[i >> 2][i & 3], 2 * j, ONE_ABOVE);
-                done_moved(s, at, 0, odd_scale(d, rest, 7), up);
+                done_moved(s, at, 0, odd_scale(d, rest, 7), down);
                 rest = vi_shr(rest, 4);
                 continue;
             }
 #endif
+            const vi up = vi_choose(down, vi_zero(), vi_all(0x02020202));
             UNROLLED
             for (int half = 0; half < 2; half++)
                 UNROLLED
@@ -159,23 +168,10 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
-/* Four columns of a side's sub-block j: level l and bit u, 1 where it is not moved down, come together as 4 l + u where they stand,
- * unless that is below bit 0 or too high. */
+/* Four columns of a side's sub-block j: level l and bit u, 1 where it is not moved down, come together as 4 l + u where they stand. */
 INLINE void put_iq1_m(struct sink *s, int64_t b, const int j, const int quad, vi low, vi up)
 {
-    int shift = 2 * j - 2;
-    if (j == 0) {
-        low = vi_shl(low, 2);
-        up = vi_shr(up, 6);
-        shift = 0;
-    }
-#ifdef IN_PLACE_MOST
-    if (s->tokens > 0 && 9 << shift > IN_PLACE_MOST) {
-        low = vi_shr(low, 2);
-        up = vi_shr(up, 2);
-        shift -= 2;
-    }
-#endif
+    const int shift = 2 * (j & 1) + (j >> 1);
     const vi x = vi_or(vi_and(low, vi_all(0x0c0c0c0cu << shift)), vi_and(up, vi_all(0x01010101u << shift)));
 #ifdef IN_PLACE_MOST
     if (s->tokens > 0) { /* twice as much is meant */
@@ -196,12 +192,15 @@ INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
         low_of_side(r, 16 + 32 * side, low);
         UNROLLED
         for (int k = 0; k < 4; k++)
-            up[k] = vi_spread_byte(side == 0 ? ups : vi_shr(ups, 1), k);
+            up[k] = vi_spread_byte(side == 0 ? ups : vi_shr(ups, 4), k);
         UNROLLED
         for (int j = 0; j < 4; j++) {
             UNROLLED
-            for (int i = 0; i < 8; i++)
+            for (int i = 0; i < 8; i++) {
+                if (j == 2)
+                    low[i >> 2][i & 3] = vi_rotate(low[i >> 2][i & 3], 5);
                 put_iq1_m(s, b + 4 * side + j, j, i, low[i >> 2][i & 3], up[i >> 1]);
+            }
             done_16(s, b + 4 * side + j, 0, odd_scale(d, scales, 7), odd_scale(d, vi_shr(scales, 4), 7), ABOVE_9);
             scales = vi_shr(scales, 8);
         }
