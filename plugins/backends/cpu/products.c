@@ -84,88 +84,91 @@ static void plain_chunk(const struct walker *w, const struct cpu_step *s, uint32
         w->k->add(residual + r * m->rows + n0, y + r * m->rows + n0, n1 - n0, y + r * m->rows + n0);
 }
 
-/* How the rows of a step's weights are cut into tasks. */
+/* How the rows of a step's weights are cut into tasks, and how many of these are drawn at once: every `part`th of what is left. */
 struct cut {
     uint32_t n;            /* weights one after the other; a gate's second goes with its first */
     int64_t chunk, tasks;  /* rows of a task, tasks in all */
+    int64_t part;
 };
 
-/* Enough tasks that threads end together, each worth its ticket. */
-static struct cut cut_of(const struct walker *w, const struct cpu_step *s)
+/* With few tokens, where the time is the memory's, long runs of rows and at last short ones: a thread that goes on to another place
+ * begins to fetch ahead anew, and must not keep the others waiting. Else enough tasks that threads end together, each worth its
+ * ticket. */
+static struct cut cut_of(const struct walker *w, const struct cpu_step *s, int64_t rows)
 {
-    struct cut c = { .n = s->gated ? 1 : s->n };
+    struct cut c = { .n = s->gated ? 1 : s->n, .chunk = rows <= CPU_SMALL_ROWS ? CPU_PACK_ROWS : CPU_PANEL_ROWS, .part = 3 };
     int64_t all = 0;
     for (uint32_t j = 0; j < c.n; j++)
         all += matrix(w, s->w[j])->rows;
-    c.chunk = all / (8 * (int64_t)w->n) / CPU_PANEL_ROWS * CPU_PANEL_ROWS;
-    c.chunk = c.chunk > CPU_CHUNK_ROWS ? CPU_CHUNK_ROWS : c.chunk < CPU_PANEL_ROWS ? CPU_PANEL_ROWS : c.chunk;
+    if (rows > CPU_FEW_ROWS) {
+        c.chunk = all / (8 * (int64_t)w->n) / CPU_PANEL_ROWS * CPU_PANEL_ROWS;
+        c.chunk = c.chunk > CPU_CHUNK_ROWS ? CPU_CHUNK_ROWS : c.chunk < CPU_PANEL_ROWS ? CPU_PANEL_ROWS : c.chunk;
+    }
     for (uint32_t j = 0; j < c.n; j++)
         c.tasks += (matrix(w, s->w[j])->rows + c.chunk - 1) / c.chunk;
+    if (rows > CPU_FEW_ROWS)
+        c.part = c.tasks;
     return c;
 }
 
-/* The weight of a task, and its first row. */
-static uint32_t weight_of_task(const struct walker *w, const struct cpu_step *s, const struct cut *c, int64_t task, int64_t *ret_row)
+/* The weight of tasks first .. end, and its rows *ret_row .. *ret_end of them: as many as it has. */
+static uint32_t weight_of_tasks(const struct walker *w, const struct cpu_step *s, const struct cut *c, int64_t first, int64_t end,
+                                int64_t *ret_row, int64_t *ret_end)
 {
     for (uint32_t j = 0;; j++) {
-        int64_t tasks = (matrix(w, s->w[j])->rows + c->chunk - 1) / c->chunk;
-        if (task < tasks) {
-            *ret_row = task * c->chunk;
+        int64_t rows = matrix(w, s->w[j])->rows, tasks = (rows + c->chunk - 1) / c->chunk;
+        if (first < tasks) {
+            *ret_row = first * c->chunk;
+            *ret_end = end < tasks ? end * c->chunk : rows;
             return j;
         }
-        task -= tasks;
+        first -= tasks;
+        end -= tasks;
     }
 }
 
-/* n, or all rows of weight j of the step where it has fewer. */
-static int64_t rows_before(const struct walker *w, const struct cpu_step *s, uint32_t j, int64_t n)
-{
-    int64_t rows = matrix(w, s->w[j])->rows;
-    return n < rows ? n : rows;
-}
-
-/* A gate's two weights lie apart. With few tokens, where the time is the memory's, as many rows of each are read in one go as still let
- * threads end together: where a thread goes from one to the other, fetching ahead begins anew. */
 void cpu_run_matmul(const struct walker *w, const struct cpu_step *s)
 {
-    int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims), task, end, n0;
+    int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims), task, end, n0, n1;
     if (rows == 0)
         return;
     struct cpu_act a = prepare(w, s, rows, matrix(w, s->w[0])->cols);
-    struct cut c = cut_of(w, s);
+    struct cut c = cut_of(w, s, rows);
     for (uint32_t j = 0; w->time != NULL && j < s->n; j++)
         cpu_profile_matmul(w->time, matrix(w, s->w[j]), matrix(w, s->w[j])->rows, rows);
-    if (s->gated && rows <= CPU_FEW_ROWS) {
-        while ((task = next_tasks(w, c.tasks, &end)) < c.tasks)
-            gated_chunk(w, s, &a, rows, task * c.chunk, rows_before(w, s, 0, end * c.chunk));
-        return;
-    }
-    while ((task = next_task(w, c.tasks)) < c.tasks) {
-        uint32_t j = weight_of_task(w, s, &c, task, &n0);
-        int64_t n1 = rows_before(w, s, j, n0 + c.chunk);
-        if (s->gated)
-            gated_chunk(w, s, &a, rows, n0, n1);
-        else
-            plain_chunk(w, s, j, &a, rows, n0, n1);
-    }
+    while ((task = next_tasks(w, c.tasks, c.part, &end)) < c.tasks)
+        for (; task < end; task += (n1 - n0 + c.chunk - 1) / c.chunk) {
+            uint32_t j = weight_of_tasks(w, s, &c, task, end, &n0, &n1);
+            if (s->gated)
+                gated_chunk(w, s, &a, rows, n0, n1);
+            else
+                plain_chunk(w, s, j, &a, rows, n0, n1);
+        }
 }
 
 #define WARM_BYTES 8192 /* what the loads in flight of a core cover */
 
+static void fetch(const void *p, int64_t bytes)
+{
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_prefetch((const uint8_t *)p + i);
+}
+
 void cpu_warm_matmul(const struct walker *w, const struct cpu_step *s, uint32_t instance)
 {
     struct walker then = *w;
-    int64_t n0;
+    int64_t n0, n1;
     if (s->kind != CPU_STEP_MATMUL || w->run->dims.sym[TENON_SYM_T] > CPU_SMALL_ROWS)
         return;
     then.layer = w->exe->graph->order[instance].layer;
-    struct cut c = cut_of(&then, s);
-    if (range_of(w, w->i, c.tasks) == range_of(w, w->i + 1, c.tasks))
+    struct cut c = cut_of(&then, s, w->run->dims.sym[TENON_SYM_T]);
+    int64_t first = range_of(w, w->i, c.tasks), end = range_of(w, w->i + 1, c.tasks);
+    if (first == end)
         return;
-    const struct cpu_weight *by = weight(&then, s->w[weight_of_task(&then, s, &c, range_of(w, w->i, c.tasks), &n0)]);
+    const struct cpu_weight *by = weight(&then, s->w[weight_of_tasks(&then, s, &c, first, end, &n0, &n1)]);
     const struct cpu_matrix *m = lies(by, n0 + 1);
-    const uint8_t *p = m->data + n0 * m->row_bytes;
-    int64_t bytes = (m->rows - n0) * m->row_bytes;
-    for (int64_t i = 0; i < bytes && i < WARM_BYTES; i += 64)
-        __builtin_prefetch(p + i);
+    int64_t bytes = (n1 - n0) * m->row_bytes;
+    if (s->norm.on && vector(&then, s->norm.w) != NULL)
+        fetch(vector(&then, s->norm.w), m->cols * (int64_t)sizeof(float));
+    fetch(m->data + n0 * m->row_bytes, bytes < WARM_BYTES ? bytes : WARM_BYTES);
 }

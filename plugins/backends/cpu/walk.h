@@ -32,21 +32,9 @@ static inline int64_t range_of(const struct walker *w, uint32_t i, int64_t total
     return total * i / w->n;
 }
 
-/* The next of `total` tasks of this step, or total when none is left. */
-static inline int64_t next_task(const struct walker *w, int64_t total)
-{
-    for (; *w->turn < w->n; (*w->turn)++) {
-        uint32_t of = (w->i + *w->turn) % w->n;
-        atomic_uint *ticket = &w->run->tickets[(uint64_t)of * w->exe->n_tickets + w->ticket];
-        int64_t t = range_of(w, of, total) + (int64_t)atomic_fetch_add_explicit(ticket, 1u, memory_order_relaxed);
-        if (t < range_of(w, of + 1, total))
-            return t;
-    }
-    return total;
-}
-
-/* Several that follow one another, t to *ret_end: a third of those that are left in a range, and at last one by one. */
-static inline int64_t next_tasks(const struct walker *w, int64_t total, int64_t *ret_end)
+/* Tasks of this step that follow one another, t to *ret_end: the `part`th of those that are left in a range, one at least; total when
+ * none is left. */
+static inline int64_t next_tasks(const struct walker *w, int64_t total, int64_t part, int64_t *ret_end)
 {
     for (; *w->turn < w->n; (*w->turn)++) {
         uint32_t of = (w->i + *w->turn) % w->n;
@@ -54,7 +42,7 @@ static inline int64_t next_tasks(const struct walker *w, int64_t total, int64_t 
         const int64_t first = range_of(w, of, total), end = range_of(w, of + 1, total);
         unsigned drawn = atomic_load_explicit(ticket, memory_order_relaxed);
         while (first + (int64_t)drawn < end) {
-            const int64_t left = end - first - (int64_t)drawn, some = (left + 2) / 3;
+            const int64_t left = end - first - (int64_t)drawn, some = (left + part - 1) / part;
             if (atomic_compare_exchange_weak_explicit(ticket, &drawn, drawn + (unsigned)some, memory_order_relaxed, memory_order_relaxed)) {
                 *ret_end = first + (int64_t)drawn + some;
                 return first + (int64_t)drawn;
@@ -62,6 +50,12 @@ static inline int64_t next_tasks(const struct walker *w, int64_t total, int64_t 
         }
     }
     return total;
+}
+
+static inline int64_t next_task(const struct walker *w, int64_t total)
+{
+    int64_t end;
+    return next_tasks(w, total, total, &end);
 }
 
 static inline const struct tenon_value *value(const struct walker *w, uint32_t v)
