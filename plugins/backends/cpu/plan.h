@@ -48,7 +48,7 @@ struct cpu_step {
     struct cpu_norm norm; /* MATMUL, NORM */
     /* MATMUL: y_i = x w_i^T + bias_i. gated: out[.] = unary(y_0) * y_1, or unary(y_0) when n is 1. */
     uint32_t n;
-    bool gated;
+    bool gated;     /* the step behind it is that of the down weight */
     bool quantised; /* some weight wants integers for activations */
     uint32_t w[CPU_GROUP_MAX], bias[CPU_GROUP_MAX], outs[CPU_GROUP_MAX];
     uint64_t gate_offset;   /* gated: scratch of y_1, [rows, N] f32 */

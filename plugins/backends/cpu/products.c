@@ -2,42 +2,56 @@
  * behind. Contract: walk.h. */
 #include "walk.h"
 
-/* Rows r0..r1 of the step's input made ready: norm, then blocks of integers, row by row so that a row stays in L1. */
-static void prepare_rows(const struct walker *w, const struct cpu_step *s, const struct cpu_act *raw, const struct cpu_act *a,
-                         float *normed, int64_t r0, int64_t r1)
+/* The rows a step takes: where x is TENON_NO_VALUE those of the gate before it. */
+static const float *taken(const struct walker *w, const struct cpu_step *s)
 {
-    const float *norm_w = s->norm.on ? vector(w, s->norm.w) : NULL;
+    uint32_t x = s->norm.on ? s->norm.x : s->x;
+    return x == TENON_NO_VALUE ? (const float *)(const void *)(w->run->scratch + s->hidden_offset) : at(w, x);
+}
+
+/* The same as the kernels read them: what a norm makes of them, and integers, in the thread's own memory or in that of all. */
+static struct cpu_act input(const struct walker *w, const struct cpu_step *s, int64_t rows, bool own)
+{
+    const struct tenon_executable *exe = w->exe;
+    uint8_t *memory = own ? w->own : w->run->scratch + exe->shared_act_offset;
+    uint64_t x_bytes = own ? (CPU_SMALL_ROWS * exe->max_k * sizeof(float) + CPU_ALIGN - 1) / CPU_ALIGN * CPU_ALIGN : exe->act_x_bytes;
+    struct cpu_act a = { .x = s->norm.on ? (const float *)(const void *)memory : taken(w, s), .narrow = exe->narrow };
+    a.K = a.ldx = matrix(w, s->w[0])->cols;
+    if (s->quantised)
+        cpu_act_bind(&a, memory + x_bytes, rows, a.K);
+    return a;
+}
+
+/* Rows r0..r1 of a made ready: norm, then blocks of integers, row by row so that a row stays in L1. */
+static void prepare_rows(const struct walker *w, const struct cpu_step *s, const struct cpu_act *a, int64_t r0, int64_t r1)
+{
+    const float *x = taken(w, s), *norm_w = s->norm.on ? vector(w, s->norm.w) : NULL;
+    float *normed = (float *)(uintptr_t)a->x; /* not the rows taken, if there is a norm */
     for (int64_t r = r0; r < r1; r++) {
         if (s->norm.on)
-            w->k->rms_norm(raw->x + r * raw->ldx, norm_w, raw->K, s->norm.eps, normed + r * raw->K);
+            w->k->rms_norm(x + r * a->K, norm_w, a->K, s->norm.eps, normed + r * a->K);
         if (s->quantised)
             w->k->quantize(a, r, r + 1);
     }
 }
 
-/* The step's input as the kernels want it. Few rows: each thread for itself, which costs less than meeting the others. */
-static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, int64_t rows, int64_t cols)
+/* Few rows: each thread for itself, which costs less than meeting the others. */
+static bool is_few(int64_t rows)
 {
-    const struct tenon_executable *exe = w->exe;
-    uint32_t x = s->norm.on ? s->norm.x : s->x;
-    struct cpu_act raw = { .x = x == TENON_NO_VALUE ? (const float *)(const void *)(w->run->scratch + s->hidden_offset) : at(w, x),
-                           .ldx = cols, .K = cols };
-    bool few = rows <= CPU_SMALL_ROWS;
-    uint8_t *memory = few ? w->own : w->run->scratch + exe->shared_act_offset;
-    uint64_t x_bytes = few ? (CPU_SMALL_ROWS * exe->max_k * sizeof(float) + CPU_ALIGN - 1) / CPU_ALIGN * CPU_ALIGN : exe->act_x_bytes;
-    float *normed = (float *)(void *)memory;
-    struct cpu_act a = raw;
-    a.narrow = exe->narrow;
+    return rows <= CPU_SMALL_ROWS;
+}
+
+/* The step's input, ready. Few rows of a gate are already: finish_hidden(). */
+static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, int64_t rows)
+{
+    const bool few = is_few(rows), of_gate = s->x == TENON_NO_VALUE;
+    struct cpu_act a = input(w, s, rows, few && !of_gate);
     int64_t r0 = 0, r1 = rows;
-    if (s->norm.on)
-        a.x = normed;
-    if (s->quantised)
-        cpu_act_bind(&a, memory + x_bytes, rows, cols);
-    if (!s->norm.on && !s->quantised)
+    if ((few && of_gate) || (!s->norm.on && !s->quantised))
         return a;
     if (!few)
         share(w, rows, &r0, &r1);
-    prepare_rows(w, s, &raw, &a, normed, r0, r1);
+    prepare_rows(w, s, &a, r0, r1);
     if (!few)
         barrier(w);
     return a;
@@ -52,6 +66,16 @@ static void product(const struct walker *w, uint32_t weight_value, uint32_t bias
         cpu_program_product(w, from, a, rows, n0, n1, y, ldy, vector(w, bias_value));
     else
         w->k->matmul(lies(from, n1), a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
+}
+
+/* Columns n0..n1 of a gate's few rows as integers for the step behind it: by who computed them, while they are in its cache. */
+static void finish_hidden(const struct walker *w, const struct cpu_step *down, int64_t rows, int64_t n0, int64_t n1)
+{
+    struct cpu_act all = input(w, down, rows, false);
+    for (int64_t r = 0; r < rows; r++) {
+        struct cpu_act part = cpu_act_part(&all, r, n0, n1);
+        w->k->quantize(&part, 0, 1);
+    }
 }
 
 /* Rows n0..n1 of all weights of the gate for all tokens: hidden = kind(gate) * up. */
@@ -69,6 +93,8 @@ static void gated_chunk(const struct walker *w, const struct cpu_step *s, const 
         else
             w->k->unary((enum cpu_unary)s->unary, y, n1 - n0, y);
     }
+    if (is_few(rows) && s[1].quantised)
+        finish_hidden(w, s + 1, rows, n0, n1);
 }
 
 static void plain_chunk(const struct walker *w, const struct cpu_step *s, uint32_t j, const struct cpu_act *a, int64_t rows, int64_t n0,
@@ -96,8 +122,9 @@ struct cut {
  * ticket. */
 static struct cut cut_of(const struct walker *w, const struct cpu_step *s, int64_t rows)
 {
-    struct cut c = { .n = s->gated ? 1 : s->n, .chunk = rows <= CPU_SMALL_ROWS ? CPU_PACK_ROWS : CPU_PANEL_ROWS, .part = 3 };
+    struct cut c = { .n = s->gated ? 1 : s->n, .part = 3 };
     int64_t all = 0;
+    c.chunk = is_few(rows) && !s->gated ? CPU_PACK_ROWS : CPU_PANEL_ROWS; /* a gate's results become blocks of 32 */
     for (uint32_t j = 0; j < c.n; j++)
         all += matrix(w, s->w[j])->rows;
     if (rows > CPU_FEW_ROWS) {
@@ -132,7 +159,7 @@ void cpu_run_matmul(const struct walker *w, const struct cpu_step *s)
     int64_t rows = cpu_rows(value(w, s->gated ? s->x : s->outs[0]), &w->run->dims), task, end, n0, n1;
     if (rows == 0)
         return;
-    struct cpu_act a = prepare(w, s, rows, matrix(w, s->w[0])->cols);
+    struct cpu_act a = prepare(w, s, rows);
     struct cut c = cut_of(w, s, rows);
     for (uint32_t j = 0; w->time != NULL && j < s->n; j++)
         cpu_profile_matmul(w->time, matrix(w, s->w[j]), matrix(w, s->w[j])->rows, rows);

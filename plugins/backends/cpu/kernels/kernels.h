@@ -139,6 +139,9 @@ int64_t cpu_act_bytes(int64_t T, int64_t K);
  * be: then only float weights can follow. */
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K);
 
+/* Columns k0 <= k < k1 of row t alone, whole blocks of 32: for quantize(). */
+struct cpu_act cpu_act_part(const struct cpu_act *a, int64_t t, int64_t k0, int64_t k1);
+
 /* ---- the cache of keys and values */
 
 #define CPU_PAGE_TOKENS 32 /* keys of a page = keys of an attention block */

@@ -29,6 +29,16 @@ void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
     a->split = p + 2 * per_32 + 2 * round_up_64(T * (K / 32) * 8);
 }
 
+struct cpu_act cpu_act_part(const struct cpu_act *a, int64_t t, int64_t k0, int64_t k1)
+{
+    int64_t at = t * a->K + k0;
+    return (struct cpu_act){
+        .x = a->x + t * a->ldx + k0, .ldx = a->ldx, .K = k1 - k0, .narrow = a->narrow,
+        .q = a->narrow ? NULL : a->q + at, .q8 = a->narrow ? a->q8 + at : NULL, .split = a->split + 2 * at,
+        .d = a->d + at / 32, .ds = a->ds + at / 32, .ds_16 = a->ds_16 + at / 16, .sum_16 = a->sum_16 + at / 16,
+    };
+}
+
 #define Q8_BLOCK_BYTES (2 + CPU_KV_BLOCK) /* scale and elements */
 
 int64_t cpu_kv_bytes(const struct cpu_kv *kv, int64_t n)
