@@ -28,7 +28,8 @@ static void store_all(struct scene *s, const struct cpu_kernels *k)
         for (int64_t c = 0; c < s->context; c++) {
             int64_t at = q * s->context + c;
             int64_t slot = (int64_t)s->table[q * s->P + c / CPU_PAGE_TOKENS] * CPU_PAGE_TOKENS + c % CPU_PAGE_TOKENS;
-            k->kv_store(&s->kv, s->k + at * kn, s->v + at * vn, slot);
+            k->kv_store(&s->kv, s->k + at * kn, s->v + at * vn, slot, 1, s->kv.kv_heads);
+            k->kv_store(&s->kv, s->k + at * kn, s->v + at * vn, slot, 0, 1);
         }
 }
 
@@ -386,7 +387,7 @@ START_TEST(pages_return_what_was_stored)
     uint8_t *first = aligned(s.kv.page_stride * s.pages), *canon = aligned(cpu_kv_page_bytes(&s.kv));
     FOR_LEVELS(k) {
         store_all(&s, k);
-        k->kv_store(&s.kv, s.k, s.v, -1); /* skipped */
+        k->kv_store(&s.kv, s.k, s.v, -1, 0, s.kv.kv_heads); /* skipped */
         if (k == level_at(0))
             memcpy(first, s.kv.pages, (size_t)(s.kv.page_stride * s.pages));
         ck_assert_mem_eq(first, s.kv.pages, (size_t)(s.kv.page_stride * s.pages));
@@ -424,7 +425,7 @@ START_TEST(q8_of_what_is_no_number)
             for (int64_t d = 0; d < kn; d++)
                 k[d] = v[d] = d / CPU_KV_BLOCK == 2 ? 0.0f : 1.0f;
             k[2 * CPU_KV_BLOCK + 7] = v[2 * CPU_KV_BLOCK + 7] = in[i];
-            level->kv_store(&s.kv, k, v, 5);
+            level->kv_store(&s.kv, k, v, 5, 0, s.kv.kv_heads);
             level->kv_load(&s.kv, 5, k_got, v_got);
             ck_assert_mem_eq(k_got, v_got, (size_t)kn * 4);
             for (int64_t d = 0; d < kn; d++)

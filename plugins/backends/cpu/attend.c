@@ -1,4 +1,5 @@
-/* attend.c - steps of attention: angles and the cache first, then tiles of tokens, or spans of keys where tokens are few.
+/* attend.c - steps of attention: angles and the cache first, then tiles of tokens, or spans of keys where tokens are few. One token that
+ * sees few keys is each thread's by heads, from angles to results.
  * Contract: walk.h. */
 #include "kernels/visible.h"
 #include "walk.h"
@@ -29,17 +30,25 @@ struct cpu_kv cpu_layer_kv(const struct walker *w, const struct cpu_step *s)
     return kv;
 }
 
-/* Angles of q and k, keys and values to the cache. */
+/* Heads g0..g1 of keys and values of token t, and those that read them: angles of q and k, keys and values to the cache. */
+static void prepare_heads(const struct walker *w, const struct cpu_step *s, const struct cpu_kv *kv, int64_t t, int32_t g0, int32_t g1)
+{
+    const int32_t *slot = at(w, s->slot), group = s->heads / s->kv_heads;
+    float *q = (float *)at(w, s->x) + t * s->heads * s->k_dim, *k = (float *)at(w, s->k) + t * s->kv_heads * s->k_dim;
+    const float *v = (const float *)at(w, s->v) + t * s->kv_heads * s->v_dim;
+    rope_token(w, s->rope_q, t, (g1 - g0) * group, s->k_dim, q + g0 * group * s->k_dim);
+    rope_token(w, s->rope_k, t, g1 - g0, s->k_dim, k + g0 * s->k_dim);
+    w->k->kv_store(kv, k, v, slot[t], g0, g1);
+}
+
 static void prepare_attention(const struct walker *w, const struct cpu_step *s, const struct cpu_kv *kv, int64_t tokens)
 {
-    int64_t ldq = (int64_t)s->heads * s->k_dim, ldk = (int64_t)s->kv_heads * s->k_dim, ldv = (int64_t)s->kv_heads * s->v_dim, t0, t1;
-    float *q = at(w, s->x), *k = at(w, s->k), *v = at(w, s->v);
-    const int32_t *slot = at(w, s->slot);
-    share(w, tokens, &t0, &t1);
-    for (int64_t t = t0; t < t1; t++) {
-        rope_token(w, s->rope_q, t, s->heads, s->k_dim, q + t * ldq);
-        rope_token(w, s->rope_k, t, s->kv_heads, s->k_dim, k + t * ldk);
-        w->k->kv_store(kv, k + t * ldk, v + t * ldv, slot[t]);
+    int64_t i, end;
+    share(w, tokens * s->kv_heads, &i, &end);
+    while (i < end) {
+        int64_t t = i / s->kv_heads, g0 = i % s->kv_heads, left = end - i, g1 = g0 + left < s->kv_heads ? g0 + left : s->kv_heads;
+        prepare_heads(w, s, kv, t, (int32_t)g0, (int32_t)g1);
+        i += g1 - g0;
     }
     barrier(w);
 }
@@ -72,6 +81,23 @@ static int64_t spans_of(const struct cpu_attn *a, int64_t t, int64_t *ret_end)
     int64_t first = see.first / CPU_SPAN_TOKENS, end = (see.end + CPU_SPAN_TOKENS - 1) / CPU_SPAN_TOKENS;
     *ret_end = end > first ? end : first;
     return first;
+}
+
+/* One token that sees no more than a span: what is to be done is less than to meet. */
+static bool is_short(const struct cpu_attn *a, int64_t tokens)
+{
+    int64_t end, first = tokens == 1 ? spans_of(a, 0, &end) : 0;
+    return tokens == 1 && end - first <= 1;
+}
+
+static void attend_heads(const struct walker *w, const struct cpu_step *s, const struct cpu_attn *a)
+{
+    int64_t g0, g1;
+    share(w, s->kv_heads, &g0, &g1);
+    if (g0 == g1)
+        return;
+    prepare_heads(w, s, a->kv, 0, (int32_t)g0, (int32_t)g1);
+    w->k->attention(a, 0, 1, (int32_t)g0, (int32_t)g1, attention_scratch(w));
 }
 
 /* The most spans that a token sees; 0 when attention is better not split over keys. */
@@ -118,9 +144,13 @@ void cpu_run_attention(const struct walker *w, const struct cpu_step *s)
         .sink = vector(w, s->sink), .n_heads = s->heads, .scale = s->attn_scale, .softcap = s->softcap, .window = s->window,
         .causal = s->causal,
     };
-    prepare_attention(w, s, &kv, tokens);
     if (w->time != NULL)
         cpu_profile_attention(w->time, &a, tokens);
+    if (is_short(&a, tokens)) {
+        attend_heads(w, s, &a);
+        return;
+    }
+    prepare_attention(w, s, &kv, tokens);
     int64_t spans = spans_to_split(w, &a, tokens);
     if (spans > 0)
         attend_spans(w, &a, tokens, spans);

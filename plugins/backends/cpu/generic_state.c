@@ -23,7 +23,7 @@ void cpu_g_kv_store(const struct cpu_call *c)
     const struct cpu_tensor *k = &c->in[1], *v = &c->in[2], *slot = &c->in[3];
     for (int64_t t = 0; t < slot->n; t++)
         if (slot->i[t] >= 0 && slot->i[t] < c->n_units * CPU_PAGE_TOKENS)
-            c->k->kv_store(&c->kv, k->f + t * k_row, v->p != NULL ? v->f + t * v_row : NULL, slot->i[t]);
+            c->k->kv_store(&c->kv, k->f + t * k_row, v->p != NULL ? v->f + t * v_row : NULL, slot->i[t], 0, c->kv.kv_heads);
 }
 
 static void load_page(const struct cpu_call *c, int64_t page, float *k, float *v)

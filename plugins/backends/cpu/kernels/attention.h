@@ -100,11 +100,11 @@ static void store_value(enum cpu_kv_type type, uint8_t *part, int64_t dim, int64
         memcpy((float *)(void *)part + cpu_value_at(dim, t, 0), x, (size_t)dim * sizeof *x);
 }
 
-void LEVEL(kv_store)(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot)
+void LEVEL(kv_store)(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot, int32_t g0, int32_t g1)
 {
     int64_t at = slot % B, page = slot / B;
     bool q8 = kv->type == CPU_KV_Q8;
-    for (int64_t h = 0; slot >= 0 && h < kv->kv_heads; h++) {
+    for (int64_t h = g0; slot >= 0 && h < g1; h++) {
         uint8_t *keys = cpu_page_keys(kv, page, h), *values = cpu_page_values(kv, page, h);
         if (q8)
             store_blocks(keys, kv->k_dim, true, at, k + h * kv->k_dim);

@@ -77,12 +77,12 @@ static void store_line(const struct cpu_kv *kv, uint8_t *part, int64_t dim, bool
     }
 }
 
-void cpu_kv_store_scalar(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot)
+void cpu_kv_store_scalar(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot, int32_t g0, int32_t g1)
 {
     int64_t at = slot % B;
     if (slot < 0)
         return;
-    for (int64_t h = 0; h < kv->kv_heads; h++) {
+    for (int64_t h = g0; h < g1; h++) {
         store_line(kv, cpu_page_keys(kv, slot / B, h), kv->k_dim, true, at, k + h * kv->k_dim);
         if (kv->v_dim > 0)
             store_line(kv, cpu_page_values(kv, slot / B, h), kv->v_dim, false, at, v + h * kv->v_dim);

@@ -282,9 +282,9 @@ struct cpu_kernels {
     /* x [heads, dim] of one token in place: pairs below n_rot turn by cos, sin [n_rot/2], the rest stays. */
     void (*rope)(const struct cpu_rope *r, const float *cos, const float *sin, int32_t heads, int32_t dim, float *x);
 
-    /* k [kv_heads, k_dim], v [kv_heads, v_dim] of one token to slot = page * CPU_PAGE_TOKENS + offset; a negative slot is
-     * skipped. v may be NULL when v_dim is 0. */
-    void (*kv_store)(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot);
+    /* Heads g0 <= g < g1 of k [kv_heads, k_dim] and v [kv_heads, v_dim] of one token to slot = page * CPU_PAGE_TOKENS + offset; a
+     * negative slot is skipped. v may be NULL when v_dim is 0. */
+    void (*kv_store)(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot, int32_t g0, int32_t g1);
     /* K and V of one position into f32 rows [kv_heads, k_dim] and [kv_heads, v_dim] (either NULL: left out). */
     void (*kv_load)(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v);
     /* Tokens t0 <= t < t1, kv heads g0 <= g < g1 (with all query heads of their groups). scratch: cpu_attn_scratch_bytes. */

@@ -29,7 +29,7 @@
     void cpu_f32_to_bf16_##L(const float *x, int64_t n, uint16_t *y);                                                     \
     void cpu_bf16_to_f32_##L(const uint16_t *x, int64_t n, float *y);                                                     \
     void cpu_rope_##L(const struct cpu_rope *r, const float *cos, const float *sin, int32_t heads, int32_t dim, float *x); \
-    void cpu_kv_store_##L(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot);                         \
+    void cpu_kv_store_##L(const struct cpu_kv *kv, const float *k, const float *v, int64_t slot, int32_t g0, int32_t g1);   \
     void cpu_kv_load_##L(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v);                              \
     void cpu_attention_##L(const struct cpu_attn *a, int64_t t0, int64_t t1, int32_t g0, int32_t g1, void *scratch); \
     void cpu_attention_part_##L(const struct cpu_attn *a, int64_t token, int32_t g, int64_t span, float *parts, void *scratch); \
