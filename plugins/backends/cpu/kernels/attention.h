@@ -131,6 +131,7 @@ struct tile {
     float *p;                         /* [TILE_ROWS, CPU_ATTN_SCORE_ROW] scores of the span's keys, then weights */
     float *span_y;                    /* [TILE_ROWS, v_dim] y of a span among several */
     float *wide;                      /* [k_dim, 32] or [32, v_dim] of a block in f32, when many rows read it */
+    const uint8_t *next;              /* keys or values that are read after the present ones; some memory where there are none */
 };
 
 /* The first row of group i; groups are as even as they can be. */
@@ -150,6 +151,16 @@ INLINE vf load_elements(const enum cpu_kv_type type, const void *p, int64_t i)
     }
 }
 
+/* Each page begins a stream of its own, which the hardware foresees too late, and to send for a whole block at once would wait: so
+ * the lines of what is read next are sent for one by one, as many elements in as the kernels are: i of them. */
+INLINE void fetch_next(const struct tile *t, const enum cpu_kv_type type, int64_t i)
+{
+    const uint8_t *p = t->next + (type == CPU_KV_F32 ? 4 : type == CPU_KV_Q8 ? 1 : 2) * i;
+    __builtin_prefetch(p);
+    if (type == CPU_KV_F32)
+        __builtin_prefetch(p + 64);
+}
+
 /* Scores of the group at r against a block whose first key is the span's j: one chain over d per key. */
 INLINE void score_rows(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *keys, int j)
 {
@@ -163,6 +174,7 @@ INLINE void score_rows(const struct tile *t, int r, const int rows, const enum c
     UNROLL
     for (int64_t d = 0; d < dim; d++) {
         vf k[VECTORS];
+        fetch_next(t, type, d * B);
         for (int v = 0; type == CPU_KV_Q8 && d % CPU_KV_BLOCK == 0 && v < VECTORS; v++)
             scale[v] = vf_load_f16(scales + cpu_key_at(v * LANES, d / CPU_KV_BLOCK));
         for (int v = 0; v < VECTORS; v++) {
@@ -198,6 +210,7 @@ INLINE void weigh_columns(const struct tile *t, int r, const int rows, const enu
         }
     UNROLL
     for (int k = low; k < high; k++) {
+        fetch_next(t, type, k * E + c);
         vf x[VECTORS], scale = type == CPU_KV_Q8 ? vf_all(cpu_f16_float(scales[cpu_value_at(E / CPU_KV_BLOCK, k, 0)])) : vf_zero();
         for (int v = 0; v < VECTORS; v++) {
             int64_t at = cpu_value_at(E, k, c + v * LANES);
@@ -469,10 +482,17 @@ static void begin_tile(struct tile *t, int64_t token, int tokens, int32_t h, int
     }
 }
 
+/* A page to send for; what an absent one stands for is not read. */
+static int64_t present(int64_t page)
+{
+    return page < 0 ? 0 : page;
+}
+
 /* Row r's sums of span `span` to y: scores of all keys, softmax, values. */
 static void run_span(struct tile *t, const int32_t *table, int32_t g, int64_t span)
 {
-    int64_t start = span * CPU_SPAN_TOKENS, v_dim = t->a->kv->v_dim;
+    const struct cpu_kv *kv = t->a->kv;
+    int64_t start = span * CPU_SPAN_TOKENS, v_dim = kv->v_dim, after = 0; /* block of the next span, if the tile sees one */
     int first = CPU_SPAN_TOKENS, end = 0;
     for (int r = 0; r < t->n; r++) {
         int64_t low = t->see[r].first - start, high = t->see[r].end - start;
@@ -480,16 +500,21 @@ static void run_span(struct tile *t, const int32_t *table, int32_t g, int64_t sp
         t->high[r] = high < t->low[r] ? t->low[r] : high > CPU_SPAN_TOKENS ? CPU_SPAN_TOKENS : (int)high;
         first = t->low[r] < first ? t->low[r] : first;
         end = t->high[r] > end ? t->high[r] : end;
+        after = high > CPU_SPAN_TOKENS ? CPU_SPAN_TOKENS / B : after;
         memset(t->y[r], 0, (size_t)v_dim * sizeof *t->y[r]);
     }
     table += start / B;
-    for (int j = first / B * B; j < end; j += B)
+    for (int j = first / B * B; j < end; j += B) {
+        t->next = j + B < end ? cpu_page_keys(kv, present(table[j / B + 1]), g) : cpu_page_values(kv, present(table[first / B]), g);
         score_block(t, table[j / B], g, j);
+    }
     for (int r = 0; r < t->n; r++)
         soften(t, r);
-    for (int j = first / B * B; j < end; j += B)
+    for (int j = first / B * B; j < end; j += B) {
+        t->next = j + B < end ? cpu_page_values(kv, present(table[j / B + 1]), g) : cpu_page_keys(kv, present(table[after]), g);
         if (table[j / B] >= 0)
             weigh_block(t, table[j / B], g, j);
+    }
 }
 
 /* All spans the tile sees. */
