@@ -57,15 +57,22 @@ static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, 
     return a;
 }
 
-/* y[t * ldy + n] for all rows of a and n0 <= n < n1. */
+/* y[t * ldy + n] for all rows of a and n0 <= n < n1. While the weight is being packed, piece by piece: a long run would read the file's
+ * pages that packing has dropped behind it, and bring them back. */
 static void product(const struct walker *w, uint32_t weight_value, uint32_t bias_value, const struct cpu_act *a, int64_t rows, int64_t n0,
                     int64_t n1, float *y, int64_t ldy)
 {
     const struct cpu_weight *from = weight(w, weight_value);
-    if (from->program != NULL)
-        cpu_program_product(w, from, a, rows, n0, n1, y, ldy, vector(w, bias_value));
-    else
-        w->k->matmul(lies(from, n1), a, 0, rows, n0, n1, y, ldy, vector(w, bias_value), w->own + w->exe->thread_act_bytes);
+    const float *bias = vector(w, bias_value);
+    void *scratch = w->own + w->exe->thread_act_bytes;
+    if (from->program != NULL) {
+        cpu_program_product(w, from, a, rows, n0, n1, y, ldy, bias);
+        return;
+    }
+    for (int64_t end; n0 < n1; n0 = end) {
+        end = n0 + CPU_CHUNK_ROWS < n1 && !lies(from, n1)->packed ? n0 + CPU_CHUNK_ROWS : n1;
+        w->k->matmul(lies(from, end), a, 0, rows, n0, end, y, ldy, bias, scratch);
+    }
 }
 
 /* Columns n0..n1 of a gate's few rows as integers for the step behind it: by who computed them, while they are in its cache. */
