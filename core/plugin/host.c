@@ -1,4 +1,4 @@
-/* host.c - the services log, alloc and config, bound to one plugin, and the lookup of all others. Plugins' threads
+/* host.c - the services log, alloc and config, bound to one plugin, memory, and the lookup of all others. Plugins' threads
  * call in here: nothing but the byte counter changes after tn_host_init. Contract: host.h. */
 #include "core/plugin/host.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/base/memory.h"
 
 #ifndef TN_VERSION
 #define TN_VERSION "0"
@@ -83,6 +84,8 @@ static const void *service(void *ctx, const char *id)
         return &h->alloc;
     if (strcmp(id, TENON_CONFIG_SERVICE) == 0)
         return &h->config;
+    if (strcmp(id, TENON_MEMORY_SERVICE) == 0)
+        return tn_memory_service();
     return tn_map_get(&h->services->tables, id, strlen(id));
 }
 

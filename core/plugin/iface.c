@@ -107,6 +107,7 @@ static const struct grant {
     {TENON_LOG_SERVICE, EVERY_KIND},
     {TENON_ALLOC_SERVICE, EVERY_KIND},
     {TENON_CONFIG_SERVICE, EVERY_KIND},
+    {TENON_MEMORY_SERVICE, "backend"},
     {TENON_THREADS_SERVICE, "backend"},
     {TENON_THREADS_SERVICE, "quantizer"},
     {TENON_THREADS_SERVICE, "op"},

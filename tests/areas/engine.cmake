@@ -1,6 +1,7 @@
 # Engine, model and compute pool.
 tenon_unit_test(threads)
 tenon_unit_test(quota)
+tenon_unit_test(memory)
 tenon_unit_test(torn)
 tenon_unit_test(sampler)
 tenon_unit_test(stream)

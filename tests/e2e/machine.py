@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """machine.py TENON: what the command does where the machine is not as usual: no /proc, words in
-environment variables that nobody knows, a model's file that is cut short while it is read. What needs weights takes
-TENON_MODEL_SMOLLM2. Standard library only."""
+environment variables that nobody knows, less memory than a model's weights, a model's file that is cut short while it is read.
+What needs weights takes TENON_MODEL_SMOLLM2 (and _GEMMA3). Standard library only."""
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import unittest
 
 TENON = os.path.abspath(sys.argv[1])
 MODEL = os.environ.get("TENON_MODEL_SMOLLM2")
+MODELS = [m for m in (MODEL, os.environ.get("TENON_MODEL_GEMMA3")) if m]
 
 
 class Machine(unittest.TestCase):
@@ -107,6 +109,75 @@ class WithoutProc(Machine):
         self.assertIn("not known without /proc", text)
         got, usual = json.loads(done.stdout), json.loads(self.run_program(TENON, *args, "--json").stdout)
         self.assertEqual((done.stderr, got["threads"], got["packed_bytes"]), ("", usual["threads"], usual["packed_bytes"]))
+
+
+class MemoryLimit(Machine):
+    """In a control group with a limit of its own, below the test's own one or one above it."""
+    ENTER = "sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"'
+
+    @staticmethod
+    def groups():
+        """Folders that may take a group, with the file that limits memory in it and the one that limits swap."""
+        for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            own = pathlib.PurePosixPath("/sys/fs/cgroup", "memory" if controllers else "", path.lstrip("/"))
+            if "memory" in controllers.split(","):
+                yield own, "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
+            elif not controllers:
+                for folder in own, *own.parents[:max(len(own.parts) - 4, 0)]:  # a group with processes has no limits below it
+                    yield folder, "memory.max", "memory.swap.max"
+
+    def setUp(self):
+        why = []
+        for folder, self.limit_file, self.swap_file in self.groups():
+            self.group = "%s/tenon-test-%d" % (folder, os.getpid())
+            try:
+                os.mkdir(self.group)
+            except OSError as e:
+                why.append(str(e))
+                continue
+            self.addCleanup(os.rmdir, self.group)
+            if os.path.exists(self.group + "/" + self.limit_file):
+                return
+            why.append("%s has no %s" % (self.group, self.limit_file))
+        print("machine.py: NO CONTROL GROUP CAN BE MADE, so that no limit of memory is tested:", *why, sep="\n  ", file=sys.stderr)
+        self.skipTest("no control group")
+
+    def limit(self, size):
+        swap = [(self.swap_file, 0)] if self.swap_file == "memory.swap.max" else [(self.swap_file, -1), (self.swap_file, size)]
+        for name, value in swap[:-1] + [(self.limit_file, size)] + swap[-1:]:  # version 1: memory and swap are never less than memory
+            if os.path.exists(self.group + "/" + name):
+                pathlib.Path(self.group, name).write_text("%d" % value)
+
+    def run_limited(self, *args, env={}):
+        return self.run_program(*self.ENTER, self.group, TENON, *args, env=env)
+
+    def test_devices(self):
+        self.limit(64 << 20)
+        done = self.run_limited("devices", "--json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        cpu = [d for d in json.loads(done.stdout) if d["kind"] == "cpu"][0]
+        self.assertEqual(cpu["memory_total"], 64 << 20)
+        self.assertLess(cpu["memory_free"], 64 << 20)
+        self.assertGreater(cpu["memory_free"], 32 << 20)
+
+    @unittest.skipUnless(MODELS, "TENON_MODEL_SMOLLM2 and _GEMMA3 name no model")
+    def test_less_than_weights(self):
+        """Weights are used where the file is mapped: the same answer, not packed. Packed all the same, they do not fit."""
+        for model in MODELS:
+            answer = "run", model, "Why is the sky blue?", "--temperature", "0", "--max-tokens", "24"
+            bench = "bench", model, "--prompt", "4", "--gen", "2", "--repeat", "1", "--json"
+            usual = self.run_program(TENON, *answer), json.loads(self.run_program(TENON, *bench).stdout)
+            self.assertGreater(usual[1]["packed_bytes"], os.path.getsize(model) // 2)
+            self.limit(os.path.getsize(model) // 2)
+            done = self.run_limited(*answer)
+            self.assertEqual((done.returncode, done.stdout), (0, usual[0].stdout), done.stderr)
+            done = self.run_limited(*bench)
+            self.assertEqual((done.returncode, json.loads(done.stdout)["packed_bytes"]), (0, 0), done.stderr)
+            self.assertEqual(self.run_limited(*bench, env={"TENON_CPU_PACK": "always"}).returncode, -signal.SIGKILL)
+            self.limit(4 * os.path.getsize(model))
+            done = self.run_limited(*bench)
+            self.assertEqual(json.loads(done.stdout)["packed_bytes"], usual[1]["packed_bytes"])
 
 
 @unittest.skipUnless(MODEL, "TENON_MODEL_SMOLLM2 names no model")

@@ -8,6 +8,7 @@
 
 #include <tenon/quantizer.h>
 
+#include "core/base/memory.h"
 #include "plugins/backends/cpu/kernels/kernels.h"
 
 tenon_plugin_entry_fn tenon_plugin_entry; /* the quantizer plugin that describes the encodings */
@@ -16,7 +17,9 @@ int32_t cpu_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin)
 static const void *service(void *ctx, const char *id)
 {
     struct machine *m = ctx;
-    return strcmp(id, TENON_THREADS_SERVICE) == 0 ? tn_threads_service(m->pool) : NULL;
+    return strcmp(id, TENON_THREADS_SERVICE) == 0  ? (const void *)tn_threads_service(m->pool)
+           : strcmp(id, TENON_MEMORY_SERVICE) == 0 ? (const void *)tn_memory_service()
+                                                   : NULL;
 }
 
 void machine_open(struct machine *m, uint32_t threads)

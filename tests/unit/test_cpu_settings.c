@@ -12,6 +12,7 @@ int32_t cpu_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin)
 struct told {
     struct tenon_host host;
     const struct tenon_threads *threads;
+    const struct tenon_memory *memory;
     struct tenon_config config;
     struct tenon_log log;
     const char *key, *word;
@@ -35,8 +36,22 @@ static const void *service(void *ctx, const char *id)
 {
     struct told *t = ctx;
     return strcmp(id, TENON_THREADS_SERVICE) == 0 ? (const void *)t->threads : strcmp(id, TENON_CONFIG_SERVICE) == 0 ? &t->config
-           : strcmp(id, TENON_LOG_SERVICE) == 0 ? (const void *)&t->log : NULL;
+           : strcmp(id, TENON_LOG_SERVICE) == 0 ? (const void *)&t->log : strcmp(id, TENON_MEMORY_SERVICE) == 0 ? t->memory : NULL;
 }
+
+static uint64_t total(void *ctx)
+{
+    (void)ctx;
+    return 9000;
+}
+
+static uint64_t available(void *ctx)
+{
+    (void)ctx;
+    return 1000;
+}
+
+static const struct tenon_memory memory = { .struct_size = sizeof memory, .total = total, .available = available };
 
 /* A device of a plugin whose manifest says set.key = word. */
 static int32_t open_told(struct told *t, const char *key, const char *word, const char *options, struct tenon_device **ret,
@@ -45,7 +60,7 @@ static int32_t open_told(struct told *t, const char *key, const char *word, cons
     static const struct tenon_threads threads = { .struct_size = sizeof threads };
     const struct tenon_plugin *plugin;
     void *self;
-    *t = (struct told){ .threads = &threads, .key = key, .word = word };
+    *t = (struct told){ .threads = &threads, .memory = &memory, .key = key, .word = word };
     t->host = (struct tenon_host){ .struct_size = sizeof t->host, .abi = TENON_ABI, .ctx = t, .service = service };
     t->config = (struct tenon_config){ .struct_size = sizeof t->config, .ctx = t, .get = get };
     t->log = (struct tenon_log){ .struct_size = sizeof t->log, .level = TENON_LOG_WARN, .ctx = t, .write = note };
@@ -85,6 +100,7 @@ START_TEST(known_words_count)
     OPENED("level", "scalar", " claims=none, activations=8", dev->k == cpu_kernels_select(CPU_LEVEL_SCALAR) && !dev->claims &&
            dev->activations == CPU_ACTIVATIONS_8);
     OPENED("claims", "none", NULL, !dev->claims);
+    OPENED("pack", "auto", NULL, dev->pack_most == 500);
     OPENED("pack", "never", NULL, dev->pack_most == 0);
     OPENED("pack", "always", NULL, dev->pack_most == UINT64_MAX);
     ck_assert_int_eq(setenv("TENON_CPU_ACTIVATIONS", "8", 1), 0);
@@ -100,7 +116,7 @@ static void check_warned(const char *key, const char *word, const char *part)
     struct tenon_err err = TENON_ERR_INIT;
     ck_assert_int_eq(open_told(&t, key, word, NULL, &dev, &err), 0);
     ck_assert_msg(strstr(t.text, part) != NULL, "'%s' has no '%s'", t.text, part);
-    ck_assert(dev->activations == CPU_ACTIVATIONS_AUTO && dev->claims && dev->pack_most > 0);
+    ck_assert(dev->activations == CPU_ACTIVATIONS_AUTO && dev->claims && dev->pack_most == 500);
     close_told(dev);
 }
 

@@ -1,53 +1,17 @@
 /* test_quota.c - CPU quotas of cgroups, from made up /proc and /sys trees: both versions, groups above, containers, and what is no
  * quota at all. */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "made_root.h"
 
-#include "core/base/file.h"
 #include "core/base/quota.h"
 #include "core/base/threads.h"
 
-static char root[64];
-
-static void start(void)
-{
-    strcpy(root, "/tmp/tenon-quota-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void end(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", root);
-    ck_assert_int_eq(system(command), 0);
-}
-
-/* A file of the tree, with the folders above it. */
-static void put(const char *path, const char *text)
-{
-    char full[512];
-    FILE *f;
-    snprintf(full, sizeof full, "%s%s", root, path);
-    *strrchr(full, '/') = '\0';
-    ck_assert_int_eq(tn_file_mkdirs(full, NULL), TENON_OK);
-    full[strlen(full)] = '/';
-    f = fopen(full, "w");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_int_ge(fputs(text, f), 0);
-    ck_assert_int_eq(fclose(f), 0);
-}
-
 START_TEST(none)
 {
-    ck_assert_uint_eq(tn_quota_cores(root), 0); /* no /proc at all */
+    ck_assert_uint_eq(tn_quota_cores(made_root), 0); /* no /proc at all */
     put("/proc/self/cgroup", "0::/\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 0); /* no /sys */
+    ck_assert_uint_eq(tn_quota_cores(made_root), 0); /* no /sys */
     put("/sys/fs/cgroup/cpu.max", "max 100000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 0);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 0);
 }
 END_TEST
 
@@ -63,7 +27,7 @@ START_TEST(version_2)
 {
     put("/proc/self/cgroup", "0::/\n");
     put("/sys/fs/cgroup/cpu.max", maxima[_i].text);
-    ck_assert_uint_eq(tn_quota_cores(root), maxima[_i].cores);
+    ck_assert_uint_eq(tn_quota_cores(made_root), maxima[_i].cores);
 }
 END_TEST
 
@@ -71,17 +35,17 @@ START_TEST(the_least_of_those_above_counts)
 {
     put("/proc/self/cgroup", "0::/a.slice/b.scope/c\n");
     put("/sys/fs/cgroup/a.slice/b.scope/c/cpu.max", "800000 100000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 8);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 8);
     put("/sys/fs/cgroup/a.slice/cpu.max", "300000 100000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 3);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 3);
     put("/sys/fs/cgroup/a.slice/b.scope/cpu.max", "max 100000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 3);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 3);
     put("/sys/fs/cgroup/cpu.max", "900000 100000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 3);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 3);
     put("/sys/fs/cgroup/a.slice/b.scope/c/cpu.max", "20000 10000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 2);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 2);
     put("/sys/fs/cgroup/other/cpu.max", "10000 10000\n"); /* not ours */
-    ck_assert_uint_eq(tn_quota_cores(root), 2);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 2);
 }
 END_TEST
 
@@ -90,13 +54,13 @@ START_TEST(version_1)
     put("/proc/self/cgroup", "5:cpuset:/x\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/\n");
     put("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us", "-1\n");
     put("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_period_us", "100000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 0);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 0);
     put("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us", "350000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 4);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 4);
     put("/sys/fs/cgroup/cpu/docker/cpu.cfs_quota_us", "50000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 4); /* a quota without a period */
+    ck_assert_uint_eq(tn_quota_cores(made_root), 4); /* a quota without a period */
     put("/sys/fs/cgroup/cpu/docker/cpu.cfs_period_us", "50000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 1);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 1);
 }
 END_TEST
 
@@ -106,7 +70,7 @@ START_TEST(version_1_in_a_container)
     put("/proc/self/cgroup", "4:cpuacct,cpu:/docker/abc\n");
     put("/sys/fs/cgroup/cpuacct,cpu/cpu.cfs_quota_us", "150000\n");
     put("/sys/fs/cgroup/cpuacct,cpu/cpu.cfs_period_us", "100000\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 2);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 2);
 }
 END_TEST
 
@@ -120,7 +84,7 @@ START_TEST(strange_lines)
     put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "100000\n");
     put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     put("/proc/self/cgroup", strange[_i]);
-    ck_assert_uint_eq(tn_quota_cores(root), 0);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 0);
 }
 END_TEST
 
@@ -131,11 +95,11 @@ START_TEST(paths_stay_inside)
     put("/sys/fs/cpu.max", "100000 100000\n");
     put("/sys/fs/cgroup/cpu.max", "700000 100000\n");
     put("/proc/self/cgroup", "0::/../x\n");
-    ck_assert_uint_eq(tn_quota_cores(root), 7);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 7);
     memset(longest, 'x', sizeof longest - 1);
     memcpy(longest, "0::/", 4);
     put("/proc/self/cgroup", longest);
-    ck_assert_uint_eq(tn_quota_cores(root), 0);
+    ck_assert_uint_eq(tn_quota_cores(made_root), 0);
 }
 END_TEST
 
@@ -155,7 +119,7 @@ int main(void)
     TCase *tc = tcase_create("cgroups");
     SRunner *runner;
     int failed;
-    tcase_add_checked_fixture(tc, start, end);
+    tcase_add_checked_fixture(tc, made_root_start, made_root_end);
     tcase_add_test(tc, none);
     tcase_add_loop_test(tc, version_2, 0, sizeof maxima / sizeof maxima[0]);
     tcase_add_test(tc, the_least_of_those_above_counts);

@@ -11,6 +11,11 @@ void *cpu_span_data(const struct tenon_span *span)
     return span->buffer->data + span->offset;
 }
 
+uint64_t cpu_memory_free(const struct cpu_plugin *p)
+{
+    return p->memory != NULL ? p->memory->available(p->memory->ctx) : 0;
+}
+
 #define HUGE_PAGE ((uint64_t)2 << 20)
 
 /* Whole huge pages, where the system has any to give: weights are read from end to end, and so cost few address lookups. */

@@ -21,6 +21,7 @@ struct cpu_plugin {
     const struct tenon_threads *threads; /* OWN: host */
     const struct tenon_log *log;         /* OWN: host, may be NULL */
     const struct tenon_config *config;   /* OWN: host, may be NULL */
+    const struct tenon_memory *memory;   /* OWN: host, may be NULL: how much there is is not known */
     enum cpu_level cap;                  /* highest instruction level to use */
     int pack;                            /* enum cpu_pack */
     bool claims;                         /* false: no device of this plugin takes composites */
@@ -52,6 +53,7 @@ int cpu_setting(const struct cpu_plugin *p, enum cpu_set which, const char **ret
 int32_t cpu_set_options(struct tenon_device *dev, const char *options, struct tenon_err *err);
 
 /* buffer.c */
+uint64_t cpu_memory_free(const struct cpu_plugin *p); /* bytes that this process may still take, 0: not known */
 int32_t cpu_buffer_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret, struct tenon_err *err);
 int32_t cpu_buffer_import(struct tenon_device *dev, void *memory, uint64_t size, uint32_t flags, struct tenon_buffer **ret,
                           struct tenon_err *err);
@@ -81,7 +83,7 @@ int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, con
                   uint32_t n_weights, uint32_t weight_stride, struct tenon_claim *claims, uint32_t claim_stride, struct tenon_err *err);
 /* packing.c */
 enum cpu_pack { CPU_PACK_AUTO, CPU_PACK_NEVER, CPU_PACK_ALWAYS };
-uint64_t cpu_pack_most(enum cpu_pack setting); /* see struct tenon_device */
+uint64_t cpu_pack_most(const struct cpu_plugin *p); /* see struct tenon_device */
 /* A weight's rows (all dims but the last), columns and bytes of a row of its first plane; as the kernels see it in the file's order,
  * for encodings they know; and packed. All check every size against the bytes there are. */
 int32_t cpu_weight_shape(const struct tenon_weight_binding *weight, uint64_t *ret_rows, uint64_t *ret_cols, uint64_t *ret_row_bytes,

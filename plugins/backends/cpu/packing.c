@@ -2,12 +2,10 @@
  *
  * Packed weights are read as they lie, in order and from huge pages, where the file's would be transposed in registers; they cost
  * their size in memory and one copy. `TENON_CPU_PACK=never|always` (or set.pack); else whatever is at most half of the memory
- * that was free when the device was opened. A plan reads the rows that are packed there: the bits are the same.
+ * that this process could still have when the device was opened. A plan reads the rows that are packed there: the bits are the same.
  * [any-thread] */
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "plan.h"
 
@@ -66,24 +64,9 @@ int32_t cpu_packed_of(const struct tenon_weight_binding *w, const struct cpu_mat
     return 0;
 }
 
-/* Memory that is free or can be freed. Without /proc what is free, which is less: no cache that could go counts. */
-static uint64_t available_bytes(void)
+uint64_t cpu_pack_most(const struct cpu_plugin *p)
 {
-    FILE *f = fopen("/proc/meminfo", "re");
-    unsigned long long kib = 0;
-    char line[128];
-    while (f != NULL && kib == 0 && fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "MemAvailable: %llu", &kib) != 1)
-            kib = 0;
-    if (f != NULL)
-        (void)fclose(f); /* it was only read */
-    long pages = kib == 0 ? sysconf(_SC_AVPHYS_PAGES) : 0;
-    return pages > 0 ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : kib * 1024;
-}
-
-uint64_t cpu_pack_most(enum cpu_pack setting)
-{
-    return setting == CPU_PACK_ALWAYS ? UINT64_MAX : setting == CPU_PACK_AUTO ? available_bytes() / 2 : 0;
+    return p->pack == CPU_PACK_ALWAYS ? UINT64_MAX : p->pack == CPU_PACK_AUTO ? cpu_memory_free(p) / 2 : 0;
 }
 
 int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_binding *weight, int32_t *ret_rung,

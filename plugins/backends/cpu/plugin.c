@@ -14,6 +14,7 @@ static int32_t init(const struct tenon_host *host, void **ret_self, struct tenon
     p->threads = host->service(host->ctx, TENON_THREADS_SERVICE);
     p->log = host->service(host->ctx, TENON_LOG_SERVICE);
     p->config = host->service(host->ctx, TENON_CONFIG_SERVICE);
+    p->memory = host->service(host->ctx, TENON_MEMORY_SERVICE);
     const char *level = NULL;
     (void)cpu_setting(p, CPU_SET_LEVEL, &level);
     p->cap = cpu_level_find(level);
@@ -50,7 +51,7 @@ static void cpu_name(char *buf, size_t size)
 static int32_t device_at(void *self, uint32_t i, struct tenon_device_desc *ret, struct tenon_err *err)
 {
     struct cpu_plugin *p = self;
-    long online = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES), free_pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
     if (i != 0)
         return tenon_fail(err, TENON_E_OUT_OF_RANGE, "cpu", "there is one CPU device");
     *ret = (struct tenon_device_desc){
@@ -59,8 +60,8 @@ static int32_t device_at(void *self, uint32_t i, struct tenon_device_desc *ret, 
         .flags = TENON_DEVICE_ROW_EXACT | TENON_DEVICE_UNIFIED,
         .compute_units = online > 0 ? (uint32_t)online : 1,
         .name = "cpu",
-        .memory_total = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0,
-        .memory_free = free_pages > 0 && page > 0 ? (uint64_t)free_pages * (uint64_t)page : 0,
+        .memory_total = p->memory != NULL ? p->memory->total(p->memory->ctx) : 0,
+        .memory_free = cpu_memory_free(p),
     };
     cpu_name(ret->description, sizeof ret->description);
     (void)snprintf(ret->level, sizeof ret->level, "%s", cpu_kernels_select(p->cap)->level);
@@ -77,7 +78,7 @@ static int32_t open_device(void *self, uint32_t i, const char *options, struct t
     struct tenon_device *dev = calloc(1, sizeof *dev);
     if (dev == NULL)
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for the device");
-    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap), cpu_pack_most((enum cpu_pack)p->pack), p->claims, p->activations };
+    *dev = (struct tenon_device){ p, cpu_kernels_select(p->cap), cpu_pack_most(p), p->claims, p->activations };
     int32_t status = cpu_set_options(dev, options, err);
     if (status != 0) {
         free(dev);

@@ -283,6 +283,17 @@ struct tenon_config {
     const char *(*get)(void *ctx, const char *key); /* [any-thread] NULL: not set. OWN: host, for the process's life */
 };
 
+/* "tenon.memory/1": the machine's memory as far as this process may have it, containers being limited to less. Whoever chooses how
+ * much to take asks here. */
+#define TENON_MEMORY_SERVICE "tenon.memory/1"
+struct tenon_memory {
+    uint32_t struct_size;
+    uint32_t reserved;
+    void *ctx;
+    uint64_t (*total)(void *ctx);     /* [any-thread] bytes; 0: not known */
+    uint64_t (*available)(void *ctx); /* [any-thread] bytes that are free or can be freed now; 0: not known, 1: nothing is left */
+};
+
 /* "tenon.threads/1": the process's one pool. A plugin starts no threads of its own for computing.
  *
  * A region is one call of `fn` on every thread of a team: fn(arg, i, n) with i in 0..n-1. Regions are queued and run one
