@@ -1,11 +1,12 @@
-/* attention_avx512.c - level avx512 of attention and the cache's pages: attention.h in this level's words. [any-thread]
- * Contract: kernels.h. */
+/* attention_avx512.c - level avx512 of attention and the cache's pages: attention.h and kv_store.h in its words.
+ * [any-thread] Contract: kernels.h. */
 #include "simd_avx512.h"
 
 #define ROWS 8 /* query rows at once: 16 registers of sums */
 #define STEPS 4
 
 #include "attention.h"
+#include "kv_store.h"
 
 void cpu_kv_load_avx512(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v)
 {

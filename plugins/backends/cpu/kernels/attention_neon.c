@@ -1,11 +1,12 @@
-/* attention_neon.c - level neon of attention and the cache's pages: attention.h in this level's words. [any-thread]
- * Contract: kernels.h. */
+/* attention_neon.c - level neon of attention and the cache's pages: attention.h and kv_store.h in its words.
+ * [any-thread] Contract: kernels.h. */
 #include "simd_neon.h"
 
 #define ROWS 2 /* query rows at once: 16 registers of sums, 8 of keys */
 #define STEPS 1
 
 #include "attention.h"
+#include "kv_store.h"
 
 void cpu_kv_load_neon(const struct cpu_kv *kv, int64_t slot, float *ret_k, float *ret_v)
 {
