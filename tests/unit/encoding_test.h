@@ -6,13 +6,13 @@
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <tenon/quantizer.h>
 #include <tenon/reference.h>
 
 #include "seed.h"
+#include "suite.h"
 
 int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
 
@@ -91,11 +91,7 @@ static inline int run_encoding_suite(const char *name, void (*add)(TCase *tc))
     tcase_set_timeout(tc, 120);
     add(tc);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }
 
 #endif

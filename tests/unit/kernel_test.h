@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "seed.h"
+#include "suite.h"
 
 static uint64_t rng_state;
 
@@ -111,16 +112,5 @@ static inline bool same(float a, float b)
             ck_abort_msg(__VA_ARGS__); \
     } while (0)
 #define ENSURE_THAT(cond) ENSURE(cond, "%s", #cond)
-
-static inline int run_suite(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    int failed;
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
-}
 
 #endif

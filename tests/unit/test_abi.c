@@ -6,7 +6,6 @@
 #include <check.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <tenon/backend.h>
 #include <tenon/encoding.h>
@@ -19,6 +18,8 @@
 #include <tenon/quantizer.h>
 #include <tenon/tokenizer.h>
 #include <tenon/weights.h>
+
+#include "suite.h"
 
 /* ---- static ------------------------------------------------------------------------------------------------- */
 
@@ -106,9 +107,5 @@ int main(void)
     tcase_add_test(tests, both_widths_list_the_same_members);
     tcase_add_test(tests, members_stand_in_order);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

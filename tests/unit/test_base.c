@@ -11,6 +11,7 @@
 #include "core/base/map.h"
 #include "core/base/num.h"
 #include "core/base/str.h"
+#include "suite.h"
 
 START_TEST(map_keeps_order_and_finds_all)
 {
@@ -123,9 +124,5 @@ int main(void)
     tcase_add_test(tests, strings);
     tcase_add_test(tests, files);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

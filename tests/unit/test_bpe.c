@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "random.h"
+#include "suite.h"
 #include "tokenizer_fixture.h"
 
 /* ---- published vocabularies --------------------------------------------------------------------------------- */
@@ -483,8 +484,6 @@ int main(void)
 {
     Suite *suite = suite_create("bpe");
     TCase *tests = tcase_create("bpe");
-    SRunner *runner = srunner_create(suite);
-    int failed;
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 250);
     tcase_add_loop_test(tests, published_ids, 0, 3);
@@ -504,8 +503,5 @@ int main(void)
     tcase_add_test(tests, raw_text);
     tcase_add_test(tests, raw_merges_as_the_obvious_algorithm);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

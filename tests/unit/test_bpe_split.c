@@ -8,6 +8,7 @@
 #include "plugins/tokenizers/bpe/split.h"
 #include "random.h"
 #include "shared_file.h"
+#include "suite.h"
 
 struct pieces {
     size_t sizes[4096], n;
@@ -250,16 +251,11 @@ int main(void)
 {
     Suite *suite = suite_create("bpe_split");
     TCase *tests = tcase_create("bpe_split");
-    SRunner *runner = srunner_create(suite);
-    int failed;
     tcase_set_timeout(tests, 250);
     tcase_add_test(tests, splits_as_published);
     tcase_add_loop_test(tests, scanners_as_their_patterns, 0, sizeof scanned / sizeof scanned[0]);
     tcase_add_test(tests, classes_are_those_of_pcre2);
     tcase_add_loop_test(tests, splits_take_linear_time, 0, 23);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -5,12 +5,12 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/plugin/probe.h"
 #include "core/text/template.h"
 #include "plugin_dirs.h"
+#include "suite.h"
 
 enum { THREADS = 4, ROUNDS = 100 };
 
@@ -145,9 +145,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, registry_lookups);
     tcase_add_test(tests, template_renderings);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cpu_machine.h"
+#include "suite.h"
 
 enum { CPU_PAGE = 32, CPU_PAGES = 5, CPU_CACHE = PAGES * CPU_PAGE };
 
@@ -563,9 +564,5 @@ int main(void)
     tcase_add_test(tc, indexes_outside);
     tcase_add_test(tc, absurd_sizes);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

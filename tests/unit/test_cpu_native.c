@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cpu_machine.h"
+#include "suite.h"
 
 static const int32_t slot[SEQS] = {2, 0};
 
@@ -418,8 +419,6 @@ int main(void)
 {
     Suite *suite = suite_create("cpu_native");
     TCase *tc = tcase_create("native");
-    SRunner *runner;
-    int failed;
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, moe_ffn, 0, 4 * MOES);
     tcase_add_loop_test(tc, ssm_scan, 0, 8);
@@ -430,10 +429,5 @@ int main(void)
     tcase_add_loop_test(tc, layer_norm, 0, 5);
     tcase_add_loop_test(tc, rope, 0, 2);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite_unforked(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "cpu_machine.h"
 #include "plugins/quantizers/checkpoints/checkpoints.h"
+#include "suite.h"
 
 enum { ROWS = 7, K = 96, N = 133 }; /* the last group of packed rows is not full */
 enum { LARGE_N = 49157 };           /* so many rows are packed in three regions, between which executions run */
@@ -138,9 +139,5 @@ int main(void)
     tcase_add_test(tc, bad_packed_forms_are_refused);
     tcase_add_test(tc, expanded_weights_are_native);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

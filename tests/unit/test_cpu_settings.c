@@ -5,6 +5,7 @@
 
 #include "cpu_machine.h"
 #include "plugins/backends/cpu/device.h"
+#include "suite.h"
 
 int32_t cpu_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
 
@@ -154,9 +155,5 @@ int main(void)
     tcase_add_test(tc, unknown_words_are_warned_of);
     tcase_add_test(tc, unknown_options_are_refused);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cpu_machine.h"
+#include "suite.h"
 
 /* ---- cases: each adds its operands and attributes, and returns how many attributes ------------------------------- */
 
@@ -386,9 +387,5 @@ int main(void)
     tcase_add_test(tc, every_op);
     tcase_add_test(tc, table_is_covered);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "composite_test.h"
+#include "suite.h"
 
 /* ---- attention ---------------------------------------------------------------------------------------------- */
 
@@ -489,9 +490,5 @@ int main(void)
     tcase_add_test(c, ssm_scan);
     tcase_add_loop_test(c, delta_rule, 0, 4);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

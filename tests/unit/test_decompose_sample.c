@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "composite_test.h"
+#include "suite.h"
 
 enum { ROWS = 5, VOCAB = 37, WORDS = 2, HISTORY = 6, LOGPROBS = 3 };
 
@@ -128,9 +129,5 @@ int main(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, sample);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

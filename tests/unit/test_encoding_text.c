@@ -8,6 +8,8 @@
 #include <tenon/encoding_text.h>
 #include <tenon/quantizer.h>
 
+#include "suite.h"
+
 int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
 
 static const struct tenon_quantizer *quantizer(void)
@@ -118,9 +120,5 @@ int main(void)
     tcase_add_test(tc, nonsense_is_refused);
     tcase_add_test(tc, printers_count);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

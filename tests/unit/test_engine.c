@@ -6,6 +6,7 @@
 
 #include "core/engine/step.h"
 #include "engine_fixture.h"
+#include "suite.h"
 
 START_TEST(any_chunking_gives_the_same_answer)
 {
@@ -286,8 +287,6 @@ int main(void)
 {
     Suite *suite = suite_create("engine");
     TCase *tc = tcase_create("engine");
-    SRunner *runner;
-    int failed;
     set_up_files();
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, any_chunking_gives_the_same_answer, 0, 5);
@@ -302,11 +301,7 @@ int main(void)
     tcase_add_test(tc, messages_go_through_the_template);
     tcase_add_test(tc, steps_of_several_sequences);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite_unforked(suite);
     remove_files();
-    return failed != 0;
+    return failed;
 }

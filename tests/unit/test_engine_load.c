@@ -6,6 +6,7 @@
 
 #include "core/engine/step.h"
 #include "engine_fixture.h"
+#include "suite.h"
 
 START_TEST(memory_of_the_devices_own)
 {
@@ -132,8 +133,6 @@ int main(void)
 {
     Suite *suite = suite_create("engine_load");
     TCase *tc = tcase_create("engine_load");
-    SRunner *runner;
-    int failed;
     set_up_files();
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, memory_of_the_devices_own);
@@ -144,11 +143,7 @@ int main(void)
     tcase_add_test(tc, ids_need_no_tokenizer);
     tcase_add_test(tc, tensors_missing_and_unused);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite_unforked(suite);
     remove_files();
-    return failed != 0;
+    return failed;
 }

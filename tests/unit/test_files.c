@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/model/files.h"
+#include "suite.h"
 
 static char dir[64];
 static char path[256];
@@ -335,9 +336,5 @@ int main(void)
     tcase_add_test(tc, notices_a_file_that_was_cut_for_a_time);
     tcase_add_test(tc, maps_from_several_threads);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -2,9 +2,9 @@
  * whole and token by token past its window. */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "family_test.h"
+#include "suite.h"
 
 /* Gemma 3 270M's keys. */
 static const struct meta_key gemma[FAMILY_KEYS] = {
@@ -104,9 +104,5 @@ int main(void)
     tcase_add_test(c, golden_with_options);
     tcase_add_test(c, whole_or_token_by_token);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

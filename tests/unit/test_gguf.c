@@ -12,6 +12,7 @@
 
 #include "counted_memory.h"
 #include "random.h"
+#include "suite.h"
 #include "tests/unit/gguf_writer.h"
 
 /* ---- helpers ------------------------------------------------------------------------------------------------ */
@@ -520,9 +521,5 @@ int main(void)
     tcase_add_test(tc, survives_every_failed_allocation);
     tcase_add_test(tc, survives_mutations_of_a_real_file);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

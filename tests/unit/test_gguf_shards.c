@@ -1,6 +1,7 @@
 /* test_gguf_shards.c - the GGUF plugin on models of several files: found from any of them, refused when they do not fit. */
 #include <check.h>
 
+#include "suite.h"
 #include "tests/unit/gguf_writer.h"
 
 static const struct tenon_weights *weights;
@@ -101,9 +102,5 @@ int main(void)
     tcase_add_loop_test(tc, reads_shards_from_any, 0, 3);
     tcase_add_test(tc, refuses_shards_that_do_not_fit);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -1,10 +1,10 @@
 /* test_graph.c - the builder's errors, and the verifier on graphs that were sound until one thing in them was changed. */
 #include <check.h>
-#include <stdlib.h>
 
 #include "core/graph/builder.h"
 #include "core/graph/declared.h"
 #include "core/graph/verify.h"
+#include "suite.h"
 
 #include <tenon/build.h>
 
@@ -398,9 +398,5 @@ int main(void)
     tcase_add_loop_test(c, reading_across_blocks, 0, 2);
     tcase_add_test(c, declarations);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

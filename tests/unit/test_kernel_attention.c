@@ -455,5 +455,5 @@ int main(void)
     tcase_add_loop_test(tc, pages_return_what_was_stored, 0, CPU_KV_TYPE_COUNT);
     tcase_add_test(tc, q8_of_what_is_no_number);
     suite_add_tcase(suite, tc);
-    return run_suite(suite);
+    return run_suite_unforked(suite);
 }

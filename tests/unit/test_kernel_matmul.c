@@ -592,5 +592,5 @@ int main(void)
     tcase_add_loop_test(tc, activations_are_the_same_on_all_levels, 0, 2); /* of 16 and of 8 bits */
     tcase_add_loop_test(tc, activations_are_within_half_a_step, 0, 2);
     suite_add_tcase(suite, tc);
-    return run_suite(suite);
+    return run_suite_unforked(suite);
 }

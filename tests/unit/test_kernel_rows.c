@@ -368,5 +368,5 @@ int main(void)
     tcase_add_loop_test(tc, rope_turns_pairs, 0, 2);
     tcase_add_test(tc, rope_scalings);
     suite_add_tcase(suite, tc);
-    return run_suite(suite);
+    return run_suite_unforked(suite);
 }

@@ -7,6 +7,7 @@
 #include <tenon/decoder.h>
 
 #include "graph_meta.h"
+#include "suite.h"
 
 struct tenon_model_config {
     struct tenon_decoder d;
@@ -293,9 +294,5 @@ int main(void)
     tcase_add_test(c, rope_factors);
     tcase_add_test(c, yarn);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "core/engine/cache.h"
 #include "core/engine/kv.h"
+#include "suite.h"
 
 static struct tn_kv *make(uint32_t page_tokens, uint32_t window, uint64_t n_pages, uint32_t slots)
 {
@@ -202,8 +203,6 @@ int main(void)
 {
     Suite *suite = suite_create("kvpages");
     TCase *tc = tcase_create("pages");
-    SRunner *runner;
-    int failed;
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, slots_follow_pages);
     tcase_add_test(tc, failure_changes_nothing);
@@ -212,10 +211,5 @@ int main(void)
     tcase_add_loop_test(tc, no_page_has_two_owners, 0, 6);
     tcase_add_test(tc, prompts_that_begin_alike_find_their_sequence);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite_unforked(suite);
 }

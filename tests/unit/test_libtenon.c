@@ -4,6 +4,8 @@
 
 #include <tenon/engine.h>
 
+#include "suite.h"
+
 static int n_lines;
 
 static void take_line(void *arg, int32_t level, const char *line)
@@ -56,15 +58,8 @@ int main(void)
 {
     Suite *suite = suite_create("libtenon");
     TCase *tc = tcase_create("libtenon");
-    SRunner *runner;
-    int failed;
     tcase_add_test(tc, a_runtime_lives_and_dies);
     tcase_add_test(tc, bad_options_are_refused);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite_unforked(suite);
 }

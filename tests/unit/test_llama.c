@@ -2,10 +2,10 @@
  * What is tested of <tenon/decoder.h> here holds for all families that stand on it. */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "core/graph/memplan.h"
 #include "family_test.h"
+#include "suite.h"
 
 /* SmolLM2-135M-Instruct's keys. */
 static const struct meta_key smollm2[FAMILY_KEYS] = {
@@ -155,9 +155,5 @@ int main(void)
     tcase_add_test(c, plan_reuses_memory);
     tcase_add_test(c, whole_or_token_by_token);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

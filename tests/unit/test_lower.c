@@ -5,6 +5,7 @@
 
 #include "composite_test.h"
 #include "core/graph/lower.h"
+#include "suite.h"
 
 START_TEST(claimed_nodes_stay)
 {
@@ -101,9 +102,5 @@ int main(void)
     tcase_add_test(c, claimed_nodes_stay);
     tcase_add_test(c, plugin_composite);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

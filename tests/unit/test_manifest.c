@@ -5,6 +5,7 @@
 
 #include "core/base/ini.h"
 #include "core/plugin/manifest.h"
+#include "suite.h"
 
 static struct tn_manifest m;
 static struct tenon_err err = TENON_ERR_INIT;
@@ -135,9 +136,5 @@ int main(void)
     tcase_add_test(tests, longest_line_passes);
     tcase_add_test(tests, too_large_and_nul);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,10 +1,10 @@
 /* test_memory.c - the memory a process may have, from made up /proc and /sys trees: the machine's, limits of cgroups of both versions,
  * beside each other and above each other, what groups use, and what is no limit at all. */
-#include "made_root.h"
-
 #include <stdbool.h>
 
 #include "core/base/memory.h"
+#include "made_root.h"
+#include "suite.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -154,8 +154,6 @@ int main(void)
 {
     Suite *suite = suite_create("memory");
     TCase *tc = tcase_create("memory");
-    SRunner *runner;
-    int failed;
     tcase_add_checked_fixture(tc, machine, made_root_end);
     tcase_add_test(tc, the_machine);
     tcase_add_test(tc, without_meminfo);
@@ -167,9 +165,5 @@ int main(void)
     tcase_add_loop_test(tc, strange_numbers, 0, sizeof strange / sizeof strange[0]);
     tcase_add_test(tc, here);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

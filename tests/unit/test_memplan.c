@@ -11,6 +11,7 @@
 #include <tenon/build.h>
 
 #include "seed.h"
+#include "suite.h"
 
 static uint64_t seed;
 static uint32_t pick(uint32_t n) /* 0 .. n-1 */
@@ -377,9 +378,5 @@ int main(void)
     tcase_add_test(c, sizes_that_overflow);
     tcase_add_test(c, random_graphs);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

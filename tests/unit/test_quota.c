@@ -1,9 +1,9 @@
 /* test_quota.c - CPU quotas of cgroups, from made up /proc and /sys trees: both versions, groups above, containers, and what is no
  * quota at all. */
-#include "made_root.h"
-
 #include "core/base/quota.h"
 #include "core/base/threads.h"
+#include "made_root.h"
+#include "suite.h"
 
 START_TEST(none)
 {
@@ -117,8 +117,6 @@ int main(void)
 {
     Suite *suite = suite_create("quota");
     TCase *tc = tcase_create("cgroups");
-    SRunner *runner;
-    int failed;
     tcase_add_checked_fixture(tc, made_root_start, made_root_end);
     tcase_add_test(tc, none);
     tcase_add_loop_test(tc, version_2, 0, sizeof maxima / sizeof maxima[0]);
@@ -129,9 +127,5 @@ int main(void)
     tcase_add_test(tc, paths_stay_inside);
     tcase_add_test(tc, the_usual_number_of_threads);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

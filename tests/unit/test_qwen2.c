@@ -1,9 +1,9 @@
 /* test_qwen2.c - the Qwen2 family: what it adds to <tenon/decoder.h>, its graph as a golden text, a tiny model run whole and token
  * by token. */
 #include <check.h>
-#include <stdlib.h>
 
 #include "family_test.h"
+#include "suite.h"
 
 /* Qwen2.5-Coder-0.5B-Instruct's keys. */
 static const struct meta_key coder[FAMILY_KEYS] = {
@@ -69,9 +69,5 @@ int main(void)
     tcase_add_test(c, golden);
     tcase_add_test(c, whole_or_token_by_token);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

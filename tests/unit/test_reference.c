@@ -2,9 +2,10 @@
  * with NaN, infinities and ties. No random inputs: whoever doubts a number can redo it. */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include <tenon/reference.h>
+
+#include "suite.h"
 
 #define LEN(a) ((int64_t)(sizeof(a) / sizeof((a)[0])))
 #define FLOATS(...) ((const float[]){ __VA_ARGS__ })
@@ -588,9 +589,5 @@ int main(void)
     for (int64_t i = 0; i < LEN(tests); i++)
         tcase_add_test(c, tests[i]);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -20,6 +20,7 @@
 #include "core/plugin/probe.h"
 #include "core/plugin/verdict.h"
 #include "plugin_dirs.h"
+#include "suite.h"
 
 /* ---- good ones ---------------------------------------------------------------------------------------------- */
 
@@ -482,15 +483,6 @@ START_TEST(command)
 }
 END_TEST
 
-static int run(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed;
-}
-
 static Suite *foreign_suite(void)
 {
     Suite *suite = suite_create("foreign");
@@ -503,7 +495,7 @@ static Suite *foreign_suite(void)
 
 int main(int argc, char **argv)
 {
-    int failed = argc == 1 ? run(foreign_suite()) : 0; /* a probe has arguments */
+    int failed = argc == 1 ? run_suite(foreign_suite()) : 0; /* a probe has arguments */
     int code = tn_probe_main(argc, argv);
     if (code >= 0)
         return code;
@@ -529,6 +521,5 @@ int main(int argc, char **argv)
     tcase_add_test(tests, static_plugins);
     tcase_add_test(tests, command);
     suite_add_tcase(suite, tests);
-    failed += run(suite);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite) != 0 || failed != 0;
 }

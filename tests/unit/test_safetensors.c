@@ -3,6 +3,7 @@
 #include <check.h>
 #include <math.h>
 
+#include "suite.h"
 #include "weights_files.h"
 
 static const char config[] = "{\"model_type\":\"llama\",\"hidden_size\":64,\"eps\":1e-5,\"flag\":true,\"none\":null,\"limit\":[0.0,Infinity],\"most\":[0.0,{\"__float__\":\"Infinity\"}],\"nan\":NaN,"
@@ -337,9 +338,5 @@ int main(void)
     tcase_add_test(c, large_configs);
     tcase_add_test(c, no_models);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

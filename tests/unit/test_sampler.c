@@ -2,10 +2,10 @@
  * the published vectors. */
 #include <check.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/engine/sampler.h"
+#include "suite.h"
 
 #define V 64
 
@@ -195,8 +195,6 @@ int main(void)
 {
     Suite *suite = suite_create("sampler");
     TCase *tc = tcase_create("chain");
-    SRunner *runner;
-    int failed;
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, philox_known_answers);
     tcase_add_test(tc, greedy_takes_the_lowest_of_equals);
@@ -206,10 +204,5 @@ int main(void)
     tcase_add_test(tc, logprobs_are_before_temperature);
     tcase_add_loop_test(tc, bad_values_are_refused, 0, 7);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite_unforked(suite);
 }

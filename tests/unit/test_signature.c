@@ -5,6 +5,7 @@
 
 #include "core/graph/rules.h"
 #include "core/graph/signature.h"
+#include "suite.h"
 
 #include <tenon/build.h>
 
@@ -219,9 +220,5 @@ int main(void)
     tcase_add_test(c, shapes_by_rule);
     tcase_add_test(c, complaints);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "core/engine/engine.h"
 #include "core/engine/step.h"
 #include "fake_plugins.h"
+#include "suite.h"
 
 tenon_plugin_entry_fn tenon_plugin_entry; /* the encodings */
 int32_t cpu_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
@@ -342,8 +343,6 @@ int main(void)
 {
     Suite *suite = suite_create("states");
     TCase *tc = tcase_create("states");
-    SRunner *runner;
-    int failed;
     if (mkstemp(path) < 0)
         return 1;
     fake_write_model(path, NULL);
@@ -353,11 +352,7 @@ int main(void)
     tcase_add_test(tc, a_window_needs_no_more_pages_than_it_sees);
     tcase_add_test(tc, vectors_do_not_depend_on_their_company);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_suite_unforked(suite);
     (void)unlink(path);
-    return failed != 0;
+    return failed;
 }

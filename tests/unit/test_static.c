@@ -1,11 +1,11 @@
 /* test_static.c - a build without dlopen: every plugin of the table is there, initialises, and keeps what it provides.
  * Built with TENON_STATIC_PLUGINS only. */
 #include <check.h>
-#include <stdlib.h>
 
 #include "core/base/threads.h"
 #include "core/plugin/registry.h"
 #include "core/plugin/static_table.h"
+#include "suite.h"
 
 START_TEST(all_load)
 {
@@ -34,9 +34,5 @@ int main(void)
     TCase *tests = tcase_create("static");
     tcase_add_test(tests, all_load);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

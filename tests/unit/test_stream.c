@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/engine/stream.h"
+#include "suite.h"
 
 #define FFFD "\xEF\xBF\xBD"
 
@@ -123,18 +124,11 @@ int main(void)
 {
     Suite *suite = suite_create("stream");
     TCase *tc = tcase_create("stream");
-    SRunner *runner;
-    int failed;
     tcase_add_test(tc, characters_are_joined);
     tcase_add_test(tc, what_is_no_character_is_replaced);
     tcase_add_test(tc, stop_strings);
     tcase_add_test(tc, text_is_not_held_without_need);
     tcase_add_loop_test(tc, random_bytes_give_the_same_text_whatever_the_cuts, 0, 200);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite_unforked(suite);
 }

@@ -9,6 +9,7 @@
 #include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/text/template.h"
+#include "suite.h"
 
 static const char vars[] =
     "{\"i\":42,\"f\":2.5,\"one\":1.0,\"big\":12345678901234567890,\"s\":\"Hello, "
@@ -447,9 +448,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite());
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/base/threads.h"
+#include "suite.h"
 
 #define ROUNDS 200
 
@@ -186,18 +187,11 @@ int main(void)
 {
     Suite *suite = suite_create("threads");
     TCase *tc = tcase_create("pool");
-    SRunner *runner;
-    int failed;
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, barriers_order_writes, 0, 4);
     tcase_add_test(tc, regions_run_in_order_and_the_queue_is_bounded);
     tcase_add_test(tc, many_threads_submit);
     tcase_add_test(tc, life_without_work_and_bad_counts);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite_unforked(suite);
 }

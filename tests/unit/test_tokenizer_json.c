@@ -6,6 +6,7 @@
 
 #include "json_fixture.h"
 #include "random.h"
+#include "suite.h"
 
 /* ---- ids with a meaning ----------------------------------------------------------------------------------------- */
 
@@ -254,8 +255,6 @@ int main(void)
 {
     Suite *suite = suite_create("tokenizer_json");
     TCase *tests = tcase_create("tokenizer_json");
-    SRunner *runner = srunner_create(suite);
-    int failed;
     tcase_add_checked_fixture(tests, start, stop);
     tcase_set_timeout(tests, 250);
     tcase_add_test(tests, around_a_text);
@@ -265,8 +264,5 @@ int main(void)
     tcase_add_loop_test(tests, spaces_as_they_stand, 0, sizeof spaced / sizeof spaced[0]);
     tcase_add_loop_test(tests, forms_of_unicode, 0, 4);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

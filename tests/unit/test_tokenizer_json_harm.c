@@ -4,6 +4,7 @@
 
 #include "json_fixture.h"
 #include "random.h"
+#include "suite.h"
 
 START_TEST(hostile_files)
 {
@@ -251,8 +252,6 @@ int main(void)
 {
     Suite *suite = suite_create("tokenizer_json_harm");
     TCase *tests = tcase_create("tokenizer_json_harm");
-    SRunner *runner = srunner_create(suite);
-    int failed;
     tcase_add_checked_fixture(tests, start, stop);
     tcase_set_timeout(tests, 250);
     tcase_add_test(tests, hostile_files);
@@ -264,8 +263,5 @@ int main(void)
     tcase_add_test(tests, order_of_members);
     tcase_add_test(tests, damaged_files);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

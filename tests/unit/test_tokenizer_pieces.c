@@ -4,6 +4,7 @@
 
 #include "directory.h"
 #include "random.h"
+#include "suite.h"
 #include "tokenizer_fixture.h"
 
 static struct directory d;
@@ -188,8 +189,6 @@ int main(void)
 {
     Suite *suite = suite_create("tokenizer_pieces");
     TCase *tests = tcase_create("tokenizer_pieces");
-    SRunner *runner = srunner_create(suite);
-    int failed;
     tcase_add_checked_fixture(tests, start, stop);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, both_kinds);
@@ -197,8 +196,5 @@ int main(void)
     tcase_add_test(tests, hostile_models);
     tcase_add_loop_test(tests, damaged_models, 0, 2);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 
 #include "core/base/threads.h"
 #include "core/base/torn.h"
+#include "suite.h"
 
 #define PAGES 64
 
@@ -211,8 +212,6 @@ int main(void)
 {
     Suite *suite = suite_create("torn");
     TCase *tc = tcase_create("mappings");
-    SRunner *runner;
-    int failed;
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, zeros_and_a_mark);
     tcase_add_test(tc, many_threads_at_once);
@@ -220,9 +219,5 @@ int main(void)
     tcase_add_loop_test(tc, an_earlier_handler_has_the_others, 0, 4);
     tcase_add_loop_test(tc, without_an_earlier_handler_the_process_ends, 0, 4);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include <tenon/quantizer.h>
 
 #include "core/model/transform.h"
+#include "suite.h"
 
 tenon_plugin_entry_fn tenon_plugin_entry; /* of plugins/quantizers/gguf.c, which is linked in */
 
@@ -353,9 +354,5 @@ int main(void)
     tcase_add_test(c, columns);
     tcase_add_test(c, computed);
     suite_add_tcase(suite, c);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

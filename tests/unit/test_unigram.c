@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "random.h"
+#include "suite.h"
 #include "tokenizer_fixture.h"
 
 #define SPACE "\xe2\x96\x81"
@@ -313,8 +314,6 @@ int main(void)
 {
     Suite *suite = suite_create("unigram");
     TCase *tests = tcase_create("unigram");
-    SRunner *runner = srunner_create(suite);
-    int failed;
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 250);
     tcase_add_test(tests, likeliest_of_all_ways);
@@ -326,8 +325,5 @@ int main(void)
     tcase_add_test(tests, long_runs_and_threads);
     tcase_add_test(tests, hostile_metadata);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <check.h>
 
 #include "random.h"
+#include "suite.h"
 #include "tokenizer_fixture.h"
 
 #define SPACE "\xe2\x96\x81"
@@ -156,8 +157,6 @@ int main(void)
 {
     Suite *suite = suite_create("wordpiece");
     TCase *tests = tcase_create("wordpiece");
-    SRunner *runner = srunner_create(suite);
-    int failed;
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 250);
     tcase_add_test(tests, published_ids);
@@ -168,8 +167,5 @@ int main(void)
     tcase_add_test(tests, info);
     tcase_add_test(tests, hostile_metadata);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }
