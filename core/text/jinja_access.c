@@ -24,12 +24,7 @@ static bool mutates(struct jv obj, const struct jstr *name)
 
 static int32_t forbidden(struct jrun *r, struct jv obj, struct jv name, struct jv *ret)
 {
-    struct jundef *u = tn_j_alloc(r, 1, sizeof *u);
-    if (u == NULL)
-        return r->rc;
-    *u = (struct jundef){.obj = obj, .name = name, .has_obj = true, .security = true};
-    *ret = (struct jv){.type = JV_UNDEF, .undef = u};
-    return 0;
+    return tn_j_undef_new(r, (struct jundef){.obj = obj, .name = name, .has_obj = true, .security = true}, ret);
 }
 
 static int32_t method(struct jrun *r, struct jv obj, struct jv name, struct jv *ret, bool *ret_found)

@@ -183,26 +183,24 @@ int32_t tn_j_gen_new(struct jrun *r, const char *name, int32_t (*fill)(struct jr
     return 0;
 }
 
-int32_t tn_j_undef(struct jrun *r, const char *hint, struct jv *ret)
+int32_t tn_j_undef_new(struct jrun *r, struct jundef what, struct jv *ret)
 {
     struct jundef *u = tn_j_alloc(r, 1, sizeof *u);
     if (u == NULL)
         return r->rc;
-    u->hint = hint;
+    *u = what;
     *ret = (struct jv){.type = JV_UNDEF, .undef = u};
     return 0;
 }
 
+int32_t tn_j_undef(struct jrun *r, const char *hint, struct jv *ret)
+{
+    return tn_j_undef_new(r, (struct jundef){.hint = hint}, ret);
+}
+
 int32_t tn_j_undef_attr(struct jrun *r, struct jv obj, struct jv name, struct jv *ret)
 {
-    struct jundef *u = tn_j_alloc(r, 1, sizeof *u);
-    if (u == NULL)
-        return r->rc;
-    u->obj = obj;
-    u->name = name;
-    u->has_obj = true;
-    *ret = (struct jv){.type = JV_UNDEF, .undef = u};
-    return 0;
+    return tn_j_undef_new(r, (struct jundef){.obj = obj, .name = name, .has_obj = true}, ret);
 }
 
 /* ---- asking values ---- */

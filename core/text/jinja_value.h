@@ -209,6 +209,7 @@ int32_t tn_j_dict_new(struct jrun *r, struct jv *ret);
 int32_t tn_j_dict_set(struct jrun *r, struct jdict *d, struct jv key, struct jv val);
 int32_t tn_j_gen_new(struct jrun *r, const char *name, int32_t (*fill)(struct jrun *, struct jgen *), void *ctx,
                      struct jv *ret);
+int32_t tn_j_undef_new(struct jrun *r, struct jundef what, struct jv *ret);
 int32_t tn_j_undef(struct jrun *r, const char *hint, struct jv *ret);
 int32_t tn_j_undef_attr(struct jrun *r, struct jv obj, struct jv name, struct jv *ret);
 
