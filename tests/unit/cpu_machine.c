@@ -6,12 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include <tenon/quantizer.h>
-
 #include "core/base/memory.h"
 #include "plugins/backends/cpu/kernels/kernels.h"
+#include "quantizer.h"
 
-tenon_plugin_entry_fn tenon_plugin_entry; /* the quantizer plugin that describes the encodings */
 int32_t cpu_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
 
 static const void *service(void *ctx, const char *id)
@@ -42,18 +40,6 @@ void machine_close(struct machine *m)
 }
 
 /* ---- weights ------------------------------------------------------------------------------------------------ */
-
-static const struct tenon_encoding *encoding(const char *id)
-{
-    const struct tenon_plugin *plugin;
-    ck_assert_int_eq(tenon_plugin_entry(TENON_ABI, &plugin), 0);
-    const struct tenon_quantizer *q = plugin->items[0].impl;
-    for (uint32_t i = 0; i < q->n_encodings; i++)
-        if (strcmp(q->encodings[i]->id, id) == 0)
-            return q->encodings[i];
-    ck_abort_msg("no encoding %s", id);
-    return NULL;
-}
 
 /* Asking what the machine can do is slow on some. */
 static const struct cpu_kernels *scalar(void)

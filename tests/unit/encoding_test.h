@@ -8,13 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <tenon/quantizer.h>
 #include <tenon/reference.h>
 
+#include "quantizer.h"
 #include "seed.h"
 #include "suite.h"
-
-int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
 
 static struct tenon_err err;
 static uint64_t seed;
@@ -30,24 +28,6 @@ static inline uint32_t next_random(void)
     seed += 0x9e3779b97f4a7c15u;
     uint64_t z = (seed ^ seed >> 30) * 0xbf58476d1ce4e5b9u;
     return (uint32_t)((z ^ z >> 27) * 0x94d049bb133111ebu >> 32);
-}
-
-static inline const struct tenon_quantizer *quantizer(void)
-{
-    const struct tenon_plugin *plugin;
-    ck_assert_int_eq(tenon_plugin_entry(TENON_ABI, &plugin), TENON_OK);
-    ck_assert_str_eq(plugin->items[0].iface, TENON_QUANTIZER_IFACE);
-    return plugin->items[0].impl;
-}
-
-static inline const struct tenon_encoding *encoding(const char *id)
-{
-    const struct tenon_quantizer *q = quantizer();
-    for (uint32_t i = 0; i < q->n_encodings; i++)
-        if (strcmp(q->encodings[i]->id, id) == 0)
-            return q->encodings[i];
-    ck_abort_msg("no encoding %s", id);
-    return NULL;
 }
 
 /* A tile of 4 elements, planes of 8 and 4 bytes, one table of 4. */

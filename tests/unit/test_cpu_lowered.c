@@ -19,10 +19,14 @@ static struct tenon_dims deep_dims(void)
     return d;
 }
 
-static void compare(struct machine *m, struct fixture *f, const struct machine_options *o, double tol)
+/* What a machine of three threads makes of the fixture. */
+static void compare(struct fixture *f, const struct machine_options *o, double tol)
 {
+    struct machine m;
     void *got[4];
-    machine_run(m, f, o, got);
+    machine_open(&m, 3);
+    machine_run(&m, f, o, got);
+    machine_close(&m);
     for (uint32_t r = 0; eval_output(&f->eval, r) != NULL; r++) {
         const struct eval_tensor *want = eval_output(&f->eval, r);
         for (int64_t i = 0; i < want->n; i++)
@@ -83,7 +87,6 @@ START_TEST(attention)
     const struct tenon_attr attrs[] = {tenon_attr_i("kv_heads", GROUPS), tenon_attr_i("k_dim", KDIM), tenon_attr_i("v_dim", VDIM),
                                        tenon_attr_f("scale", 1.7), tenon_attr_i("window", _i / 2 * 9), tenon_attr_f("softcap", _i / 2)};
     struct cache c;
-    struct machine m;
     struct machine_options o = {.half = half, .units = CPU_PAGES, .before = c.pages, .after = NULL};
     start();
     fill_cache(&c, GROUPS, KDIM, GROUPS, VDIM, half);
@@ -95,9 +98,7 @@ START_TEST(attention)
     machine_round_weights(&f);
     add_deep_inputs(&f);
     run(&f, "core.attention/1", attrs, 6, 1, 1);
-    machine_open(&m, 2);
-    compare(&m, &f, &o, 2e-6);
-    machine_close(&m);
+    compare(&f, &o, 2e-6);
     finish(&f);
 }
 END_TEST
@@ -108,7 +109,6 @@ START_TEST(attention_without_cache)
     struct fixture f = {.dims = attention_dims()};
     const struct tenon_attr attrs[] = {tenon_attr_i("kv_heads", GROUPS), tenon_attr_i("k_dim", KDIM), tenon_attr_i("v_dim", VDIM),
                                        tenon_attr_f("scale", 1.7), tenon_attr_i("window", 2)};
-    struct machine m;
     start();
     add_input(&f, "q", DIMS(T_, N_(HEADS), N_(KDIM)));
     add_absent(&f);
@@ -117,9 +117,7 @@ START_TEST(attention_without_cache)
     add_absent(&f);
     add_step_inputs(&f);
     run(&f, "core.attention/1", attrs, 5, 1, 1);
-    machine_open(&m, 2);
-    compare(&m, &f, &(struct machine_options){0}, 2e-6);
-    machine_close(&m);
+    compare(&f, &(struct machine_options){0}, 2e-6);
     finish(&f);
 }
 END_TEST
@@ -131,7 +129,6 @@ START_TEST(latent_attention)
     const struct tenon_attr attrs[] = {tenon_attr_i("rank", 3), tenon_attr_i("v_dim", 4), tenon_attr_f("scale", 1.3)};
     bool half = _i == 1;
     struct cache c;
-    struct machine m;
     struct machine_options o = {.half = half, .units = CPU_PAGES, .before = c.pages, .after = NULL};
     start();
     fill_cache(&c, 1, 5, 0, 0, half);
@@ -143,9 +140,7 @@ START_TEST(latent_attention)
     add_state(&f, "kv", &c.kv);
     add_deep_inputs(&f);
     run(&f, "core.latent_attention/1", attrs, 3, 1, 1);
-    machine_open(&m, 2);
-    compare(&m, &f, &o, 2e-6);
-    machine_close(&m);
+    compare(&f, &o, 2e-6);
     finish(&f);
 }
 END_TEST
@@ -156,7 +151,6 @@ START_TEST(moe_ffn)
 {
     struct fixture f = {.dims = attention_dims()};
     const struct tenon_attr attrs[] = {tenon_attr_i("used", 2), tenon_attr_s("scoring", "softmax")};
-    struct machine m;
     start();
     add_input(&f, "x", DIMS(T_, N_(7)));
     add_weight(&f, "router", DIMS(N_(4), N_(7)));
@@ -167,9 +161,7 @@ START_TEST(moe_ffn)
     add_weight(&f, "down", DIMS(N_(4), N_(7), N_(5)));
     machine_round_weights(&f);
     run(&f, "core.moe_ffn/1", attrs, 2, 1, 1);
-    machine_open(&m, 3);
-    compare(&m, &f, &(struct machine_options){.half = _i == 1}, 1e-5);
-    machine_close(&m);
+    compare(&f, &(struct machine_options){.half = _i == 1}, 1e-5);
     finish(&f);
 }
 END_TEST
@@ -181,7 +173,6 @@ START_TEST(ssm_scan)
     enum { N = 3, D = 2, H = 4, FLOATS = H * N * D };
     static float before[3 * FLOATS], state[3 * FLOATS], after[3 * FLOATS];
     struct fixture f = {.dims = attention_dims(), .state = {.kind = TENON_STATE_RECURRENT, .slot_bytes = FLOATS * 4}};
-    struct machine m;
     struct machine_options o = {.half = false, .units = 3, .before = before, .after = after};
     start();
     for (int i = 0; i < 3 * FLOATS; i++)
@@ -197,9 +188,7 @@ START_TEST(ssm_scan)
     add_step(&f, "state_slot", slot, SEQS);
     add_step(&f, "seq_start", seq_start, SEQS + 1);
     run(&f, "core.ssm_scan/1", NULL, 0, 2, 1);
-    machine_open(&m, 2);
-    compare(&m, &f, &o, 1e-5);
-    machine_close(&m);
+    compare(&f, &o, 1e-5);
     for (int i = 0; i < 3 * FLOATS; i++)
         ck_assert_float_eq_tol(after[i], state[i], 1e-5f);
     finish(&f);
@@ -213,7 +202,6 @@ START_TEST(sample)
     struct fixture f = {.dims = attention_dims()};
     const struct tenon_attr attrs[] = {tenon_attr_i("logprobs", 3)};
     uint32_t mask[10];
-    struct machine m;
     start();
     f.dims.sym[TENON_SYM_R] = 5;
     for (int i = 0; i < 10; i++)
@@ -231,9 +219,7 @@ START_TEST(sample)
     for (int i = 0; i < 5; i++)
         temperature[i] = (float)i, top_p[i] = 0.9f, min_p[i] = 0.01f;
     run(&f, "core.sample/1", attrs, 1, 3, 3);
-    machine_open(&m, 2);
-    compare(&m, &f, &(struct machine_options){0}, 1e-6);
-    machine_close(&m);
+    compare(&f, &(struct machine_options){0}, 1e-6);
     finish(&f);
 }
 END_TEST

@@ -6,18 +6,9 @@
 
 #include <tenon/encoding_print.h>
 #include <tenon/encoding_text.h>
-#include <tenon/quantizer.h>
 
+#include "quantizer.h"
 #include "suite.h"
-
-int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin);
-
-static const struct tenon_quantizer *quantizer(void)
-{
-    const struct tenon_plugin *plugin;
-    ck_assert_int_eq(tenon_plugin_entry(TENON_ABI, &plugin), TENON_OK);
-    return plugin->items[0].impl;
-}
 
 START_TEST(every_program_survives)
 {

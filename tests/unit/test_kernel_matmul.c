@@ -4,21 +4,16 @@
 
 #include "plugins/backends/cpu/kernels/quants.h"
 #include "plugins/quantizers/checkpoints/checkpoints.h"
+#include "quantizer.h"
 
 #include <float.h>
 
-#include <tenon/quantizer.h>
 #include <tenon/reference.h>
-
-tenon_plugin_entry_fn tenon_plugin_entry; /* the quantizer plugin that describes most of these encodings */
 
 static const struct tenon_encoding *described(const char *digest)
 {
     static const struct tenon_encoding *const others[] = { &cp_affine_int4_b32, &cp_affine_int4_b128, &cp_affine_int8_b32 };
-    const struct tenon_plugin *plugin;
-    const struct tenon_quantizer *q;
-    ck_assert_int_eq(tenon_plugin_entry(TENON_ABI, &plugin), 0);
-    q = plugin->items[0].impl;
+    const struct tenon_quantizer *q = quantizer(); /* describes most of these encodings */
     for (uint32_t i = 0; i < q->n_encodings; i++)
         if (strcmp(q->encodings[i]->digest, digest) == 0)
             return q->encodings[i];

@@ -4,24 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include <tenon/quantizer.h>
-
 #include "core/model/transform.h"
+#include "quantizer.h"
 #include "suite.h"
-
-tenon_plugin_entry_fn tenon_plugin_entry; /* of plugins/quantizers/gguf.c, which is linked in */
-
-static const struct tenon_encoding *encoding(const char *id)
-{
-    const struct tenon_plugin *plugin = NULL;
-    ck_assert_int_eq(tenon_plugin_entry(TENON_ABI, &plugin), 0);
-    const struct tenon_quantizer *q = plugin->items[0].impl;
-    for (uint32_t i = 0; i < q->n_encodings; i++)
-        if (strcmp(q->encodings[i]->id, id) == 0)
-            return q->encodings[i];
-    ck_abort_msg("no encoding %s", id);
-    return NULL;
-}
 
 /* A weight of `dims` from a tensor of `source`, both ended by 0. */
 struct one {
