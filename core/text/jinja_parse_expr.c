@@ -65,22 +65,6 @@ static int32_t parse_number(struct jparse *p, struct jnode **ret)
     return rc ? rc : const_node(p, t->line, v, ret);
 }
 
-static int32_t parse_list(struct jparse *p, struct jnode **ret)
-{
-    int32_t rc = tn_jp_join(p, JN_LIST, 0, tn_jp_next(p)->line, NULL, NULL, ret);
-    struct jnode **end = rc == 0 ? &(*ret)->list : NULL;
-    while (rc == 0 && !tn_jp_is_op(p, ']')) {
-        if (end != &(*ret)->list)
-            rc = tn_jp_expect_op(p, ',');
-        if (rc != 0 || tn_jp_is_op(p, ']'))
-            break;
-        rc = tn_jp_expr(p, end);
-        if (rc == 0)
-            end = &(*end)->next;
-    }
-    return rc ? rc : tn_jp_expect_op(p, ']');
-}
-
 static int32_t parse_pair(struct jparse *p, struct jnode **ret)
 {
     int32_t rc = tn_jp_join(p, JN_PAIR, 0, tn_jp_tok(p)->line, NULL, NULL, ret);
@@ -91,20 +75,22 @@ static int32_t parse_pair(struct jparse *p, struct jnode **ret)
     return rc ? rc : tn_jp_expr(p, &(*ret)->b);
 }
 
-static int32_t parse_dict(struct jparse *p, struct jnode **ret)
+/* What stands between commas up to `close`, the last comma being optional, as the list of a node. */
+static int32_t parse_items(struct jparse *p, enum jkind kind, int close, int32_t (*item)(struct jparse *, struct jnode **),
+                           struct jnode **ret)
 {
-    int32_t rc = tn_jp_join(p, JN_DICT, 0, tn_jp_next(p)->line, NULL, NULL, ret);
+    int32_t rc = tn_jp_join(p, kind, 0, tn_jp_next(p)->line, NULL, NULL, ret);
     struct jnode **end = rc == 0 ? &(*ret)->list : NULL;
-    while (rc == 0 && !tn_jp_is_op(p, '}')) {
+    while (rc == 0 && !tn_jp_is_op(p, close)) {
         if (end != &(*ret)->list)
             rc = tn_jp_expect_op(p, ',');
-        if (rc != 0 || tn_jp_is_op(p, '}'))
+        if (rc != 0 || tn_jp_is_op(p, close))
             break;
-        rc = parse_pair(p, end);
+        rc = item(p, end);
         if (rc == 0)
             end = &(*end)->next;
     }
-    return rc ? rc : tn_jp_expect_op(p, '}');
+    return rc ? rc : tn_jp_expect_op(p, close);
 }
 
 static int32_t parse_parens(struct jparse *p, struct jnode **ret)
@@ -131,9 +117,9 @@ int32_t tn_jp_primary(struct jparse *p, bool nsref, struct jnode **ret)
     if (tn_jp_is_op(p, '('))
         return parse_parens(p, ret);
     if (tn_jp_is_op(p, '['))
-        return parse_list(p, ret);
+        return parse_items(p, JN_LIST, ']', tn_jp_expr, ret);
     if (tn_jp_is_op(p, '{'))
-        return parse_dict(p, ret);
+        return parse_items(p, JN_DICT, '}', parse_pair, ret);
     return tn_jp_unexpected(p, "an expression");
 }
 
