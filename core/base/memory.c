@@ -82,7 +82,8 @@ static struct bounds bounds(const char *root)
     int n = snprintf(folder, sizeof folder, "%s/proc", root);
     if (n > 0 && (size_t)n < sizeof folder)
         tn_cgroup_text(folder, "meminfo", meminfo, sizeof meminfo);
-    struct bounds b = { of_machine(meminfo, "MemTotal:", _SC_PHYS_PAGES), of_machine(meminfo, "MemAvailable:", _SC_AVPHYS_PAGES) };
+    struct bounds b = { of_machine(meminfo, "MemTotal:", _SC_PHYS_PAGES),
+                        of_machine(meminfo, "MemAvailable:", _SC_AVPHYS_PAGES) };
     tn_cgroup_each(root, "memory", look, &b);
     return b;
 }

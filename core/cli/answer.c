@@ -46,7 +46,8 @@ static int32_t on_event(void *arg, const struct tenon_event_data *e)
     else if (e->type == TENON_EVENT_END) {
         w->a->end = e->end;
         if (e->end == TENON_END_ERROR)
-            w->status = tenon_fail(w->err, e->status, "run", "%.*s", (int)(e->size < 400 ? e->size : 400), e->text != NULL ? e->text : "");
+            w->status = tenon_fail(w->err, e->status, "run", "%.*s", (int)(e->size < 400 ? e->size : 400),
+                                   e->text != NULL ? e->text : "");
         w->done = true;
         pthread_cond_signal(&w->ended);
     }
@@ -77,8 +78,8 @@ static void wait_end(struct waiter *w, struct cli_session *s, uint64_t id)
     pthread_mutex_unlock(&w->lock);
 }
 
-int32_t cli_ask(const struct cli_run *o, struct cli_session *s, int32_t prompt_kind, struct tenon_str prompt, struct cli_answer *a,
-                struct tenon_err *err)
+int32_t cli_ask(const struct cli_run *o, struct cli_session *s, int32_t prompt_kind, struct tenon_str prompt,
+                struct cli_answer *a, struct tenon_err *err)
 {
     struct waiter w = { .a = a, .err = err };
     struct tenon_str stops[CLI_LIST_MAX];

@@ -28,8 +28,8 @@ struct cli_answer {
 };
 
 /* Waits for the end. Ctrl-C (once) cancels: that is an answer that ended with TENON_END_CANCELLED, not an error. */
-int32_t cli_ask(const struct cli_run *o, struct cli_session *s, int32_t prompt_kind, struct tenon_str prompt, struct cli_answer *a,
-                struct tenon_err *err);
+int32_t cli_ask(const struct cli_run *o, struct cli_session *s, int32_t prompt_kind, struct tenon_str prompt,
+                struct cli_answer *a, struct tenon_err *err);
 void cli_answer_finish(struct cli_answer *a);
 void cli_print_stats(const struct cli_answer *a, double load_s); /* on stderr */
 

@@ -43,8 +43,8 @@ static int32_t reset(const struct cli_run *o, struct tn_buf *messages)
 }
 
 /* One question and its answer, both kept in the messages; a question whose answer failed is taken out again. */
-static int32_t turn(const struct cli_run *o, struct cli_session *s, struct tn_buf *messages, const char *line, struct cli_answer *last,
-                    struct tenon_err *err)
+static int32_t turn(const struct cli_run *o, struct cli_session *s, struct tn_buf *messages, const char *line,
+                    struct cli_answer *last, struct tenon_err *err)
 {
     size_t before = messages->len;
     int32_t status = cli_add_message(messages, "user", (struct tenon_str){ line, strlen(line) });
@@ -60,7 +60,8 @@ static int32_t turn(const struct cli_run *o, struct cli_session *s, struct tn_bu
     return status;
 }
 
-static void command(const struct cli_run *o, struct cli_session *s, struct tn_buf *messages, const char *line, const struct cli_answer *last)
+static void command(const struct cli_run *o, struct cli_session *s, struct tn_buf *messages, const char *line,
+                    const struct cli_answer *last)
 {
     if (strcmp(line, "/reset") == 0)
         (void)reset(o, messages); /* shrinking and one byte: no memory is needed */

@@ -201,8 +201,8 @@ static void print_result(const struct bench *o, const struct cli_session *s, str
 static void print_entry(const struct bench *o, const struct tenon_profile_entry *e, double total)
 {
     const char *which;
-    fprintf(stderr, "%-28s %8u %10.2f %6.2f %8.2f %8.1f", e->name, e->count, e->seconds / e->count * 1e6, 100 * e->seconds / total,
-            e->bytes / e->seconds * 1e-9, e->operations / e->seconds * 1e-9);
+    fprintf(stderr, "%-28s %8u %10.2f %6.2f %8.2f %8.1f", e->name, e->count, e->seconds / e->count * 1e6,
+            100 * e->seconds / total, e->bytes / e->seconds * 1e-9, e->operations / e->seconds * 1e-9);
     if (o->roofs_file != NULL) {
         double share = cli_roof_share(&o->roofs, e, &which);
         fprintf(stderr, " %8.1f %-7s", 100 * share, which);

@@ -23,8 +23,8 @@ static const char *kind_name(int32_t kind)
 static int32_t add_device(struct tn_buf *out, const struct tenon_device_desc *d, const char *backend, bool json, bool first)
 {
     if (!json)
-        return tn_buf_printf(out, "%-10s %-12s %-10s %4u units %7.1f GiB  %s\n", d->name, kind_name(d->kind), d->level, d->compute_units,
-                             (double)d->memory_total / 1073741824.0, d->description);
+        return tn_buf_printf(out, "%-10s %-12s %-10s %4u units %7.1f GiB  %s\n", d->name, kind_name(d->kind), d->level,
+                             d->compute_units, (double)d->memory_total / 1073741824.0, d->description);
     int32_t status = tn_buf_printf(out, "%s{\"name\":", first ? "" : ",");
     if (status == 0)
         status = tn_json_text(out, d->name);

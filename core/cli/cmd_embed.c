@@ -76,7 +76,8 @@ static void tell_cut(const uint64_t *cut, uint32_t n, uint32_t at, uint32_t *cou
 }
 
 /* texts [n], n > 0 */
-static int32_t embed_all(struct cli_session *s, const struct embed *o, const struct tenon_str *texts, uint32_t n, struct tenon_err *err)
+static int32_t embed_all(struct cli_session *s, const struct embed *o, const struct tenon_str *texts, uint32_t n,
+                         struct tenon_err *err)
 {
     struct tenon_embed_args args = { .struct_size = sizeof args, .n_texts = n < BATCH ? n : BATCH, .texts = texts,
                                      .flags = o->raw ? TENON_EMBED_RAW : 0 };
@@ -132,7 +133,8 @@ static int32_t split_lines(const char *text, uint64_t size, struct tenon_str **r
     return *ret_n > 0 ? TENON_OK : tenon_fail(err, TENON_E_INVALID_ARGUMENT, "embed", "no text: give one, or lines on stdin");
 }
 
-static int32_t take_texts(const struct cli_args *args, char **ret_kept, struct tenon_str **ret, uint32_t *ret_n, struct tenon_err *err)
+static int32_t take_texts(const struct cli_args *args, char **ret_kept, struct tenon_str **ret, uint32_t *ret_n,
+                          struct tenon_err *err)
 {
     uint64_t size = 0;
     if (args->n == 1) {

@@ -121,7 +121,8 @@ static int32_t print_row(struct evaluator *e, const float *row)
     most_likely(row, vocab, e->order, k);
     for (uint32_t i = 0; i < k && status == 0; i++) {
         double logprob = row[e->order[i]] - total;
-        int n = snprintf(text, sizeof text, isfinite(logprob) ? "%s[%d,%.7g]" : "%s[%d,null]", i != 0 ? "," : "", e->order[i], logprob);
+        int n = snprintf(text, sizeof text, isfinite(logprob) ? "%s[%d,%.7g]" : "%s[%d,null]", i != 0 ? "," : "", e->order[i],
+                         logprob);
         status = tn_buf_append(&e->out, text, (size_t)n);
     }
     return status == 0 ? tn_buf_append(&e->out, "]", 1) : status;
@@ -241,7 +242,8 @@ static int32_t check_names(const cJSON *texts, const char *path, struct tenon_er
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, path, "not an object: {\"name\":[token ids...]} is expected");
     cJSON_ArrayForEach(list, texts) {
         if (status == 0 && tn_map_find(&names, list->string, strlen(list->string)) != NULL)
-            status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, path, "the name \"%s\" is there twice: give each text its own", list->string);
+            status = tenon_fail(err, TENON_E_INVALID_ARGUMENT, path, "the name \"%s\" is there twice: give each text its own",
+                                list->string);
         if (status == 0 && tn_map_put(&names, list->string, strlen(list->string), NULL) != 0)
             status = tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, path, "no memory for the names");
     }

@@ -137,8 +137,8 @@ static int32_t put_json(const struct opened *m, bool planned, const char *text, 
         s = put_json_block(g, i, out);
     s = s == 0 ? tn_buf_str(out, "],\"plan\":") : s;
     if (s == 0)
-        s = planned ? tn_buf_printf(out, "{\"bytes\":%llu,\"without_reuse\":%llu,\"moves\":%u}", (unsigned long long)m->plan.bytes,
-                                    (unsigned long long)m->plan.naive, m->plan.n_moves)
+        s = planned ? tn_buf_printf(out, "{\"bytes\":%llu,\"without_reuse\":%llu,\"moves\":%u}",
+                                    (unsigned long long)m->plan.bytes, (unsigned long long)m->plan.naive, m->plan.n_moves)
                     : tn_buf_str(out, "null");
     s = s == 0 ? tn_buf_str(out, ",\"text\":") : s;
     s = s == 0 ? tn_json_text(out, text) : s;

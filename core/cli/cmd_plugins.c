@@ -178,7 +178,8 @@ static void print_row(const struct tn_plugin_info *p)
         n += (size_t)snprintf(provides + n, sizeof provides - n, "%s%s", i > 0 ? " " : "",
                               p->manifest->provides.items[i]); /* cutting is fine in a table */
     print_text(p->file);
-    printf("%*s %-11s %s\n", strlen(p->file) < 28 ? (int)(28 - strlen(p->file)) : 0, "", tn_plugin_state_text(p->state), provides);
+    printf("%*s %-11s %s\n", strlen(p->file) < 28 ? (int)(28 - strlen(p->file)) : 0, "", tn_plugin_state_text(p->state),
+           provides);
     if (p->reason[0] != '\0') {
         printf("    ");
         print_text(p->reason);

@@ -118,7 +118,8 @@ static int32_t run(struct cli_run *o, const struct cli_args *args, struct cli_se
 
 int tn_cmd_run(int argc, char **argv)
 {
-    struct cli_run o = { .sampling = { .struct_size = sizeof o.sampling, .temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f } };
+    struct cli_run o = { .sampling = { .struct_size = sizeof o.sampling, .temperature = 0.8f, .top_k = 40, .top_p = 0.95f,
+                                       .min_p = 0.05f } };
     struct cli_session s = { 0 };
     struct cli_args args;
     struct tenon_err err = TENON_ERR_INIT;

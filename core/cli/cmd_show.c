@@ -77,7 +77,8 @@ static void count_cache(struct facts *f, const struct tenon_state_desc *d, uint6
         f->state_token_bytes += token_bytes;
         return;
     }
-    if (!tn_mul_u64(token_bytes, d->window < context ? d->window : context, &bytes) || !tn_add_u64(f->window_bytes, bytes, &f->window_bytes))
+    if (!tn_mul_u64(token_bytes, d->window < context ? d->window : context, &bytes) ||
+        !tn_add_u64(f->window_bytes, bytes, &f->window_bytes))
         f->window_bytes = UINT64_MAX;
     f->window = d->window > f->window ? d->window : f->window;
     f->window_layers += d->n_layers;
@@ -263,8 +264,8 @@ static int32_t put_text(const struct facts *f, struct tn_buf *out)
                           (unsigned long long)m->embedding_length, m->n_heads, m->n_kv_heads, (unsigned long long)m->context_length,
                           (double)f->state_token_bytes * 1024 / mib);
     if (f->window_layers != 0 && s == 0)
-        s = tn_buf_printf(out, "window        %llu tokens in %llu layers, %.1f MiB of f16 cache at most\n", (unsigned long long)f->window,
-                          (unsigned long long)f->window_layers, (double)f->window_bytes / mib);
+        s = tn_buf_printf(out, "window        %llu tokens in %llu layers, %.1f MiB of f16 cache at most\n",
+                          (unsigned long long)f->window, (unsigned long long)f->window_layers, (double)f->window_bytes / mib);
     if (f->has_arch && s == 0)
         s = tn_buf_printf(out, "vocabulary    %llu\n", (unsigned long long)m->vocab_size);
     if (s == 0)

@@ -92,7 +92,8 @@ static bool key_is(const char *key, const char *name)
 }
 
 /* One option's line. Texts are kept for the process's life, as argv is. */
-static int32_t set_from_config(const struct cli_option *o, void *target, const struct tn_ini *at, const char *key, const char *value)
+static int32_t set_from_config(const struct cli_option *o, void *target, const struct tn_ini *at, const char *key,
+                               const char *value)
 {
     struct tenon_err inner = TENON_ERR_INIT;
     bool keeps = o->kind == CLI_TEXT || o->kind == CLI_CHOICE || o->kind == CLI_LIST;
@@ -196,7 +197,8 @@ static void clear_lists(const struct cli_option *table, void *target, int argc, 
     }
 }
 
-int32_t cli_parse(const struct cli_option *table, void *target, int argc, char **argv, struct cli_args *ret, struct tenon_err *err)
+int32_t cli_parse(const struct cli_option *table, void *target, int argc, char **argv, struct cli_args *ret,
+                  struct tenon_err *err)
 {
     bool only_args = false;
     memset(ret, 0, sizeof *ret);

@@ -48,7 +48,8 @@ struct cli_args {
 };
 
 /* Values point into argv, the environment, or memory kept for the process's life. On failure *err is for the user: exit 2. */
-int32_t cli_parse(const struct cli_option *table, void *target, int argc, char **argv, struct cli_args *ret, struct tenon_err *err);
+int32_t cli_parse(const struct cli_option *table, void *target, int argc, char **argv, struct cli_args *ret,
+                  struct tenon_err *err);
 
 /* The table as --help shows it, on stdout. */
 void cli_print_options(const struct cli_option *table);

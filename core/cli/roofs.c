@@ -13,7 +13,8 @@ static int32_t read_one(const cJSON *all, const char *name, const char *path, do
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(all, name);
     if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble) || item->valuedouble <= 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, path, "no number above 0 as \"%s\": the JSON that roofs prints is expected", name);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, path,
+                          "no number above 0 as \"%s\": the JSON that roofs prints is expected", name);
     *ret = item->valuedouble;
     return 0;
 }

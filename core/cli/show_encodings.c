@@ -75,8 +75,8 @@ static const char *rung_name(int32_t rung)
 /* What the device makes of a weight of this encoding that is multiplied and gathered from; NULL: nothing, and err says why. */
 static const char *rung_of(const struct tn_device *d, const struct use *u, const struct tenon_encoding *e, struct tenon_err *err)
 {
-    struct tenon_weight_binding w = {.struct_size = sizeof w, .layer = -1, .uses = TENON_USE_MATMUL | TENON_USE_GATHER, .encoding = e,
-                                     .rank = u->example->t.n_dims, .n_planes = e->n_planes, .name = u->id};
+    struct tenon_weight_binding w = {.struct_size = sizeof w, .layer = -1, .uses = TENON_USE_MATMUL | TENON_USE_GATHER,
+                                     .encoding = e, .rank = u->example->t.n_dims, .n_planes = e->n_planes, .name = u->id};
     uint64_t bytes = 0;
     int32_t rung = 0;
     memcpy(w.dims, u->example->t.dims, sizeof w.dims);

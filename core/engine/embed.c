@@ -29,7 +29,8 @@ struct work {
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
 
 /* What the model wants around a text, which is cut where both are longer than the context: by *ret_cut tokens. */
-static int32_t wrap(const struct work *w, const int32_t *ids, uint64_t n, struct text *ret, uint64_t *ret_cut, struct tenon_err *err)
+static int32_t wrap(const struct work *w, const int32_t *ids, uint64_t n, struct text *ret, uint64_t *ret_cut,
+                    struct tenon_err *err)
 {
     const struct tenon_tokenizer_info *info = tn_vocab_info(w->vocab);
     uint32_t bos = info->add_bos && info->bos >= 0, eos = info->add_eos && info->eos >= 0, most = w->parts->context;
@@ -53,12 +54,13 @@ static int32_t check_ids(const struct work *w, const struct text *t, struct teno
 {
     for (uint32_t i = 0; i < t->n; i++)
         if (t->ids[i] < 0 || (uint64_t)t->ids[i] >= w->parts->vocab_size)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "embed", "id %d is none of this model's vocabulary of %llu", (int)t->ids[i],
-                              (unsigned long long)w->parts->vocab_size);
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "embed", "id %d is none of this model's vocabulary of %llu",
+                              (int)t->ids[i], (unsigned long long)w->parts->vocab_size);
     return TENON_OK;
 }
 
-static int32_t tokenize(const struct work *w, const struct tenon_str *s, struct text *ret, uint64_t *ret_cut, struct tenon_err *err)
+static int32_t tokenize(const struct work *w, const struct tenon_str *s, struct text *ret, uint64_t *ret_cut,
+                        struct tenon_err *err)
 {
     int32_t *ids = NULL;
     uint64_t n = 0;
@@ -159,7 +161,8 @@ static int32_t choose_pooling(const struct tn_model *m, const struct tenon_embed
     return TENON_OK;
 }
 
-int32_t tn_embed(struct tn_stepper *st, const struct tn_model *m, const struct tenon_embed_args *args, float *y, struct tenon_err *err)
+int32_t tn_embed(struct tn_stepper *st, const struct tn_model *m, const struct tenon_embed_args *args, float *y,
+                 struct tenon_err *err)
 {
     struct work w = { .st = st, .parts = tn_model_parts(m), .y = y };
     int32_t rc = tn_model_vocab(m, &w.vocab, err);

@@ -12,6 +12,7 @@
 #include "core/engine/step.h"
 
 /* args is of this version's size. INVALID_ARGUMENT: a text without tokens, or an unknown pooling. */
-int32_t tn_embed(struct tn_stepper *st, const struct tn_model *m, const struct tenon_embed_args *args, float *y, struct tenon_err *err);
+int32_t tn_embed(struct tn_stepper *st, const struct tn_model *m, const struct tenon_embed_args *args, float *y,
+                 struct tenon_err *err);
 
 #endif

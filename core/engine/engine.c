@@ -166,8 +166,8 @@ static int32_t engine_render(void *ctx, struct tenon_loaded *model, const char *
     return rc;
 }
 
-static int32_t engine_embed(void *ctx, struct tenon_loaded *model, const struct tenon_embed_args *args, float *y, uint64_t capacity,
-                            uint64_t *ret_n, struct tenon_err *err)
+static int32_t engine_embed(void *ctx, struct tenon_loaded *model, const struct tenon_embed_args *args, float *y,
+                            uint64_t capacity, uint64_t *ret_n, struct tenon_err *err)
 {
     (void)ctx;
     return tn_loaded_embed(model, args, y, capacity, ret_n, err);

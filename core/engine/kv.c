@@ -38,8 +38,8 @@ static int32_t stack_init(struct stack *s, uint64_t size)
 
 /* ---- life --------------------------------------------------------------------------------------------------- */
 
-int32_t tn_kv_create(const struct tn_kv_group_desc *groups, uint32_t n_groups, uint32_t n_slots, bool recurrent, struct tn_kv **ret,
-                     struct tenon_err *err)
+int32_t tn_kv_create(const struct tn_kv_group_desc *groups, uint32_t n_groups, uint32_t n_slots, bool recurrent,
+                     struct tn_kv **ret, struct tenon_err *err)
 {
     struct tn_kv *kv = calloc(1, sizeof *kv);
     if (kv == NULL)

@@ -202,7 +202,8 @@ int32_t tn_loaded_submit(struct tenon_loaded *l, const struct tenon_request *req
     struct tn_request *r;
     int32_t rc = tn_model_vocab(l->model, &vocab, err);
     if (parts->embeds)
-        return tenon_fail(err, TENON_E_FAILED_PRECONDITION, l->name, "it makes vectors of texts and generates none: use tenon embed");
+        return tenon_fail(err, TENON_E_FAILED_PRECONDITION, l->name,
+                          "it makes vectors of texts and generates none: use tenon embed");
     if (rc == TENON_OK)
         rc = tn_request_create(vocab, parts->vocab_size, parts->context, request, id, &r, err);
     if (rc != TENON_OK)

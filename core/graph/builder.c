@@ -182,7 +182,8 @@ static uint32_t b_weight(void *ctx, const char *name)
     if ((v = shared_get(b, 'w', info.name)) != TENON_NO_VALUE)
         return v;
     if (info.rank > TENON_RANK_MAX || (info.layered && b->block == NO_BLOCK)) {
-        (void)fail(b, TENON_E_INVALID_ARGUMENT, name, "%s", info.rank > TENON_RANK_MAX ? "too many dims" : "a layered weight outside a block");
+        (void)fail(b, TENON_E_INVALID_ARGUMENT, name, "%s",
+                   info.rank > TENON_RANK_MAX ? "too many dims" : "a layered weight outside a block");
         return TENON_NO_VALUE;
     }
     type.rank = info.rank;
@@ -386,8 +387,8 @@ static int32_t add_outputs(struct tn_builder *b, const char *name, const struct 
     return TENON_OK;
 }
 
-static int32_t append_node(struct tn_builder *b, const char *name, const struct tn_op_use *use, const uint32_t *in, uint32_t *outs,
-                           uint32_t n_out)
+static int32_t append_node(struct tn_builder *b, const char *name, const struct tn_op_use *use, const uint32_t *in,
+                           uint32_t *outs, uint32_t n_out)
 {
     struct tenon_node *node;
     if (claim_name(b, name) != 0 || add_outputs(b, name, use, outs, n_out) != 0 ||

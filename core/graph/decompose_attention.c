@@ -106,7 +106,8 @@ static void attend_step(const struct tn_decompose *d, struct tenon_dim heads, in
     y = tn_d_transpose(d, "weights_by_head", tn_d_reshape4(d, "weights_split", y, t, groups, share, t), 4, token_first);
     y = tenon_reshape3(d->b, "weight_rows", y, groups, rows, t);
     y = tenon_op2(d->b, "core.batch_matmul/1", "mixed", y, v); /* [G, T*H/G, E] */
-    y = tn_d_transpose(d, "mixed_by_token", tn_d_reshape4(d, "mixed_split", y, groups, t, share, tn_dim_const(v_dim)), 4, token_first);
+    y = tn_d_transpose(d, "mixed_by_token", tn_d_reshape4(d, "mixed_split", y, groups, t, share, tn_dim_const(v_dim)), 4,
+                       token_first);
     d->outs[0] = tenon_reshape3(d->b, "y", y, t, heads, tn_dim_const(v_dim));
 }
 
@@ -138,7 +139,8 @@ void tn_decompose_latent_attention(const struct tn_decompose *d)
     const uint32_t parts[] = {tn_d_transpose(d, "q_latent", q, 3, heads_first), tn_in(d, Q_ROPE)};
     q = tenon_node1(d->b, "core.concat/1", "q_rows", parts, 2, &axis, 1); /* [T,H,rank+Q] */
     y = tenon_op2(d->b, "core.batch_matmul/1", "scores", q, rows);        /* [T,H,C] */
-    y = probabilities(d, y, cache_mask(d, tn_in(d, L_POSITION), tn_in(d, L_SEQ_OF_TOKEN), tn_in(d, L_CONTEXT_LEN)), c, TENON_NO_VALUE);
+    y = probabilities(d, y, cache_mask(d, tn_in(d, L_POSITION), tn_in(d, L_SEQ_OF_TOKEN), tn_in(d, L_CONTEXT_LEN)), c,
+                      TENON_NO_VALUE);
     y = tenon_op2(d->b, "core.batch_matmul/1", "mixed", y, latent); /* [T,H,rank] */
     y = tn_d_transpose(d, "mixed_by_head", y, 3, heads_first);
     w = tenon_reshape(d->b, "wv_rows", tn_in(d, WV), d->types[WV].dims, 3);

@@ -43,7 +43,8 @@ static uint32_t penalise(const struct chain *c, uint32_t x)
     x = tn_d_select(d, "after_repeat", seen, repeated, x);
     uint32_t presence = tn_d_slice(d, "presence", tn_in(d, PENALTY), 1, 1, 1);
     presence = tenon_op2(c->b, "core.mul/1", "presence_cost", f32(c, "seen_f32", seen), presence);
-    uint32_t frequency = tenon_op2(c->b, "core.mul/1", "frequency_cost", count, tn_d_slice(d, "frequency", tn_in(d, PENALTY), 1, 2, 1));
+    uint32_t frequency = tenon_op2(c->b, "core.mul/1", "frequency_cost", count,
+                                   tn_d_slice(d, "frequency", tn_in(d, PENALTY), 1, 2, 1));
     x = tenon_op2(c->b, "core.sub/1", "after_presence", x, presence);
     return tenon_op2(c->b, "core.sub/1", "after_frequency", x, frequency);
 }

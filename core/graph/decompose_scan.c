@@ -14,7 +14,8 @@ static void outer_scan(const struct tn_decompose *d, uint32_t decay, uint32_t k,
 enum { X, DT, B, C, A, D, DT_BIAS, STATE, SLOT, SEQ_START };
 
 /* [T,G,N] -> [T,H,N]: head h takes group h / (H/G). grouped is an operand of the first shape. */
-static uint32_t spread_groups(const struct tn_decompose *d, const char *const names[3], uint32_t x, uint32_t grouped, struct tenon_dim h)
+static uint32_t spread_groups(const struct tn_decompose *d, const char *const names[3], uint32_t x, uint32_t grouped,
+                              struct tenon_dim h)
 {
     const struct tenon_dim t = tn_dim_sym(TENON_SYM_T), g = tn_dim_in(d, grouped, 1), n = tn_dim_in(d, grouped, 2);
     const struct tenon_dim dims[] = {t, g, tn_dim_const(h.b / g.b), n};

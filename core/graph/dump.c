@@ -165,7 +165,8 @@ static const struct tenon_value *next_weight(const struct tenon_graph *g, const 
     const struct tenon_value *best = NULL;
     for (uint32_t i = 0; i < g->n_values; i++) {
         const struct tenon_value *v = tenon_graph_value(g, i);
-        if (v->kind == TENON_VALUE_WEIGHT && (after == NULL || v->index > after->index) && (best == NULL || v->index < best->index))
+        if (v->kind == TENON_VALUE_WEIGHT && (after == NULL || v->index > after->index) &&
+            (best == NULL || v->index < best->index))
             best = v;
     }
     return best;

@@ -26,7 +26,8 @@ static void set_outputs(struct lowering *l, const struct tenon_node *n, const ui
         l->map[n->out[i]] = outs[i];
 }
 
-static int32_t decompose_core(struct lowering *l, const struct tenon_node *n, tn_decompose_fn *fn, const uint32_t *in, uint32_t *outs)
+static int32_t decompose_core(struct lowering *l, const struct tenon_node *n, tn_decompose_fn *fn, const uint32_t *in,
+                              uint32_t *outs)
 {
     struct tn_type types[TN_SIG_OPERANDS] = {{0}};
     struct tn_decompose d = {.b = l->b, .node = n, .in = in, .types = types, .n_in = n->n_in, .outs = outs};
@@ -37,12 +38,14 @@ static int32_t decompose_core(struct lowering *l, const struct tenon_node *n, tn
     return l->b->status(l->b->ctx, NULL);
 }
 
-static int32_t decompose_foreign(struct lowering *l, const struct tenon_node *n, const uint32_t *in, uint32_t *outs, struct tenon_err *err)
+static int32_t decompose_foreign(struct lowering *l, const struct tenon_node *n, const uint32_t *in, uint32_t *outs,
+                                 struct tenon_err *err)
 {
     void *self = NULL;
     const struct tenon_composite *c = l->lookup != NULL && l->lookup->find != NULL ? l->lookup->find(l->lookup->ctx, n->op, &self) : NULL;
     if (c == NULL || !TENON_HAS(c, decompose))
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, n->name, "%s is claimed by no device and its plugin gives no decomposition", n->op);
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, n->name,
+                          "%s is claimed by no device and its plugin gives no decomposition", n->op);
     return c->decompose(self, l->b, n, in, n->n_in, outs, n->n_out, err);
 }
 

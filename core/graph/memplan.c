@@ -55,7 +55,8 @@ static uint64_t element_bytes(int32_t dtype, uint32_t act_bytes)
 static bool dim_at(const struct tenon_dim *d, const struct tenon_dims *bounds, uint64_t *ret)
 {
     int64_t n = d->b;
-    if (d->sym != TENON_SYM_NONE && (__builtin_mul_overflow(d->a, bounds->sym[d->sym], &n) || __builtin_add_overflow(n, d->b, &n)))
+    if (d->sym != TENON_SYM_NONE && (__builtin_mul_overflow(d->a, bounds->sym[d->sym], &n) ||
+                                     __builtin_add_overflow(n, d->b, &n)))
         return false;
     *ret = n > 0 ? (uint64_t)n : 0;
     return n >= 0;
@@ -122,8 +123,8 @@ static void share_views(struct planner *p)
             continue;
         const struct tenon_value *x = tenon_graph_value(p->g, n->in[0]);
         bool of_arg = tenon_graph_value(p->g, p->home_of[n->in[0]])->kind == TENON_VALUE_ARG;
-        if (x->block != n->block || (of_arg && p->escapes[n->out[0]]) || x->dtype == TENON_DTYPE_STATE || is_output(p->g, n->out[0]) || is_output(p->g, n->in[0]) ||
-            (slice && !slice_delta(p, n, &delta)))
+        if (x->block != n->block || (of_arg && p->escapes[n->out[0]]) || x->dtype == TENON_DTYPE_STATE ||
+            is_output(p->g, n->out[0]) || is_output(p->g, n->in[0]) || (slice && !slice_delta(p, n, &delta)))
             continue;
         p->home_of[n->out[0]] = p->home_of[n->in[0]];
         p->delta[n->out[0]] = p->delta[n->in[0]] + delta;
@@ -429,8 +430,8 @@ int32_t tn_plan_init(struct tn_plan *plan, const struct tenon_graph *g, const st
     p.delta = calloc(n, sizeof *p.delta);
     p.escapes = calloc(n, sizeof *p.escapes);
     p.last_use = calloc(n, sizeof *p.last_use);
-    if (plan->offset == NULL || plan->size == NULL || p.homes == NULL || p.home_of == NULL || p.delta == NULL || p.escapes == NULL ||
-        p.last_use == NULL)
+    if (plan->offset == NULL || plan->size == NULL || p.homes == NULL || p.home_of == NULL || p.delta == NULL ||
+        p.escapes == NULL || p.last_use == NULL)
         status = no_memory(err);
     if (status == 0)
         status = make_plan(&p, bounds, act_bytes, err);

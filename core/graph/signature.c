@@ -22,7 +22,8 @@ struct cursor {
 static bool bad(struct cursor *c, const char *what)
 {
     if (c->status == 0)
-        c->status = tenon_fail(c->err, TENON_E_INVALID_ARGUMENT, "signature", "%s at \"%.40s\" of \"%.200s\"", what, c->at, c->text);
+        c->status = tenon_fail(c->err, TENON_E_INVALID_ARGUMENT, "signature", "%s at \"%.40s\" of \"%.200s\"", what, c->at,
+                               c->text);
     return false;
 }
 
@@ -321,7 +322,8 @@ static void check_attrs(const struct tn_op_use *use)
     for (uint32_t i = 0; i < use->sig->n_attrs; i++) {
         const struct tn_sig_attr *spec = &use->sig->attrs[i];
         if (!spec->has_default && tn_use_attr(use, spec->name) == NULL)
-            tn_issue(use->issues, use->where, "attribute '%s' of %s is missing: it is %s", spec->name, use->op, type_word(spec->type));
+            tn_issue(use->issues, use->where, "attribute '%s' of %s is missing: it is %s", spec->name, use->op,
+                     type_word(spec->type));
     }
 }
 

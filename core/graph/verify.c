@@ -150,8 +150,8 @@ static void check_head(const struct verifier *v, const char *where, const char *
         tn_issue(v->issues, where, "%s is %lld, but state '%s' was declared with %u", what, (long long)have, state->name, want);
 }
 
-static void check_kv_shape(const struct verifier *v, const char *where, const struct tenon_node *n, const struct tn_signature *sig,
-                           const struct tenon_state_desc *state)
+static void check_kv_shape(const struct verifier *v, const char *where, const struct tenon_node *n,
+                           const struct tn_signature *sig, const struct tenon_state_desc *state)
 {
     uint32_t k = tn_signature_in(sig, "k"), val = tn_signature_in(sig, "v");
     if (strcmp(n->op, "core.kv_store/1") == 0) {
@@ -174,7 +174,8 @@ static void check_kv_shape(const struct verifier *v, const char *where, const st
     }
 }
 
-static void check_state_use(const struct verifier *v, const char *where, const struct tenon_node *n, const struct tn_signature *sig)
+static void check_state_use(const struct verifier *v, const char *where, const struct tenon_node *n,
+                            const struct tn_signature *sig)
 {
     uint32_t root = TENON_NO_VALUE;
     for (uint32_t i = 0; i < n->n_in && root == TENON_NO_VALUE; i++)
@@ -306,8 +307,8 @@ static void check_passing(const struct verifier *v, uint32_t at)
     const struct tenon_block *prev = at > 0 ? tenon_graph_block(v->g, v->g->order[at - 1].block) : NULL;
     uint32_t n = prev != NULL ? prev->n_rets : 0;
     if (n != next->n_args) {
-        tn_issue(v->issues, next->name, "it takes %u args, but %s%s passes %u", next->n_args, prev != NULL ? "block " : "the start",
-                 prev != NULL ? prev->name : "", n);
+        tn_issue(v->issues, next->name, "it takes %u args, but %s%s passes %u", next->n_args,
+                 prev != NULL ? "block " : "the start", prev != NULL ? prev->name : "", n);
         return;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -315,8 +316,8 @@ static void check_passing(const struct verifier *v, uint32_t at)
         struct tn_type want = tn_value_type(tenon_graph_value(v->g, next->args[i]));
         char a[TN_TYPE_TEXT], b[TN_TYPE_TEXT];
         if (!same_type(&have, &want))
-            tn_issue(v->issues, next->name, "arg %u is %s, but block %s returns %s", i, tn_type_text(&want, b, sizeof b), prev->name,
-                     tn_type_text(&have, a, sizeof a));
+            tn_issue(v->issues, next->name, "arg %u is %s, but block %s returns %s", i, tn_type_text(&want, b, sizeof b),
+                     prev->name, tn_type_text(&have, a, sizeof a));
     }
 }
 

@@ -76,7 +76,8 @@ static void list_known(struct tn_registry *reg, char *list, size_t size)
         }
 }
 
-static int32_t fail_unknown(struct tn_registry *reg, const struct tn_container *src, const struct tenon_str *name, struct tenon_err *err)
+static int32_t fail_unknown(struct tn_registry *reg, const struct tn_container *src, const struct tenon_str *name,
+                            struct tenon_err *err)
 {
     const struct tn_item *any;
     char known[290]; /* what a message has room for */

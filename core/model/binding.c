@@ -107,7 +107,8 @@ static int32_t import_file(struct tn_bindings *b, const struct tn_container *c, 
     return rc == TENON_OK ? b->backend->upload(whole, data, err) : rc;
 }
 
-static int32_t import_files(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, struct tenon_err *err)
+static int32_t import_files(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device,
+                            struct tenon_err *err)
 {
     struct extent *extents;
     int32_t rc = TENON_OK;
@@ -136,7 +137,8 @@ static int32_t fail_encoding(struct tn_container *c, const struct tn_tensor *t, 
     const struct tenon_encoding *none;
     struct tenon_err why = TENON_ERR_INIT;
     int32_t rc = tn_container_encoding(c, t->t.encoding, &none, &why);
-    return tenon_fail(err, rc != TENON_OK ? rc : TENON_E_NOT_FOUND, why.where, "tensor %.*s: %s", (int)t->t.name.size, t->t.name.data, why.message);
+    return tenon_fail(err, rc != TENON_OK ? rc : TENON_E_NOT_FOUND, why.where, "tensor %.*s: %s", (int)t->t.name.size,
+                      t->t.name.data, why.message);
 }
 
 /* Where weight i is or will be; *made_at: end of those that are made. */
@@ -171,7 +173,8 @@ static void tell_unread(const struct tn_container *c, const struct tn_resolved *
     const struct tenon_weight_desc *d = r->descs[r->items[i].weight];
     const bool first = i == 0 || r->items[i - 1].weight != r->items[i].weight;
     if (first && r->items[i].tensor != NULL && (d->flags & TENON_WEIGHT_UNUSED) == 0)
-        tn_log(TENON_LOG_WARN, tn_container_path(c), "the model plugin declares weight %s, but its program does not read it", d->name);
+        tn_log(TENON_LOG_WARN, tn_container_path(c), "the model plugin declares weight %s, but its program does not read it",
+               d->name);
 }
 
 static int32_t place_all(struct tn_bindings *b, struct tn_container *c, const struct tn_resolved *r, const uint32_t *uses,
@@ -280,13 +283,15 @@ struct kept {
 };
 
 /* sources of a stored form become those of its encoding. OWN: *ret_memory, to be freed when they are used. */
-static int32_t unpack(const struct tn_tensor *t, const void *sources[TENON_TENSOR_PLANES], void **ret_memory, struct tenon_err *err)
+static int32_t unpack(const struct tn_tensor *t, const void *sources[TENON_TENSOR_PLANES], void **ret_memory,
+                      struct tenon_err *err)
 {
     uint64_t at[TENON_TENSOR_PLANES], size = unpacked_at(t, at);
     char *memory = malloc((size_t)size + 1);
     int32_t rc = TENON_OK;
     if (memory == NULL)
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, t->stored->id, "no memory to unpack a weight of %llu bytes", (unsigned long long)size);
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, t->stored->id, "no memory to unpack a weight of %llu bytes",
+                          (unsigned long long)size);
     *ret_memory = memory;
     tn_log(TENON_LOG_DEBUG, "weights", "unpacks %.*s", (int)(t->t.name.size < 256 ? t->t.name.size : 256), t->t.name.data);
     for (uint64_t m = 0; rc == TENON_OK && m < t->matrices; m++)
@@ -296,7 +301,8 @@ static int32_t unpack(const struct tn_tensor *t, const void *sources[TENON_TENSO
     return rc;
 }
 
-static int32_t unpack_kept(const struct tn_tensor *t, struct kept *kept, const void *sources[TENON_TENSOR_PLANES], struct tenon_err *err)
+static int32_t unpack_kept(const struct tn_tensor *t, struct kept *kept, const void *sources[TENON_TENSOR_PLANES],
+                           struct tenon_err *err)
 {
     int32_t rc = TENON_OK;
     if (kept->of != t) {
@@ -370,7 +376,8 @@ static int32_t order_weights(const struct tn_bindings *b, uint32_t *ret)
 }
 
 /* On a device with memory of its own all at once, else each before it is packed, so that they are never all there twice. */
-static int32_t make_all(struct tn_bindings *b, const struct tn_container *c, const uint32_t *order, struct kept *kept, struct tenon_err *err)
+static int32_t make_all(struct tn_bindings *b, const struct tn_container *c, const uint32_t *order, struct kept *kept,
+                        struct tenon_err *err)
 {
     int32_t rc = TENON_OK;
     for (uint32_t i = 0; rc == TENON_OK && i < b->n; i++)
@@ -440,8 +447,8 @@ int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, 
 }
 
 /* Made, and packed where that cannot come later or would keep what was made beside its packed copy. */
-static int32_t ready_one(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, uint32_t i, bool later,
-                         struct kept *kept, struct tenon_err *err)
+static int32_t ready_one(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, uint32_t i,
+                         bool later, struct kept *kept, struct tenon_err *err)
 {
     struct tenon_weight_binding *w = &b->items[i];
     bool made = b->places[i].made;

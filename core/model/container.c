@@ -173,8 +173,8 @@ static int32_t look_up(struct tn_container *src, struct tn_tensor *t, struct ten
         return rc;
     rc = tn_container_encoding(src, t->stored->encoding->id, &t->encoding, err);
     if (rc == TENON_OK && strcmp(t->encoding->digest, t->stored->encoding->digest) != 0)
-        rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, src->path, "%s becomes %s, which another plugin says otherwise", t->stored->id,
-                        t->encoding->id);
+        rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, src->path, "%s becomes %s, which another plugin says otherwise",
+                        t->stored->id, t->encoding->id);
     return rc;
 }
 

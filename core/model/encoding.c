@@ -30,7 +30,8 @@ int32_t tn_encoding_check(const struct tenon_encoding *e, struct tenon_err *err)
     if (rc != TENON_OK)
         return rc;
     if (e->digest == NULL || e->digest[0] == '\0')
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, e->id, "it has no digest, which must be %s: the plugin's author must fill it in", digest);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, e->id,
+                          "it has no digest, which must be %s: the plugin's author must fill it in", digest);
     if (strcmp(e->digest, digest) != 0)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, e->id,
                           "the digest is %.64s, but the description's is %s: the plugin's author must correct one of them", e->digest, digest);
@@ -49,10 +50,10 @@ int32_t tn_quantizer_check(const void *impl, struct tenon_err *err)
                                     : tenon_fail(err, TENON_E_INVALID_ARGUMENT, "quantizer", "encoding %u is NULL", (unsigned)i);
     for (uint32_t i = 0; rc == TENON_OK && i < q.n_stored; i++) {
         const struct tenon_stored *s = q.stored != NULL ? q.stored[i] : NULL;
-        if (s == NULL || s->struct_size < sizeof *s || s->id == NULL || s->encoding == NULL || s->plane_bytes == NULL || s->unpack == NULL ||
-            s->n_planes == 0 || s->n_planes > TENON_PLANES_MAX)
-            rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "quantizer", "stored form %u lacks an id, an encoding, planes or a callback",
-                            (unsigned)i);
+        if (s == NULL || s->struct_size < sizeof *s || s->id == NULL || s->encoding == NULL || s->plane_bytes == NULL ||
+            s->unpack == NULL || s->n_planes == 0 || s->n_planes > TENON_PLANES_MAX)
+            rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, "quantizer",
+                            "stored form %u lacks an id, an encoding, planes or a callback", (unsigned)i);
         else
             rc = tn_encoding_check(s->encoding, err);
     }

@@ -118,7 +118,8 @@ static int32_t check_output(struct tn_model *m, struct tenon_err *err)
     m->parts.row_size = (uint64_t)v->dims[1].b;
     m->parts.vocab_size = m->parts.embeds ? m->arch.info.vocab_size : m->parts.row_size;
     if (m->parts.embeds && m->program.declared.n_states > 0)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, m->arch.info.architecture, "a model with states cannot embed in this version");
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, m->arch.info.architecture,
+                          "a model with states cannot embed in this version");
     return TENON_OK;
 }
 

@@ -25,7 +25,8 @@ static const struct tenon_composite *find_composite(void *ctx, const char *id, v
 int32_t tn_program_env_init(struct tn_program_env *ret, struct tn_registry *reg, const struct tn_architecture *arch,
                             struct tn_resolved *resolved, struct tenon_err *err)
 {
-    int32_t rc = tn_declared_init(&ret->declared, &arch->table, arch->config, resolved != NULL ? is_present : NULL, resolved, err);
+    int32_t rc = tn_declared_init(&ret->declared, &arch->table, arch->config, resolved != NULL ? is_present : NULL, resolved,
+                                  err);
     if (rc != TENON_OK)
         return rc;
     ret->env = tn_declared_env(&ret->declared);

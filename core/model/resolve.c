@@ -75,12 +75,13 @@ static void seek(const struct work *w, const struct tenon_weight_desc *d, int32_
 }
 
 /* The other experts' tensors. Those that are missing go on the list. */
-static int32_t seek_experts(struct work *w, const struct tenon_weight_desc *d, int32_t layer, struct find *f, struct tenon_err *err)
+static int32_t seek_experts(struct work *w, const struct tenon_weight_desc *d, int32_t layer, struct find *f,
+                            struct tenon_err *err)
 {
     uint64_t n = d->rank > 0 ? d->dims[0] : 0;
     if (n == 0 || n > TN_EXPERTS_MAX)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src), "%s: %" PRIu64 " experts, but there must be 1 to %u",
-                          d->name, n, TN_EXPERTS_MAX);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src),
+                          "%s: %" PRIu64 " experts, but there must be 1 to %u", d->name, n, TN_EXPERTS_MAX);
     f->experts = calloc((size_t)n, sizeof *f->experts);
     if (f->experts == NULL)
         return TENON_E_RESOURCE_EXHAUSTED;
@@ -175,9 +176,10 @@ static int32_t take_values(struct work *w, uint32_t weight, int32_t layer, struc
     uint64_t bytes = sizeof(float);
     for (uint32_t i = 0; i < d->rank; i++)
         if (!tn_mul_u64(bytes, d->dims[i], &bytes) || bytes > TN_VALUES_MAX)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src), "%s: more values than a model plugin may compute",
-                              d->name);
-    return add_item(w, &(struct tn_resolved_weight){ .weight = weight, .layer = layer, .values = d->values, .values_bytes = bytes });
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, tn_container_path(w->src),
+                              "%s: more values than a model plugin may compute", d->name);
+    return add_item(w, &(struct tn_resolved_weight){ .weight = weight, .layer = layer, .values = d->values,
+                                                     .values_bytes = bytes });
 }
 
 /* *ret_found: whether there is a tensor. A missing one that must be there goes on the list. */
@@ -206,7 +208,8 @@ static int32_t resolve_one(struct work *w, uint32_t weight, int32_t layer, bool 
 }
 
 /* Only some layers have the optional weight. */
-static int32_t fail_part(const struct work *w, const struct tenon_weight_desc *d, uint32_t n_found, uint32_t n_wanted, struct tenon_err *err)
+static int32_t fail_part(const struct work *w, const struct tenon_weight_desc *d, uint32_t n_found, uint32_t n_wanted,
+                         struct tenon_err *err)
 {
     struct find f;
     uint32_t i = 0;

@@ -84,7 +84,8 @@ uint32_t tn_states_context(const struct tn_states *s, uint32_t wanted, uint64_t 
     if (wanted != 0)
         return wanted;
     rest -= tn_mul_u64(s->sequence_bytes, sequences, &fixed) && fixed < rest ? fixed : rest;
-    if (memory_free != 0 && tn_mul_u64(s->token_bytes, sequences, &per_position) && per_position != 0 && rest / per_position < context)
+    if (memory_free != 0 && tn_mul_u64(s->token_bytes, sequences, &per_position) && per_position != 0 &&
+        rest / per_position < context)
         context = rest / per_position;
     if (context < CONTEXT_LEAST)
         context = CONTEXT_LEAST;
@@ -95,7 +96,8 @@ uint32_t tn_states_context(const struct tn_states *s, uint32_t wanted, uint64_t 
 
 /* Pages or slots of one layer. Behind a window, pages are given back: a sequence holds those of the window and of its tokens in
  * the step, cut at both ends. */
-static bool count_pages(const struct tn_model_state *item, uint32_t context, uint32_t sequences, uint32_t step_tokens, uint64_t *ret)
+static bool count_pages(const struct tn_model_state *item, uint32_t context, uint32_t sequences, uint32_t step_tokens,
+                        uint64_t *ret)
 {
     uint64_t page = item->layout.page_tokens, all, windowed, window = item->desc->window;
     if (!is_paged(item->desc)) {

@@ -234,7 +234,8 @@ static int32_t put_members(const char *object, uint64_t size, struct tn_buf *jso
             is_object = 0;
     if (!is_object)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "template", "the variables are no JSON object");
-    if (!is_empty && (tn_buf_append(json, first + 1, (size_t)(end - first - 2)) != TENON_OK || tn_buf_char(json, ',') != TENON_OK))
+    if (!is_empty && (tn_buf_append(json, first + 1, (size_t)(end - first - 2)) != TENON_OK ||
+                      tn_buf_char(json, ',') != TENON_OK))
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "template", "out of memory");
     return TENON_OK;
 }

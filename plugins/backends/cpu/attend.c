@@ -31,7 +31,8 @@ struct cpu_kv cpu_layer_kv(const struct walker *w, const struct cpu_step *s)
 }
 
 /* Heads g0..g1 of keys and values of token t, and those that read them: angles of q and k, keys and values to the cache. */
-static void prepare_heads(const struct walker *w, const struct cpu_step *s, const struct cpu_kv *kv, int64_t t, int32_t g0, int32_t g1)
+static void prepare_heads(const struct walker *w, const struct cpu_step *s, const struct cpu_kv *kv, int64_t t, int32_t g0,
+                          int32_t g1)
 {
     const int32_t *slot = at(w, s->slot), group = s->heads / s->kv_heads;
     float *q = (float *)at(w, s->x) + t * s->heads * s->k_dim, *k = (float *)at(w, s->k) + t * s->kv_heads * s->k_dim;

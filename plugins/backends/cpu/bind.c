@@ -20,7 +20,8 @@ static int32_t bind_vector(struct tenon_executable *exe, struct cpu_weight *w, s
     return 0;
 }
 
-static int32_t bind_weight(struct tenon_executable *exe, const struct tenon_weight_binding *b, struct cpu_weight *w, struct tenon_err *err)
+static int32_t bind_weight(struct tenon_executable *exe, const struct tenon_weight_binding *b, struct cpu_weight *w,
+                           struct tenon_err *err)
 {
     uint64_t rows = 0, cols = 0, row_bytes = 0;
     int32_t status = cpu_weight_shape(b, &rows, &cols, &row_bytes, err);

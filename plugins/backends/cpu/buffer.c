@@ -39,7 +39,8 @@ static void *map_memory(uint64_t size, uint64_t *ret_mapped)
 }
 
 /* Pages come from mmap, untouched. */
-int32_t cpu_buffer_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret, struct tenon_err *err)
+int32_t cpu_buffer_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret,
+                         struct tenon_err *err)
 {
     struct tenon_buffer *buf = calloc(1, sizeof *buf);
     void *data = NULL;
@@ -49,7 +50,8 @@ int32_t cpu_buffer_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags
         data = map_memory(size != 0 ? size : 1, &mapped);
     if (data == NULL) {
         free(buf);
-        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for a buffer of %llu bytes", (unsigned long long)size);
+        return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, "cpu", "no memory for a buffer of %llu bytes",
+                          (unsigned long long)size);
     }
     *buf = (struct tenon_buffer){ .data = data, .size = size, .flags = flags, .mapped = mapped };
     *ret = buf;
@@ -86,7 +88,8 @@ int32_t cpu_upload(struct tenon_span dst, const void *src, struct tenon_err *err
 {
     void *p = cpu_span_data(&dst);
     if (p == NULL)
-        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "cpu", "upload of %llu bytes leaves its buffer", (unsigned long long)dst.size);
+        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "cpu", "upload of %llu bytes leaves its buffer",
+                          (unsigned long long)dst.size);
     memcpy(p, src, dst.size);
     return 0;
 }
@@ -95,7 +98,8 @@ int32_t cpu_download(void *dst, struct tenon_span src, struct tenon_err *err)
 {
     const void *p = cpu_span_data(&src);
     if (p == NULL)
-        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "cpu", "download of %llu bytes leaves its buffer", (unsigned long long)src.size);
+        return tenon_fail(err, TENON_E_OUT_OF_RANGE, "cpu", "download of %llu bytes leaves its buffer",
+                          (unsigned long long)src.size);
     memcpy(dst, p, src.size);
     return 0;
 }

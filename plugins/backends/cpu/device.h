@@ -54,7 +54,8 @@ int32_t cpu_set_options(struct tenon_device *dev, const char *options, struct te
 
 /* buffer.c */
 uint64_t cpu_memory_free(const struct cpu_plugin *p); /* bytes that this process may still take, 0: not known */
-int32_t cpu_buffer_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret, struct tenon_err *err);
+int32_t cpu_buffer_alloc(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret,
+                         struct tenon_err *err);
 int32_t cpu_buffer_import(struct tenon_device *dev, void *memory, uint64_t size, uint32_t flags, struct tenon_buffer **ret,
                           struct tenon_err *err);
 void cpu_buffer_free(struct tenon_buffer *buf);
@@ -86,10 +87,11 @@ enum cpu_pack { CPU_PACK_AUTO, CPU_PACK_NEVER, CPU_PACK_ALWAYS };
 uint64_t cpu_pack_most(const struct cpu_plugin *p); /* see struct tenon_device */
 /* A weight's rows (all dims but the last), columns and bytes of a row of its first plane; as the kernels see it in the file's order,
  * for encodings they know; and packed. All check every size against the bytes there are. */
-int32_t cpu_weight_shape(const struct tenon_weight_binding *weight, uint64_t *ret_rows, uint64_t *ret_cols, uint64_t *ret_row_bytes,
-                         struct tenon_err *err);
+int32_t cpu_weight_shape(const struct tenon_weight_binding *weight, uint64_t *ret_rows, uint64_t *ret_cols,
+                         uint64_t *ret_row_bytes, struct tenon_err *err);
 int32_t cpu_matrix_of(const struct tenon_weight_binding *weight, struct cpu_matrix *ret, struct tenon_err *err);
-int32_t cpu_packed_of(const struct tenon_weight_binding *weight, const struct cpu_matrix *m, struct cpu_matrix *ret, struct tenon_err *err);
+int32_t cpu_packed_of(const struct tenon_weight_binding *weight, const struct cpu_matrix *m, struct cpu_matrix *ret,
+                      struct tenon_err *err);
 int32_t cpu_pack_weight(struct tenon_device *dev, const struct tenon_weight_binding *weight, struct tenon_err *err);
 int32_t cpu_weight_query(struct tenon_device *dev, const struct tenon_weight_binding *weight, int32_t *ret_rung,
                          uint64_t *ret_pack_bytes, struct tenon_err *err);

@@ -54,8 +54,8 @@ static void lay_out(const struct walker *w, const struct cpu_call *c, const stru
             p->len[s] = (int32_t)n;
         for (int64_t t = t0; t < t1; t++) {
             p->place[start[s] + t] = (int32_t)t;
-            w->k->kv_store(&p->kv, c->in[K].f + (start[s] + t) * k_row, c->in[V].f + (start[s] + t) * v_row, page * CPU_PAGE_TOKENS + t, 0,
-                           p->kv.kv_heads);
+            w->k->kv_store(&p->kv, c->in[K].f + (start[s] + t) * k_row, c->in[V].f + (start[s] + t) * v_row,
+                           page * CPU_PAGE_TOKENS + t, 0, p->kv.kv_heads);
         }
         page += used;
     }

@@ -225,7 +225,8 @@ int32_t cpu_generic_check(const struct tenon_executable *exe, const struct tenon
     uint32_t op = tenon_op_find(n->op);
     int32_t status = 0;
     if (op == TENON_OPN_ALL_REDUCE || op == TENON_OPN_ALL_GATHER)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, n->name, "%s: the CPU backend runs on one device and has no communicator", n->op);
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, n->name, "%s: the CPU backend runs on one device and has no communicator",
+                          n->op);
     bool native = cpu_native_of(exe->graph, n) != NULL;
     if ((find(op) == NULL && !native) || n->n_in > CPU_CALL_IN || n->n_out > CPU_CALL_OUT)
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, n->name, "%s is not known to the CPU backend", n->op);

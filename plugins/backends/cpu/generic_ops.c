@@ -42,7 +42,8 @@ static void grouped_column(const struct cpu_call *c, int64_t n)
         }
         if (w->packed != NULL)
             cpu_matrix_row(w->packed, e * all + n, c->row);
-        tenon_ref_matmul(1, 1, k, x->f + line * k, w->packed != NULL ? c->row : w->f + (e * all + n) * k, bias->p != NULL ? bias->f + e * all + n : NULL, y);
+        tenon_ref_matmul(1, 1, k, x->f + line * k, w->packed != NULL ? c->row : w->f + (e * all + n) * k,
+                         bias->p != NULL ? bias->f + e * all + n : NULL, y);
     }
 }
 
@@ -57,7 +58,8 @@ void cpu_g_batch_matmul(const struct cpu_call *c)
 {
     const struct cpu_tensor *a = &c->in[0], *b = &c->in[1];
     int64_t r = a->shape.rank;
-    tenon_ref_batch_matmul(cpu_product(a, 0, r - 2), cpu_dim(a, r - 2), cpu_dim(b, r - 2), cpu_dim(a, r - 1), a->f, b->f, c->out[0].f);
+    tenon_ref_batch_matmul(cpu_product(a, 0, r - 2), cpu_dim(a, r - 2), cpu_dim(b, r - 2), cpu_dim(a, r - 1), a->f, b->f,
+                           c->out[0].f);
 }
 
 /* ---- elementwise ---- */
@@ -211,7 +213,8 @@ void cpu_g_take(const struct cpu_call *c)
 void cpu_g_scatter_add(const struct cpu_call *c)
 {
     const struct cpu_tensor *base = &c->in[0], *index = &c->in[1];
-    tenon_ref_scatter_add(cpu_dim(base, 0), cpu_product(base, 1, base->shape.rank), base->f, index->n, index->i, c->in[2].f, c->out[0].f);
+    tenon_ref_scatter_add(cpu_dim(base, 0), cpu_product(base, 1, base->shape.rank), base->f, index->n, index->i, c->in[2].f,
+                          c->out[0].f);
 }
 
 void cpu_g_concat(const struct cpu_call *c)

@@ -88,7 +88,8 @@ static void scan_sequence(const struct cpu_call *c, const struct tenon_ref_seqs 
         tenon_ref_linear_scan(q, cpu_dim(&in[0], 1), in[0].f, in[1].f, c->state, y);
         break;
     default: {
-        struct tenon_ref_outer o = { cpu_dim(&in[1], 1), cpu_dim(&in[1], 2), cpu_dim(&in[2], 2), in[0].f, in[1].f, in[2].f, in[3].f, in[4].f };
+        struct tenon_ref_outer o = { cpu_dim(&in[1], 1), cpu_dim(&in[1], 2), cpu_dim(&in[2], 2), in[0].f, in[1].f, in[2].f,
+                                     in[3].f, in[4].f };
         tenon_ref_outer_scan(q, &o, c->state, y);
     }
     }
@@ -146,7 +147,8 @@ static int64_t slot_floats(const struct tenon_graph *g, const struct tenon_node 
     }
 }
 
-static int32_t check_pages(const struct tenon_graph *g, const struct tenon_node *n, const struct tenon_state_desc *d, struct tenon_err *err)
+static int32_t check_pages(const struct tenon_graph *g, const struct tenon_node *n, const struct tenon_state_desc *d,
+                           struct tenon_err *err)
 {
     bool store = tenon_op_find(n->op) == TENON_OPN_KV_STORE, has_v = store ? n->in[2] != TENON_NO_VALUE : tenon_node_i64(n, "v_heads", 0) > 0;
     const struct tenon_value *k = tenon_graph_value(g, store ? n->in[1] : n->out[0]);
@@ -161,10 +163,12 @@ static int32_t check_pages(const struct tenon_graph *g, const struct tenon_node 
 }
 
 /* A latent cache's rows are what the queries are multiplied by, latent and turned. */
-static int32_t check_latent(const struct tenon_graph *g, const struct tenon_node *n, const struct tenon_state_desc *d, struct tenon_err *err)
+static int32_t check_latent(const struct tenon_graph *g, const struct tenon_node *n, const struct tenon_state_desc *d,
+                            struct tenon_err *err)
 {
     int64_t turned = constant(tenon_graph_value(g, n->in[1]), 2);
-    if (d->kind == TENON_STATE_KV_LATENT && d->k_heads == 1 && d->v_dim == 0 && turned >= 0 && d->k_dim == turned + tenon_node_i64(n, "rank", 0))
+    if (d->kind == TENON_STATE_KV_LATENT && d->k_heads == 1 && d->v_dim == 0 && turned >= 0 &&
+        d->k_dim == turned + tenon_node_i64(n, "rank", 0))
         return 0;
     return tenon_fail(err, TENON_E_INVALID_ARGUMENT, n->name, "state '%s' has no rows of rank and turned key", d->name);
 }
@@ -184,7 +188,8 @@ int32_t cpu_generic_check_state(const struct tenon_executable *exe, const struct
     if (op == TENON_OPN_LATENT_ATTENTION)
         return check_latent(exe->graph, n, d, err);
     int64_t want = slot_floats(exe->graph, n);
-    if ((d->kind != TENON_STATE_RECURRENT && d->kind != TENON_STATE_CONV) || want < 0 || (uint64_t)want * sizeof(float) != d->slot_bytes)
+    if ((d->kind != TENON_STATE_RECURRENT && d->kind != TENON_STATE_CONV) || want < 0 ||
+        (uint64_t)want * sizeof(float) != d->slot_bytes)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, n->name, "its slots of %lld floats are not those of state '%s' (%llu bytes)",
                           (long long)want, d->name, (unsigned long long)d->slot_bytes);
     return 0;

@@ -39,7 +39,8 @@ static struct page page_in(const struct latent *l, struct cpu_room *room)
     return p;
 }
 
-static struct latent sizes(const struct tenon_graph *g, const struct tenon_node *n, int64_t tokens, uint32_t threads, struct cpu_room *room)
+static struct latent sizes(const struct tenon_graph *g, const struct tenon_node *n, int64_t tokens, uint32_t threads,
+                           struct cpu_room *room)
 {
     const struct tenon_value *nope = tenon_graph_value(g, n->in[Q_NOPE]), *rope = tenon_graph_value(g, n->in[Q_ROPE]);
     struct latent l = { .t = tokens, .h = nope->dims[1].b, .d = nope->dims[2].b, .turned = rope->dims[2].b,
@@ -74,8 +75,8 @@ static uint64_t latent_bytes(const struct tenon_executable *exe, const struct te
 /* ---- products by wk and wv, head by head: rows of `heads` are by head, then by token */
 
 /* y of head h, whose row t lies ld floats behind that of t - 1, the first at y. */
-static void head_product(const struct walker *w, const struct latent *l, const struct cpu_weight *by, const struct cpu_act *a, int64_t h, int64_t n,
-                         float *y, int64_t ld)
+static void head_product(const struct walker *w, const struct latent *l, const struct cpu_weight *by, const struct cpu_act *a,
+                         int64_t h, int64_t n, float *y, int64_t ld)
 {
     uintptr_t before = (uintptr_t)(h * l->t * ld + h * n) * sizeof *y; /* the kernels count rows and columns from the stack's first */
     cpu_by_weight(w, by, a, h * l->t, (h + 1) * l->t, h * n, (h + 1) * n, (float *)((uintptr_t)y - before), ld, NULL);
@@ -104,7 +105,8 @@ static void absorb(const struct walker *w, const struct cpu_call *c, const struc
     for (int64_t t = t0; t < t1; t++)
         for (int64_t h = 0; h < l->h; h++) {
             memcpy(l->heads + (h * l->t + t) * l->d, c->in[Q_NOPE].f + (t * l->h + h) * l->d, (size_t)l->d * sizeof(float));
-            memcpy(l->q + (t * l->h + h) * l->width + l->rank, c->in[Q_ROPE].f + (t * l->h + h) * l->turned, (size_t)l->turned * sizeof(float));
+            memcpy(l->q + (t * l->h + h) * l->width + l->rank, c->in[Q_ROPE].f + (t * l->h + h) * l->turned,
+                   (size_t)l->turned * sizeof(float));
         }
     struct cpu_act a = prepare(w, l, wk, l->d);
     share(w, l->h, &h0, &h1);
@@ -148,8 +150,8 @@ static const float *visible_part(const struct latent *l, const struct page *p, i
 
 static struct cpu_matrix floats(const float *data, int64_t rows, int64_t cols)
 {
-    return (struct cpu_matrix){ .data = (const uint8_t *)data, .rows = rows, .cols = cols, .row_bytes = cols * (int64_t)sizeof *data,
-                                .format = CPU_F32 };
+    return (struct cpu_matrix){ .data = (const uint8_t *)data, .rows = rows, .cols = cols,
+                                .row_bytes = cols * (int64_t)sizeof *data, .format = CPU_F32 };
 }
 
 /* One head's scores of a page become weights; what it has so far is scaled where the maximum grew. */
@@ -174,8 +176,8 @@ static void weigh_row(const struct walker *w, float scale, int64_t seen, float *
 }
 
 /* Heads h0..h1 of token t on a page of which it sees the first `seen` keys. */
-static void attend_page(const struct walker *w, const struct cpu_call *c, const struct latent *l, const struct page *p, int64_t t, int64_t h0,
-                        int64_t h1, int64_t seen)
+static void attend_page(const struct walker *w, const struct cpu_call *c, const struct latent *l, const struct page *p,
+                        int64_t t, int64_t h0, int64_t h1, int64_t seen)
 {
     const struct cpu_matrix keys = floats(p->rows, CPU_PAGE_TOKENS, l->width);
     const struct cpu_matrix latents = floats(visible_part(l, p, seen), l->rank, CPU_PAGE_TOKENS);
@@ -208,8 +210,8 @@ static int64_t seen_of(const struct cpu_call *c, int64_t t, int64_t b)
 }
 
 /* Tokens t0..t1, all of one sequence. */
-static void attend_run(const struct walker *w, const struct cpu_call *c, const struct latent *l, struct page *p, int64_t t0, int64_t t1, int64_t h0,
-                       int64_t h1)
+static void attend_run(const struct walker *w, const struct cpu_call *c, const struct latent *l, struct page *p, int64_t t0,
+                       int64_t t1, int64_t h0, int64_t h1)
 {
     int64_t columns = cpu_dim(&c->in[BLOCK_TABLE], 1);
     const int32_t *table = c->in[BLOCK_TABLE].i + c->in[SEQ_OF_TOKEN].i[t0] * columns;

@@ -88,7 +88,8 @@ static float sum_of_best(const float *x, int64_t n, int64_t best)
     for (int64_t b = 0; b < best; b++) {
         int64_t found = -1; /* the next in order of falling score and rising index */
         for (int64_t i = 0; i < n; i++)
-            if ((or_least(x[i]) < last || (or_least(x[i]) == last && i > at)) && (found < 0 || or_least(x[i]) > or_least(x[found])))
+            if ((or_least(x[i]) < last || (or_least(x[i]) == last && i > at)) &&
+                (found < 0 || or_least(x[i]) > or_least(x[found])))
                 found = i;
         if (found < 0)
             break;
@@ -197,8 +198,8 @@ static struct cpu_act prepare(const struct walker *w, const float *x, int64_t ro
 }
 
 /* y[r * ld + i - n0] of rows n0 <= i < n1 of operand `in`, a stack of matrices, for rows r0..r1 of a; `bias` is an operand too. */
-static void product(const struct walker *w, const struct cpu_call *c, uint32_t in, const struct cpu_act *a, int64_t r0, int64_t r1, int64_t n0,
-                    int64_t n1, float *y, int64_t ld, uint32_t bias)
+static void product(const struct walker *w, const struct cpu_call *c, uint32_t in, const struct cpu_act *a, int64_t r0,
+                    int64_t r1, int64_t n0, int64_t n1, float *y, int64_t ld, uint32_t bias)
 {
     float *from = (float *)((uintptr_t)y - (uintptr_t)n0 * sizeof *y); /* the kernels count from the stack's first row */
     cpu_by_weight(w, weight(w, c->node->in[in]), a, r0, r1, n0, n1, from, ld, c->in[bias].f);
@@ -217,8 +218,8 @@ static void activate(const struct walker *w, const struct cpu_call *c, const str
 }
 
 /* Rows n0..n1 of expert e's gate and up for all its tokens, and what the net makes of them. */
-static void hidden_task(const struct walker *w, const struct cpu_call *c, const struct moe *m, const struct cpu_act *a, int64_t e, int64_t n0,
-                        int64_t n1)
+static void hidden_task(const struct walker *w, const struct cpu_call *c, const struct moe *m, const struct cpu_act *a,
+                        int64_t e, int64_t n0, int64_t n1)
 {
     int64_t r0 = m->first[e], r1 = m->first[e + 1], at = e * m->f;
     product(w, c, GATE, a, r0, r1, at + n0, at + n1, m->gate + n0, m->f, GATE_BIAS);
@@ -227,14 +228,15 @@ static void hidden_task(const struct walker *w, const struct cpu_call *c, const 
         activate(w, c, m, m->gate + r * m->f + n0, m->up + r * m->f + n0, n1 - n0);
 }
 
-static void down_task(const struct walker *w, const struct cpu_call *c, const struct moe *m, const struct cpu_act *a, int64_t e, int64_t n0,
-                      int64_t n1)
+static void down_task(const struct walker *w, const struct cpu_call *c, const struct moe *m, const struct cpu_act *a, int64_t e,
+                      int64_t n0, int64_t n1)
 {
     product(w, c, DOWN, a, m->first[e], m->first[e + 1], e * m->k + n0, e * m->k + n1, m->in + n0, m->k, DOWN_BIAS);
 }
 
 /* All experts with rows, each `width` rows of weights in pieces. */
-static void run_tasks(const struct walker *w, const struct cpu_call *c, const struct moe *m, const struct cpu_act *a, int64_t width, bool down)
+static void run_tasks(const struct walker *w, const struct cpu_call *c, const struct moe *m, const struct cpu_act *a,
+                      int64_t width, bool down)
 {
     int64_t active = m->active[m->n], chunk = CPU_CHUNK_ROWS, task;
     if ((width + chunk - 1) / chunk * active < 8 * (int64_t)w->n)

@@ -35,7 +35,8 @@ static inline uint32_t cpu_operand(const struct tenon_node *n, uint32_t i)
 }
 
 /* Operand i is absent, or a weight as it was declared with `rank` dims. */
-static inline bool cpu_is_weight(const struct tenon_graph *g, const struct tenon_node *n, uint32_t i, uint32_t rank, bool may_lack)
+static inline bool cpu_is_weight(const struct tenon_graph *g, const struct tenon_node *n, uint32_t i, uint32_t rank,
+                                 bool may_lack)
 {
     uint32_t v = cpu_operand(n, i);
     if (v == TENON_NO_VALUE)

@@ -26,7 +26,8 @@ int32_t cpu_weight_shape(const struct tenon_weight_binding *w, uint64_t *ret_row
                          struct tenon_err *err)
 {
     uint64_t rows = 1; /* a stack of matrices is one below the other */
-    if (w->rank == 0 || w->rank > TENON_TENSOR_DIMS || w->n_planes != w->encoding->n_planes || cpu_span_data(&w->planes[0]) == NULL)
+    if (w->rank == 0 || w->rank > TENON_TENSOR_DIMS || w->n_planes != w->encoding->n_planes ||
+        cpu_span_data(&w->planes[0]) == NULL)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, w->name, "not the planes of a tensor");
     for (uint32_t i = 0; i + 1 < w->rank; i++)
         if (__builtin_mul_overflow(rows, w->dims[i], &rows))
@@ -55,11 +56,13 @@ int32_t cpu_matrix_of(const struct tenon_weight_binding *w, struct cpu_matrix *r
     return status;
 }
 
-int32_t cpu_packed_of(const struct tenon_weight_binding *w, const struct cpu_matrix *m, struct cpu_matrix *ret, struct tenon_err *err)
+int32_t cpu_packed_of(const struct tenon_weight_binding *w, const struct cpu_matrix *m, struct cpu_matrix *ret,
+                      struct tenon_err *err)
 {
     const uint8_t *data = cpu_span_data(&w->packed);
     if (data == NULL || (uint64_t)cpu_packed_bytes(m) > w->packed.size)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, w->name, "%llu bytes do not take its packed form", (unsigned long long)w->packed.size);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, w->name, "%llu bytes do not take its packed form",
+                          (unsigned long long)w->packed.size);
     *ret = cpu_packed_matrix(m, data);
     return 0;
 }
@@ -141,7 +144,8 @@ static void let_go(const struct job *j)
 }
 
 /* All of a weight; rows that lie packed are told to `by`, if that is not NULL. */
-static int32_t pack(struct tenon_device *dev, const struct tenon_weight_binding *weight, struct cpu_weight *by, struct tenon_err *err)
+static int32_t pack(struct tenon_device *dev, const struct tenon_weight_binding *weight, struct cpu_weight *by,
+                    struct tenon_err *err)
 {
     struct job j = { .k = dev->k, .packed = cpu_span_data(&weight->packed) };
     struct cpu_matrix packed;

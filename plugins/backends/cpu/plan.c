@@ -96,7 +96,8 @@ static int32_t check_args(const struct tenon_compile_args *args, struct tenon_er
         return tenon_fail(err, TENON_E_UNIMPLEMENTED, "cpu", "more than %u inputs or states", CPU_MAX_INPUTS);
     for (uint32_t i = TENON_SYM_T; i < TENON_SYM_COUNT; i++)
         if (args->buckets->sym[i] < 0 || args->buckets->sym[i] > INT32_MAX)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "cpu", "bucket bound %u is %lld", i, (long long)args->buckets->sym[i]);
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "cpu", "bucket bound %u is %lld", i,
+                              (long long)args->buckets->sym[i]);
     return 0;
 }
 

@@ -68,7 +68,8 @@ struct cpu_step {
 };
 
 /* Where a value lives. */
-enum cpu_place { CPU_PLACE_NONE, CPU_PLACE_SCRATCH, CPU_PLACE_CARRY, CPU_PLACE_ARG, CPU_PLACE_INPUT, CPU_PLACE_OUTPUT, CPU_PLACE_ALIAS };
+enum cpu_place { CPU_PLACE_NONE, CPU_PLACE_SCRATCH, CPU_PLACE_CARRY, CPU_PLACE_ARG, CPU_PLACE_INPUT, CPU_PLACE_OUTPUT,
+                 CPU_PLACE_ALIAS };
 
 struct cpu_home {
     enum cpu_place place;
@@ -135,7 +136,8 @@ struct tenon_executable {
 };
 
 /* bind.c: the bindings of one WEIGHT value, its layers one after the other. */
-int32_t cpu_bind_value(struct tenon_executable *exe, const struct tenon_compile_args *args, uint32_t value, struct tenon_err *err);
+int32_t cpu_bind_value(struct tenon_executable *exe, const struct tenon_compile_args *args, uint32_t value,
+                       struct tenon_err *err);
 
 /* scratch.c: does every value fit the counting of the rest at its largest? And, behind fuse.c, the place of all in scratch. */
 int32_t cpu_check_sizes(const struct tenon_executable *exe, struct tenon_err *err);

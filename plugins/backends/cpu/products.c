@@ -59,8 +59,8 @@ static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, 
 
 /* y[t * ldy + n] for all rows of a and n0 <= n < n1. While the weight is being packed, piece by piece: a long run would read the file's
  * pages that packing has dropped behind it, and bring them back. */
-static void product(const struct walker *w, uint32_t weight_value, uint32_t bias_value, const struct cpu_act *a, int64_t rows, int64_t n0,
-                    int64_t n1, float *y, int64_t ldy)
+static void product(const struct walker *w, uint32_t weight_value, uint32_t bias_value, const struct cpu_act *a, int64_t rows,
+                    int64_t n0, int64_t n1, float *y, int64_t ldy)
 {
     const struct cpu_weight *from = weight(w, weight_value);
     const float *bias = vector(w, bias_value);
@@ -86,7 +86,8 @@ static void finish_hidden(const struct walker *w, const struct cpu_step *down, i
 }
 
 /* Rows n0..n1 of all weights of the gate for all tokens: hidden = kind(gate) * up. */
-static void gated_chunk(const struct walker *w, const struct cpu_step *s, const struct cpu_act *a, int64_t rows, int64_t n0, int64_t n1)
+static void gated_chunk(const struct walker *w, const struct cpu_step *s, const struct cpu_act *a, int64_t rows, int64_t n0,
+                        int64_t n1)
 {
     int64_t n = matrix(w, s->w[0])->rows;
     float *hidden = (float *)(void *)(w->run->scratch + s->hidden_offset), *up = (float *)(void *)(w->run->scratch + s->gate_offset);
@@ -104,8 +105,8 @@ static void gated_chunk(const struct walker *w, const struct cpu_step *s, const 
         finish_hidden(w, s + 1, rows, n0, n1);
 }
 
-static void plain_chunk(const struct walker *w, const struct cpu_step *s, uint32_t j, const struct cpu_act *a, int64_t rows, int64_t n0,
-                        int64_t n1)
+static void plain_chunk(const struct walker *w, const struct cpu_step *s, uint32_t j, const struct cpu_act *a, int64_t rows,
+                        int64_t n0, int64_t n1)
 {
     const struct cpu_matrix *m = matrix(w, s->w[j]);
     float *y = at(w, s->outs[j]);

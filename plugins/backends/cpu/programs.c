@@ -94,8 +94,8 @@ uint64_t cpu_program_scratch(const struct tenon_executable *exe)
     return (uint64_t)(CPU_PROGRAM_ROWS * cols) * sizeof(float);
 }
 
-void cpu_program_product(const struct walker *w, const struct cpu_weight *weight, const struct cpu_act *a, int64_t rows, int64_t n0,
-                         int64_t n1, float *y, int64_t ldy, const float *bias)
+void cpu_program_product(const struct walker *w, const struct cpu_weight *weight, const struct cpu_act *a, int64_t rows,
+                         int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias)
 {
     const struct cpu_program_weight *p = weight->program;
     float *x = (float *)(void *)(w->own + w->exe->thread_act_bytes); /* [CPU_PROGRAM_ROWS, cols] */

@@ -112,7 +112,8 @@ static void bind_tensor(const struct walker *w, uint32_t v, struct cpu_tensor *t
 }
 
 /* Operand i when it is a weight: floats where they are, decoded now, or left to the op. */
-static void bind_weight_operand(const struct walker *w, const struct cpu_step *s, struct cpu_call *c, uint32_t i, uint64_t *offset)
+static void bind_weight_operand(const struct walker *w, const struct cpu_step *s, struct cpu_call *c, uint32_t i,
+                                uint64_t *offset)
 {
     uint32_t root = cpu_root(w->exe, c->node->in[i]);
     if (root == TENON_NO_VALUE || value(w, root)->kind != TENON_VALUE_WEIGHT)
@@ -233,7 +234,8 @@ void cpu_run_thread(struct cpu_run *run, uint32_t i, uint32_t n)
     const struct tenon_executable *exe = run->exe;
     const struct tenon_graph *g = exe->graph;
     uint32_t turn = 0;
-    struct walker w = { .run = run, .exe = exe, .k = exe->dev->k, .threads = exe->dev->plugin->threads, .i = i, .n = n, .turn = &turn };
+    struct walker w = { .run = run, .exe = exe, .k = exe->dev->k, .threads = exe->dev->plugin->threads, .i = i, .n = n,
+                        .turn = &turn };
     w.own = run->scratch + exe->thread_offset + i * exe->thread_bytes;
     double since = exe->times != NULL ? cpu_profile_now() : 0;
     make_rope_tables(&w); /* read by other threads only after the barriers of the first steps */

@@ -197,8 +197,8 @@ static uint64_t conv_bytes(const struct tenon_executable *exe, const struct teno
 }
 
 /* One sequence's channels n0.., n of them. past [K-1,N] is the slot, oldest row first; taps [K,N]. */
-static void conv_channels(const struct walker *w, const struct cpu_call *c, const float *taps, float *past, int64_t t0, int64_t t1, int64_t n0,
-                          int64_t n)
+static void conv_channels(const struct walker *w, const struct cpu_call *c, const float *taps, float *past, int64_t t0,
+                          int64_t t1, int64_t n0, int64_t n)
 {
     int64_t all = cpu_dim(&c->in[C_W], 0), k = cpu_dim(&c->in[C_W], 1);
     const float *bias = c->in[C_BIAS].p != NULL ? c->in[C_BIAS].f + n0 : NULL;
@@ -212,7 +212,8 @@ static void conv_channels(const struct walker *w, const struct cpu_call *c, cons
     }
     for (int64_t row = 0; row < k - 1; row++) { /* upwards: what is read lies at or behind what is written */
         int64_t from = t1 - (k - 1) + row;
-        memmove(past + row * all + n0, (from >= t0 ? c->in[C_X].f + from * all : past + (k - 1 + from - t0) * all) + n0, (size_t)n * sizeof(float));
+        memmove(past + row * all + n0, (from >= t0 ? c->in[C_X].f + from * all : past + (k - 1 + from - t0) * all) + n0,
+                (size_t)n * sizeof(float));
     }
 }
 

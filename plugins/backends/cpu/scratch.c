@@ -23,7 +23,8 @@ int32_t cpu_check_sizes(const struct tenon_executable *exe, struct tenon_err *er
                         v->dims[d].b <= MOST_ELEMENTS;
             dim = fits ? tenon_dim_value(&v->dims[d], &exe->bucket) : -1;
             if (dim < 0 || __builtin_mul_overflow(n, dim > 0 ? dim : 1, &n) || n > MOST_ELEMENTS)
-                return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, v->name, "its largest size is negative or past counting: a smaller context or step may do");
+                return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, v->name,
+                                  "its largest size is negative or past counting: a smaller context or step may do");
         }
     }
     return 0;

@@ -28,7 +28,8 @@ void cpu_state_kv(const struct tenon_state_desc *desc, int32_t kv_encoding, stru
 static int32_t slot_layout(const struct tenon_state_desc *state, struct tenon_state_layout *ret, struct tenon_err *err)
 {
     if (state->slot_bytes == 0 || state->slot_bytes % sizeof(float) != 0 || state->slot_bytes > UINT32_MAX)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, state->name, "a slot of %llu bytes", (unsigned long long)state->slot_bytes);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, state->name, "a slot of %llu bytes",
+                          (unsigned long long)state->slot_bytes);
     *ret = (struct tenon_state_layout){ .struct_size = sizeof *ret, .page_bytes = state->slot_bytes, .align = CPU_ALIGN };
     return 0;
 }
@@ -48,9 +49,11 @@ int32_t cpu_state_layout(struct tenon_device *dev, const struct tenon_state_desc
     if (state->kind == TENON_STATE_RECURRENT || state->kind == TENON_STATE_CONV)
         return slot_layout(state, ret, err);
     if (state->kind != TENON_STATE_KV_PAGED && state->kind != TENON_STATE_KV_LATENT)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend has no states of kind %d yet", (int)state->kind);
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend has no states of kind %d yet",
+                          (int)state->kind);
     if (!is_known(kv_encoding))
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name, "the CPU backend keeps K and V in f16, f32, bf16 or q8 only: use --kv f16");
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, state->name,
+                          "the CPU backend keeps K and V in f16, f32, bf16 or q8 only: use --kv f16");
     if (!is_cache(state))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, state->name, "%u K heads of %u and %u V heads of %u make no cache",
                           state->k_heads, state->k_dim, state->v_heads, state->v_dim);
@@ -69,7 +72,8 @@ int32_t cpu_state_layout(struct tenon_device *dev, const struct tenon_state_desc
 }
 
 /* The page's address in layer instance l, NULL when it is none. */
-static uint8_t *page_at(const struct tenon_state_layout *layout, const struct tenon_state_binding *state, uint32_t l, uint64_t page)
+static uint8_t *page_at(const struct tenon_state_layout *layout, const struct tenon_state_binding *state, uint32_t l,
+                        uint64_t page)
 {
     uint8_t *base = cpu_span_data(&state->span);
     if (base == NULL || page >= state->n_pages)
@@ -77,7 +81,8 @@ static uint8_t *page_at(const struct tenon_state_layout *layout, const struct te
     return base + (l * state->n_pages + page) * layout->page_bytes;
 }
 
-static int32_t bad_page(const struct tenon_state_desc *desc, uint64_t page, const struct tenon_state_binding *state, struct tenon_err *err)
+static int32_t bad_page(const struct tenon_state_desc *desc, uint64_t page, const struct tenon_state_binding *state,
+                        struct tenon_err *err)
 {
     return tenon_fail(err, TENON_E_OUT_OF_RANGE, desc->name, "page %llu of %llu", (unsigned long long)page,
                       (unsigned long long)state->n_pages);

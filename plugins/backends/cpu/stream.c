@@ -104,8 +104,8 @@ static int32_t check_starts(const char *name, const int32_t *a, int64_t n, int64
 {
     for (int64_t i = 0; i < n; i++)
         if (a[i] < (i == 0 ? 0 : a[i - 1]) || a[i] > tokens)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "entry %lld is %d: they must ascend from 0 to %lld", (long long)i, a[i],
-                              (long long)tokens);
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "entry %lld is %d: they must ascend from 0 to %lld",
+                              (long long)i, a[i], (long long)tokens);
     return 0;
 }
 
@@ -127,8 +127,8 @@ static bool has_pages(const struct tenon_executable *exe)
     return false;
 }
 
-static int32_t check_input(const struct tenon_executable *exe, const struct cpu_run *run, const char *name, const int32_t *a, int64_t n,
-                           struct tenon_err *err)
+static int32_t check_input(const struct tenon_executable *exe, const struct cpu_run *run, const char *name, const int32_t *a,
+                           int64_t n, struct tenon_err *err)
 {
     const int64_t *sym = run->dims.sym;
     const char *dot = strchr(name, '.');
@@ -213,8 +213,8 @@ static int32_t bind(const struct tenon_enqueue_args *args, struct cpu_run *run, 
                               (long long)run->dims.sym[i], "?TSRCP"[i], (long long)exe->bucket.sym[i]);
     run->scratch = cpu_span_data(&args->scratch);
     if (run->scratch == NULL || args->scratch.size < exe->scratch_bytes || (uintptr_t)run->scratch % CPU_ALIGN != 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "cpu", "scratch of %llu bytes, %llu needed", (unsigned long long)args->scratch.size,
-                          (unsigned long long)exe->scratch_bytes);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "cpu", "scratch of %llu bytes, %llu needed",
+                          (unsigned long long)args->scratch.size, (unsigned long long)exe->scratch_bytes);
     int32_t status = bind_states(args, run, err);
     if (status == 0)
         status = bind_inputs(args, run, err);

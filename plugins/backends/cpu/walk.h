@@ -43,7 +43,8 @@ static inline int64_t next_tasks(const struct walker *w, int64_t total, int64_t 
         unsigned drawn = atomic_load_explicit(ticket, memory_order_relaxed);
         while (first + (int64_t)drawn < end) {
             const int64_t left = end - first - (int64_t)drawn, some = (left + part - 1) / part;
-            if (atomic_compare_exchange_weak_explicit(ticket, &drawn, drawn + (unsigned)some, memory_order_relaxed, memory_order_relaxed)) {
+            if (atomic_compare_exchange_weak_explicit(ticket, &drawn, drawn + (unsigned)some, memory_order_relaxed,
+                                                      memory_order_relaxed)) {
                 *ret_end = first + (int64_t)drawn + some;
                 return first + (int64_t)drawn;
             }
@@ -113,8 +114,8 @@ void cpu_run_matmul(const struct walker *w, const struct cpu_step *s);
 void cpu_warm_matmul(const struct walker *w, const struct cpu_step *s, uint32_t instance);
 
 /* programs.c: y[t * ldy + n] for all rows of a and n0 <= n < n1. */
-void cpu_program_product(const struct walker *w, const struct cpu_weight *weight, const struct cpu_act *a, int64_t rows, int64_t n0,
-                         int64_t n1, float *y, int64_t ldy, const float *bias);
+void cpu_program_product(const struct walker *w, const struct cpu_weight *weight, const struct cpu_act *a, int64_t rows,
+                         int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias);
 
 /* attend.c */
 void cpu_run_attention(const struct walker *w, const struct cpu_step *s);

@@ -86,7 +86,8 @@ static uint32_t word_at(const struct affine_weight *w, uint64_t row, uint64_t co
 }
 
 /* n rows of `cols` numbers as blocks have them: 0 to 15, or signed bytes. */
-static void read_tile(const struct affine_weight *w, uint64_t row, uint64_t n, uint64_t col, uint32_t cols, uint8_t q[TILE_ROWS][TILE_COLS])
+static void read_tile(const struct affine_weight *w, uint64_t row, uint64_t n, uint64_t col, uint32_t cols,
+                      uint8_t q[TILE_ROWS][TILE_COLS])
 {
     const struct affine_form *f = w->form;
     const uint32_t per = 32 / f->bits, above = f->bits == 8 ? 128 : 0;
@@ -114,7 +115,8 @@ static uint64_t scale_at(const struct affine_weight *w, uint64_t row, uint64_t g
     return quants == AFFINE_ROWS_OF_WORDS || quants == AFFINE_BYTES ? row * w->groups + group : group * w->rows + row;
 }
 
-static void write_block(const struct affine_weight *w, uint64_t row, uint64_t col, uint32_t cols, const uint8_t *q, uint8_t *block)
+static void write_block(const struct affine_weight *w, uint64_t row, uint64_t col, uint32_t cols, const uint8_t *q,
+                        uint8_t *block)
 {
     const struct affine_form *f = w->form;
     const uint64_t group = f->group != 0 ? col / f->group : 0;
@@ -163,8 +165,8 @@ int32_t cp_affine_check_groups(const struct tenon_stored *s, const struct affine
 typedef void put_fn(const struct affine_weight *w, uint64_t at, int32_t number, uint64_t scale, void *const *tiles);
 
 /* Rows whose columns are in groups as g_idx says. */
-static inline int32_t put_sorted(const struct tenon_stored *s, const struct affine_weight *w, uint64_t first, uint64_t n, put_fn *put_one,
-                                 void *const *tiles, struct tenon_err *err)
+static inline int32_t put_sorted(const struct tenon_stored *s, const struct affine_weight *w, uint64_t first, uint64_t n,
+                                 put_fn *put_one, void *const *tiles, struct tenon_err *err)
 {
     const uint32_t bits = w->form->bits;
     int32_t rc = cp_affine_check_groups(s, w, true, err);
@@ -193,15 +195,15 @@ static void put_expanded(const struct affine_weight *w, uint64_t at, int32_t num
     put32(tiles[0], at, bits);
 }
 
-int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
-                                uint64_t n, void *const *tiles, struct tenon_err *err)
+int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols,
+                                uint64_t first, uint64_t n, void *const *tiles, struct tenon_err *err)
 {
     const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
     return put_sorted(s, &w, first, n, put_unpacked, tiles, err);
 }
 
-int32_t cp_affine_expand_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
-                                uint64_t n, void *const *tiles, struct tenon_err *err)
+int32_t cp_affine_expand_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols,
+                                uint64_t first, uint64_t n, void *const *tiles, struct tenon_err *err)
 {
     const struct affine_weight w = affine_weight_of(s, planes, rows, cols);
     return put_sorted(s, &w, first, n, put_expanded, tiles, err);

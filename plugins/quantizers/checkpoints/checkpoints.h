@@ -109,20 +109,22 @@ struct affine_weight {
     uint64_t rows, cols, groups;
 };
 
-static inline struct affine_weight affine_weight_of(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols)
+static inline struct affine_weight affine_weight_of(const struct tenon_stored *s, const void *const *planes, uint64_t rows,
+                                                    uint64_t cols)
 {
     const struct affine_form *f = s->info;
-    return (struct affine_weight){.form = f, .planes = planes, .rows = rows, .cols = cols, .groups = f->group != 0 ? cols / f->group : 1};
+    return (struct affine_weight){.form = f, .planes = planes, .rows = rows, .cols = cols,
+                                  .groups = f->group != 0 ? cols / f->group : 1};
 }
 
 uint64_t cp_affine_plane_bytes(const struct tenon_stored *s, uint32_t plane, uint64_t rows, uint64_t cols);
 int32_t cp_affine_unpack(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                          uint64_t n, void *const *tiles, struct tenon_err *err);
 /* To the encodings with a scale for each number; to expanded_f32. */
-int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
-                                uint64_t n, void *const *tiles, struct tenon_err *err);
-int32_t cp_affine_expand_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
-                                uint64_t n, void *const *tiles, struct tenon_err *err);
+int32_t cp_affine_unpack_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols,
+                                uint64_t first, uint64_t n, void *const *tiles, struct tenon_err *err);
+int32_t cp_affine_expand_sorted(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols,
+                                uint64_t first, uint64_t n, void *const *tiles, struct tenon_err *err);
 /* Are all groups of columns there, and in order unless sorted? INVALID_ARGUMENT. */
 int32_t cp_affine_check_groups(const struct tenon_stored *s, const struct affine_weight *w, bool sorted, struct tenon_err *err);
 

@@ -15,7 +15,8 @@ static const struct tenon_insn program[] = {
     PLANE_FLOAT(0, Q, I, 0, TENON_F_E4M3), CONST(U, 0), PLANE_FLOAT(1, D, U, 0, TENON_F_F32), FMUL(X, Q, D)};
 CHECKPOINT_ENCODING(fp8_g128, "fp8.e4m3_g128/1", 128, "3c743e1bfe33a5a9b9ecb1f43f777dcb93104f3fbdd4d4bb7208d3b55fecda4d",
                     planes_g128, program, .flags = 0);
-CHECKPOINT_ENCODING(fp8_g32, "fp8.e4m3_g32/1", 32, "d835aa6dd268cb45428b50d7beb52d4d8c2a3ba40f949697ed80516b2d134086", planes_g32, program, .flags = 0);
+CHECKPOINT_ENCODING(fp8_g32, "fp8.e4m3_g32/1", 32, "d835aa6dd268cb45428b50d7beb52d4d8c2a3ba40f949697ed80516b2d134086",
+                    planes_g32, program, .flags = 0);
 
 struct form {
     uint32_t format, bytes; /* of a scale in the file */
@@ -44,7 +45,8 @@ static int32_t unpack(const struct tenon_stored *s, const void *const *planes, u
     memcpy((uint8_t *)tiles[0] + first * cols, (const uint8_t *)planes[0] + first * cols, n * cols);
     for (uint64_t i = first; i < first + n; i++)
         for (uint64_t g = 0; g < line; g++)
-            put32(tiles[1], i * line + g, get_float(planes[1], i / f->rows * scales_along(cols, f->cols) + g * group / f->cols, f->format));
+            put32(tiles[1], i * line + g, get_float(planes[1], i / f->rows * scales_along(cols, f->cols) + g * group / f->cols,
+                                                    f->format));
     return TENON_OK;
 }
 

@@ -5,7 +5,8 @@
 #define ADDRESS(name_) &cp_##name_,
 static const struct tenon_encoding *const encodings[] = {CHECKPOINT_ENCODINGS(ADDRESS)};
 static const struct tenon_stored *const stored[] = {CHECKPOINT_FORMS(ADDRESS)};
-static const char *const ids[] = {"affine", "scaled", "expanded", "mlc", "bnb", "fp8", "ct", "int8", "gptq", "gptq_v2", "awq", NULL};
+static const char *const ids[] = {"affine", "scaled", "expanded", "mlc", "bnb", "fp8", "ct", "int8", "gptq", "gptq_v2", "awq",
+                                  NULL};
 
 static const struct tenon_quantizer quantizer = {
     .struct_size = sizeof quantizer,

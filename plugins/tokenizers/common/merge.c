@@ -270,7 +270,8 @@ static bool take_first(struct waiting *w, uint64_t *ret_item)
     return true;
 }
 
-static inline uint32_t look_up(struct tok_merge_pair *memo, const struct rule *rule, int32_t left, int32_t right, int32_t *ret_merged)
+static inline uint32_t look_up(struct tok_merge_pair *memo, const struct rule *rule, int32_t left, int32_t right,
+                               int32_t *ret_merged)
 {
     struct tok_merge_pair *p =
         &memo[((uint32_t)left * 0x9e3779b1u ^ (uint32_t)right * 0x85ebca6bu) >> 16 & (MEMO - 1)];

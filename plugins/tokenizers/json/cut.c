@@ -441,8 +441,8 @@ static int32_t read_scripts(struct js_cut *c, struct js *j, const struct js_obje
     c->n_patterns = UINT32_MAX;
     for (const char *name = scripts; *name != '\0';) {
         int size = (int)strcspn(name, " ");
-        n += (size_t)snprintf(pattern + n, sizeof pattern - n, "|(?! )\\p{sc:%.*s}[\\p{sc:%.*s} \\p{sc:Unknown}]*+", size, name, size,
-                              name);
+        n += (size_t)snprintf(pattern + n, sizeof pattern - n, "|(?! )\\p{sc:%.*s}[\\p{sc:%.*s} \\p{sc:Unknown}]*+", size, name,
+                              size, name);
         name += size + (name[size] == ' ');
     }
     return add_regex(c, j, arena, pattern, REMOVED, true);

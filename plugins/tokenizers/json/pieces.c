@@ -203,8 +203,8 @@ static int32_t read_model(struct model *m, struct tenon_str bytes, struct tenon_
     if (status == 0 && (w.is_bad || m->n == 0))
         return refuse(err, "is no protocol buffer with pieces");
     if (status == 0 && m->kind != UNIGRAM && m->kind != BPE)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "json", "tokenizer.model is of kind %llu: Unigram (1) and BPE (2) are known",
-                          (unsigned long long)m->kind);
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "json",
+                          "tokenizer.model is of kind %llu: Unigram (1) and BPE (2) are known", (unsigned long long)m->kind);
     return status;
 }
 

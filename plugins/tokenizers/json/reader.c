@@ -339,8 +339,8 @@ static bool take_digits(const char **at, const char *end, bool is_fraction, uint
 
 static double power_of_ten(int32_t n) /* 0 to 308 */
 {
-    static const double exact[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-                                   1e19, 1e20, 1e21, 1e22};
+    static const double exact[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+                                   1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     char text[16];
     if ((size_t)n < sizeof exact / sizeof exact[0])
         return exact[n];

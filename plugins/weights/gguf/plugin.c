@@ -58,7 +58,8 @@ static int32_t open_model(void *self, const struct tenon_files *files, const cha
         return tenon_fail(err, TENON_E_RESOURCE_EXHAUSTED, name, "out of memory");
     int32_t rc = gguf_model_read(model, files, name, err);
     if (rc == TENON_OK && n > 1 && n != model->n_files)
-        rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "is one of %u models in this folder: name the one you mean", (unsigned)n);
+        rc = tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "is one of %u models in this folder: name the one you mean",
+                        (unsigned)n);
     if (rc != TENON_OK) {
         close_model(self, model);
         return rc;

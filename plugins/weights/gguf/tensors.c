@@ -76,7 +76,8 @@ static int32_t add_tensor(struct gguf_tensors *t, struct gguf_cursor *c, uint32_
     if (rc == TENON_OK)
         rc = weights_names_add(&t->names, name);
     if (rc == TENON_E_ALREADY_EXISTS)
-        return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" stands there twice: the file is damaged", WEIGHTS_SHOW(name));
+        return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" stands there twice: the file is damaged",
+                         WEIGHTS_SHOW(name));
     if (rc != TENON_OK)
         return GGUF_FAIL(c, rc, "out of memory after %u tensors", (unsigned)t->names.n);
     struct gguf_tensor *tensor = &t->items[t->names.n - 1];

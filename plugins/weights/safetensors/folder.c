@@ -74,8 +74,8 @@ static int32_t add_file(struct weights_names *shards, const char *name, struct t
     struct tenon_str s = {name, strlen(name)};
     int32_t rc;
     if (!is_plain(name))
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, INDEX, "names \"%.80s\" as a file of the model, but these are %s files in its own folder",
-                          name, SUFFIX);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, INDEX,
+                          "names \"%.80s\" as a file of the model, but these are %s files in its own folder", name, SUFFIX);
     rc = weights_names_add(shards, s);
     if (rc == TENON_OK && shards->n > ST_FILES_MAX)
         return tenon_fail(err, TENON_E_OUT_OF_RANGE, INDEX, "names more than %u files", ST_FILES_MAX);
@@ -111,8 +111,8 @@ static int32_t check_promises(const struct st_tensors *t, const cJSON *map, stru
     return TENON_OK;
 }
 
-static int32_t read_shards(struct st_tensors *t, const struct tenon_files *files, const struct weights_names *shards, const cJSON *map,
-                           struct tenon_err *err)
+static int32_t read_shards(struct st_tensors *t, const struct tenon_files *files, const struct weights_names *shards,
+                           const cJSON *map, struct tenon_err *err)
 {
     int32_t rc = TENON_OK;
     for (uint32_t i = 0; rc == TENON_OK && i < shards->n; i++)
@@ -188,10 +188,12 @@ static int32_t fail_no_config(const struct tenon_files *files, struct tenon_err 
 {
     if (is_adapter(files))
         return fail_adapter(err);
-    return tenon_fail(err, TENON_E_NOT_FOUND, "config.json", "is missing beside the weights: it says what model they are; fetch it into the folder");
+    return tenon_fail(err, TENON_E_NOT_FOUND, "config.json",
+                      "is missing beside the weights: it says what model they are; fetch it into the folder");
 }
 
-int32_t st_folder_read(struct tenon_weights_model *model, const struct tenon_files *files, const char *name, struct tenon_err *err)
+int32_t st_folder_read(struct tenon_weights_model *model, const struct tenon_files *files, const char *name,
+                       struct tenon_err *err)
 {
     int32_t rc;
     if (!st_folder_has(files, "config.json"))

@@ -96,14 +96,16 @@ static int32_t parse(const char *file, const char *text, uint64_t size, bool lis
     }
     if (root != NULL && !fits) {
         cJSON_Delete(root);
-        return tenon_fail(err, TENON_E_DATA_LOSS, file, "holds JSON that is no %s: the file is damaged", list ? "list" : "object");
+        return tenon_fail(err, TENON_E_DATA_LOSS, file, "holds JSON that is no %s: the file is damaged",
+                          list ? "list" : "object");
     }
     cJSON_Delete(root);
     return tenon_fail(err, TENON_E_DATA_LOSS, file, "is no JSON from byte %llu of it on: the file is cut off or damaged",
                       (unsigned long long)(end >= text && end <= text + size ? end - text : 0));
 }
 
-static int32_t parse_some(const char *file, const void *data, uint64_t size, uint64_t most, bool list, cJSON **ret, struct tenon_err *err)
+static int32_t parse_some(const char *file, const void *data, uint64_t size, uint64_t most, bool list, cJSON **ret,
+                          struct tenon_err *err)
 {
     struct look l;
     char *copy;
@@ -137,7 +139,8 @@ bool st_json_u64(const cJSON *item, uint64_t *ret)
     return true;
 }
 
-static int32_t read_some(const struct tenon_files *files, const char *name, uint64_t most, bool list, cJSON **ret, struct tenon_err *err)
+static int32_t read_some(const struct tenon_files *files, const char *name, uint64_t most, bool list, cJSON **ret,
+                         struct tenon_err *err)
 {
     const void *data = NULL;
     uint64_t size = 0;

@@ -71,7 +71,8 @@ static bool array_type(const cJSON *array, uint32_t *ret)
             return false;
         if (item == array->child)
             *ret = type;
-        else if (type != *ret && (type == TENON_META_F64 || type == TENON_META_I64) && (*ret == TENON_META_F64 || *ret == TENON_META_I64))
+        else if (type != *ret && (type == TENON_META_F64 || type == TENON_META_I64) &&
+                 (*ret == TENON_META_F64 || *ret == TENON_META_I64))
             *ret = TENON_META_F64;
         else if (type != *ret)
             return false;
@@ -176,7 +177,8 @@ static int32_t put_item(struct walk *w, const cJSON *item)
         return no_memory(w->file, w->err);
     }
     if (w->meta->text > w->text_most)
-        return tenon_fail(w->err, TENON_E_OUT_OF_RANGE, w->file, "its keys have long paths, over and over: this is no model's file");
+        return tenon_fail(w->err, TENON_E_OUT_OF_RANGE, w->file,
+                          "its keys have long paths, over and over: this is no model's file");
     return TENON_OK;
 }
 
@@ -200,8 +202,8 @@ static int32_t put_members(struct walk *w, const cJSON *object, size_t length)
 }
 
 /* NOT_FOUND: there is no such file. */
-static int32_t put_file(struct st_meta *meta, const struct tenon_files *files, const char *file, const char *prefix, uint64_t most,
-                        cJSON **tree, struct tenon_err *err)
+static int32_t put_file(struct st_meta *meta, const struct tenon_files *files, const char *file, const char *prefix,
+                        uint64_t most, cJSON **tree, struct tenon_err *err)
 {
     struct walk w = {.meta = meta, .file = file, .err = err};
     uint32_t id;

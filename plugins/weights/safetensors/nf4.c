@@ -45,7 +45,8 @@ static void add_plane(struct tenon_tensor *ret, const struct st_tensors *t, uint
 }
 
 /* Planes of scales that are numbers of 8 bits; text: of the state. */
-static bool add_nested(const struct st_tensors *t, const struct st_nf4 *w, const cJSON *state, const char *text, struct tenon_tensor *ret)
+static bool add_nested(const struct st_tensors *t, const struct st_nf4 *w, const cJSON *state, const char *text,
+                       struct tenon_tensor *ret)
 {
     struct tenon_range range = t->items[w->state].planes[0];
     const uint64_t end = end_of_number(text, range.size, "\"nested_offset\"");

@@ -31,8 +31,8 @@ enum { F32 = 1, F16 = 2, BF16 = 4, U8 = 8 };
 static const char *const types[] = {"f32/1", "f16/1", "bf16/1", "u8/1"};
 #define SCALE_TYPES (sizeof types / sizeof types[0])
 
-static const struct method gptq = {.parts = {".qweight", ".qzeros", ".scales", ".g_idx"}, .first_type = "i32/1", .scales = 2, .scale_types = F16,
-                                   .rows_times = 32, .transposed = true, .rows_of_scale = 1};
+static const struct method gptq = {.parts = {".qweight", ".qzeros", ".scales", ".g_idx"}, .first_type = "i32/1", .scales = 2,
+                                   .scale_types = F16, .rows_times = 32, .transposed = true, .rows_of_scale = 1};
 static const struct method awq = {.parts = {".qweight", ".qzeros", ".scales"}, .first_type = "i32/1", .scales = 2, .scale_types = F16,
                                   .rows_times = 8 * 32, .cols_times = 32, .transposed = true, .rows_of_scale = 1};
 static const struct method fp8_squares = {.parts = {".weight", ".weight_scale_inv"}, .first_type = "f8_e4m3/1", .scales = 1,
@@ -46,10 +46,10 @@ static const struct method packed = {.parts = {".weight_packed", ".weight_scale"
                                      .unknown = {".weight_g_idx", ".weight_zero_point", ".weight_global_scale"}, .needless = {".weight_shape"}};
 static const struct method int8 = {.parts = {".weight", ".weight_scale"}, .first_type = "i8/1", .scales = 1, .scale_types = F16 | BF16,
                                    .rows_times = 32, .cols_times = 32, .rows_of_scale = 1, .unknown = {".weight_zero_point"}};
-static const struct method mxfp4 = {.parts = {"_blocks", "_scales"}, .first_type = "u8/1", .scales = 1, .scale_types = U8, .rows_times = 32,
-                                    .cols_times = 32 * 32, .block_bytes = 16};
-static const struct method mlc = {.parts = {".q_weight", ".q_scale"}, .first_type = "u32/1", .scales = 1, .scale_types = F16, .rows_times = 32,
-                                  .cols_times = 8 * 32, .rows_of_scale = 1};
+static const struct method mxfp4 = {.parts = {"_blocks", "_scales"}, .first_type = "u8/1", .scales = 1, .scale_types = U8,
+                                    .rows_times = 32, .cols_times = 32 * 32, .block_bytes = 16};
+static const struct method mlc = {.parts = {".q_weight", ".q_scale"}, .first_type = "u32/1", .scales = 1, .scale_types = F16,
+                                  .rows_times = 32, .cols_times = 8 * 32, .rows_of_scale = 1};
 static const struct method nf4 = {.parts = {".weight", ".weight.absmax"}, .first_type = "u8/1",
                                   .needless = {".weight.quant_map", ST_NF4_STATE, ST_NF4_NESTED_ABSMAX, ST_NF4_NESTED_MAP},
                                   .state = ST_NF4_STATE};
@@ -176,7 +176,8 @@ static bool choose_packed(const struct tenon_meta *meta, struct choice *ret)
         ret->method.parts[n++] = ".weight_zero_point";
     if (sorted)
         ret->method.parts[n++] = ".weight_g_idx";
-    (void)snprintf(ret->form, sizeof ret->form, "ct.int%d_?%s_%s%s/1", (int)bits, sorted ? "_act" : "", of_group, zeros ? "_zero" : "");
+    (void)snprintf(ret->form, sizeof ret->form, "ct.int%d_?%s_%s%s/1", (int)bits, sorted ? "_act" : "", of_group,
+                   zeros ? "_zero" : "");
     return is_default(meta, GROUP_0 "type", "int") && (bits == 4 || bits == 8) && (channel ? !sorted : known_group(group)) &&
            (channel || is_default(meta, GROUP_0 "strategy", "group"));
 }
@@ -284,7 +285,8 @@ static bool find_beside(const struct st_tensors *t, const struct method *m, uint
 }
 
 /* Numbers of the parts of the weight whose first part is tensor i; false: it is none. *ret_lacks: the part that only is not there. */
-static bool find_parts(const struct st_tensors *t, const struct method *m, uint32_t i, uint32_t ret[PARTS_MAX], const char **ret_lacks)
+static bool find_parts(const struct st_tensors *t, const struct method *m, uint32_t i, uint32_t ret[PARTS_MAX],
+                       const char **ret_lacks)
 {
     *ret_lacks = NULL;
     if (!ends_with(t->names.items[i], m->parts[0]) || strcmp(t->items[i].encoding, m->first_type) != 0 ||
@@ -297,7 +299,8 @@ static bool find_parts(const struct st_tensors *t, const struct method *m, uint3
     return *ret_lacks == NULL;
 }
 
-static int32_t fail_lacking(const struct st_tensors *t, const struct method *m, uint32_t i, const char *suffix, struct tenon_err *err)
+static int32_t fail_lacking(const struct st_tensors *t, const struct method *m, uint32_t i, const char *suffix,
+                            struct tenon_err *err)
 {
     const struct tenon_str *name = &t->names.items[i];
     return tenon_fail(err, TENON_E_DATA_LOSS, "safetensors", "tensor \"%.*s%s\" is missing, which belongs to \"%.*s\": the file is cut off or "
@@ -369,7 +372,8 @@ static bool parts_fit(const struct st_tensors *t, const struct method *m, const 
         return false;
     for (uint32_t p = 1; p < PARTS_MAX && m->parts[p] != NULL; p++) {
         const struct tenon_tensor *part = &t->items[parts[p]];
-        if (p != m->scales && (strcmp(part->encoding, "i32/1") != 0 || (part->n_dims != 1 && part->dims[groups] != scales->dims[groups])))
+        if (p != m->scales && (strcmp(part->encoding, "i32/1") != 0 ||
+                               (part->n_dims != 1 && part->dims[groups] != scales->dims[groups])))
             return false;
     }
     return true;
@@ -395,14 +399,14 @@ static int32_t join_nf4(struct st_tensors *t, const struct method *m, const uint
                           "bitsandbytes", WEIGHTS_SHOW(name), m->state);
     w.nested = find_beside(t, m, parts[0], ST_NF4_NESTED_ABSMAX, &w.nested_absmax);
     if (w.nested && !find_beside(t, m, parts[0], ST_NF4_NESTED_MAP, &w.nested_map))
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" has no %s: the file is damaged", WEIGHTS_SHOW(name),
-                          ST_NF4_NESTED_MAP);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" has no %s: the file is damaged",
+                          WEIGHTS_SHOW(name), ST_NF4_NESTED_MAP);
     return st_nf4_join(t, &w, ret, err);
 }
 
 /* The same by the parts' own dims. The form's id is kept by `t`. */
-static int32_t join_planes(struct st_tensors *t, const struct choice *c, const uint32_t parts[PARTS_MAX], struct tenon_tensor *ret,
-                           struct tenon_err *err)
+static int32_t join_planes(struct st_tensors *t, const struct choice *c, const uint32_t parts[PARTS_MAX],
+                           struct tenon_tensor *ret, struct tenon_err *err)
 {
     const struct method *m = &c->method;
     const struct tenon_tensor *first = &t->items[parts[0]], *scales = &t->items[parts[m->scales]];
@@ -410,12 +414,14 @@ static int32_t join_planes(struct st_tensors *t, const struct choice *c, const u
     const uint64_t rows = first->dims[before + (m->transposed ? 1 : 0)], cols = first->dims[before + (m->transposed ? 0 : 1)];
     const char *form = NULL;
     uint64_t dims[2];
-    if (__builtin_mul_overflow(rows, (uint64_t)m->rows_times, &dims[0]) || __builtin_mul_overflow(cols, (uint64_t)m->cols_times, &dims[1]))
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" is too large", WEIGHTS_SHOW(first->name));
+    if (__builtin_mul_overflow(rows, (uint64_t)m->rows_times, &dims[0]) ||
+        __builtin_mul_overflow(cols, (uint64_t)m->cols_times, &dims[1]))
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\" is too large",
+                          WEIGHTS_SHOW(first->name));
     form = form_of(t, c, scales->encoding, dims[1] / 32);
     if (form == NULL)
-        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "safetensors", "tensor \"%.*s\": its scales are of type %s", WEIGHTS_SHOW(first->name),
-                          scales->encoding);
+        return tenon_fail(err, TENON_E_UNIMPLEMENTED, "safetensors", "tensor \"%.*s\": its scales are of type %s",
+                          WEIGHTS_SHOW(first->name), scales->encoding);
     if (!parts_fit(t, m, parts, dims[0] / 32))
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, "safetensors", "tensor \"%.*s\": shapes or types of what belongs to it do not fit: the file "
                           "is damaged or wrongly converted", WEIGHTS_SHOW(first->name));

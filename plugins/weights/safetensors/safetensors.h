@@ -126,7 +126,8 @@ struct tenon_weights_model {
 };
 
 /* The model in a folder, by the file the user named in it or NULL. On failure the caller finishes meta and tensors. */
-int32_t st_folder_read(struct tenon_weights_model *model, const struct tenon_files *files, const char *name, struct tenon_err *err);
+int32_t st_folder_read(struct tenon_weights_model *model, const struct tenon_files *files, const char *name,
+                       struct tenon_err *err);
 
 /* How sure is it that this folder is a model's? Low where only the reason for saying no is known. */
 int32_t st_folder_probe(const struct tenon_files *files);

@@ -53,8 +53,10 @@ static int32_t read_place(const struct file *f, const char *name, const cJSON *o
     const cJSON *first = cJSON_IsArray(offsets) ? offsets->child : NULL;
     const uint64_t room = f->size - f->begin;
     uint64_t begin, end, bytes;
-    if (first == NULL || first->next == NULL || first->next->next != NULL || !st_json_u64(first, &begin) || !st_json_u64(first->next, &end))
-        return FAIL(f, TENON_E_DATA_LOSS, "tensor \"%.*s\" does not say by two whole numbers where it is: the header is damaged", SHOWN, name);
+    if (first == NULL || first->next == NULL || first->next->next != NULL || !st_json_u64(first, &begin) ||
+        !st_json_u64(first->next, &end))
+        return FAIL(f, TENON_E_DATA_LOSS, "tensor \"%.*s\" does not say by two whole numbers where it is: the header is damaged",
+                    SHOWN, name);
     if (begin > end || end > room)
         return FAIL(f, TENON_E_DATA_LOSS, "tensor \"%.*s\" is said to be at bytes %llu to %llu of %llu: the file is cut off or damaged, fetch it "
                     "again", SHOWN, name, (unsigned long long)begin, (unsigned long long)end, (unsigned long long)room);
@@ -78,7 +80,8 @@ static int32_t read_tensor(const struct file *f, const cJSON *entry, struct teno
         if (place == &offsets && strcmp(item->string, "data_offsets") != 0)
             continue;
         if (*place != NULL)
-            return FAIL(f, TENON_E_DATA_LOSS, "tensor \"%.*s\" says its %s twice: the header is damaged", SHOWN, entry->string, item->string);
+            return FAIL(f, TENON_E_DATA_LOSS, "tensor \"%.*s\" says its %s twice: the header is damaged", SHOWN, entry->string,
+                        item->string);
         *place = item;
     }
     if (!cJSON_IsString(dtype))
@@ -109,8 +112,8 @@ static int32_t add_tensor(struct st_tensors *t, const struct file *f, const cJSO
     if (rc != TENON_OK)
         free(name);
     if (rc == TENON_E_ALREADY_EXISTS)
-        return FAIL(f, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" stands there twice: the file, or the set of files, is damaged", SHOWN,
-                    entry->string);
+        return FAIL(f, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\" stands there twice: the file, or the set of files, is damaged",
+                    SHOWN, entry->string);
     if (rc != TENON_OK)
         return FAIL(f, rc, "out of memory after %u tensors", (unsigned)t->names.n);
     tensor.name = t->names.items[t->names.n - 1];
@@ -140,7 +143,8 @@ static int32_t check_overlap(const struct st_tensors *t, const struct file *f, u
         sorted[i] = &t->items[first + i];
     qsort(sorted, n, sizeof *sorted, by_offset);
     for (uint32_t i = 1; rc == TENON_OK && i < n; i++)
-        if (sorted[i]->planes[0].offset - sorted[i - 1]->planes[0].offset < sorted[i - 1]->planes[0].size && sorted[i]->planes[0].size > 0)
+        if (sorted[i]->planes[0].offset - sorted[i - 1]->planes[0].offset < sorted[i - 1]->planes[0].size &&
+            sorted[i]->planes[0].size > 0)
             rc = FAIL(f, TENON_E_INVALID_ARGUMENT, "tensors \"%.*s\" and \"%.*s\" overlap: the header is damaged",
                       WEIGHTS_SHOW(sorted[i - 1]->name), WEIGHTS_SHOW(sorted[i]->name));
     free(sorted);
@@ -152,15 +156,16 @@ static int32_t read_length(struct file *f, uint64_t *ret)
 {
     uint64_t n = 0;
     if (f->size < 8)
-        return FAIL(f, TENON_E_DATA_LOSS, "has %llu bytes, no room for a header: the file is cut off", (unsigned long long)f->size);
+        return FAIL(f, TENON_E_DATA_LOSS, "has %llu bytes, no room for a header: the file is cut off",
+                    (unsigned long long)f->size);
     for (uint32_t i = 0; i < 8; i++)
         n |= (uint64_t)f->data[i] << 8 * i;
     if (n < 2 || n > ST_HEADER_MAX)
         return FAIL(f, TENON_E_INVALID_ARGUMENT, "a header of %llu bytes, but it must have 2 to %u: this is no safetensors file, or it is "
                     "damaged", (unsigned long long)n, ST_HEADER_MAX);
     if (n > f->size - 8)
-        return FAIL(f, TENON_E_DATA_LOSS, "a header of %llu bytes in a file of %llu: it is cut off, fetch it again", (unsigned long long)n,
-                    (unsigned long long)f->size);
+        return FAIL(f, TENON_E_DATA_LOSS, "a header of %llu bytes in a file of %llu: it is cut off, fetch it again",
+                    (unsigned long long)n, (unsigned long long)f->size);
     f->begin = 8 + n;
     *ret = n;
     return TENON_OK;

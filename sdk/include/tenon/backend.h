@@ -212,7 +212,8 @@ struct tenon_backend {
     void (*close)(struct tenon_device *dev); /* NULL is allowed; after everything made from it is gone */
 
     /* Buffers. [any-thread] Sizes in bytes. */
-    int32_t (*buffer_alloc)(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret, struct tenon_err *err);
+    int32_t (*buffer_alloc)(struct tenon_device *dev, uint64_t size, uint32_t flags, struct tenon_buffer **ret,
+                            struct tenon_err *err);
     /* Use host memory where it is; it must outlive the buffer. UNIMPLEMENTED: the host allocates and uploads. */
     int32_t (*buffer_import)(struct tenon_device *dev, void *memory, uint64_t size, uint32_t flags, struct tenon_buffer **ret,
                              struct tenon_err *err);

@@ -194,8 +194,8 @@ static inline uint32_t tenon_group_store(const struct tenon_builder *b, const ch
 }
 
 /* tenon_attention for any group: kv is a state of it. */
-static inline uint32_t tenon_group_attention(const struct tenon_builder *b, const char *name, uint32_t group, uint32_t q, uint32_t kv,
-                                             uint32_t sink, const struct tenon_attention_params *p)
+static inline uint32_t tenon_group_attention(const struct tenon_builder *b, const char *name, uint32_t group, uint32_t q,
+                                             uint32_t kv, uint32_t sink, const struct tenon_attention_params *p)
 {
     uint32_t in[10];
     in[0] = q, in[1] = kv, in[2] = in[3] = TENON_NO_VALUE, in[4] = sink;
@@ -237,8 +237,8 @@ static inline uint32_t tenon_latent_attention(const struct tenon_builder *b, con
 /* ---- recurrences: the state is read and written in the slot of each sequence -------------------------------- */
 
 /* A node that gives y and a state, which is asked for here and wanted by nobody later in the block. */
-static inline uint32_t tenon_scan_node(const struct tenon_builder *b, const char *op, const char *name, uint32_t *in, uint32_t n_in,
-                                       const struct tenon_attr *attrs, uint32_t n_attrs)
+static inline uint32_t tenon_scan_node(const struct tenon_builder *b, const char *op, const char *name, uint32_t *in,
+                                       uint32_t n_in, const struct tenon_attr *attrs, uint32_t n_attrs)
 {
     uint32_t out[2];
     out[0] = out[1] = TENON_NO_VALUE;
@@ -279,8 +279,8 @@ struct tenon_delta {
     int64_t normalise; /* 0: q and k as they are; 1: by sqrt(max(sum, eps^2)); 2: by sqrt(sum + eps) */
 };
 
-static inline uint32_t tenon_delta_rule(const struct tenon_builder *b, const char *name, uint32_t q, uint32_t k, uint32_t v, uint32_t g,
-                                        uint32_t beta, const struct tenon_delta *p)
+static inline uint32_t tenon_delta_rule(const struct tenon_builder *b, const char *name, uint32_t q, uint32_t k, uint32_t v,
+                                        uint32_t g, uint32_t beta, const struct tenon_delta *p)
 {
     struct tenon_attr a[3];
     uint32_t in[8];

@@ -80,8 +80,8 @@ static inline uint32_t tenon_hf_spellings(const char *name, char (*ret)[TENON_HF
 }
 
 /* Rows of the tensor that come before row i's piece, and in *ret_all those of all its pieces. */
-static inline uint64_t tenon_split_before(const struct tenon_weight_row *rows, uint32_t n, uint32_t i, const int64_t *sizes, int is_hf,
-                                          uint64_t *ret_all)
+static inline uint64_t tenon_split_before(const struct tenon_weight_row *rows, uint32_t n, uint32_t i, const int64_t *sizes,
+                                          int is_hf, uint64_t *ret_all)
 {
     uint64_t before = 0;
     uint32_t k;
@@ -100,8 +100,8 @@ static inline uint64_t tenon_split_before(const struct tenon_weight_row *rows, u
 }
 
 /* Pieces are counted in rows of a tensor. */
-static inline void tenon_declare_split(const struct tenon_weight_row *rows, uint32_t n, uint32_t i, const int64_t *sizes, int is_hf,
-                                       struct tenon_weight_source *ret)
+static inline void tenon_declare_split(const struct tenon_weight_row *rows, uint32_t n, uint32_t i, const int64_t *sizes,
+                                       int is_hf, struct tenon_weight_source *ret)
 {
     uint64_t before, all;
     ret->part = is_hf ? rows[i].hf_part : 0;
@@ -224,8 +224,8 @@ static inline struct tenon_attr tenon_attr_l(const char *name, const int64_t *li
 /* ---- nodes -------------------------------------------------------------------------------------------------- */
 
 /* Any op with one output, operands as a list. Returns the output, TENON_NO_VALUE after an error (it sticks in b). */
-static inline uint32_t tenon_node1(const struct tenon_builder *b, const char *op, const char *name, const uint32_t *in, uint32_t n_in,
-                                   const struct tenon_attr *attrs, uint32_t n_attrs)
+static inline uint32_t tenon_node1(const struct tenon_builder *b, const char *op, const char *name, const uint32_t *in,
+                                   uint32_t n_in, const struct tenon_attr *attrs, uint32_t n_attrs)
 {
     uint32_t out = TENON_NO_VALUE;
     (void)b->node(b->ctx, op, name, in, n_in, attrs, n_attrs, &out, 1); /* the error sticks in b */
@@ -267,7 +267,8 @@ static inline uint32_t tenon_reshape(const struct tenon_builder *b, const char *
     return tenon_node1(b, "core.reshape/1", name, &x, 1, &a, 1);
 }
 
-static inline uint32_t tenon_reshape2(const struct tenon_builder *b, const char *name, uint32_t x, struct tenon_dim d0, struct tenon_dim d1)
+static inline uint32_t tenon_reshape2(const struct tenon_builder *b, const char *name, uint32_t x, struct tenon_dim d0,
+                                      struct tenon_dim d1)
 {
     struct tenon_dim d[2];
     d[0] = d0, d[1] = d1;
@@ -333,8 +334,8 @@ static inline int32_t tenon_key_yarn_factor(const struct tenon_meta *meta, const
     return TENON_E_OK;
 }
 
-static inline int32_t tenon_key_yarn(const struct tenon_meta *meta, const char *prefix, double factor, struct tenon_rope_params *ret,
-                                     struct tenon_err *err)
+static inline int32_t tenon_key_yarn(const struct tenon_meta *meta, const char *prefix, double factor,
+                                     struct tenon_rope_params *ret, struct tenon_err *err)
 {
     const double own = 0.0;
     char name[128];
@@ -368,7 +369,8 @@ static inline int tenon_key_member(const struct tenon_meta *meta, const char *ro
 }
 
 /* ROOT's type of rope, "" where it says none, and the name of its key. */
-static inline int32_t tenon_key_rope_type(const struct tenon_meta *meta, const char *root, char name[128], char type[32], struct tenon_err *err)
+static inline int32_t tenon_key_rope_type(const struct tenon_meta *meta, const char *root, char name[128], char type[32],
+                                          struct tenon_err *err)
 {
     int32_t s;
     (void)snprintf(name, 128, "%s.rope_type", root);
@@ -390,16 +392,19 @@ static inline int32_t tenon_key_rope_agrees(const struct tenon_meta *meta, struc
     uint32_t i;
     int32_t s;
     now = tenon_key_find(meta, NULL, now, key, &e) ? now : "config.rope_parameters";
-    if ((s = tenon_key_rope_type(meta, now, other, is, err)) != TENON_E_OK || (s = tenon_key_rope_type(meta, then, key, was, err)) != TENON_E_OK ||
-        is[0] == '\0' || was[0] == '\0')
+    if ((s = tenon_key_rope_type(meta, now, other, is, err)) != TENON_E_OK ||
+        (s = tenon_key_rope_type(meta, then, key, was, err)) != TENON_E_OK || is[0] == '\0' || was[0] == '\0')
         return s;
     if (strcmp(is, was) != 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is '%s', but %s is '%s': leave one out", key, was, other, is);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is '%s', but %s is '%s': leave one out", key, was, other,
+                          is);
     for (i = 0; i < sizeof members / sizeof members[0]; i++) {
-        const int said = tenon_key_member(meta, then, members[i], &a) || (i == 0 && tenon_key_member(meta, "config", members[i], &a));
+        const int said = tenon_key_member(meta, then, members[i], &a) ||
+                         (i == 0 && tenon_key_member(meta, "config", members[i], &a));
         (void)snprintf(key, sizeof key, "%s.%s", then, members[i]);
         if (tenon_key_member(meta, now, members[i], &b) && (!said || a != b))
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is not what %s.%s is, %g: leave one out", key, now, members[i], b);
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, key, "key %s is not what %s.%s is, %g: leave one out", key, now,
+                              members[i], b);
     }
     return TENON_E_OK;
 }
@@ -431,8 +436,8 @@ static inline int32_t tenon_key_rope(const struct tenon_meta *meta, const char *
         return s;
     tenon_key_name(meta, prefix, "rope.scaling.type", name);
     if (strcmp(type, "linear") != 0 && strcmp(type, "yarn") != 0 && strcmp(type, "dynamic") != 0)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s', known are none, linear, dynamic, yarn, llama3 and longrope",
-                          name, type);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name,
+                          "key %s is '%s', known are none, linear, dynamic, yarn, llama3 and longrope", name, type);
     if ((s = tenon_key_f64(meta, prefix, "rope.scaling.factor", 1e-3, 1e6, NULL, &factor, err)) != TENON_E_OK)
         return s;
     if (strcmp(type, "dynamic") == 0) {
@@ -530,8 +535,8 @@ static inline uint32_t tenon_kv_store(const struct tenon_builder *b, const char 
 }
 
 /* sum = x + y, and the rms_norm of it: *ret_sum and the result. */
-static inline uint32_t tenon_add_norm(const struct tenon_builder *b, const char *name, uint32_t x, uint32_t y, uint32_t w, double eps,
-                                      uint32_t *ret_sum)
+static inline uint32_t tenon_add_norm(const struct tenon_builder *b, const char *name, uint32_t x, uint32_t y, uint32_t w,
+                                      double eps, uint32_t *ret_sum)
 {
     struct tenon_attr a = tenon_attr_f("eps", eps);
     uint32_t in[3], out[2];
@@ -543,8 +548,8 @@ static inline uint32_t tenon_add_norm(const struct tenon_builder *b, const char 
 }
 
 /* down(kind(gate x) * up x), without biases. gate may be TENON_NO_VALUE. */
-static inline uint32_t tenon_gated_ffn(const struct tenon_builder *b, const char *name, const char *kind, uint32_t x, uint32_t gate,
-                                       uint32_t up, uint32_t down)
+static inline uint32_t tenon_gated_ffn(const struct tenon_builder *b, const char *name, const char *kind, uint32_t x,
+                                       uint32_t gate, uint32_t up, uint32_t down)
 {
     struct tenon_attr a = tenon_attr_s("kind", kind);
     uint32_t in[4];

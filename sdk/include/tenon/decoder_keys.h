@@ -316,8 +316,8 @@ static inline int32_t tenon_decoder_read_rope(struct tenon_decoder *d, const str
     }
     if ((s = tenon_decoder_nested_rope(d, m, err)) != 0 || (s = tenon_key_rope(m, d->family->arch, &d->rope, err)) != 0 ||
         (s = tenon_key_rope_factors(m, d->family->arch, &d->rope, d->rope_factors, &d->has_rope_factors, err)) != 0 ||
-        (s = tenon_key_flag(m, d->family->arch, "rope.scaling.truncate", !tenon_key_is_null(m, d->family->arch, "rope.scaling.truncate"),
-                            &truncate, err)) != 0)
+        (s = tenon_key_flag(m, d->family->arch, "rope.scaling.truncate",
+                            !tenon_key_is_null(m, d->family->arch, "rope.scaling.truncate"), &truncate, err)) != 0)
         return s;
     if (truncate == 0 && d->rope.ext_factor > 0.0) {
         if (!tenon_decoder_has_row(d, TENON_ROPE_FACTORS))
@@ -405,7 +405,8 @@ static inline int32_t tenon_decoder_read_scale(struct tenon_decoder *d, const st
     const double usual = d->attn_scale, none = 0.0;
     double length = 0.0;
     int32_t s = tenon_key_f64(m, d->family->arch, "attention.scale", 1e-6, 1e6, &usual, &d->attn_scale, err);
-    if (s == 0 && (s = tenon_key_f64(m, d->family->arch, "query_pre_attn_scalar", 1e-6, 1e6, &none, &length, err)) == 0 && length > 0.0)
+    if (s == 0 && (s = tenon_key_f64(m, d->family->arch, "query_pre_attn_scalar", 1e-6, 1e6, &none, &length, err)) == 0 &&
+        length > 0.0)
         d->attn_scale = 1.0 / sqrt(length);
     return s;
 }
@@ -448,11 +449,11 @@ static inline int32_t tenon_decoder_read_types(struct tenon_decoder *d, const st
         else if (tenon_str_is(&type, "full_attention") || tenon_str_is(&type, "sliding_attention"))
             d->sees[i] = tenon_str_is(&type, "full_attention") ? TENON_SEES_ALL : TENON_SEES_WINDOW;
         else
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must call each of %lld layers full_attention or %s", name,
-                              (long long)d->n_layers, none != NULL ? none : "sliding_attention");
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must call each of %lld layers full_attention or %s",
+                              name, (long long)d->n_layers, none != NULL ? none : "sliding_attention");
         if (none != NULL && d->sees[i] == TENON_SEES_WINDOW)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s has a window in layer %lld, which no model of the family has",
-                              name, (long long)i);
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name,
+                              "key %s has a window in layer %lld, which no model of the family has", name, (long long)i);
     }
     return TENON_E_OK;
 }
@@ -516,7 +517,8 @@ static inline void tenon_decoder_want_slots(struct tenon_decoder *d, const char 
 
 /* Which layers have experts, in config.json: every `decoder_sparse_step`-th that is not among `mlp_only_layers`. norm: whether the
  * weights of the chosen are made 1 where the file does not say. */
-static inline int32_t tenon_decoder_read_sparse(struct tenon_decoder *d, const struct tenon_meta *m, int64_t norm, struct tenon_err *err)
+static inline int32_t tenon_decoder_read_sparse(struct tenon_decoder *d, const struct tenon_meta *m, int64_t norm,
+                                                struct tenon_err *err)
 {
     const int64_t every = 1;
     struct tenon_meta_entry e;
@@ -533,7 +535,8 @@ static inline int32_t tenon_decoder_read_sparse(struct tenon_decoder *d, const s
         return s;
     for (k = 0; k < e.count && s == 0; k++) {
         if (tenon_key_int_at(&e, k, &layer) != 0 || layer < 0 || layer >= d->n_layers)
-            s = tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must list layers from 0 to %lld", name, (long long)d->n_layers - 1);
+            s = tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s must list layers from 0 to %lld", name,
+                           (long long)d->n_layers - 1);
         else
             d->experts[layer] = 0;
     }

@@ -48,7 +48,8 @@ static inline uint32_t tenon_decoder_norm(const struct tenon_decoder *d, const s
 }
 
 /* Norm by layer weight `name`; x itself if there is none. */
-static inline uint32_t tenon_layer_norm(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t x)
+static inline uint32_t tenon_layer_norm(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name,
+                                        uint32_t x)
 {
     return tenon_layer_weight(d, b, name) != TENON_NO_VALUE ? tenon_decoder_norm(d, b, "layers.{i}.", name, x) : x;
 }
@@ -84,8 +85,8 @@ static inline const char *tenon_decoder_factors(const struct tenon_decoder *d)
 
 /* q or k as heads [T,heads,k_dim], normed where the table says so: each head by the same weights [k_dim] or by its own
  * [heads,k_dim], or all of them together [heads * k_dim]; then turned. */
-static inline uint32_t tenon_layer_heads(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t x,
-                                         int64_t heads, const struct tenon_rope_params *rope)
+static inline uint32_t tenon_layer_heads(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name,
+                                         uint32_t x, int64_t heads, const struct tenon_rope_params *rope)
 {
     const struct tenon_dim t = tenon_dim_of(TENON_SYM_T);
     char norm[32], node[32];
@@ -155,14 +156,15 @@ static inline uint32_t tenon_layer_net(const struct tenon_decoder *d, const stru
 }
 
 /* Part of a layer times what the model scales it by. */
-static inline uint32_t tenon_layer_scaled(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t x)
+static inline uint32_t tenon_layer_scaled(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name,
+                                          uint32_t x)
 {
     return d->residual_scale != 1.0 ? tenon_affine(b, name, x, d->residual_scale, 0.0) : x;
 }
 
 /* sum = h + y, and its norm by `name`: *ret_sum and the result. */
-static inline uint32_t tenon_layer_add_norm(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name, uint32_t h,
-                                            uint32_t y, uint32_t *ret_sum)
+static inline uint32_t tenon_layer_add_norm(const struct tenon_decoder *d, const struct tenon_builder *b, const char *name,
+                                            uint32_t h, uint32_t y, uint32_t *ret_sum)
 {
     uint32_t w = tenon_layer_weight(d, b, name);
     if (d->family->norm == TENON_NORM_RMS && w != TENON_NO_VALUE)
@@ -171,7 +173,8 @@ static inline uint32_t tenon_layer_add_norm(const struct tenon_decoder *d, const
     return tenon_layer_norm(d, b, name, *ret_sum);
 }
 
-static inline uint32_t tenon_layer_of(const struct tenon_decoder *d, const struct tenon_builder *b, const char *stem, const char *end)
+static inline uint32_t tenon_layer_of(const struct tenon_decoder *d, const struct tenon_builder *b, const char *stem,
+                                      const char *end)
 {
     return tenon_decoder_weight(d, b, "layers.{i}.", stem, end);
 }
@@ -200,8 +203,8 @@ static inline uint32_t tenon_layer_experts(const struct tenon_decoder *d, const 
 
 /* The usual layer: mixed, what attention or the like made of x, is added to h; then the net. Of the norms before and behind
  * both, NAME_norm and NAME_post_norm, it has those that the table has. */
-static inline uint32_t tenon_decoder_layer_mixed(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t h, uint32_t x,
-                                                 uint32_t mixed, const struct tenon_layer_attention *a)
+static inline uint32_t tenon_decoder_layer_mixed(const struct tenon_decoder *d, const struct tenon_builder *b, uint32_t h,
+                                                 uint32_t x, uint32_t mixed, const struct tenon_layer_attention *a)
 {
     uint32_t sum, y = tenon_layer_scaled(d, b, "attn_scaled", tenon_layer_norm(d, b, "attn_post_norm", mixed));
     if (d->is_parallel) {
@@ -313,7 +316,8 @@ static inline void tenon_decoder_head(const struct tenon_decoder *d, const struc
         (void)b->output(b->ctx, 0, "rows");
         return;
     }
-    h = tenon_matmul(b, "logits", h, tenon_decoder_weight(d, b, "", "output", ""), tenon_decoder_weight(d, b, "", "output", "_bias"));
+    h = tenon_matmul(b, "logits", h, tenon_decoder_weight(d, b, "", "output", ""),
+                     tenon_decoder_weight(d, b, "", "output", "_bias"));
     h = d->logit_scale != 1.0 ? tenon_affine(b, "logits_scaled", h, d->logit_scale, 0.0) : h;
     h = d->logit_softcap > 0.0 ? tenon_softcap(b, "logits_capped", h, d->logit_softcap) : h;
     (void)b->run(b->ctx, tenon_decoder_end_block(b, h), 0, 0);

@@ -29,8 +29,8 @@ static inline int32_t tenon_decoder_read_pooling_modes(const struct tenon_meta *
         if ((s = tenon_key_flag(m, NULL, modes[i].key, 0, &on, err)) != 0)
             return s;
         if (on != 0 && (modes[i].pooling == 0 || *ret != 0))
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, modes[i].key, "key %s is on: only one of the first, the mean and the last is known",
-                              modes[i].key);
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, modes[i].key,
+                              "key %s is on: only one of the first, the mean and the last is known", modes[i].key);
         *ret = on != 0 ? modes[i].pooling : *ret;
     }
     return TENON_E_OK;
@@ -57,7 +57,8 @@ static inline int32_t tenon_decoder_read_modules(struct tenon_decoder *d, const 
         if (strcmp(word, "Normalize") == 0)
             d->vectors = TENON_VECTORS_UNIT;
         else if (strcmp(word, "Transformer") != 0 && strcmp(word, "Pooling") != 0)
-            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s has '%s': known are Transformer, Pooling and Normalize", name, type);
+            return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name,
+                              "key %s has '%s': known are Transformer, Pooling and Normalize", name, type);
     }
     return s;
 }

@@ -120,10 +120,12 @@ static inline uint64_t tenon_print_prelude(int dialect, char *buf, uint64_t capa
     return out.n;
 }
 
-static inline void tenon_print_table_(struct tenon_printer_ *out, const struct tenon_table *t, int dialect, const char *name, uint32_t number)
+static inline void tenon_print_table_(struct tenon_printer_ *out, const struct tenon_table *t, int dialect, const char *name,
+                                      uint32_t number)
 {
     uint32_t n = 1u << t->log2_size, k;
-    tenon_put_(out, "TENON_TABLE %s_t%u[%u] = %s", name, (unsigned)number, (unsigned)n, dialect == TENON_PRINT_GLSL ? "uint[](" : "{");
+    tenon_put_(out, "TENON_TABLE %s_t%u[%u] = %s", name, (unsigned)number, (unsigned)n,
+               dialect == TENON_PRINT_GLSL ? "uint[](" : "{");
     for (k = 0; k < n; k++)
         tenon_put_(out, "%s%s0x%xu", k > 0 ? "," : "", k % 12 == 0 ? "\n    " : " ", (unsigned)t->values[k]);
     tenon_put_(out, "%s;\n", dialect == TENON_PRINT_GLSL ? ")" : "}");
@@ -140,9 +142,10 @@ static inline void tenon_print_plane_(struct tenon_printer_ *out, int dialect, c
         (void)snprintf(byte, sizeof byte, "(TENON_U)p[at]");
     tenon_put_(out, "TENON_FN TENON_U %s_byte%u(TENON_PLANE p, TENON_U at)\n{\n    return %s;\n}\n", name, (unsigned)n, byte);
     tenon_put_(out, "TENON_FN TENON_U %s_bits%u(TENON_PLANE p, TENON_U at, TENON_U width)\n{\n", name, (unsigned)n);
-    tenon_put_(out, "    TENON_U first = at >> 3, got = 8u - (at & 7u), v = %s_byte%u(p, first) >> (at & 7u);\n", name, (unsigned)n);
-    tenon_put_(out, "    for (; got < width; got += 8u) {\n        first++;\n        v |= %s_byte%u(p, first) << got;\n    }\n", name,
+    tenon_put_(out, "    TENON_U first = at >> 3, got = 8u - (at & 7u), v = %s_byte%u(p, first) >> (at & 7u);\n", name,
                (unsigned)n);
+    tenon_put_(out, "    for (; got < width; got += 8u) {\n        first++;\n        v |= %s_byte%u(p, first) << got;\n    }\n",
+               name, (unsigned)n);
     tenon_put_(out, "    return v & (0xffffffffu >> (32u - width));\n}\n");
 }
 
@@ -184,7 +187,8 @@ static inline void tenon_print_insn_(struct tenon_printer_ *out, const struct te
 
 /* The decoder of an encoding under `name`, an identifier of at most 40 bytes. Returns the bytes of the text (without a NUL); writes at
  * most `capacity`. */
-static inline uint64_t tenon_print_decoder(const struct tenon_encoding *e, int dialect, const char *name, char *buf, uint64_t capacity)
+static inline uint64_t tenon_print_decoder(const struct tenon_encoding *e, int dialect, const char *name, char *buf,
+                                           uint64_t capacity)
 {
     struct tenon_printer_ out;
     uint32_t k, used = 1;

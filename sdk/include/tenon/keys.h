@@ -122,8 +122,8 @@ static inline const struct tenon_key_row *tenon_key_row_of(const struct tenon_ke
 }
 
 /* Is NULLS ROOT and the first n bytes of name a key? */
-static inline int32_t tenon_key_under(const struct tenon_key_view *v, const char *nulls, const char *root, const char *name, int n,
-                                      struct tenon_meta_entry *ret)
+static inline int32_t tenon_key_under(const struct tenon_key_view *v, const char *nulls, const char *root, const char *name,
+                                      int n, struct tenon_meta_entry *ret)
 {
     char full[192];
     int size = snprintf(full, sizeof full, "%s%s%.*s", nulls, root, n, name);
@@ -178,8 +178,8 @@ static inline int32_t tenon_key_view_strings(void *ctx, const struct tenon_meta_
 
 /* The metadata to read keys of `prefix` from: a view of it, or meta itself where it spells keys so. OWN: v, which must stay
  * where it is; meta, prefix and own outlive it. */
-static inline const struct tenon_meta *tenon_key_view_init(struct tenon_key_view *v, const struct tenon_meta *meta, const char *prefix,
-                                                           const struct tenon_key_row *own, uint32_t n_own)
+static inline const struct tenon_meta *tenon_key_view_init(struct tenon_key_view *v, const struct tenon_meta *meta,
+                                                           const char *prefix, const struct tenon_key_row *own, uint32_t n_own)
 {
     if (!tenon_meta_is_huggingface(meta))
         return meta;
@@ -275,8 +275,8 @@ static inline int32_t tenon_key_float_at(const struct tenon_meta_entry *e, uint6
 }
 
 /* An integer within [least, most]. absent: value when the key is missing, NULL: it must be there. */
-static inline int32_t tenon_key_i64(const struct tenon_meta *meta, const char *prefix, const char *key, int64_t least, int64_t most,
-                                    const int64_t *absent, int64_t *ret, struct tenon_err *err)
+static inline int32_t tenon_key_i64(const struct tenon_meta *meta, const char *prefix, const char *key, int64_t least,
+                                    int64_t most, const int64_t *absent, int64_t *ret, struct tenon_err *err)
 {
     struct tenon_meta_entry e;
     char name[128];
@@ -290,15 +290,15 @@ static inline int32_t tenon_key_i64(const struct tenon_meta *meta, const char *p
     if (e.is_array != 0 || tenon_key_int_at(&e, 0, &v) != TENON_E_OK)
         return tenon_key_wrong(name, "an integer", &e, err);
     if (v < least || v > most)
-        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %lld, but must be within %lld .. %lld", name, (long long)v,
-                          (long long)least, (long long)most);
+        return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is %lld, but must be within %lld .. %lld", name,
+                          (long long)v, (long long)least, (long long)most);
     *ret = v;
     return TENON_E_OK;
 }
 
 /* true or false as 1 or 0; files may have these numbers, too. */
-static inline int32_t tenon_key_flag(const struct tenon_meta *meta, const char *prefix, const char *key, int64_t absent, int64_t *ret,
-                                     struct tenon_err *err)
+static inline int32_t tenon_key_flag(const struct tenon_meta *meta, const char *prefix, const char *key, int64_t absent,
+                                     int64_t *ret, struct tenon_err *err)
 {
     struct tenon_meta_entry e;
     char name[128];
@@ -342,8 +342,8 @@ static inline int32_t tenon_key_list(const struct tenon_meta *meta, const char *
 }
 
 /* A string, cut to `size` with its NUL; `absent` when the key is missing. OWN: caller's buf. */
-static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *prefix, const char *key, const char *absent, char *buf,
-                                    uint64_t size, struct tenon_err *err)
+static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *prefix, const char *key, const char *absent,
+                                    char *buf, uint64_t size, struct tenon_err *err)
 {
     struct tenon_meta_entry e;
     struct tenon_str s;
@@ -365,7 +365,8 @@ static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *p
 }
 
 /* A key that may be missing and else holds others, as an object does: INVALID_ARGUMENT where it is a value, which nothing would read. */
-static inline int32_t tenon_key_must_hold(const struct tenon_meta *meta, const char *prefix, const char *key, struct tenon_err *err)
+static inline int32_t tenon_key_must_hold(const struct tenon_meta *meta, const char *prefix, const char *key,
+                                          struct tenon_err *err)
 {
     struct tenon_meta_entry e;
     char name[128];
@@ -405,14 +406,16 @@ static inline const char *tenon_activation_kind(const char *hf)
 }
 
 /* The activation must be `kind` of core.unary/1, where the file names one: GGUF does not. */
-static inline int32_t tenon_key_activation(const struct tenon_meta *meta, const char *prefix, const char *kind, struct tenon_err *err)
+static inline int32_t tenon_key_activation(const struct tenon_meta *meta, const char *prefix, const char *kind,
+                                           struct tenon_err *err)
 {
     char name[128], act[64];
     int32_t s = tenon_key_str(meta, prefix, "hidden_act", "", act, sizeof act, err);
     if (s != TENON_E_OK || act[0] == '\0' || strcmp(tenon_activation_kind(act), kind) == 0)
         return s;
     tenon_key_name(meta, prefix, "hidden_act", name);
-    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows such models with %s only", name, act, kind);
+    return tenon_fail(err, TENON_E_INVALID_ARGUMENT, name, "key %s is '%s': this plugin knows such models with %s only", name,
+                      act, kind);
 }
 
 #ifdef __cplusplus

@@ -134,7 +134,8 @@ struct tenon_model {
     /* Mandatory. Build a program: "step" by every generating model, "embed" by embedding models. UNIMPLEMENTED for others.
      * The one output of "step" is logits [R, vocabulary], that of "embed" the rows [R, width] that are pooled; every text is
      * whole in one step there, and the states are empty. */
-    int32_t (*build)(struct tenon_model_config *config, const char *program, const struct tenon_builder *b, struct tenon_err *err);
+    int32_t (*build)(struct tenon_model_config *config, const char *program, const struct tenon_builder *b,
+                     struct tenon_err *err);
     /* Optional. Most tokens of a sequence, chosen at load: called once at most, before build, for what depends on it (scalings of
      * positions). Not called: as if it were what the model was trained for. INVALID_ARGUMENT: the model cannot do so many. */
     int32_t (*set_context)(struct tenon_model_config *config, uint64_t context, struct tenon_err *err);

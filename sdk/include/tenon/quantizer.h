@@ -36,8 +36,8 @@ struct tenon_stored {
     uint64_t (*plane_bytes)(const struct tenon_stored *s, uint32_t plane, uint64_t rows, uint64_t cols);
     /* Rows first .. first+n-1, a multiple of the tile's: planes [n_planes] whole, as long as plane_bytes says; tiles[p] is plane p of
      * the encoding, whole too. Threads may call it for different rows at once. INVALID_ARGUMENT: what the planes say cannot be. */
-    int32_t (*unpack)(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first, uint64_t n,
-                      void *const *tiles, struct tenon_err *err);
+    int32_t (*unpack)(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
+                      uint64_t n, void *const *tiles, struct tenon_err *err);
 };
 
 struct tenon_quantizer {

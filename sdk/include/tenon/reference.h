@@ -44,8 +44,8 @@ int32_t tenon_ref_decode_rows(const struct tenon_encoding *e, const void *const 
  * decoded one element at a time, for which nothing is prepared. rows takes 80 KiB of stack and nothing else; destroy takes NULL. [any-thread], rows by several threads at once. */
 struct tenon_ref_decoder;
 int32_t tenon_ref_decoder_create(const struct tenon_encoding *e, struct tenon_ref_decoder **ret, struct tenon_err *err);
-int32_t tenon_ref_decoder_rows(const struct tenon_ref_decoder *d, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
-                               uint64_t n, float *y);
+int32_t tenon_ref_decoder_rows(const struct tenon_ref_decoder *d, const void *const *planes, uint64_t rows, uint64_t cols,
+                               uint64_t first, uint64_t n, float *y);
 void tenon_ref_decoder_destroy(struct tenon_ref_decoder *d);
 
 /* ---- ops ---------------------------------------------------------------------------------------------------- */

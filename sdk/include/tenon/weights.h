@@ -34,7 +34,8 @@ struct tenon_files {
     const char *(*name_at)(void *ctx, uint32_t i);
     /* Map a whole file for reading. *ret_id numbers the file in tensor planes. Mapping the same name twice gives the same id
      * and address. NOT_FOUND, PERMISSION_DENIED. [any-thread] OWN: host. */
-    int32_t (*map)(void *ctx, const char *name, uint32_t *ret_id, const void **ret_data, uint64_t *ret_size, struct tenon_err *err);
+    int32_t (*map)(void *ctx, const char *name, uint32_t *ret_id, const void **ret_data, uint64_t *ret_size,
+                   struct tenon_err *err);
 };
 
 /* ---- metadata ----------------------------------------------------------------------------------------------- */

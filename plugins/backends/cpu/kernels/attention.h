@@ -109,8 +109,8 @@ INLINE void score_rows(const struct tile *t, int r, const int rows, const enum c
 }
 
 /* y[r] += p[r, j + i] values[i] for low <= i < high, columns c .. c + 32 (or fewer: then by masks). */
-INLINE void weigh_columns(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int j, int low,
-                          int high, int64_t c, const bool whole)
+INLINE void weigh_columns(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int j,
+                          int low, int high, int64_t c, const bool whole)
 {
     int64_t E = t->a->kv->v_dim;
     const uint16_t *scales = (const uint16_t *)values + CPU_PAGE_TOKENS * E / 2 + c / CPU_KV_BLOCK; /* [32, E / 32] of q8 */
@@ -149,7 +149,8 @@ INLINE void weigh_columns(const struct tile *t, int r, const int rows, const enu
         }
 }
 
-INLINE void weigh_rows(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int j, int low, int high)
+INLINE void weigh_rows(const struct tile *t, int r, const int rows, const enum cpu_kv_type type, const void *values, int j,
+                       int low, int high)
 {
     int64_t c = 0, E = t->a->kv->v_dim;
     for (; c + B <= E; c += B)
@@ -451,7 +452,8 @@ static void run_tile(struct tile *t, int64_t token, int tokens, int32_t h, int h
             t->y[r] = t->span_y + r * v_dim;
         run_span(t, table, g, span);
         for (int r = 0; r < t->n; r++)
-            merge(&max[r], &sum[r], a->y + (token + r / heads) * a->ldy + (h + r % heads) * v_dim, t->max[r], t->sum[r], t->y[r], v_dim);
+            merge(&max[r], &sum[r], a->y + (token + r / heads) * a->ldy + (h + r % heads) * v_dim, t->max[r], t->sum[r], t->y[r],
+                  v_dim);
     }
     for (int r = 0; r < t->n; r++) {
         float *y = a->y + (token + r / heads) * a->ldy + (h + r % heads) * v_dim;

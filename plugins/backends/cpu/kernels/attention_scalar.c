@@ -71,7 +71,8 @@ static void store_line(const struct cpu_kv *kv, uint8_t *part, int64_t dim, bool
         }
         if (d % CPU_KV_BLOCK == 0) {
             uint16_t scale = quantise(x + d, q);
-            memcpy(cpu_page_scales(part, dim) + 2 * (keys ? cpu_key_at(t, b) : cpu_value_at(dim / CPU_KV_BLOCK, t, b)), &scale, 2);
+            memcpy(cpu_page_scales(part, dim) + 2 * (keys ? cpu_key_at(t, b) : cpu_value_at(dim / CPU_KV_BLOCK, t, b)), &scale,
+                   2);
         }
         part[at] = (uint8_t)q[d % CPU_KV_BLOCK];
     }

@@ -55,7 +55,8 @@ static void iq3_xxs(const uint8_t *p, int j, uint64_t *ret)
     const uint8_t *index = p + 2 + 8 * j;
     uint32_t rest = cpu_load32(p + 66 + 4 * j);
     for (int k = 0; k < 4; k++)
-        ret[k] = with_signs(cpu_iq3xxs_grid[index[2 * k]] | (uint64_t)cpu_iq3xxs_grid[index[2 * k + 1]] << 32, even(rest >> 7 * k));
+        ret[k] = with_signs(cpu_iq3xxs_grid[index[2 * k]] | (uint64_t)cpu_iq3xxs_grid[index[2 * k + 1]] << 32,
+                            even(rest >> 7 * k));
 }
 
 static void iq3_s(const uint8_t *p, int j, uint64_t *ret)

@@ -45,8 +45,8 @@ struct float_tile {
 #define LINE_BYTES 64
 
 /* Columns k to k + FLOAT_COLUMNS of `height` rows and of tokens, both constants after inlining, as all over this file. */
-INLINE void add_products(enum cpu_format format, const struct float_tile *f, int64_t k, const int height, const int tokens, const bool first,
-                         vf acc[FLOAT_ROWS][MANY_TOKENS])
+INLINE void add_products(enum cpu_format format, const struct float_tile *f, int64_t k, const int height, const int tokens,
+                         const bool first, vf acc[FLOAT_ROWS][MANY_TOKENS])
 {
     float_word x[MANY_TOKENS];
     int64_t at = k * float_bytes(format);
@@ -96,8 +96,8 @@ INLINE void multiply_tile(enum cpu_format format, const struct float_tile *f, in
 }
 
 /* Tokens t0 to t1 by the rows of one tile, `most` at a time; y and bias are those of its first row. */
-INLINE void multiply_rows(enum cpu_format format, struct float_tile *f, const struct cpu_act *a, int64_t t0, int64_t t1, const int height,
-                          const int most, int rows, float *y, int64_t ldy, const float *bias)
+INLINE void multiply_rows(enum cpu_format format, struct float_tile *f, const struct cpu_act *a, int64_t t0, int64_t t1,
+                          const int height, const int most, int rows, float *y, int64_t ldy, const float *bias)
 {
     int64_t n;
     for (int64_t t = t0; t < t1; t += n) {
@@ -117,8 +117,8 @@ INLINE void multiply_rows(enum cpu_format format, struct float_tile *f, const st
     }
 }
 
-INLINE void multiply_by(enum cpu_format format, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0,
-                        int64_t n1, const int height, const int most, float *y, int64_t ldy, const float *bias)
+INLINE void multiply_by(enum cpu_format format, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1,
+                        int64_t n0, int64_t n1, const int height, const int most, float *y, int64_t ldy, const float *bias)
 {
     _Static_assert(FLOAT_TOKENS == 3, "multiply_rows() knows what is left by one, two and three tokens");
     struct float_tile f = { .ahead = 2 * height * m->row_bytes };

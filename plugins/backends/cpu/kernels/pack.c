@@ -106,7 +106,8 @@ void cpu_pack_scalar(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t
 static void gather(const struct cpu_field *f, const uint8_t *group, int lane, uint8_t *block)
 {
     for (int e = 0; e < f->count; e++)
-        memcpy(block + f->at + e * f->width, group + (int64_t)(f->at + e * f->width) * CPU_PACK_ROWS + f->width * lane, (size_t)f->width);
+        memcpy(block + f->at + e * f->width, group + (int64_t)(f->at + e * f->width) * CPU_PACK_ROWS + f->width * lane,
+               (size_t)f->width);
 }
 
 void cpu_matrix_row(const struct cpu_matrix *m, int64_t n, float *ret_x)

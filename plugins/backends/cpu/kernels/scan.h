@@ -58,7 +58,8 @@ INLINE void scan_token(const struct cpu_outer *o, int64_t t, int64_t h, float *m
         column_store(y + row * o->e + e0, j, n, last, sum[j]);
 }
 
-INLINE void scan_columns(const struct cpu_outer *o, int64_t t0, int64_t t1, int64_t h, float *m, int64_t e0, int n, vmask last, float *y)
+INLINE void scan_columns(const struct cpu_outer *o, int64_t t0, int64_t t1, int64_t h, float *m, int64_t e0, int n, vmask last,
+                         float *y)
 {
     for (int64_t t = t0; t < t1; t++)
         scan_token(o, t, h, m + e0, e0, n, last, y);

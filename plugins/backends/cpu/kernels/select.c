@@ -61,7 +61,8 @@ static enum cpu_level detect(void)
     return (getauxval(AT_HWCAP2) & HWCAP2_BYTE_MATRICES) != 0 ? CPU_LEVEL_I8MM : CPU_LEVEL_DOTPROD;
 }
 
-static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_neon, &cpu_kernels_dotprod, &cpu_kernels_i8mm };
+static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar, &cpu_kernels_neon, &cpu_kernels_dotprod,
+                                                    &cpu_kernels_i8mm };
 #else
 static enum cpu_level detect(void)
 {
