@@ -1,6 +1,6 @@
 /* cgroup.c - reads the process's own cgroups from /proc/self/cgroup and visits each folder from there up to the top of the
- * hierarchy, where systemd and container runtimes mount it. Folders that are not there are visited too: in a container of version 1
- * the file names folders of the machine, while the container sees its own group as the top. Any thread. Contract: cgroup.h. */
+ * hierarchy, where systemd and container runtimes mount it. Folders that are not there are visited too: in a container of version
+ * 1 the file names folders of the machine, while the container sees its own group as the top. Any thread. Contract: cgroup.h. */
 #include "core/base/cgroup.h"
 
 #include <limits.h>

@@ -21,7 +21,8 @@ typedef void (*tn_cgroup_fn)(void *arg, const char *folder, bool v2);
 /* Both versions of cgroups, also side by side. `root` stands before /proc and /sys: "" but in tests. */
 void tn_cgroup_each(const char *root, const char *controller, tn_cgroup_fn fn, void *arg);
 
-/* The file's text as far as it fits, NUL-ended; "" where it cannot be read. Files of /proc and /sys do not tell their size before. */
+/* The file's text as far as it fits, NUL-ended; "" where it cannot be read. Files of /proc and /sys do not tell their size
+ * before. */
 void tn_cgroup_text(const char *folder, const char *name, char *ret, size_t size);
 
 #endif

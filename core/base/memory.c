@@ -1,5 +1,6 @@
-/* memory.c - the machine's memory from /proc/meminfo, or of the C library where there is none; then the limits of cgroups, each less
- * what the group uses and would not give back. Limits that cannot be read or understood are none. Any thread. Contract: memory.h. */
+/* memory.c - the machine's memory from /proc/meminfo, or of the C library where there is none; then the limits of cgroups, each
+ * less what the group uses and would not give back. Limits that cannot be read or understood are none. Any thread. Contract:
+ * memory.h. */
 #include "core/base/memory.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* quota.c - a quota is in cpu.max (version 2) or cpu.cfs_quota_us and cpu.cfs_period_us (version 1) of a group's folder. What cannot
- * be read or understood sets none. Any thread. Contract: quota.h. */
+/* quota.c - a quota is in cpu.max (version 2) or cpu.cfs_quota_us and cpu.cfs_period_us (version 1) of a group's folder. What
+ * cannot be read or understood sets none. Any thread. Contract: quota.h. */
 #include "core/base/quota.h"
 
 #include <stdio.h>

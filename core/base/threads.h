@@ -23,8 +23,8 @@
 
 struct tn_threads;
 
-/* A thread with signals blocked, which are for the threads of the program; but not those that its own faults raise: blocked, they end
- * the process past every handler. Returns pthread_create's error, 0: it runs. */
+/* A thread with signals blocked, which are for the threads of the program; but not those that its own faults raise: blocked, they
+ * end the process past every handler. Returns pthread_create's error, 0: it runs. */
 int tn_thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg);
 
 /* Cores in this process's affinity mask, at least 1. [any-thread] */

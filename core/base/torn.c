@@ -1,6 +1,6 @@
 /* torn.c - the handler of SIGBUS and the table of ranges it looks in. The handler takes no lock and makes one system call. A
- * slot of the table is changed between two steps of its `version`: the handler passes over one that changes meanwhile, for a range is
- * watched before anything reads it, and forgotten when nothing does. Contract: torn.h. */
+ * slot of the table is changed between two steps of its `version`: the handler passes over one that changes meanwhile, for a
+ * range is watched before anything reads it, and forgotten when nothing does. Contract: torn.h. */
 #include "core/base/torn.h"
 
 #include <errno.h>

@@ -5,10 +5,11 @@
  *     if (tn_torn_is(slot)) ...                        // something read zeros in place of the file
  *     tn_torn_forget(slot);                            // before munmap, when nobody reads any more
  *
- * Such a read raises SIGBUS, which would end the process. The handler that the first watch installs, and that stays, maps zeros over
- * a watched range from that page on, marks it, and lets the read go on: whoever uses what was computed asks tn_torn_is first. Any other
- * SIGBUS goes to the handler that was there before, or ends the process as it would have. A program that installs its own handler later
- * without passing signals on, or that blocks SIGBUS in a thread that reads, is ended as if nothing was watched. [any-thread]
+ * Such a read raises SIGBUS, which would end the process. The handler that the first watch installs, and that stays, maps zeros
+ * over a watched range from that page on, marks it, and lets the read go on: whoever uses what was computed asks tn_torn_is
+ * first. Any other SIGBUS goes to the handler that was there before, or ends the process as it would have. A program that
+ * installs its own handler later without passing signals on, or that blocks SIGBUS in a thread that reads, is ended as if nothing
+ * was watched. [any-thread]
  */
 #ifndef TN_BASE_TORN_H
 #define TN_BASE_TORN_H

@@ -116,9 +116,9 @@ void cli_print_stats(const struct cli_answer *a, double load_s)
 {
     const struct tenon_event_data *u = &a->usage;
     uint32_t fed = u->prompt_tokens - u->cached_tokens, decoded = u->output_tokens > 0 ? u->output_tokens - 1 : 0;
-    fprintf(stderr, "load %.3f s; prompt %u tokens (%u cached), %.1f/s; first token %.3f s; output %u tokens, %.1f/s; seed %llu\n", load_s,
-            u->prompt_tokens, u->cached_tokens, u->prefill_s > 0 ? fed / u->prefill_s : 0.0, u->first_token_s, u->output_tokens,
-            u->decode_s > 0 ? decoded / u->decode_s : 0.0, (unsigned long long)u->seed);
+    fprintf(stderr, "load %.3f s; prompt %u tokens (%u cached), %.1f/s; first token %.3f s; output %u tokens, %.1f/s; seed %llu\n",
+            load_s, u->prompt_tokens, u->cached_tokens, u->prefill_s > 0 ? fed / u->prefill_s : 0.0, u->first_token_s,
+            u->output_tokens, u->decode_s > 0 ? decoded / u->decode_s : 0.0, (unsigned long long)u->seed);
 }
 
 int32_t cli_add_message(struct tn_buf *out, const char *role, struct tenon_str content)

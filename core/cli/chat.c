@@ -55,7 +55,8 @@ static int32_t turn(const struct cli_run *o, struct cli_session *s, struct tn_bu
         status = cli_ask(o, s, TENON_PROMPT_MESSAGES, (struct tenon_str){ messages->data, messages->len }, last, err);
     messages->len = status == 0 ? asked : before;
     if (status == 0)
-        status = cli_add_message(messages, "assistant", (struct tenon_str){ last->text.data != NULL ? last->text.data : "", last->text.len });
+        status = cli_add_message(messages, "assistant",
+                                 (struct tenon_str){ last->text.data != NULL ? last->text.data : "", last->text.len });
     putchar('\n');
     return status;
 }

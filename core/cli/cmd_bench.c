@@ -185,8 +185,10 @@ static void print_result(const struct bench *o, const struct cli_session *s, str
     print_rate("decode_tok_s", res->decode, res->n_decode, o->common.json);
     uint64_t rss = peak_rss_bytes();
     if (o->common.json)
-        printf("\"peak_rss_bytes\":%llu,\"file_bytes\":%llu,\"packed_bytes\":%llu,\"made_bytes\":%llu,\"device\":\"%s\",\"level\":\"%s\",\"act_bits\":%u,\"threads\":%u", (unsigned long long)rss,
-               (unsigned long long)info.file_bytes, (unsigned long long)info.packed_bytes, (unsigned long long)info.made_bytes, info.device, info.device_level, info.act_bits, tn_runtime_threads(s->rt));
+        printf("\"peak_rss_bytes\":%llu,\"file_bytes\":%llu,\"packed_bytes\":%llu,\"made_bytes\":%llu,"
+               "\"device\":\"%s\",\"level\":\"%s\",\"act_bits\":%u,\"threads\":%u",
+               (unsigned long long)rss, (unsigned long long)info.file_bytes, (unsigned long long)info.packed_bytes,
+               (unsigned long long)info.made_bytes, info.device, info.device_level, info.act_bits, tn_runtime_threads(s->rt));
     else if (rss == 0)
         printf("peak RSS         not known without /proc\n");
     else

@@ -87,7 +87,10 @@ static int32_t embed_all(struct cli_session *s, const struct embed *o, const str
     uint64_t cut[BATCH];
     uint32_t n_cut = 0;
     args.ret_cut = cut;
-    args.pooling = o->pooling == NULL ? 0 : strcmp(o->pooling, "cls") == 0 ? TENON_POOL_FIRST : strcmp(o->pooling, "last") == 0 ? TENON_POOL_LAST : TENON_POOL_MEAN;
+    args.pooling = o->pooling == NULL                ? 0
+                   : strcmp(o->pooling, "cls") == 0  ? TENON_POOL_FIRST
+                   : strcmp(o->pooling, "last") == 0 ? TENON_POOL_LAST
+                                                     : TENON_POOL_MEAN;
     int32_t status = s->engine->embed(s->engine->ctx, s->loaded, &args, NULL, 0, &floats, err);
     width = floats / args.n_texts;
     if (status == 0 && (y = calloc((size_t)floats + 1, sizeof *y)) == NULL)

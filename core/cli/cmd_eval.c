@@ -1,7 +1,7 @@
 /* cmd_eval.c - `tenon eval MODEL --ids FILE`: what the model thinks of given tokens. FILE is {"name":[token ids...]}, used as
  * they are. Prints {"name":[[[id,logprob] x K] per position]}, with --logits the row of logits as it is, or with --bits a hash of
- * it: equal hashes mean equal bits, whatever the chunks, the threads and the company. The result is kept (some 20 bytes for each of K) until the last
- * text is through, so that a failure prints nothing. */
+ * it: equal hashes mean equal bits, whatever the chunks, the threads and the company. The result is kept (some 20 bytes for each
+ * of K) until the last text is through, so that a failure prints nothing. */
 #include <math.h>
 #include <stdlib.h>
 

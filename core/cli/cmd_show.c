@@ -1,4 +1,5 @@
-/* cmd_show.c - `tenon show MODEL`: what a model is, from its headers alone: no weight is read, no device is opened. One thread. */
+/* cmd_show.c - `tenon show MODEL`: what a model is, from its headers alone: no weight is read, no device is opened. One
+ * thread. */
 #include <stdlib.h>
 
 #include "core/base/num.h"
@@ -217,7 +218,9 @@ static int32_t put_json(const struct facts *f, struct tn_buf *out)
                                (unsigned long long)f->window)
                : s;
     s = s == 0 ? tn_json_text(out, f->vocab != NULL ? tn_vocab_plugin(f->vocab) : NULL) : s;
-    s = s == 0 ? tn_buf_printf(out, ",\"chat_template\":%s,\"encodings\":[", f->vocab != NULL && tn_vocab_has_template(f->vocab) ? "true" : "false") : s;
+    s = s == 0 ? tn_buf_printf(out, ",\"chat_template\":%s,\"encodings\":[",
+                               f->vocab != NULL && tn_vocab_has_template(f->vocab) ? "true" : "false")
+               : s;
     for (uint32_t i = 0; i < f->n_kinds && s == 0; i++)
         s = tn_buf_printf(out, "%s{\"encoding\":\"%s\",\"tensors\":%llu,\"bytes\":%llu}", i != 0 ? "," : "", f->kinds[i].encoding,
                           (unsigned long long)f->kinds[i].tensors, (unsigned long long)f->kinds[i].bytes);

@@ -16,9 +16,8 @@ struct cli_roofs {
 
 int32_t cli_roofs_read(const char *path, struct cli_roofs *ret, struct tenon_err *err);
 
-/* The larger of the times that bytes and that operations, each kind at its own roof, would need, over the time it took; and which of
- * the two it is: "read", "compute", or "-" when the
- * entry knows neither. */
+/* The larger of the times that bytes and that operations, each kind at its own roof, would need, over the time it took; and which
+ * of the two it is: "read", "compute", or "-" when the entry knows neither. */
 double cli_roof_share(const struct cli_roofs *r, const struct tenon_profile_entry *e, const char **ret_which);
 
 #endif

@@ -1,5 +1,5 @@
-/* show_encodings.c - the encodings of a model's tensors: how many there are, how they lie in bytes, their decode program as text, and
- * what every device makes of them, which is asked of the devices themselves. No weight is read. One thread. Contract:
+/* show_encodings.c - the encodings of a model's tensors: how many there are, how they lie in bytes, their decode program as text,
+ * and what every device makes of them, which is asked of the devices themselves. No weight is read. One thread. Contract:
  * show_encodings.h, tenon/encoding_text.h. */
 #include "core/cli/show_encodings.h"
 
@@ -155,7 +155,9 @@ static int32_t put_use(const struct shown *s, const struct use *u, bool first)
     int32_t rc;
     if (!s->json) {
         rc = tn_buf_printf(s->out, "%s%s  %llu tensors", first ? "" : "\n", u->id, tensors);
-        rc = rc == TENON_OK ? there ? tn_buf_printf(s->out, ", %.1f MiB\n", (double)bytes / 1048576) : tn_buf_printf(s->out, "\n  %s\n", err.message) : rc;
+        rc = rc != TENON_OK ? rc
+             : there        ? tn_buf_printf(s->out, ", %.1f MiB\n", (double)bytes / 1048576)
+                            : tn_buf_printf(s->out, "\n  %s\n", err.message);
     } else {
         rc = tn_buf_str(s->out, first ? "{\"id\":" : ",{\"id\":");
         rc = rc == TENON_OK ? tn_json_text(s->out, u->id) : rc;

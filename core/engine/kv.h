@@ -42,7 +42,8 @@ struct tn_seq {
     struct tn_kv_table *tables; /* [n_groups] */
 };
 
-/* n_slots: most sequences at a time. recurrent: their slots hold states, which no one can take tokens out of again. OWN: *ret until tn_kv_destroy. INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+/* n_slots: most sequences at a time. recurrent: their slots hold states, which no one can take tokens out of again. OWN: *ret
+ * until tn_kv_destroy. INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 int32_t tn_kv_create(const struct tn_kv_group_desc *groups, uint32_t n_groups, uint32_t n_slots, bool recurrent,
                      struct tn_kv **ret, struct tenon_err *err);
 void tn_kv_destroy(struct tn_kv *kv); /* NULL is allowed; all sequences are closed before */

@@ -37,7 +37,8 @@ static uint32_t penalise(const struct chain *c, uint32_t x)
     const struct tn_decompose *d = c->d;
     uint32_t count = counts(c), seen = tn_d_compare(d, "seen", "gt", count, c->zero);
     uint32_t repeat = tn_d_slice(d, "repeat", tn_in(d, PENALTY), 1, 0, 1);
-    uint32_t smaller = tenon_op2(c->b, "core.div/1", "divided", x, repeat), larger = tenon_op2(c->b, "core.mul/1", "multiplied", x, repeat);
+    uint32_t smaller = tenon_op2(c->b, "core.div/1", "divided", x, repeat),
+             larger = tenon_op2(c->b, "core.mul/1", "multiplied", x, repeat);
     uint32_t repeated = tn_d_select(d, "repeated", tn_d_compare(d, "positive", "gt", x, c->zero), smaller, larger);
 
     x = tn_d_select(d, "after_repeat", seen, repeated, x);

@@ -205,7 +205,8 @@ static bool seen_before(const struct verifier *v, const struct tenon_value *valu
         return true;
     if (value->block == block)
         return value->kind == TENON_VALUE_ARG || value->producer < node;
-    return value->kind == TENON_VALUE_NODE && v->runs[value->block] == 1 && v->runs[block] > 0 && v->first_run[value->block] < v->first_run[block];
+    return value->kind == TENON_VALUE_NODE && v->runs[value->block] == 1 && v->runs[block] > 0 &&
+           v->first_run[value->block] < v->first_run[block];
 }
 
 static void check_operands_visible(const struct verifier *v, const char *where, uint32_t number, const struct tenon_node *n)

@@ -209,7 +209,8 @@ static void bind_one(struct tn_bindings *b, const struct tn_resolved *r, uint32_
     for (uint32_t p = 0; p < item->n_planes; p++) {
         const struct tenon_range *range = &place->planes[p];
         item->planes[p] = place->made ? (struct tenon_span){ b->made.buffer, range->offset, range->size }
-                                      : (struct tenon_span){ b->files[range->file], range->offset - b->file_start[range->file], range->size };
+                                      : (struct tenon_span){ b->files[range->file],
+                                                             range->offset - b->file_start[range->file], range->size };
     }
 }
 
@@ -390,7 +391,8 @@ static int32_t make_all(struct tn_bindings *b, const struct tn_container *c, con
 
 #define PACK_ALIGN 64u
 
-/* Rungs of all weights; where packed ones will lie in one buffer: `packed` of each without its buffer, of size 0: used in place. */
+/* Rungs of all weights; where packed ones will lie in one buffer: `packed` of each without its buffer, of size 0: used in
+ * place. */
 static int32_t plan_packing(struct tn_bindings *b, const struct tn_device *device, struct tenon_err *err)
 {
     for (uint32_t i = 0; i < b->n; i++) {

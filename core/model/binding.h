@@ -1,5 +1,5 @@
-/* binding.h - the weights of one program as a backend takes them: buffers over the mapped file, memory for those that had to be made
- * of it (transform.h), and packed copies where the backend asks for them.
+/* binding.h - the weights of one program as a backend takes them: buffers over the mapped file, memory for those that had to be
+ * made of it (transform.h), and packed copies where the backend asks for them.
  *
  *     struct tn_bindings b = {0};
  *     rc = tn_bindings_make(&b, container, &resolved, graph, &device, err);
@@ -39,12 +39,12 @@ struct tn_bindings {
  * cannot read an encoding. On failure *ret stays empty. */
 int32_t tn_bindings_make(struct tn_bindings *ret, struct tn_container *c, const struct tn_resolved *resolved,
                          const struct tenon_graph *graph, const struct tn_device *device, struct tenon_err *err);
-/* Make what is to be made, ask the device for the rung of each weight and reserve memory for the packed forms it wants. Packed before
- * this returns is all of them, or with `later` what was made: the rest waits for tn_bindings_pack. */
+/* Make what is to be made, ask the device for the rung of each weight and reserve memory for the packed forms it wants. Packed
+ * before this returns is all of them, or with `later` what was made: the rest waits for tn_bindings_pack. */
 int32_t tn_bindings_ready(struct tn_bindings *b, const struct tn_container *c, const struct tn_device *device, bool later,
                           struct tenon_err *err);
-/* Weight i, where it waits to be packed: packed, told to the executable that was compiled without, and what it was packed from let
- * go. One thread at a time. */
+/* Weight i, where it waits to be packed: packed, told to the executable that was compiled without, and what it was packed from
+ * let go. One thread at a time. */
 int32_t tn_bindings_pack(struct tn_bindings *b, const struct tn_device *device, struct tenon_executable *exe, uint32_t i,
                          struct tenon_err *err);
 void tn_bindings_finish(struct tn_bindings *b); /* fine on a zeroed one */

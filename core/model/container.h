@@ -35,12 +35,12 @@ struct tn_container;
 int32_t tn_container_open(struct tn_registry *reg, const char *path, struct tn_container **ret, struct tenon_err *err);
 void tn_container_close(struct tn_container *src); /* NULL is allowed */
 
-/* rc, that of work which read the files; but if one of them was cut short meanwhile, DATA_LOSS, which says so: the work was in vain and
- * what it complains of is not the cause. */
+/* rc, that of work which read the files; but if one of them was cut short meanwhile, DATA_LOSS, which says so: the work was in
+ * vain and what it complains of is not the cause. */
 int32_t tn_container_whole(const struct tn_container *src, int32_t rc, struct tenon_err *err);
 
-/* Look up and check the encoding of every tensor, once. One that no plugin has stays NULL: tn_container_encoding says so to who needs
- * it. [init] */
+/* Look up and check the encoding of every tensor, once. One that no plugin has stays NULL: tn_container_encoding says so to who
+ * needs it. [init] */
 int32_t tn_container_encode(struct tn_container *src, struct tenon_err *err);
 
 /* The encoding of that id, checked. NOT_FOUND: no plugin has it. OWN: plugin. [init] */

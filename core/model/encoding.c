@@ -34,7 +34,8 @@ int32_t tn_encoding_check(const struct tenon_encoding *e, struct tenon_err *err)
                           "it has no digest, which must be %s: the plugin's author must fill it in", digest);
     if (strcmp(e->digest, digest) != 0)
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, e->id,
-                          "the digest is %.64s, but the description's is %s: the plugin's author must correct one of them", e->digest, digest);
+                          "the digest is %.64s, but the description's is %s: the plugin's author must correct one of them",
+                          e->digest, digest);
     return TENON_OK;
 }
 

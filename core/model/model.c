@@ -166,8 +166,9 @@ static int32_t compile(struct tn_model *m, bool profile, struct tenon_err *err)
     struct tenon_executable_info info = { .struct_size = sizeof info };
     struct tn_plan plan = { 0 };
     struct tenon_compile_args args = {
-        .struct_size = sizeof args, .flags = profile ? TENON_COMPILE_PROFILE : 0, .graph = &m->graph->graph, .weights = m->bindings.items, .n_weights = m->bindings.n,
-        .weight_stride = sizeof *m->bindings.items, .states = m->states.descs, .layouts = m->states.layouts,
+        .struct_size = sizeof args, .flags = profile ? TENON_COMPILE_PROFILE : 0, .graph = &m->graph->graph,
+        .weights = m->bindings.items, .n_weights = m->bindings.n, .weight_stride = sizeof *m->bindings.items,
+        .states = m->states.descs, .layouts = m->states.layouts,
         .kv_encodings = m->states.kv_encodings, .n_states = m->states.n, .layout_stride = sizeof *m->states.layouts,
         .buckets = &m->max, .n_buckets = 1, .bucket_stride = sizeof m->max,
     };

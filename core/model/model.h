@@ -6,8 +6,8 @@
  *     ... core/engine/step.h runs it ...
  *     tn_model_unload(m);
  *
- * Weights are used where the file is mapped, unless a transform makes them, and packed behind the first steps where the device wants
- * that (packer.h). A missing plugin is named in the error, with what to do about it.
+ * Weights are used where the file is mapped, unless a transform makes them, and packed behind the first steps where the device
+ * wants that (packer.h). A missing plugin is named in the error, with what to do about it.
  * Immutable once loaded but for the states' memory, which belongs to who runs steps: [serial:model].
  */
 #ifndef TN_MODEL_MODEL_H

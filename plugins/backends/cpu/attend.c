@@ -1,5 +1,5 @@
-/* attend.c - steps of attention: angles and the cache first, then tiles of tokens, or spans of keys where tokens are few. One token that
- * sees few keys is each thread's by heads, from angles to results.
+/* attend.c - steps of attention: angles and the cache first, then tiles of tokens, or spans of keys where tokens are few. One
+ * token that sees few keys is each thread's by heads, from angles to results.
  * Contract: walk.h. */
 #include "kernels/visible.h"
 #include "walk.h"
@@ -59,8 +59,8 @@ static void *attention_scratch(const struct walker *w)
     return w->own + w->exe->thread_act_bytes + CPU_MATMUL_SCRATCH;
 }
 
-/* Tasks are tiles of tokens x kv heads, each of as many rows as the kernel takes together; few tokens make small tiles, so that every
- * thread has some. */
+/* Tasks are tiles of tokens x kv heads, each of as many rows as the kernel takes together; few tokens make small tiles, so that
+ * every thread has some. */
 static void attend_tiles(const struct walker *w, const struct cpu_attn *a, int64_t tokens)
 {
     int64_t heads = a->kv->kv_heads, group = a->n_heads / heads, task;

@@ -1,5 +1,5 @@
-/* bind.c - weights of a plan: each WEIGHT value's layers as matrices where they are mapped, as packed ones, by a program (programs.c),
- * or, vectors, as floats. What is packed later is packing.c's. [any-thread], once per load. Contract: plan.h. */
+/* bind.c - weights of a plan: each WEIGHT value's layers as matrices where they are mapped, as packed ones, by a program
+ * (programs.c), or, vectors, as floats. What is packed later is packing.c's. [any-thread], once per load. Contract: plan.h. */
 #include <stdlib.h>
 
 #include "plan.h"

@@ -46,8 +46,8 @@ struct tenon_buffer {
 /* Memory of a span, NULL when it leaves its buffer. */
 void *cpu_span_data(const struct tenon_span *span);
 
-/* settings.c: what is chosen, as its place among the known words, 0 for the default; *ret_word is it by name, NULL for the default.
- * Options: "claims=none activations=8". */
+/* settings.c: what is chosen, as its place among the known words, 0 for the default; *ret_word is it by name, NULL for the
+ * default. Options: "claims=none activations=8". */
 enum cpu_set { CPU_SET_LEVEL, CPU_SET_PACK, CPU_SET_CLAIMS, CPU_SET_ACTIVATIONS };
 int cpu_setting(const struct cpu_plugin *p, enum cpu_set which, const char **ret_word);
 int32_t cpu_set_options(struct tenon_device *dev, const char *options, struct tenon_err *err);
@@ -85,8 +85,8 @@ int32_t cpu_query(struct tenon_device *dev, const struct tenon_graph *graph, con
 /* packing.c */
 enum cpu_pack { CPU_PACK_AUTO, CPU_PACK_NEVER, CPU_PACK_ALWAYS };
 uint64_t cpu_pack_most(const struct cpu_plugin *p); /* see struct tenon_device */
-/* A weight's rows (all dims but the last), columns and bytes of a row of its first plane; as the kernels see it in the file's order,
- * for encodings they know; and packed. All check every size against the bytes there are. */
+/* A weight's rows (all dims but the last), columns and bytes of a row of its first plane; as the kernels see it in the file's
+ * order, for encodings they know; and packed. All check every size against the bytes there are. */
 int32_t cpu_weight_shape(const struct tenon_weight_binding *weight, uint64_t *ret_rows, uint64_t *ret_cols,
                          uint64_t *ret_row_bytes, struct tenon_err *err);
 int32_t cpu_matrix_of(const struct tenon_weight_binding *weight, struct cpu_matrix *ret, struct tenon_err *err);

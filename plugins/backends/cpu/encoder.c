@@ -37,17 +37,20 @@ static uint64_t encoder_bytes(const struct tenon_executable *exe, const struct t
 {
     struct cpu_room room = { NULL, 0 };
     (void)pages_of(n, exe->bucket.sym[TENON_SYM_T], exe->bucket.sym[TENON_SYM_S], &room);
-    return room.used + CPU_ALIGN * exe->n_threads + exe->n_threads * (uint64_t)cpu_attn_scratch_bytes((int32_t)tenon_node_i64(n, "k_dim", 0),
-                                                                                                      (int32_t)tenon_node_i64(n, "v_dim", 0));
+    return room.used + CPU_ALIGN * exe->n_threads +
+           exe->n_threads * (uint64_t)cpu_attn_scratch_bytes((int32_t)tenon_node_i64(n, "k_dim", 0),
+                                                             (int32_t)tenon_node_i64(n, "v_dim", 0));
 }
 
 /* Pages of all sequences, and keys and values to them. */
 static void lay_out(const struct walker *w, const struct cpu_call *c, const struct pages *p)
 {
     const int32_t *start = c->in[SEQ_START].i;
-    int64_t page = 0, sequences = c->in[CONTEXT_LEN].n, k_row = (int64_t)p->kv.kv_heads * p->kv.k_dim, v_row = (int64_t)p->kv.kv_heads * p->kv.v_dim;
+    int64_t page = 0, sequences = c->in[CONTEXT_LEN].n;
+    int64_t k_row = (int64_t)p->kv.kv_heads * p->kv.k_dim, v_row = (int64_t)p->kv.kv_heads * p->kv.v_dim;
     for (int64_t s = 0; s < sequences; s++) {
-        int64_t n = start[s + 1] - start[s], used = (n + CPU_PAGE_TOKENS - 1) / CPU_PAGE_TOKENS, t0 = n * w->i / w->n, t1 = n * (w->i + 1) / w->n;
+        int64_t n = start[s + 1] - start[s], used = (n + CPU_PAGE_TOKENS - 1) / CPU_PAGE_TOKENS;
+        int64_t t0 = n * w->i / w->n, t1 = n * (w->i + 1) / w->n;
         for (int64_t i = 0; w->i == 0 && i < p->columns; i++)
             p->table[s * p->columns + i] = i < used ? (int32_t)(page + i) : -1;
         if (w->i == 0)

@@ -135,7 +135,8 @@ static bool rope_fused(const struct fuser *f, const struct tenon_node *n)
     const struct tenon_node *r = cpu_reader(f->g, f->block, n->out[0]);
     if (r == NULL || pending_rope(f, n->out[0]) == NULL)
         return false;
-    return (op_of(r) == TENON_OPN_ATTENTION && r->in[1] != TENON_NO_VALUE) || (op_of(r) == TENON_OPN_KV_STORE && r->in[1] == n->out[0] && store_fused(f, r));
+    return (op_of(r) == TENON_OPN_ATTENTION && r->in[1] != TENON_NO_VALUE) ||
+           (op_of(r) == TENON_OPN_KV_STORE && r->in[1] == n->out[0] && store_fused(f, r));
 }
 
 /* Has this node no kernel, or none for these operands? Composites that come here were claimed, so they have. */

@@ -41,7 +41,8 @@ static void load_page(const struct cpu_call *c, int64_t page, float *k, float *v
 void cpu_g_kv_load(const struct cpu_call *c)
 {
     const struct cpu_tensor *table = &c->in[1];
-    int64_t k_page = (int64_t)CPU_PAGE_TOKENS * c->kv.kv_heads * c->kv.k_dim, v_page = (int64_t)CPU_PAGE_TOKENS * c->kv.kv_heads * c->kv.v_dim;
+    int64_t k_page = (int64_t)CPU_PAGE_TOKENS * c->kv.kv_heads * c->kv.k_dim,
+            v_page = (int64_t)CPU_PAGE_TOKENS * c->kv.kv_heads * c->kv.v_dim;
     for (int64_t i = table->n * c->i / c->n; i < table->n * (c->i + 1) / c->n; i++)
         load_page(c, table->i[i], c->out[0].f + i * k_page, c->out[1].f + i * v_page);
 }
@@ -150,7 +151,8 @@ static int64_t slot_floats(const struct tenon_graph *g, const struct tenon_node 
 static int32_t check_pages(const struct tenon_graph *g, const struct tenon_node *n, const struct tenon_state_desc *d,
                            struct tenon_err *err)
 {
-    bool store = tenon_op_find(n->op) == TENON_OPN_KV_STORE, has_v = store ? n->in[2] != TENON_NO_VALUE : tenon_node_i64(n, "v_heads", 0) > 0;
+    bool store = tenon_op_find(n->op) == TENON_OPN_KV_STORE,
+         has_v = store ? n->in[2] != TENON_NO_VALUE : tenon_node_i64(n, "v_heads", 0) > 0;
     const struct tenon_value *k = tenon_graph_value(g, store ? n->in[1] : n->out[0]);
     const struct tenon_value *v = has_v ? tenon_graph_value(g, store ? n->in[2] : n->out[1]) : NULL;
     uint32_t at = store ? 1 : 2; /* [T,H,D], [S,C,H,D] */

@@ -1,6 +1,7 @@
-/* latent.c - core.latent_attention in its absorbed form: queries are multiplied by wk once, then all heads attend to the cached rows
- * themselves, and what they mix is multiplied by wv. A page is turned into floats once for a tile of tokens; each token goes through
- * the pages by ascending position, whatever is beside it. Contract: native.h, formula: tenon/ops.h (MLA, arXiv:2405.04434). */
+/* latent.c - core.latent_attention in its absorbed form: queries are multiplied by wk once, then all heads attend to the cached
+ * rows themselves, and what they mix is multiplied by wv. A page is turned into floats once for a tile of tokens; each token goes
+ * through the pages by ascending position, whatever is beside it. Contract: native.h, formula: tenon/ops.h (MLA,
+ * arXiv:2405.04434). */
 #include "native.h"
 
 #include <math.h>

@@ -197,7 +197,8 @@ static struct cpu_act prepare(const struct walker *w, const float *x, int64_t ro
     return a;
 }
 
-/* y[r * ld + i - n0] of rows n0 <= i < n1 of operand `in`, a stack of matrices, for rows r0..r1 of a; `bias` is an operand too. */
+/* y[r * ld + i - n0] of rows n0 <= i < n1 of operand `in`, a stack of matrices, for rows r0..r1 of a; `bias` is an operand
+ * too. */
 static void product(const struct walker *w, const struct cpu_call *c, uint32_t in, const struct cpu_act *a, int64_t r0,
                     int64_t r1, int64_t n0, int64_t n1, float *y, int64_t ld, uint32_t bias)
 {

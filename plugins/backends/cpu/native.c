@@ -18,8 +18,8 @@ const struct cpu_native *cpu_native_of(const struct tenon_graph *g, const struct
     return found != NULL && found->fits(g, n) ? found : NULL;
 }
 
-void cpu_by_weight(const struct walker *w, const struct cpu_weight *by, const struct cpu_act *a, int64_t r0, int64_t r1, int64_t n0, int64_t n1,
-                 float *y, int64_t ld, const float *bias)
+void cpu_by_weight(const struct walker *w, const struct cpu_weight *by, const struct cpu_act *a, int64_t r0, int64_t r1,
+                   int64_t n0, int64_t n1, float *y, int64_t ld, const float *bias)
 {
     struct cpu_act part = *a;
     if (by->program == NULL) {

@@ -1,8 +1,8 @@
 /* native.h - larger ops with code of their own that are run as one step: experts, recurrences, attention without a cache.
  *
  * They are planned as generic steps are, with their node's operands as tensors (generic.h) and weights as matrices where `packed`
- * says so; then run() is called by all threads, which meet at barriers of its own. Rooms: moe.c, scans.c, encoder.c, latent.c, lines.c;
- * the table is in native.c. [any-thread] on a walker of their own. */
+ * says so; then run() is called by all threads, which meet at barriers of its own. Rooms: moe.c, scans.c, encoder.c, latent.c,
+ * lines.c; the table is in native.c. [any-thread] on a walker of their own. */
 #ifndef TENON_CPU_NATIVE_H
 #define TENON_CPU_NATIVE_H
 
@@ -63,8 +63,8 @@ static inline float *cpu_take_floats(struct cpu_room *r, int64_t n)
 }
 
 /* y[r * ld + n] of rows r0..r1 of a and rows n0..n1 of a weight, whatever its encoding. y may point before what is written. */
-void cpu_by_weight(const struct walker *w, const struct cpu_weight *by, const struct cpu_act *a, int64_t r0, int64_t r1, int64_t n0, int64_t n1,
-                 float *y, int64_t ld, const float *bias);
+void cpu_by_weight(const struct walker *w, const struct cpu_weight *by, const struct cpu_act *a, int64_t r0, int64_t r1,
+                   int64_t n0, int64_t n1, float *y, int64_t ld, const float *bias);
 
 static inline void *cpu_matmul_scratch(const struct walker *w)
 {

@@ -1,9 +1,10 @@
-/* packing.c - which weights are packed, and the packing, by all threads of the pool, a region of it at a time: steps may run between.
+/* packing.c - which weights are packed, and the packing, by all threads of the pool, a region of it at a time: steps may run
+ * between.
  *
  * Packed weights are read as they lie, in order and from huge pages, where the file's would be transposed in registers; they cost
  * their size in memory and one copy. `TENON_CPU_PACK=never|always` (or set.pack); else whatever is at most half of the memory
- * that this process could still have when the device was opened. A plan reads the rows that are packed there: the bits are the same.
- * [any-thread] */
+ * that this process could still have when the device was opened. A plan reads the rows that are packed there: the bits are the
+ * same. [any-thread] */
 #include <pthread.h>
 #include <sys/mman.h>
 

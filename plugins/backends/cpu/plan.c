@@ -1,5 +1,5 @@
-/* plan.c - compiles a graph for the CPU: weights bound (bind.c), homes of values, blocks cut into steps (fuse.c), scratch memory laid
- * out (scratch.c). [any-thread], once per load. Contract: plan.h. */
+/* plan.c - compiles a graph for the CPU: weights bound (bind.c), homes of values, blocks cut into steps (fuse.c), scratch memory
+ * laid out (scratch.c). [any-thread], once per load. Contract: plan.h. */
 #include <stdlib.h>
 
 #include "generic.h"

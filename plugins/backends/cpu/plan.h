@@ -1,7 +1,7 @@
 /* plan.h - a compiled graph: steps per block, where each value lives, and the weights bound to them.
  *
- * plan.c makes it once per load with bind.c and scratch.c, fuse.c decides which nodes share a step, run.c walks it with all threads
- * of the pool. A step is computed by all threads together and ends at a barrier; a decoder layer is five steps. */
+ * plan.c makes it once per load with bind.c and scratch.c, fuse.c decides which nodes share a step, run.c walks it with all
+ * threads of the pool. A step is computed by all threads together and ends at a barrier; a decoder layer is five steps. */
 #ifndef TENON_CPU_PLAN_H
 #define TENON_CPU_PLAN_H
 
@@ -186,13 +186,14 @@ void cpu_programs_free(struct tenon_executable *exe);
 int32_t cpu_profile_init(struct tenon_executable *exe, struct tenon_err *err);
 int32_t cpu_profile(struct tenon_executable *exe, uint32_t i, struct tenon_profile_entry *ret);
 double cpu_profile_now(void); /* seconds */
-/* Bytes and operations onto t: of a product of `rows` activations with n rows of m; of attention over `tokens`; of that of one token which
- * sees n keys, `last` of its sequence to do so; and of n times what needs so many operations on floats. */
+/* Bytes and operations onto t: of a product of `rows` activations with n rows of m; of attention over `tokens`; of that of one
+ * token which sees n keys, `last` of its sequence to do so; and of n times what needs so many operations on floats. */
 void cpu_profile_matmul(struct cpu_step_time *t, const struct cpu_matrix *m, int64_t n, int64_t rows);
 void cpu_profile_attention(struct cpu_step_time *t, const struct cpu_attn *a, int64_t tokens);
 void cpu_profile_keys(struct cpu_step_time *t, double key_operations, double key_bytes, int64_t n, bool last);
 void cpu_profile_floats(struct cpu_step_time *t, double operations, int64_t n);
-/* Operations for each element of its first input or output, whichever has more, by an op that does the same with all; 0: another op. */
+/* Operations for each element of its first input or output, whichever has more, by an op that does the same with all; 0: another
+ * op. */
 double cpu_profile_of_element(const char *op);
 
 /* run.c */

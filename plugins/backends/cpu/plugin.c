@@ -1,6 +1,6 @@
-/* plugin.c - the CPU backend as a plugin: its one device and its table. What it can be told is in settings.c: the instruction level
- * that is not passed, whether weights are packed (packing.c), how wide activations are (plan.c), and to take no composite, so that
- * the host lowers all: for comparing, it is slow. */
+/* plugin.c - the CPU backend as a plugin: its one device and its table. What it can be told is in settings.c: the instruction
+ * level that is not passed, whether weights are packed (packing.c), how wide activations are (plan.c), and to take no composite,
+ * so that the host lowers all: for comparing, it is slow. */
 #include <stdlib.h>
 #include <unistd.h>
 

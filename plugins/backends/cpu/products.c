@@ -1,5 +1,5 @@
-/* products.c - steps of matmuls: activations prepared (norm, blocks of integers), rows of weights cut into tasks, gate or residual
- * behind. Contract: walk.h. */
+/* products.c - steps of matmuls: activations prepared (norm, blocks of integers), rows of weights cut into tasks, gate or
+ * residual behind. Contract: walk.h. */
 #include "walk.h"
 
 /* The rows a step takes: where x is TENON_NO_VALUE those of the gate before it. */
@@ -57,8 +57,8 @@ static struct cpu_act prepare(const struct walker *w, const struct cpu_step *s, 
     return a;
 }
 
-/* y[t * ldy + n] for all rows of a and n0 <= n < n1. While the weight is being packed, piece by piece: a long run would read the file's
- * pages that packing has dropped behind it, and bring them back. */
+/* y[t * ldy + n] for all rows of a and n0 <= n < n1. While the weight is being packed, piece by piece: a long run would read the
+ * file's pages that packing has dropped behind it, and bring them back. */
 static void product(const struct walker *w, uint32_t weight_value, uint32_t bias_value, const struct cpu_act *a, int64_t rows,
                     int64_t n0, int64_t n1, float *y, int64_t ldy)
 {
@@ -118,16 +118,17 @@ static void plain_chunk(const struct walker *w, const struct cpu_step *s, uint32
         w->k->add(residual + r * m->rows + n0, y + r * m->rows + n0, n1 - n0, y + r * m->rows + n0);
 }
 
-/* How the rows of a step's weights are cut into tasks, and how many of these are drawn at once: every `part`th of what is left. */
+/* How the rows of a step's weights are cut into tasks, and how many of these are drawn at once: every `part`th of what is
+ * left. */
 struct cut {
     uint32_t n;            /* weights one after the other; a gate's second goes with its first */
     int64_t chunk, tasks;  /* rows of a task, tasks in all */
     int64_t part;
 };
 
-/* With few tokens, where the time is the memory's, long runs of rows and at last short ones: a thread that goes on to another place
- * begins to fetch ahead anew, and must not keep the others waiting. Else enough tasks that threads end together, each worth its
- * ticket. */
+/* With few tokens, where the time is the memory's, long runs of rows and at last short ones: a thread that goes on to another
+ * place begins to fetch ahead anew, and must not keep the others waiting. Else enough tasks that threads end together, each worth
+ * its ticket. */
 static struct cut cut_of(const struct walker *w, const struct cpu_step *s, int64_t rows)
 {
     struct cut c = { .n = s->gated ? 1 : s->n, .part = 3 };

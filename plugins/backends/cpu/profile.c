@@ -1,9 +1,9 @@
 /* profile.c - times of steps, when a plan was compiled with TENON_COMPILE_PROFILE: thread 0 reads the clock after each barrier.
  *
  * A step's time is what all threads together needed, its barrier included. Bytes are what must come from memory at least once
- * (weights, of tables the rows looked up; the cache or the state of every sequence), operations what the formulas have: multiply and add
- * are two, a comparison and a function of one number are one, moving is none. What a step of products takes in besides (norm, bias,
- * activation, residual) is not counted. Written by thread 0 of an execution, read between executions. */
+ * (weights, of tables the rows looked up; the cache or the state of every sequence), operations what the formulas have: multiply
+ * and add are two, a comparison and a function of one number are one, moving is none. What a step of products takes in besides
+ * (norm, bias, activation, residual) is not counted. Written by thread 0 of an execution, read between executions. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

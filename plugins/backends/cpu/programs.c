@@ -1,6 +1,6 @@
-/* programs.c - weights in an encoding that no kernel knows: rows decoded by the encoding's program into the thread's memory, then the
- * kernels of f32, so that results are to the bit those of the same weights expanded to f32. A chunk's rows are decoded once for all
- * tokens. Binding: [any-thread], once per load; product: threads of the pool. Contract: plan.h, tenon/reference.h. */
+/* programs.c - weights in an encoding that no kernel knows: rows decoded by the encoding's program into the thread's memory, then
+ * the kernels of f32, so that results are to the bit those of the same weights expanded to f32. A chunk's rows are decoded once
+ * for all tokens. Binding: [any-thread], once per load; product: threads of the pool. Contract: plan.h, tenon/reference.h. */
 #include <stdlib.h>
 
 #include <tenon/reference.h>

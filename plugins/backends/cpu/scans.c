@@ -19,7 +19,8 @@ static struct sequences sequences(const struct cpu_call *c)
 
 static bool is_sound(const struct cpu_call *c, const struct sequences *q, int64_t s)
 {
-    return q->slot[s] >= 0 && q->slot[s] < c->n_units && q->start[s] >= 0 && q->start[s] <= q->start[s + 1] && q->start[s + 1] <= q->tokens;
+    return q->slot[s] >= 0 && q->slot[s] < c->n_units && q->start[s] >= 0 && q->start[s] <= q->start[s + 1] &&
+           q->start[s + 1] <= q->tokens;
 }
 
 /* n tokens' operations each, and what is read of a sequence's slot. */

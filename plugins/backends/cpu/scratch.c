@@ -1,7 +1,9 @@
-/* scratch.c - where a plan's values live: sizes checked, scratch memory laid out so that values in use at different times share it.
+/* scratch.c - where a plan's values live: sizes checked, scratch memory laid out so that values in use at different times share
+ * it.
  *
  * Layout of scratch: carry (two sides, what blocks hand on), values read across blocks, then one region that all blocks use in
- * turn, rope tables, the shared prepared activations, and private memory per thread. [any-thread], once per load. Contract: plan.h. */
+ * turn, rope tables, the shared prepared activations, and private memory per thread. [any-thread], once per load. Contract:
+ * plan.h. */
 #include <stdlib.h>
 
 #include "generic.h"
@@ -235,7 +237,8 @@ static uint64_t layout_activations(struct tenon_executable *exe, uint64_t end)
     exe->shared_act_offset = align_up(end + exe->parts_bytes);
     end = align_up(exe->shared_act_offset + exe->act_x_bytes + q_bytes);
     exe->thread_offset = end;
-    uint64_t k = (exe->max_k + 31) / 32 * 32, kernels = CPU_MATMUL_SCRATCH + align_up(attn), programs = align_up(cpu_program_scratch(exe));
+    uint64_t k = (exe->max_k + 31) / 32 * 32, kernels = CPU_MATMUL_SCRATCH + align_up(attn),
+             programs = align_up(cpu_program_scratch(exe));
     exe->thread_act_bytes = align_up(CPU_SMALL_ROWS * k * sizeof(float)) + align_up((uint64_t)cpu_act_bytes(CPU_SMALL_ROWS, (int64_t)k));
     exe->thread_bytes = exe->thread_act_bytes + (kernels > programs ? kernels : programs);
     return end + exe->n_threads * exe->thread_bytes;

@@ -32,8 +32,8 @@ static inline int64_t range_of(const struct walker *w, uint32_t i, int64_t total
     return total * i / w->n;
 }
 
-/* Tasks of this step that follow one another, t to *ret_end: the `part`th of those that are left in a range, one at least; total when
- * none is left. */
+/* Tasks of this step that follow one another, t to *ret_end: the `part`th of those that are left in a range, one at least; total
+ * when none is left. */
 static inline int64_t next_tasks(const struct walker *w, int64_t total, int64_t part, int64_t *ret_end)
 {
     for (; *w->turn < w->n; (*w->turn)++) {
@@ -83,8 +83,8 @@ static inline const struct cpu_weight *weight(const struct walker *w, uint32_t v
     return &w->exe->weights[w->exe->weight_base[v] + layer];
 }
 
-/* A weight as its rows before `end` lie now: packed, once all of them are. Nothing else about it changes, so threads of one step may
- * see either. */
+/* A weight as its rows before `end` lie now: packed, once all of them are. Nothing else about it changes, so threads of one step
+ * may see either. */
 static inline const struct cpu_matrix *lies(const struct cpu_weight *by, int64_t end)
 {
     return atomic_load_explicit(&by->packed_rows, memory_order_acquire) >= end ? &by->packed : &by->m;

@@ -1,10 +1,11 @@
-/* affine.c - what GPTQ, AWQ, compressed-tensors and mlc weights become: blocks of whole numbers along a row, each with a scale and a
- * whole zero point, x = scale * q - scale * zero; and the forms of those, which differ in how numbers lie in words. Beside that, for
- * groups that are no runs, a scale for every number of 4 bits; of 8 bits, where that is as long, the product as f32, which is exact.
+/* affine.c - what GPTQ, AWQ, compressed-tensors and mlc weights become: blocks of whole numbers along a row, each with a scale
+ * and a whole zero point, x = scale * q - scale * zero; and the forms of those, which differ in how numbers lie in words. Beside
+ * that, for groups that are no runs, a scale for every number of 4 bits; of 8 bits, where that is as long, the product as f32,
+ * which is exact.
  *
- * A block begins with a dword: the upper 23 bits of a float32, the scale (a half and a bfloat16 have no more), and below them the zero
- * point, 9 bits with sign. Then the numbers: of 4 bits, 16 bytes for each 32 columns, the lower halves columns 0 to 15; of 8 bits
- * signed bytes. Groups of the file that are larger than a block have their scale in each of theirs.
+ * A block begins with a dword: the upper 23 bits of a float32, the scale (a half and a bfloat16 have no more), and below them the
+ * zero point, 9 bits with sign. Then the numbers: of 4 bits, 16 bytes for each 32 columns, the lower halves columns 0 to 15; of 8
+ * bits signed bytes. Groups of the file that are larger than a block have their scale in each of theirs.
  * [any-thread] Contract: tenon/encoding.h, tenon/quantizer.h. */
 #include "checkpoints.h"
 
@@ -71,7 +72,8 @@ static uint32_t zero_of(const struct affine_weight *w, uint64_t row, uint64_t gr
     const uint64_t per = 32 / f->bits;
     switch (f->zeros) {
     case AFFINE_ALONG: /* what they lack was taken off the word as one number: a zero point of 0 has borrowed from the next */
-        return (get32(w->planes[f->zeros_plane], group * (w->rows / per) + row / per) + UINT32_MAX / mask_of(f) * f->zero) >> f->bits * (row % per) & mask_of(f);
+        return (get32(w->planes[f->zeros_plane], group * (w->rows / per) + row / per) + UINT32_MAX / mask_of(f) * f->zero) >>
+                   f->bits * (row % per) & mask_of(f);
     case AFFINE_AWQ: return get32(w->planes[f->zeros_plane], group * (w->rows / 8) + row / 8) >> 4 * awq_place(row) & 15u;
     case AFFINE_DOWN: return get32(w->planes[f->zeros_plane], row / per * w->groups + group) >> f->bits * (row % per) & mask_of(f);
     default: return f->zero;
@@ -161,7 +163,8 @@ int32_t cp_affine_check_groups(const struct tenon_stored *s, const struct affine
     return TENON_OK;
 }
 
-/* Put number k of row i, less its zero point (-255 to 255), at place i * cols + k of the tiles; `scale` is the place of its scale. */
+/* Put number k of row i, less its zero point (-255 to 255), at place i * cols + k of the tiles; `scale` is the place of its
+ * scale. */
 typedef void put_fn(const struct affine_weight *w, uint64_t at, int32_t number, uint64_t scale, void *const *tiles);
 
 /* Rows whose columns are in groups as g_idx says. */
@@ -221,6 +224,7 @@ uint64_t cp_affine_plane_bytes(const struct tenon_stored *s, uint32_t plane, uin
     if (plane == f->scales_plane)
         return bytes_of(rows, cols / group * 2, 1);
     if (f->zeros != AFFINE_NONE && plane == f->zeros_plane)
-        return f->zeros == AFFINE_DOWN ? bytes_of(rows / per + (rows % per != 0), cols / group * 4, 1) : bytes_of(rows / per, cols / group * 4, 1);
+        return f->zeros == AFFINE_DOWN ? bytes_of(rows / per + (rows % per != 0), cols / group * 4, 1)
+                                       : bytes_of(rows / per, cols / group * 4, 1);
     return bytes_of(cols, 4, 1); /* g_idx */
 }

@@ -7,8 +7,8 @@
  *     g_idx    i32 [K]                        group of column k; in order, k / group, unless weights were sorted ("desc_act")
  *
  * and x = scale * (q - zero); "channel": one group for a row. Turned around by affine.c. Sorted ones have groups that are no runs
- * along a row: then every number gets its scale, or is multiplied by it, which is exact and needs no other order of the activations.
- * [any-thread] Contract: tenon/quantizer.h. */
+ * along a row: then every number gets its scale, or is multiplied by it, which is exact and needs no other order of the
+ * activations. [any-thread] Contract: tenon/quantizer.h. */
 #include "checkpoints.h"
 
 enum { QWEIGHT, QZEROS, SCALES, G_IDX };

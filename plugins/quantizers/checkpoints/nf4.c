@@ -1,6 +1,6 @@
 /* nf4.c - bitsandbytes' NF4: sixteen levels that cut a normal distribution into equal parts, two numbers a byte, the first in the
- * high bits, and a float that scales 64 of them: weight u8 [N * K / 2], absmax f32 [N * K / 64], x = level[q] * absmax. As it lies
- * in the file. "nested", where absmax itself is quantised ("double quantisation"):
+ * high bits, and a float that scales 64 of them: weight u8 [N * K / 2], absmax f32 [N * K / 64], x = level[q] * absmax. As it
+ * lies in the file. "nested", where absmax itself is quantised ("double quantisation"):
  *
  *     absmax            u8 [N * K / 64]
  *     nested_absmax     f32 [N * K / 64 / 256, rounded up], of 256 of absmax each
@@ -16,8 +16,8 @@
 #include <string.h>
 
 /* -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
- * -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224, 0.44070982933044434,
- * 0.5626170039176941, 0.7229568362236023, 1 by their bits */
+ * -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+ * 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1 by their bits */
 static const uint32_t levels[16] = {
     0xbf800000u, 0xbf3239b1u, 0xbf066b30u, 0xbeca32a0u, 0xbe91a24du, 0xbe3d353fu, 0xbdba7871u, 0x00000000u,
     0x3da2faffu, 0x3e24cae3u, 0x3e7c04ddu, 0x3ead033au, 0x3ee1a4b8u, 0x3f1007abu, 0x3f3913b3u, 0x3f800000u};
@@ -68,7 +68,8 @@ static bool take_digits(const char *text, uint32_t *at, double *v, int *behind)
     return any;
 }
 
-/* The number that ends the text, as JSON has it; false: there is none. Far more exact than the float it becomes, and by no locale. */
+/* The number that ends the text, as JSON has it; false: there is none. Far more exact than the float it becomes, and by no
+ * locale. */
 static bool number_at_end(const char *text, float *ret)
 {
     uint32_t at = TEXT_BYTES;
@@ -111,7 +112,8 @@ static int32_t unpack(const struct tenon_stored *s, const void *const *planes, u
         return tenon_fail(err, TENON_E_INVALID_ARGUMENT, s->id, "nested_offset is no number");
     memcpy((uint8_t *)tiles[0] + first * (cols / 2), (const uint8_t *)planes[WEIGHT] + first * (cols / 2), n * (cols / 2));
     for (uint64_t b = first * line; b < (first + n) * line; b++) {
-        float absmax = float_at(planes[NESTED_MAP], ((const uint8_t *)planes[ABSMAX])[b]) * float_at(planes[NESTED_ABSMAX], b / NESTED_BLOCK);
+        float absmax = float_at(planes[NESTED_MAP], ((const uint8_t *)planes[ABSMAX])[b]) *
+                       float_at(planes[NESTED_ABSMAX], b / NESTED_BLOCK);
         uint32_t bits;
         absmax += offset;
         memcpy(&bits, &absmax, sizeof bits);

@@ -1,6 +1,6 @@
-/* pairs.c - MXFP4 as published safetensors of gpt-oss have it, a form that becomes GGUF's blocks at load: blocks u8 [N, K / 32, 16], in
- * each byte two neighbours, the first in the low bits, and scales u8 [N, K / 32], the exponents (E8M0). The numbers are the same, only
- * their places differ: a block of GGUF has its exponent before its bytes, and in byte i elements i and i + 16.
+/* pairs.c - MXFP4 as published safetensors of gpt-oss have it, a form that becomes GGUF's blocks at load: blocks u8 [N, K / 32,
+ * 16], in each byte two neighbours, the first in the low bits, and scales u8 [N, K / 32], the exponents (E8M0). The numbers are
+ * the same, only their places differ: a block of GGUF has its exponent before its bytes, and in byte i elements i and i + 16.
  * [any-thread] Contract: tenon/quantizer.h. */
 #include <tenon/quantizer.h>
 

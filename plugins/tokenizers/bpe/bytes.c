@@ -1,4 +1,5 @@
-/* bytes.c - GPT-2's byte map. It is computed at open rather than written out: two tables of numbers would say less. Pure functions. Contract: bytes.h. */
+/* bytes.c - GPT-2's byte map. It is computed at open rather than written out: two tables of numbers would say less. Pure
+ * functions. Contract: bytes.h. */
 #include "bytes.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
-/* forms.c - NFC, NFD, NFKC and NFKD. Most text has no character that a form would change: it is copied in stretches, and only what
- * lies between them is decomposed, ordered and composed. Decomposing and composing are utf8proc's; the order of marks is not,
- * since utf8proc sorts them by swapping neighbours, which takes a minute of hundred thousand marks on one letter. Pure functions.
- * Contract: forms.h. */
+/* forms.c - NFC, NFD, NFKC and NFKD. Most text has no character that a form would change: it is copied in stretches, and only
+ * what lies between them is decomposed, ordered and composed. Decomposing and composing are utf8proc's; the order of marks is
+ * not, since utf8proc sorts them by swapping neighbours, which takes a minute of hundred thousand marks on one letter. Pure
+ * functions. Contract: forms.h. */
 #include "forms.h"
 
 #include <stdbool.h>

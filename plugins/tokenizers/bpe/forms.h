@@ -3,7 +3,8 @@
  *     status = bpe_form_put(BPE_NFC, text, size, &out);          // appends
  *     status = bpe_compose(&kept, text, size, &composed);        // NFC; the text itself where nothing in it could change
  *
- * Bytes that are not UTF-8 stay as they are. Linear time but for sorting, whatever the text. [any-thread]; buffers are one thread's.
+ * Bytes that are not UTF-8 stay as they are. Linear time but for sorting, whatever the text. [any-thread]; buffers are one
+ * thread's.
  */
 #ifndef BPE_FORMS_H
 #define BPE_FORMS_H

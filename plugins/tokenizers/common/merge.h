@@ -37,8 +37,8 @@ struct tok_merge {
 /* Room for a piece of n ids, and what merging it will need. OWN: m, until the next reserve. n < 2^32. */
 int32_t *tok_merge_reserve(struct tok_merge *m, size_t n);
 
-/* Merge ids [n]; returns how many are left. `made` has by rank what pairs become, and find need not say it: of pairs that never get
- * to merge it is not read. NULL: find says it. */
+/* Merge ids [n]; returns how many are left. `made` has by rank what pairs become, and find need not say it: of pairs that never
+ * get to merge it is not read. NULL: find says it. */
 size_t tok_merge_run(struct tok_merge *m, tok_pair_fn *find, const void *rule, const int32_t *made, size_t n);
 
 void tok_merge_finish(struct tok_merge *m); /* zeroed is fine, and usable again */

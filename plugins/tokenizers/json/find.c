@@ -138,7 +138,8 @@ static int match(const struct js_finder *f, struct js_search *s, const char *tex
     return rc;
 }
 
-/* Onig's iterator: an empty match counts unless the match before ended there; then the search goes on behind the next character. */
+/* Onig's iterator: an empty match counts unless the match before ended there; then the search goes on behind the next
+ * character. */
 static int32_t find_regex(const struct js_finder *f, struct js_search *s, const char *text, size_t size, size_t last,
                           size_t *ret_from, size_t *ret_to)
 {

@@ -126,9 +126,11 @@ static void tell(const struct tenon_tokenizer_object *tok)
     const struct js_added *a = &tok->added;
     char line[256 + MOST_SHOWN];
     if (tok->around.has_more)
-        tok_warn(state.log, "the post_processor of tokenizer.json puts several tokens on one side of a text: only the nearest one is added");
+        tok_warn(state.log,
+                 "the post_processor of tokenizer.json puts several tokens on one side of a text: only the nearest one is added");
     if (tok->decoder.reaches_across)
-        tok_warn(state.log, "a step of tokenizer.json's decoder replaces in the text of all tokens: here it looks at one token at a time");
+        tok_warn(state.log,
+                 "a step of tokenizer.json's decoder replaces in the text of all tokens: here it looks at one token at a time");
     if (a->moved != NULL) {
         (void)snprintf(line, sizeof line, "the added token \"%.*s\" has the id %d in tokenizer.json, which counts; Hugging Face's library gives "
                        "it %d: see which one the model was trained with", shown(a->moved), a->moved->text.data, a->moved->id, a->next_id);

@@ -15,7 +15,8 @@
 
 #include "../common/buffer.h"
 
-/* UNIMPLEMENTED: the pattern has what PCRE2 has no word for; RESOURCE_EXHAUSTED. Whether it is a pattern at all is not looked at. */
+/* UNIMPLEMENTED: the pattern has what PCRE2 has no word for; RESOURCE_EXHAUSTED. Whether it is a pattern at all is not looked
+ * at. */
 int32_t js_regex_translate(struct tenon_str pattern, struct tok_buffer *out);
 
 #endif

@@ -41,7 +41,8 @@ struct uni_lattice {
 };
 
 /* `scores` is owned from the call on, also on failure; it must hold numbers, of any size. Tokens with an attribute of
- * `not_text` are none; the unknown token may be. OUT_OF_RANGE (a token over UNI_LONGEST bytes), RESOURCE_EXHAUSTED. `vocab` must outlive the model. */
+ * `not_text` are none; the unknown token may be. OUT_OF_RANGE (a token over UNI_LONGEST bytes), RESOURCE_EXHAUSTED. `vocab` must
+ * outlive the model. */
 int32_t uni_model_init(struct uni_model *m, const struct tok_vocab *vocab, double *scores, double unknown,
                        uint8_t not_text, struct tenon_err *err);
 void uni_model_finish(struct uni_model *m); /* zeroed is fine */

@@ -1,5 +1,6 @@
 /* plugin.c - WordPiece from GGUF metadata as "tenon.tokenizer/1" (BERT, uncased). Words are made by words.c, their
- * tokens by match.c: those that start a word are stored with U+2581 before them, the others as they are. Threads and ownership as tokenizer.h says. Contract: tokenizer.h. */
+ * tokens by match.c: those that start a word are stored with U+2581 before them, the others as they are. Threads and ownership as
+ * tokenizer.h says. Contract: tokenizer.h. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* dtypes.c - safetensors' types of numbers: the encoding each has and its bits, which is all a reader needs to know of them. A type
- * stands here even when nobody in this tree provides its encoding: the host can then name what is missing. Data only. Contract:
- * safetensors.h. */
+/* dtypes.c - safetensors' types of numbers: the encoding each has and its bits, which is all a reader needs to know of them. A
+ * type stands here even when nobody in this tree provides its encoding: the host can then name what is missing. Data only.
+ * Contract: safetensors.h. */
 #include "safetensors.h"
 
 static const struct st_dtype dtypes[] = {

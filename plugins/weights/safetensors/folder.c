@@ -1,5 +1,6 @@
-/* folder.c - which files of a folder are the model: one, or those that model.safetensors.index.json lists; and what a folder is that is
- * no model. Names of shards are plain names: nothing outside the folder is asked for. Any thread. Contract: safetensors.h. */
+/* folder.c - which files of a folder are the model: one, or those that model.safetensors.index.json lists; and what a folder is
+ * that is no model. Names of shards are plain names: nothing outside the folder is asked for. Any thread. Contract:
+ * safetensors.h. */
 #include "safetensors.h"
 
 #include <stdlib.h>

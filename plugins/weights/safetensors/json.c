@@ -1,6 +1,6 @@
-/* json.c - JSON by cJSON, after one look at the text that bounds what the tree can cost: depth, number of values, and so memory. That
- * look also finds the constants that Python writes and JSON lacks; only then is the text copied, to replace them. Any thread.
- * Contract: safetensors.h. */
+/* json.c - JSON by cJSON, after one look at the text that bounds what the tree can cost: depth, number of values, and so memory.
+ * That look also finds the constants that Python writes and JSON lacks; only then is the text copied, to replace them. Any
+ * thread. Contract: safetensors.h. */
 #include "safetensors.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-/* meta.c - the JSON files beside the weights as keys: "config.rope_scaling.factor". Numbers become int64 where they are whole, strings
- * stay in the parsed tree; null is a missing key, but one of its name behind "null." is there, objects and arrays of anything but numbers, strings or booleans all alike are
- * entries without data. A key that stands there twice has its last value, as in Python. Everything is ready after reading: any thread. Contract: safetensors.h,
- * struct tenon_meta of tenon/weights.h. */
+/* meta.c - the JSON files beside the weights as keys: "config.rope_scaling.factor". Numbers become int64 where they are whole,
+ * strings stay in the parsed tree; null is a missing key, but one of its name behind "null." is there, objects and arrays of
+ * anything but numbers, strings or booleans all alike are entries without data. A key that stands there twice has its last value,
+ * as in Python. Everything is ready after reading: any thread. Contract: safetensors.h, struct tenon_meta of tenon/weights.h. */
 #include "safetensors.h"
 
 #include <stdlib.h>

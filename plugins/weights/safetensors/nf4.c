@@ -1,7 +1,7 @@
-/* nf4.c - what bitsandbytes says of a weight of 4 bits in its quant_state, a text of JSON that is a tensor: its shape, its blocks, and
- * where its scales are quantised themselves, a number to be added to them. That number goes to the decoder as a plane: 32 bytes of the
- * text that end with it (plugins/quantizers/checkpoints/nf4.c). The only tensors that this plugin reads. Runs once in open. Contract:
- * safetensors.h. */
+/* nf4.c - what bitsandbytes says of a weight of 4 bits in its quant_state, a text of JSON that is a tensor: its shape, its
+ * blocks, and where its scales are quantised themselves, a number to be added to them. That number goes to the decoder as a
+ * plane: 32 bytes of the text that end with it (plugins/quantizers/checkpoints/nf4.c). The only tensors that this plugin reads.
+ * Runs once in open. Contract: safetensors.h. */
 #include "safetensors.h"
 
 #define BLOCK 64

@@ -1,5 +1,5 @@
-/* plugin.c - Hugging Face directories as they are, weights in safetensors files, as the interface "tenon.weights/1". Everything is read
- * and checked in open; an opened model is immutable, so any thread may ask. The work is in folder.c; the contract is
+/* plugin.c - Hugging Face directories as they are, weights in safetensors files, as the interface "tenon.weights/1". Everything
+ * is read and checked in open; an opened model is immutable, so any thread may ask. The work is in folder.c; the contract is
  * tenon/weights.h. */
 #include "safetensors.h"
 

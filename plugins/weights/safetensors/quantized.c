@@ -1,7 +1,8 @@
 /* quantized.c - tensors that are parts of one quantised weight become one tensor of several planes, as config.json's
  * quantization_config says; which encoding or stored form that is, and the order of its planes, stands in
  * plugins/quantizers/README.md. Methods not known here are refused by name unless all tensors are plain, as those known but in a
- * variant that nobody here decodes are. Sizes are the host's to check, by the form. Runs once in open. Contract: safetensors.h. */
+ * variant that nobody here decodes are. Sizes are the host's to check, by the form. Runs once in open. Contract:
+ * safetensors.h. */
 #include "safetensors.h"
 
 #include <stdio.h>
@@ -219,7 +220,8 @@ static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
         return eight && channel && is_default(meta, GROUP_0 "type", "int");
     }
     choose_floats(meta, squares, ret);
-    return eight && (channel || tensor || squares) && is_word(meta, GROUP_0 "type", "float") && is_word(meta, CONFIG "format", "float-quantized");
+    return eight && (channel || tensor || squares) && is_word(meta, GROUP_0 "type", "float") &&
+           is_word(meta, CONFIG "format", "float-quantized");
 }
 
 static bool choose_bitsandbytes(const struct tenon_meta *meta, struct choice *ret)
@@ -284,7 +286,8 @@ static bool find_beside(const struct st_tensors *t, const struct method *m, uint
     return weights_names_find(&t->names, (struct tenon_str){name, (uint64_t)n}, ret);
 }
 
-/* Numbers of the parts of the weight whose first part is tensor i; false: it is none. *ret_lacks: the part that only is not there. */
+/* Numbers of the parts of the weight whose first part is tensor i; false: it is none. *ret_lacks: the part that only is not
+ * there. */
 static bool find_parts(const struct st_tensors *t, const struct method *m, uint32_t i, uint32_t ret[PARTS_MAX],
                        const char **ret_lacks)
 {
@@ -356,7 +359,8 @@ static const char *form_of(struct st_tensors *t, const struct choice *c, const c
 static bool blocks_fit(const struct tenon_tensor *first, const struct tenon_tensor *scales, uint32_t block_bytes)
 {
     const uint32_t n = scales->n_dims;
-    return n >= 2 && first->n_dims == n + 1 && first->dims[n] == block_bytes && memcmp(first->dims, scales->dims, n * sizeof *first->dims) == 0;
+    return n >= 2 && first->n_dims == n + 1 && first->dims[n] == block_bytes &&
+           memcmp(first->dims, scales->dims, n * sizeof *first->dims) == 0;
 }
 
 /* Do the further parts have the shapes and types they must? By bytes alone a transposed part would pass. */

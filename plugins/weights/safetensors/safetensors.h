@@ -28,8 +28,9 @@
 #define ST_JSON_DEPTH 64u
 #define ST_JSON_VALUES (4u << 20)
 
-/* Parse an object of at most `most` bytes. NaN and Infinity, which Python writes, are taken: as {"__float__": "NaN"}, which transformers
- * writes, and as numbers. DATA_LOSS with the place; OUT_OF_RANGE: too large, too deep, too many values. OWN: *ret by cJSON_Delete. */
+/* Parse an object of at most `most` bytes. NaN and Infinity, which Python writes, are taken: as {"__float__": "NaN"}, which
+ * transformers writes, and as numbers. DATA_LOSS with the place; OUT_OF_RANGE: too large, too deep, too many values. OWN: *ret by
+ * cJSON_Delete. */
 int32_t st_json_parse(const char *file, const void *data, uint64_t size, uint64_t most, cJSON **ret, struct tenon_err *err);
 
 /* A whole number within 0 .. 2^53. */

@@ -1,6 +1,6 @@
-/* tensors.c - the list of tensors at the head of a file: 8 bytes of length, then JSON. Each tensor is proved to have as many bytes as
- * its shape and type call for, to lie inside the file and to share no byte with another. Reads no tensor. Immutable after reading: any
- * thread. Contract: safetensors.h. */
+/* tensors.c - the list of tensors at the head of a file: 8 bytes of length, then JSON. Each tensor is proved to have as many
+ * bytes as its shape and type call for, to lie inside the file and to share no byte with another. Reads no tensor. Immutable
+ * after reading: any thread. Contract: safetensors.h. */
 #include "safetensors.h"
 
 #include <stdlib.h>
@@ -125,7 +125,8 @@ static int32_t add_tensor(struct st_tensors *t, const struct file *f, const cJSO
 
 static int by_offset(const void *a, const void *b)
 {
-    const struct tenon_range *x = &(*(const struct tenon_tensor *const *)a)->planes[0], *y = &(*(const struct tenon_tensor *const *)b)->planes[0];
+    const struct tenon_range *x = &(*(const struct tenon_tensor *const *)a)->planes[0],
+                             *y = &(*(const struct tenon_tensor *const *)b)->planes[0];
     if (x->offset != y->offset)
         return x->offset > y->offset ? 1 : -1;
     return (x->size > y->size) - (x->size < y->size); /* empty ones first */

@@ -277,8 +277,8 @@ struct tenon_backend {
      * here on, to the same bits. Where a backend has this, the host may pack behind the first executions. [any-thread], also
      * while some run; its planes stay readable all the same. */
     int32_t (*use_packed)(struct tenon_executable *exe, const struct tenon_weight_binding *weight, struct tenon_err *err);
-    /* Optional, in place of pack and use_packed behind executions: packs planes into weight->packed, and executions read there what
-     * is packed already, so that of a large weight not both forms are in memory. [any-thread], also while some run. */
+    /* Optional, in place of pack and use_packed behind executions: packs planes into weight->packed, and executions read there
+     * what is packed already, so that of a large weight not both forms are in memory. [any-thread], also while some run. */
     int32_t (*pack_in_use)(struct tenon_executable *exe, const struct tenon_weight_binding *weight, struct tenon_err *err);
 };
 

@@ -22,11 +22,12 @@
  *
  * The table says what a layer has: a bias or a norm that it lacks is left out of the graph. `layer` writes another layer than
  * the usual one (norm, attention, add, norm, gated net, add), `read` reads further keys, `kinds` and `kind_of` mix layers of
- * several kinds. Models that fit none of this take single functions from here, or build.h alone. share/tenon/examples/architecture
- * of an installed SDK says how to begin.
+ * several kinds. Models that fit none of this take single functions from here, or build.h alone.
+ * share/tenon/examples/architecture of an installed SDK says how to begin.
  *
- * The rows are in decoder_rows.h, the config in decoder_keys.h and of encoders in decoder_vectors.h, layers in decoder_layers.h; this
- * header has the model interface and the plugin. Everything is static inline; nothing here is part of the ABI. Link with libm.
+ * The rows are in decoder_rows.h, the config in decoder_keys.h and of encoders in decoder_vectors.h, layers in decoder_layers.h;
+ * this header has the model interface and the plugin. Everything is static inline; nothing here is part of the ABI. Link with
+ * libm.
  */
 #ifndef TENON_DECODER_H
 #define TENON_DECODER_H
@@ -111,7 +112,8 @@ static inline int32_t tenon_decoder_switches(struct tenon_decoder *d, struct ten
     return s;
 }
 
-/* config.json says whether output and embedding are one tensor. A file that has an output of its own nevertheless means that one. */
+/* config.json says whether output and embedding are one tensor. A file that has an output of its own nevertheless means that
+ * one. */
 static inline int32_t tenon_decoder_tie(struct tenon_decoder *d, struct tenon_err *err)
 {
     struct tenon_weight_desc *output = tenon_decoder_desc(d, "output");

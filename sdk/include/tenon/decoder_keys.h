@@ -32,8 +32,8 @@ extern "C" {
 
 struct tenon_layer_attention;
 
-/* A flag of config.json that says whether layers have some weights, whatever the file has: on, they must be there; off, they are left
- * alone, as transformers does. GGUF has no such flags: there the file says. */
+/* A flag of config.json that says whether layers have some weights, whatever the file has: on, they must be there; off, they are
+ * left alone, as transformers does. GGUF has no such flags: there the file says. */
 struct tenon_decoder_switch {
     const char *key;   /* "attention_bias"; NULL: there is none, `absent` counts */
     int32_t absent;    /* what counts when it is not there */
@@ -267,7 +267,8 @@ static inline int32_t tenon_decoder_unknown_rope(const struct tenon_decoder *d, 
 static inline void tenon_decoder_untruncated_yarn(struct tenon_decoder *d)
 {
     struct tenon_rope_params *p = &d->rope;
-    const double n = (double)p->n_rot, factor = 1.0 / p->scale, trained = (double)p->original_context, two_pi = 2.0 * 3.14159265358979323846;
+    const double n = (double)p->n_rot, factor = 1.0 / p->scale, trained = (double)p->original_context,
+                 two_pi = 2.0 * 3.14159265358979323846;
     const double fast = p->beta_fast > 0.0 ? p->beta_fast : 32.0, slow = p->beta_slow > 0.0 ? p->beta_slow : 1.0;
     const double low = fmax(n * log(trained / (fast * two_pi)) / (2.0 * log(p->base)), 0.0);
     const double high = fmin(n * log(trained / (slow * two_pi)) / (2.0 * log(p->base)), n - 1.0);
@@ -279,8 +280,8 @@ static inline void tenon_decoder_untruncated_yarn(struct tenon_decoder *d)
     p->ext_factor = 0.0, p->scale = 1.0;
 }
 
-/* Families that turn by two bases have rope_parameters of each kind of layers, others one for all: INVALID_ARGUMENT where config.json
- * has it the other way. */
+/* Families that turn by two bases have rope_parameters of each kind of layers, others one for all: INVALID_ARGUMENT where
+ * config.json has it the other way. */
 static inline int32_t tenon_decoder_nested_rope(const struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
     static const char *const wrong[2][3] = {
@@ -382,8 +383,8 @@ static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct t
         (s = tenon_key_f64(m, d->family->arch, eps, 0, 1, NULL, &d->eps, err)) != 0 ||
         (s = tenon_decoder_read_experts(d, m, err)) != 0 ||
         (s = tenon_key_activation(m, d->family->arch, tenon_decoder_act(d), err)) != 0 ||
-        (s = d->family->has_no_attention ? 0 : tenon_decoder_read_heads(d, m, err)) != 0 || (s = tenon_decoder_read_vocab(d, m, err)) != 0 ||
-        (s = tenon_decoder_read_rope(d, m, err)) != 0)
+        (s = d->family->has_no_attention ? 0 : tenon_decoder_read_heads(d, m, err)) != 0 ||
+        (s = tenon_decoder_read_vocab(d, m, err)) != 0 || (s = tenon_decoder_read_rope(d, m, err)) != 0)
         return s;
     size[TENON_SIZE_Q] = d->n_heads * d->k_dim;
     size[TENON_SIZE_K] = d->n_kv_heads * d->k_dim;
@@ -399,7 +400,8 @@ static inline int32_t tenon_decoder_read(struct tenon_decoder *d, const struct t
     return TENON_E_OK;
 }
 
-/* The factor of scores, which config.json of some families has as the number under the root; what is not there changes nothing. */
+/* The factor of scores, which config.json of some families has as the number under the root; what is not there changes
+ * nothing. */
 static inline int32_t tenon_decoder_read_scale(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
     const double usual = d->attn_scale, none = 0.0;
@@ -488,7 +490,8 @@ static inline int32_t tenon_decoder_no_window(struct tenon_decoder *d, const str
     return s;
 }
 
-/* Qwen's windows, where use_sliding_window is true: in the layers that config.json lists, else in those from max_window_layers on. */
+/* Qwen's windows, where use_sliding_window is true: in the layers that config.json lists, else in those from max_window_layers
+ * on. */
 static inline int32_t tenon_decoder_read_late_window(struct tenon_decoder *d, const struct tenon_meta *m, struct tenon_err *err)
 {
     const int64_t usual = 28;
@@ -515,8 +518,8 @@ static inline void tenon_decoder_want_slots(struct tenon_decoder *d, const char 
     s->slot_bytes = (uint64_t)bytes;
 }
 
-/* Which layers have experts, in config.json: every `decoder_sparse_step`-th that is not among `mlp_only_layers`. norm: whether the
- * weights of the chosen are made 1 where the file does not say. */
+/* Which layers have experts, in config.json: every `decoder_sparse_step`-th that is not among `mlp_only_layers`. norm: whether
+ * the weights of the chosen are made 1 where the file does not say. */
 static inline int32_t tenon_decoder_read_sparse(struct tenon_decoder *d, const struct tenon_meta *m, int64_t norm,
                                                 struct tenon_err *err)
 {

@@ -30,7 +30,8 @@ enum tenon_decoder_size {
 #define TENON_ONLY_SHARED 6    /* those with experts, of models that also have a net for every token */
 #define TENON_ONLY_COUNT 7
 
-/* Rows of a layer's weights; logical names, GGUF's and Hugging Face's without their ends. axis: along which a matrix is sharded. */
+/* Rows of a layer's weights; logical names, GGUF's and Hugging Face's without their ends. axis: along which a matrix is
+ * sharded. */
 #define TENON_LAYER_MATRIX(name, gguf, hf, out, in, axis) TENON_LAYER_MATRIX_OF(0, name, gguf, hf, out, in, axis)
 #define TENON_LAYER_MATRIX_OF(only_, name_, gguf_, hf_, out_, in_, axis_)                                                              \
     {.name = "layers.{i}." name_, .gguf = "blk.{i}." gguf_ ".weight", .role = TENON_ROLE_MATMUL, .flags = TENON_WEIGHT_LAYERED, \

@@ -20,8 +20,8 @@
  *
  * The digest is the SHA-256 of the canonical text of all that determines the numbers (tenon_encoding_canonical()), so a
  * backend may claim an encoding by digest and use its own kernel. The host checks program and digest before the first use, and
- * `tenon plugins check` does so for all encodings of a plugin; the digest that it found is in the message when they differ, which is how
- * an author learns it.
+ * `tenon plugins check` does so for all encodings of a plugin; the digest that it found is in the message when they differ, which
+ * is how an author learns it.
  */
 #ifndef TENON_ENCODING_H
 #define TENON_ENCODING_H

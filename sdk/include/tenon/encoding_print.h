@@ -185,8 +185,8 @@ static inline void tenon_print_insn_(struct tenon_printer_ *out, const struct te
     tenon_put_(out, ";\n");
 }
 
-/* The decoder of an encoding under `name`, an identifier of at most 40 bytes. Returns the bytes of the text (without a NUL); writes at
- * most `capacity`. */
+/* The decoder of an encoding under `name`, an identifier of at most 40 bytes. Returns the bytes of the text (without a NUL);
+ * writes at most `capacity`. */
 static inline uint64_t tenon_print_decoder(const struct tenon_encoding *e, int dialect, const char *name, char *buf,
                                            uint64_t capacity)
 {

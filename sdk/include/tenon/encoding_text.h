@@ -126,8 +126,8 @@ static inline int tenon_text_load_(const char **at, struct tenon_insn *p)
     return width != 0 ? 0 : -1;
 }
 
-/* The instruction that a line says, to its end: NUL or newline, spaces before it allowed. INVALID_ARGUMENT when it says none; numbers
- * may still be wrong, which tenon_ref_encoding_verify() tells. */
+/* The instruction that a line says, to its end: NUL or newline, spaces before it allowed. INVALID_ARGUMENT when it says none;
+ * numbers may still be wrong, which tenon_ref_encoding_verify() tells. */
 static inline int32_t tenon_insn_parse(const char *line, struct tenon_insn *ret)
 {
     struct tenon_insn p;

@@ -200,8 +200,8 @@ struct tenon_runtime_options {
 };
 
 /* [init] options NULL: all defaults. OWN: *ret until tenon_runtime_destroy.
- * Loading a model installs a handler of SIGBUS, once, which stays: reads of a model's file that was cut short give an error of the request
- * in place of the end of the process. Any other SIGBUS is passed on to the handler that was there before. */
+ * Loading a model installs a handler of SIGBUS, once, which stays: reads of a model's file that was cut short give an error of
+ * the request in place of the end of the process. Any other SIGBUS is passed on to the handler that was there before. */
 TENON_EXPORT int32_t tenon_runtime_create(const struct tenon_runtime_options *options, struct tenon_runtime **ret,
                                           struct tenon_err *err);
 /* Unloads all models and waits. NULL is allowed. Not from a callback. */

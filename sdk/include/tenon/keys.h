@@ -11,10 +11,10 @@
  * there is a missing key. Messages name a key as the file spells it.
  *
  * The metadata of such a directory, as weights plugins give it: config.<path>, generation_config.<path>, tokenizer_config.<path>
- * of the JSON files of these names, pooling.<path> of 1_Pooling/config.json and sentence_bert.<path> of sentence_bert_config.json,
- * which models for vectors of texts have, and "modules", the types that modules.json lists; objects nested by dots, arrays of numbers, of strings or of
- * booleans as arrays, objects and lists of unlike elements as TENON_META_OBJECT; null.<path of a key> true where one is null; and the names of its files as
- * the array "huggingface.files".
+ * of the JSON files of these names, pooling.<path> of 1_Pooling/config.json and sentence_bert.<path> of
+ * sentence_bert_config.json, which models for vectors of texts have, and "modules", the types that modules.json lists; objects
+ * nested by dots, arrays of numbers, of strings or of booleans as arrays, objects and lists of unlike elements as
+ * TENON_META_OBJECT; null.<path of a key> true where one is null; and the names of its files as the array "huggingface.files".
  *
  * Everything is static inline; nothing here is part of the ABI.
  */
@@ -364,7 +364,8 @@ static inline int32_t tenon_key_str(const struct tenon_meta *meta, const char *p
     return TENON_E_OK;
 }
 
-/* A key that may be missing and else holds others, as an object does: INVALID_ARGUMENT where it is a value, which nothing would read. */
+/* A key that may be missing and else holds others, as an object does: INVALID_ARGUMENT where it is a value, which nothing would
+ * read. */
 static inline int32_t tenon_key_must_hold(const struct tenon_meta *meta, const char *prefix, const char *key,
                                           struct tenon_err *err)
 {

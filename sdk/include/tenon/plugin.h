@@ -283,8 +283,8 @@ struct tenon_config {
     const char *(*get)(void *ctx, const char *key); /* [any-thread] NULL: not set. OWN: host, for the process's life */
 };
 
-/* "tenon.memory/1": the machine's memory as far as this process may have it, containers being limited to less. Whoever chooses how
- * much to take asks here. */
+/* "tenon.memory/1": the machine's memory as far as this process may have it, containers being limited to less. Whoever chooses
+ * how much to take asks here. */
 #define TENON_MEMORY_SERVICE "tenon.memory/1"
 struct tenon_memory {
     uint32_t struct_size;

@@ -22,10 +22,10 @@ struct tenon_quant_tensor {
     uint64_t rows, cols;
 };
 
-/* A form in which files have a weight and that no tiles can say: packed along the other dim, a scale shared by a square, an order that
- * is data. A weights plugin gives `id` as the tensor's encoding, with the planes as they lie in the file; the host makes the planes of
- * `encoding` of them at load. A tensor of more than two dims is matrices, one behind the other in every plane. OWN: plugin, static.
- * [any-thread] */
+/* A form in which files have a weight and that no tiles can say: packed along the other dim, a scale shared by a square, an order
+ * that is data. A weights plugin gives `id` as the tensor's encoding, with the planes as they lie in the file; the host makes the
+ * planes of `encoding` of them at load. A tensor of more than two dims is matrices, one behind the other in every plane. OWN:
+ * plugin, static. [any-thread] */
 struct tenon_stored {
     uint32_t struct_size;
     uint32_t n_planes;                     /* in the file, at most TENON_PLANES_MAX */
@@ -34,8 +34,9 @@ struct tenon_stored {
     const void *info;                      /* the plugin's own */
     /* Bytes of a plane of a weight of rows x cols, UINT64_MAX when the form cannot hold that shape. */
     uint64_t (*plane_bytes)(const struct tenon_stored *s, uint32_t plane, uint64_t rows, uint64_t cols);
-    /* Rows first .. first+n-1, a multiple of the tile's: planes [n_planes] whole, as long as plane_bytes says; tiles[p] is plane p of
-     * the encoding, whole too. Threads may call it for different rows at once. INVALID_ARGUMENT: what the planes say cannot be. */
+    /* Rows first .. first+n-1, a multiple of the tile's: planes [n_planes] whole, as long as plane_bytes says; tiles[p] is plane
+     * p of the encoding, whole too. Threads may call it for different rows at once. INVALID_ARGUMENT: what the planes say cannot
+     * be. */
     int32_t (*unpack)(const struct tenon_stored *s, const void *const *planes, uint64_t rows, uint64_t cols, uint64_t first,
                       uint64_t n, void *const *tiles, struct tenon_err *err);
 };

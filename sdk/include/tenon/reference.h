@@ -40,8 +40,9 @@ int32_t tenon_ref_decode_rows(const struct tenon_encoding *e, const void *const 
  *     tenon_ref_decoder_rows(d, planes, rows, cols, 7, 1, w);            // as tenon_ref_decode_rows
  *     tenon_ref_decoder_destroy(d);
  *
- * create: RESOURCE_EXHAUSTED when memory is short; some milliseconds and some 100 KiB for a tile of 256. Tiles of more than 256 rows are
- * decoded one element at a time, for which nothing is prepared. rows takes 80 KiB of stack and nothing else; destroy takes NULL. [any-thread], rows by several threads at once. */
+ * create: RESOURCE_EXHAUSTED when memory is short; some milliseconds and some 100 KiB for a tile of 256. Tiles of more than 256
+ * rows are decoded one element at a time, for which nothing is prepared. rows takes 80 KiB of stack and nothing else; destroy
+ * takes NULL. [any-thread], rows by several threads at once. */
 struct tenon_ref_decoder;
 int32_t tenon_ref_decoder_create(const struct tenon_encoding *e, struct tenon_ref_decoder **ret, struct tenon_err *err);
 int32_t tenon_ref_decoder_rows(const struct tenon_ref_decoder *d, const void *const *planes, uint64_t rows, uint64_t cols,

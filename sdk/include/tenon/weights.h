@@ -174,8 +174,8 @@ struct tenon_weights {
     const struct tenon_meta *(*metadata)(struct tenon_weights_model *model); /* OWN: model */
     uint64_t (*tensor_count)(struct tenon_weights_model *model);
     int32_t (*tensor_at)(struct tenon_weights_model *model, uint64_t i, struct tenon_tensor *ret_tensor, struct tenon_err *err);
-    /* [any-thread] How sure this plugin is that a folder of these files is its own, as by probe; a low number where it only knows what
-     * is wrong with it, which open then says. NULL: its models are files. */
+    /* [any-thread] How sure this plugin is that a folder of these files is its own, as by probe; a low number where it only knows
+     * what is wrong with it, which open then says. NULL: its models are files. */
     int32_t (*probe_folder)(void *self, const struct tenon_files *files);
 };
 

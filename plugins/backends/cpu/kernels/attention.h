@@ -2,12 +2,12 @@
  *
  * A tile is up to TILE_ROWS query rows that read the same keys: the heads of one group, for one or more tokens of one
  * sequence. Per span of 256 keys: scores block by block (lanes are keys), one softmax, weighted values block by block (lanes are
- * elements of v). So a row's maximum is searched once and its sums are never scaled in between; spans are merged in ascending order
- * and may go to different threads, as parts.
+ * elements of v). So a row's maximum is searched once and its sums are never scaled in between; spans are merged in ascending
+ * order and may go to different threads, as parts.
  * What happens to a row depends on the blocks it sees and on nothing else in the tile: scores of keys it does not see are
  * dropped, and values of such keys are never touched.
- * Include after simd_*.h; the level says how many ROWS its registers hold and how many STEPS of an inner loop it unrolls. Formula:
- * core.attention/1 of tenon/ops.h. */
+ * Include after simd_*.h; the level says how many ROWS its registers hold and how many STEPS of an inner loop it unrolls.
+ * Formula: core.attention/1 of tenon/ops.h. */
 #ifndef TENON_CPU_ATTENTION_H
 #define TENON_CPU_ATTENTION_H
 
@@ -66,8 +66,8 @@ INLINE vf load_elements(const enum cpu_kv_type type, const void *p, int64_t i)
     }
 }
 
-/* Each page begins a stream of its own, which the hardware foresees too late, and to send for a whole block at once would wait: so
- * the lines of what is read next are sent for one by one, as many elements in as the kernels are: i of them. */
+/* Each page begins a stream of its own, which the hardware foresees too late, and to send for a whole block at once would wait:
+ * so the lines of what is read next are sent for one by one, as many elements in as the kernels are: i of them. */
 INLINE void fetch_next(const struct tile *t, const enum cpu_kv_type type, int64_t i)
 {
     const uint8_t *p = t->next + (type == CPU_KV_F32 ? 4 : type == CPU_KV_Q8 ? 1 : 2) * i;
@@ -211,8 +211,8 @@ static float exp_one(float x)
     return vf_first(vf_exp(vf_all(x)));
 }
 
-/* Scores low <= j < high of a row with the soft cap applied, and -infinity around them to whole vectors; returns the largest. A NaN
- * among others makes its own weight and so the row NaN; alone it is what is returned. */
+/* Scores low <= j < high of a row with the soft cap applied, and -infinity around them to whole vectors; returns the largest. A
+ * NaN among others makes its own weight and so the row NaN; alone it is what is returned. */
 static float largest_score(const struct cpu_attn *a, float *p, int low, int high)
 {
     vf most = vf_all(-INFINITY);
@@ -318,7 +318,8 @@ static void score_block(const struct tile *t, int64_t page, int32_t g, int j)
     }
 }
 
-/* Values of the block onto the group of rows r .. end: each row its keys in ascending order; those that all of them see, together. */
+/* Values of the block onto the group of rows r .. end: each row its keys in ascending order; those that all of them see,
+ * together. */
 static void weigh_group(const struct tile *t, int r, int end, enum cpu_kv_type type, const void *values, int j)
 {
     int low = 0, high = B;

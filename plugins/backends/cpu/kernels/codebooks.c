@@ -1,5 +1,5 @@
-/* codebooks.c - blocks of IQ1, IQ2 and IQ3 in plain C: indexes into codebooks of 4 or 8 levels (grids.c), signs, and scales that are
- * odd numbers times that of the super-block. Layouts: the programs of these encodings. [any-thread] Contract: codebooks.h. */
+/* codebooks.c - blocks of IQ1, IQ2 and IQ3 in plain C: indexes into codebooks of 4 or 8 levels (grids.c), signs, and scales that
+ * are odd numbers times that of the super-block. Layouts: the programs of these encodings. [any-thread] Contract: codebooks.h. */
 #include "codebooks.h"
 
 #include "bits.h"

@@ -1,7 +1,7 @@
-/* floats.h - products by weights of f32, f16 and bf16, for every vector level: a tile of rows and tokens at a time, each dot product
- * in partial sums that are joined at the end, whatever the tile. Include after simd_*.h. The file says what the level's registers
- * hold: FLOAT_ROWS by FLOAT_TOKENS, and where many tokens go by fewer rows, whose weights stay in L1, MANY_ROWS by MANY_TOKENS; with
- * FLOAT_COLUMNS, the columns of a step, it brings words of its own and calls multiply_floats() itself. */
+/* floats.h - products by weights of f32, f16 and bf16, for every vector level: a tile of rows and tokens at a time, each dot
+ * product in partial sums that are joined at the end, whatever the tile. Include after simd_*.h. The file says what the level's
+ * registers hold: FLOAT_ROWS by FLOAT_TOKENS, and where many tokens go by fewer rows, whose weights stay in L1, MANY_ROWS by
+ * MANY_TOKENS; with FLOAT_COLUMNS, the columns of a step, it brings words of its own and calls multiply_floats() itself. */
 #ifndef TENON_CPU_FLOATS_H
 #define TENON_CPU_FLOATS_H
 

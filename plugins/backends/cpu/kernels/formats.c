@@ -221,7 +221,8 @@ static void mxfp4(const uint8_t *p, struct cpu_quant_block *ret)
     ret->scale[0] = ret->scale[1] = cpu_float_of(e < 2 ? 0x200000u << e : (e - 1) << 23);
 }
 
-/* A scale is a float of four bits of exponent and three of mantissa without a sign, 0x7f is 0; halved, as the values are doubled. */
+/* A scale is a float of four bits of exponent and three of mantissa without a sign, 0x7f is 0; halved, as the values are
+ * doubled. */
 static void nvfp4(const uint8_t *p, int j, struct cpu_quant_block *ret)
 {
     for (int half = 0; half < 2; half++) {

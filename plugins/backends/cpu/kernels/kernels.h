@@ -56,8 +56,8 @@ enum cpu_format {
     CPU_NVFP4,                                  /* blocks of 64 */
     CPU_AFFINE4_B32, CPU_AFFINE4_B128, CPU_AFFINE8_B32, /* what GPTQ, AWQ and their like become */
     CPU_FORMAT_COUNT,
-    /* What some of these become when they are packed (repack.h): the same weights in blocks that need no codebook and are read from
-     * front to back. */
+    /* What some of these become when they are packed (repack.h): the same weights in blocks that need no codebook and are read
+     * from front to back. */
     CPU_PACKED_IQ2_BY_32 = CPU_FORMAT_COUNT, CPU_PACKED_IQ2_BY_16, CPU_PACKED_IQ3_XXS, CPU_PACKED_IQ3_S, CPU_PACKED_IQ1_S,
     CPU_PACKED_IQ1_M, CPU_PACKED_Q6_K, CPU_PACKED_Q3_K, CPU_PACKED_Q2_K, CPU_PACKED_TQ2, CPU_PACKED_Q5_0, CPU_PACKED_Q5_1,
     CPU_FORMATS_ALL
@@ -81,11 +81,11 @@ const struct cpu_encoding *cpu_encoding_at(enum cpu_format format);
 /* One row of weights to f32, exactly as the encoding's program computes it. cols must be a multiple of block_cols. */
 void cpu_decode_row(enum cpu_format format, const void *row, int64_t cols, float *ret_x);
 
-/* Weights, in the file's order or packed. Packed, CPU_PACK_ROWS rows make a group (the last filled up), in which each byte, 16 bits or
- * dword has that of the other rows beside it: element e, w bytes wide, of a field at byte f of block b lies at
- * CPU_PACK_ROWS * (b * block_bytes + f + e * w) + w * lane, so that nothing is transposed when they are used. Codebooks and digits
- * to the base of 3 are undone on the way, and other blocks put in the order they are read in: such a matrix changes its format and may
- * grow. */
+/* Weights, in the file's order or packed. Packed, CPU_PACK_ROWS rows make a group (the last filled up), in which each byte, 16
+ * bits or dword has that of the other rows beside it: element e, w bytes wide, of a field at byte f of block b lies at
+ * CPU_PACK_ROWS * (b * block_bytes + f + e * w) + w * lane, so that nothing is transposed when they are used. Codebooks and
+ * digits to the base of 3 are undone on the way, and other blocks put in the order they are read in: such a matrix changes its
+ * format and may grow. */
 struct cpu_matrix {
     const uint8_t *data; /* [rows] rows of row_bytes, packed: [rows rounded up to CPU_PACK_ROWS]; OWN: borrowed, never written */
     int64_t rows;        /* N */
@@ -93,7 +93,8 @@ struct cpu_matrix {
     int64_t row_bytes;
     enum cpu_format format;
     bool packed;         /* quantised formats and vector levels only */
-    /* NULL, or where rows come from that no kernel can read: then only cpu_matrix_row() takes the matrix, and format is CPU_F32. */
+    /* NULL, or where rows come from that no kernel can read: then only cpu_matrix_row() takes the matrix, and format is
+     * CPU_F32. */
     void (*row)(const void *source, int64_t n, float *ret_x);
     const void *source;
 };

@@ -1,8 +1,8 @@
 /* kv_store.h - keys and values of a token written into the cache's pages, for every vector level.
  *
  * A head's values lie one token after the other, its keys one element after the other, as attention.h reads them: so values are
- * stored as they come, keys element by element. q8 keeps blocks of 32 elements of one token with a scale each: those of values behind
- * each other, those of keys spread as the keys are.
+ * stored as they come, keys element by element. q8 keeps blocks of 32 elements of one token with a scale each: those of values
+ * behind each other, those of keys spread as the keys are.
  * Include after simd_*.h. Places in a page: pages.h; the layout and what a slot below 0 means: kernels.h. */
 #ifndef TENON_CPU_KV_STORE_H
 #define TENON_CPU_KV_STORE_H

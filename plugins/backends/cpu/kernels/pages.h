@@ -1,4 +1,5 @@
-/* pages.h - where keys, values and scales lie in a page of the cache. Shared by all levels. Layout: struct cpu_kv of kernels.h. */
+/* pages.h - where keys, values and scales lie in a page of the cache. Shared by all levels. Layout: struct cpu_kv of
+ * kernels.h. */
 #ifndef TENON_CPU_PAGES_H
 #define TENON_CPU_PAGES_H
 

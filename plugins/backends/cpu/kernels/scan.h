@@ -1,5 +1,5 @@
-/* scan.h - recurrences over tokens, and the layer norm, for every vector level. Lanes run along the elements of v and y (columns of
- * M), or along channels; each is one chain in order of rows, so neither chunks of tokens nor widths change a bit.
+/* scan.h - recurrences over tokens, and the layer norm, for every vector level. Lanes run along the elements of v and y (columns
+ * of M), or along channels; each is one chain in order of rows, so neither chunks of tokens nor widths change a bit.
  * Include after simd_*.h. Contract: kernels.h. */
 #ifndef TENON_CPU_SCAN_H
 #define TENON_CPU_SCAN_H

@@ -1,8 +1,7 @@
 /* select.c - the tables of kernels, and which of them this machine can run.
  *
- * x86: cpuid says what the processor has, XCR0 what the operating system saves: both must agree. aarch64: the kernel tells both at
- * once by HWCAP. Needs no locks: it only reads.
- * [any-thread] Contract: kernels.h. */
+ * x86: cpuid says what the processor has, XCR0 what the operating system saves: both must agree. aarch64: the kernel tells both
+ * at once by HWCAP. Needs no locks: it only reads. [any-thread] Contract: kernels.h. */
 #include "levels.h"
 
 #include <string.h>

@@ -53,8 +53,8 @@ INLINE vi vi_of_bits(vf x) { return _mm512_castps_si512(x); }
 INLINE vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
 INLINE void vi_store(void *p, vi x) { _mm512_storeu_si512(p, x); }
 INLINE vi vi_all(uint32_t x) { return _mm512_set1_epi32((int)x); }
-/* The same by way of memory, for operands of one use: from an integer's register it is an instruction of its own for the units that
- * compute with vectors, from memory a part of the one that uses it. */
+/* The same by way of memory, for operands of one use: from an integer's register it is an instruction of its own for the units
+ * that compute with vectors, from memory a part of the one that uses it. */
 INLINE vi vi_all_kept(uint32_t x)
 {
     __asm__("" : "+m"(x));

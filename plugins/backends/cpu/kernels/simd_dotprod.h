@@ -1,5 +1,5 @@
-/* simd_dotprod.h - the vector words of level dotprod: those of neon, and products of signed bytes by sdot, four columns to a lane.
- * With them products of 16 bits are those of bytes.h. Level i8mm takes these and names itself before. */
+/* simd_dotprod.h - the vector words of level dotprod: those of neon, and products of signed bytes by sdot, four columns to a
+ * lane. With them products of 16 bits are those of bytes.h. Level i8mm takes these and names itself before. */
 #ifndef LEVEL
 #define LEVEL(name) cpu_##name##_dotprod
 #endif
@@ -11,8 +11,8 @@
 
 INLINE vi vi_dot4(vi acc, vi w, vi a) { return vdotq_s32(acc, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(a)); }
 
-/* 16-bit activations in cpu_act's order to bytes by column, a = 256 high + 128 + low: of 4 columns low ones in dword 0 and high ones
- * in dword 1, of 16 in two vectors. */
+/* 16-bit activations in cpu_act's order to bytes by column, a = 256 high + 128 + low: of 4 columns low ones in dword 0 and high
+ * ones in dword 1, of 16 in two vectors. */
 INLINE vi vi_split_4(const int16_t *q)
 {
     static const uint8_t order[8] = { 0, 4, 2, 6, 1, 5, 3, 7 };

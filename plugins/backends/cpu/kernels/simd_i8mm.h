@@ -1,5 +1,5 @@
-/* simd_i8mm.h - the vector words of level i8mm: those of dotprod, and products of two rows of eight bytes by two, smmla and usmmla.
- * With them products of panels are those of octets.h. */
+/* simd_i8mm.h - the vector words of level i8mm: those of dotprod, and products of two rows of eight bytes by two, smmla and
+ * usmmla. With them products of panels are those of octets.h. */
 #define LEVEL(name) cpu_##name##_i8mm
 #define OCTETS
 #include "simd_dotprod.h"

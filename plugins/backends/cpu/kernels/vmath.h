@@ -63,8 +63,8 @@ INLINE vf vf_gelu_quick(vf x)
     return vf_div(low, vf_add(vf_all(1.0f), vf_exp(vf_mul(low, vf_all(-1.702f)))));
 }
 
-/* x/2 (1 + erf(x / sqrt 2)) by what is missing to 1 or 2: erfc(t) = 1 - t p(t^2) for t < 1, exp(-q(t)) for 1 <= t <= 4, through Chebyshev
- * nodes to 1e-9, and nothing beyond. */
+/* x/2 (1 + erf(x / sqrt 2)) by what is missing to 1 or 2: erfc(t) = 1 - t p(t^2) for t < 1, exp(-q(t)) for 1 <= t <= 4, through
+ * Chebyshev nodes to 1e-9, and nothing beyond. */
 INLINE vf vf_gelu(vf x)
 {
     vf t = vf_mul(vf_and_bits(x, 0x7fffffffu), vf_all(0x1.6a09e6p-1f)), s = vf_mul(t, t), e;
