@@ -104,12 +104,31 @@ INLINE void vi_store_bytes(int8_t *p, vi x)
 #define vi_sar(a, n) _mm256_srai_epi32(a, n)
 #define vi_rotate(a, n) vi_or(vi_shl(a, n), vi_shr(a, 32 - (n))) /* to the left */
 INLINE vi vi_choose(vi m, vi yes, vi no) { return vi_or(vi_and(m, yes), _mm256_andnot_si256(m, no)); } /* bit by bit */
+/* vi_choose() of yes and no by m and of no and yes */
+INLINE void vi_choose_both(vi m, vi yes, vi no, vi *ret, vi *ret_other)
+{
+    vi change = vi_and(m, vi_xor(yes, no));
+    *ret = vi_xor(no, change);
+    *ret_other = vi_xor(yes, change);
+}
 INLINE vi vi_min_u8(vi a, vi b) { return _mm256_min_epu8(a, b); }
 /* Byte n of each dword into all four of its bytes. */
 INLINE vi vi_spread_byte(vi a, int n)
 {
     vi base = _mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c);
     return _mm256_shuffle_epi8(a, _mm256_add_epi8(base, _mm256_set1_epi8((char)n)));
+}
+
+/* Byte n of each dword as its value, and as its uppermost byte with 0 below. */
+INLINE vi vi_byte(vi a, int n)
+{
+    vi base = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
+    return _mm256_shuffle_epi8(a, _mm256_add_epi32(base, _mm256_set1_epi32((int)0x80808000 + n)));
+}
+INLINE vi vi_top_byte(vi a, int n)
+{
+    vi base = _mm256_setr_epi32(0, 0x04000000, 0x08000000, 0x0c000000, 0, 0x04000000, 0x08000000, 0x0c000000);
+    return _mm256_shuffle_epi8(a, _mm256_add_epi32(base, _mm256_set1_epi32(0x00808080 + (n << 24))));
 }
 
 /* What 16 bytes have at the places, below 16, that the bytes of x name. */

@@ -96,6 +96,13 @@ INLINE void vi_store_bytes(int8_t *p, vi x) { _mm_storeu_si128((void *)p, _mm512
 #define vi_rotate(a, n) _mm512_rol_epi32(a, n)
 INLINE vi vi_choose(vi m, vi yes, vi no) { return _mm512_ternarylogic_epi32(m, yes, no, 0xca); }
 INLINE vi vi_min_u8(vi a, vi b) { return _mm512_min_epu8(a, b); }
+INLINE void vi_choose_both(vi m, vi yes, vi no, vi *ret, vi *ret_other)
+{
+    *ret = vi_choose(m, yes, no);
+    *ret_other = vi_choose(m, no, yes);
+}
+INLINE vi vi_byte(vi a, const int n) { return vi_and(n == 0 ? a : vi_shr(a, 8 * n), vi_all(0xff)); }
+INLINE vi vi_top_byte(vi a, const int n) { return vi_and(n == 3 ? a : vi_shl(a, 24 - 8 * n), vi_all(0xff000000)); }
 INLINE vi vi_spread_byte(vi a, int n)
 {
     vi base = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));

@@ -130,6 +130,13 @@ INLINE void vi_store_bytes(int8_t *p, vi x)
     int8x8_t bytes = vqmovn_s16(vcombine_s16(packed, packed));
     vst1_lane_s32((void *)p, vreinterpret_s32_s8(bytes), 0);
 }
+INLINE void vi_choose_both(vi m, vi yes, vi no, vi *ret, vi *ret_other)
+{
+    *ret = vi_choose(m, yes, no);
+    *ret_other = vi_choose(m, no, yes);
+}
+INLINE vi vi_byte(vi a, const int n) { return vi_and(n == 0 ? a : vi_shr(a, 8 * n), vi_all(0xff)); }
+INLINE vi vi_top_byte(vi a, const int n) { return vi_and(n == 3 ? a : vi_shl(a, 24 - 8 * n), vi_all(0xff000000)); }
 INLINE vi vi_spread_byte(vi a, int n)
 {
     static const uint8_t first[16] = { 0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12 };

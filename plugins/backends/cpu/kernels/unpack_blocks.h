@@ -90,9 +90,10 @@ INLINE void put_packed_fives(const struct rows *r, struct sink *s, int64_t b, in
     columns(r, at + 4, v);
     UNROLLED
     for (int i = 0; i < 4; i++) {
-        vi bits = beside_nibbles(beside, i);
-        put(s, b, 0, i, vi_choose(low_half, v[i], bits), low);
-        put_up(s, b, 0, 1, 4 + i, vi_choose(low_half, bits, v[i]), 3, f);
+        vi lower, upper;
+        vi_choose_both(low_half, v[i], beside_nibbles(beside, i), &lower, &upper);
+        put(s, b, 0, i, lower, low);
+        put_up(s, b, 0, 1, 4 + i, upper, 3, f);
     }
 }
 

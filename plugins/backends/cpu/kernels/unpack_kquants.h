@@ -106,10 +106,12 @@ INLINE void unpack_q5_k(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
-/* Scale number n of the 16 signed bytes in v. */
+#define BYTE_SCALE 0x1p-24f
+
+/* Scale number n of the 16 signed bytes in v, d being BYTE_SCALE of what it is: a byte on top of a dword has its sign. */
 INLINE vf byte_scale(vf d, const vi v[4], const int n)
 {
-    return vf_mul(d, vf_of_int(vi_sar(vi_shl(v[n >> 2], 24 - 8 * (n & 3)), 24)));
+    return vf_mul(d, vf_of_int(vi_top_byte(v[n >> 2], n & 3)));
 }
 
 INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
@@ -119,6 +121,7 @@ INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
     vi scales[4];
     vf d = half_at(r, 208);
     columns(r, 192, scales);
+    d = vf_mul(d, vf_all(BYTE_SCALE));
     UNROLLED
     for (int side = 0; side < 2; side++) { /* 128 columns: four blocks under way */
         int64_t at = b + 4 * side;
@@ -200,6 +203,7 @@ INLINE void unpack_q3_k(const struct rows *r, struct sink *s, int64_t b)
     vf d = half_at(r, 108);
     columns(r, 92, tail);
     unpack_q3_scales(tail[1], tail[2], tail[3], scales);
+    d = vf_mul(d, vf_all(BYTE_SCALE));
     columns(r, 0, high[0]);
     columns(r, 16, high[1]);
     UNROLLED

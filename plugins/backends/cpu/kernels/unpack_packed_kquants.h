@@ -23,8 +23,8 @@ INLINE void three_and_fourth(const struct rows *r, int at, vi ret_v[4])
 {
     for (int i = 0; i < 3; i++)
         ret_v[i] = dword_at(r, at + 4 * i);
-    const vi lower = vi_choose(vi_all(0x03030303), vi_shr(ret_v[0], 6), vi_shr(ret_v[1], 4));
-    ret_v[3] = vi_choose(vi_all(0x0f0f0f0f), lower, vi_shr(ret_v[2], 2));
+    const vi lower = vi_or(vi_and(vi_shr(ret_v[0], 6), vi_all(0x03030303)), vi_and(vi_shr(ret_v[1], 4), vi_all(0x0c0c0c0c)));
+    ret_v[3] = vi_or(lower, vi_and(vi_shr(ret_v[2], 2), vi_all(0x30303030)));
 }
 
 /* d; of each 64 columns four scales as signed bytes, 16 rows of the first, of the second and so on, and 16 columns in three dwords. */
@@ -43,8 +43,9 @@ INLINE void unpack_packed_q6_k(const struct rows *r, struct sink *s, int64_t b)
                 vi v[4];
                 three_and_fourth(r, at + 4 + 24 * (j & 1) + 12 * half, v);
                 UNROLLED
-                for (int i = 0; i < 4; i++)
+                for (int i = 0; i < 3; i++)
                     put_bits(s, b + j, half, 4 * half + i, v[i], 0, f);
+                put(s, b + j, half, 4 * half + 3, v[3], f);
                 scale[half] = vf_mul(d, vf_load_i8((const int8_t *)byte_at(r, at + 2 * (j & 1) + half)));
             }
             done_16(s, b + j, 0, scale[0], scale[1], f);
@@ -59,6 +60,7 @@ INLINE void unpack_packed_q3_k(const struct rows *r, struct sink *s, int64_t b)
     vi scales[4];
     vf d = low_half_at(r, 0);
     unpack_q3_scales(dword_at(r, 4), dword_at(r, 8), dword_at(r, 12), scales);
+    d = vf_mul(d, vf_all(BYTE_SCALE));
     UNROLLED
     for (int side = 0; side < 2; side++) {
         UNROLLED
