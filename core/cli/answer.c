@@ -95,7 +95,7 @@ int32_t cli_ask(const struct cli_run *o, struct cli_session *s, int32_t prompt_k
     pthread_cond_init(&w.ended, NULL);
     interrupted = 0;
     sigemptyset(&act.sa_mask);
-    (void)sigaction(SIGINT, &act, &old); /* cannot fail with these arguments */
+    (void)sigaction(SIGINT, a->deaf ? NULL : &act, &old); /* cannot fail with these arguments */
     int32_t status = s->engine->submit(s->engine->ctx, &request, &id, err);
     if (status == 0) {
         wait_end(&w, s, id);

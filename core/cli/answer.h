@@ -22,12 +22,14 @@ struct cli_run {
 
 struct cli_answer {
     bool stream;
+    bool deaf;                     /* Ctrl-C stays as it is */
     struct tn_buf text;            /* the whole answer */
     struct tenon_event_data usage; /* pointers in it are gone */
     int32_t end;                   /* TENON_END_* */
 };
 
-/* Waits for the end. Ctrl-C (once) cancels: that is an answer that ended with TENON_END_CANCELLED, not an error. */
+/* Waits for the end. Ctrl-C (once) cancels, unless the answer is deaf: that is an answer that ended with TENON_END_CANCELLED, not
+ * an error. */
 int32_t cli_ask(const struct cli_run *o, struct cli_session *s, int32_t prompt_kind, struct tenon_str prompt,
                 struct cli_answer *a, struct tenon_err *err);
 void cli_answer_finish(struct cli_answer *a);

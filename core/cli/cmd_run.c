@@ -61,11 +61,18 @@ static int32_t print_json(const struct cli_answer *a)
     return s;
 }
 
+/* So shells start what a script runs in the background. */
+static bool is_interrupt_ignored(void)
+{
+    struct sigaction now;
+    return sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 /* *ret_code: 0, or that of a program that Ctrl-C ended. */
 static int32_t one_answer(struct cli_run *o, struct cli_session *s, struct tenon_str prompt, int *ret_code, struct tenon_err *err)
 {
     struct tn_buf messages = { 0 };
-    struct cli_answer a = { .stream = !o->common.json };
+    struct cli_answer a = { .stream = !o->common.json, .deaf = is_interrupt_ignored() };
     struct tenon_loaded_info info = { .struct_size = sizeof info };
     (void)s->engine->model_info(s->engine->ctx, s->loaded, &info); /* the model is loaded */
     int32_t kind = o->raw || !info.has_template ? TENON_PROMPT_TEXT : TENON_PROMPT_MESSAGES;
