@@ -4,6 +4,7 @@
  * of K) until the last text is through, so that a failure prints nothing. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cjson/cJSON.h>
 
@@ -102,6 +103,20 @@ static int32_t print_logits(struct evaluator *e, const float *row, uint32_t n)
     return status == 0 ? tn_buf_append(&e->out, "]", 1) : status;
 }
 
+/* FNV-1a of the row's bytes. Which NaN a sum of NaNs comes to depends on their order, so all count as one. */
+static uint64_t hash_row(const float *row, uint32_t n)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (uint32_t i = 0; i < n; i++) {
+        float x = isnan(row[i]) ? NAN : row[i];
+        unsigned char bytes[sizeof x];
+        memcpy(bytes, &x, sizeof x);
+        for (size_t b = 0; b < sizeof bytes; b++)
+            hash = (hash ^ bytes[b]) * 0x100000001b3u;
+    }
+    return hash;
+}
+
 static int32_t print_row(struct evaluator *e, const float *row)
 {
     char text[64];
@@ -110,11 +125,7 @@ static int32_t print_row(struct evaluator *e, const float *row)
         return print_logits(e, row, vocab);
     int32_t status = tn_buf_append(&e->out, "[", 1);
     if (e->o->bits) {
-        uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-        const unsigned char *bytes = (const unsigned char *)row;
-        for (size_t i = 0; i < vocab * sizeof *row; i++)
-            hash = (hash ^ bytes[i]) * 0x100000001b3u;
-        int n = snprintf(text, sizeof text, "\"%016llx\"]", (unsigned long long)hash);
+        int n = snprintf(text, sizeof text, "\"%016llx\"]", (unsigned long long)hash_row(row, vocab));
         return status == 0 ? tn_buf_append(&e->out, text, (size_t)n) : status;
     }
     double total = log_sum_exp(row, vocab);

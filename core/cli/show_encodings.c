@@ -154,7 +154,7 @@ static int32_t put_use(const struct shown *s, const struct use *u, bool first)
     bool there = e != NULL || tn_container_encoding(s->src, u->id, &e, &err) == TENON_OK;
     int32_t rc;
     if (!s->json) {
-        rc = tn_buf_printf(s->out, "%s%s  %llu tensors", first ? "" : "\n", u->id, tensors);
+        rc = tn_buf_printf(s->out, "%s%s  %llu tensor%s", first ? "" : "\n", u->id, tensors, tensors == 1 ? "" : "s");
         rc = rc != TENON_OK ? rc
              : there        ? tn_buf_printf(s->out, ", %.1f MiB\n", (double)bytes / 1048576)
                             : tn_buf_printf(s->out, "\n  %s\n", err.message);

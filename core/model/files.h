@@ -52,7 +52,8 @@ enum tn_files_use {
 /* A hint: never fails, and does nothing for a stretch that is outside. */
 void tn_files_advise(const struct tn_files *files, uint32_t id, uint64_t offset, uint64_t size, enum tn_files_use use);
 
-/* Was all that was read what the mapped files had? Are they as long as then? DATA_LOSS names the one of which that is not so. */
+/* Could all that was read be read, and are the mapped files as long as they were? DATA_LOSS names the one of which that is not so.
+ * What someone writes over a mapped file in place, without changing its length, is not noticed. */
 int32_t tn_files_check(const struct tn_files *files, struct tenon_err *err);
 
 #endif

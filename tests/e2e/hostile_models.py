@@ -12,6 +12,7 @@ import unittest
 
 import huggingface as hf # skips without its packages
 import gguf
+import numpy as np
 
 SECONDS, MEGABYTES = 30, 1000 # under sanitizers too; without them 0.25 s and 65 MB at most were measured
 
@@ -51,6 +52,17 @@ class Hostile(unittest.TestCase):
     def tokenizer(self, says, text):
         self.put("tokenizer.json", text)
         self.refused(says, "tokenize", self.folder, "-")
+
+    # ---- weights ----
+
+    def test_weights_of_any_bits(self):
+        """Logits are NaN; which NaN depends on the order of sums, and a hash of bits does not."""
+        rng = np.random.default_rng(2)
+        weights = {name: rng.integers(0, 1 << 16, w.shape, np.uint16).view(np.float16) for name, w in hf.weights(bias=False).items()}
+        folder = hf.write_directory(self.folder + "-nan", weights, hf.config("llama"))
+        ids = json.dumps({"a": list(range(20))}).encode()
+        said = {self.command("eval", folder, "--ids", "-", "--bits", "--chunk", chunk, stdin=ids).stdout for chunk in ("1", "20")}
+        self.assertEqual(len(said), 1)
 
     # ---- vocabularies ----
 
