@@ -12,7 +12,9 @@ round, so that a neighbour's noise meets all of them. Figures:
   RSS               peak, of the whole process, after prefill 512 and decode 64 (peers: Python included, some 40 MiB)
   KL                mean KL from float32 on tests/oracle's texts; a peer above 0.01 computes something else and is not counted
   share of read     what a decoded token reads (weights and cache, by `tenon bench --profile`) times tokens/s, over the read roof,
-                    the higher of two measured just before and after that decode: neighbours move it by half within minutes
+                    the higher of two measured just before and after that decode. Neighbours move it by half within seconds: where
+                    the two differ, the decode is measured again, and again where they still do, a few times
+  roof GB/s         those roofs
   prefill 512 by N threads  Tenon alone: with one thread, and with twice as many as there are cores
 """
 import argparse
@@ -30,6 +32,8 @@ sys.path.insert(0, ORACLE)
 import kl  # noqa: E402
 
 WRONG_KL = 0.01
+STEADY = 1.1  # the higher of two roofs over the lower, at most, for what was measured between them to be one of either
+STEADY_TRIES = 6
 QUICK = [("prefill 512", "prefill", {"prompt": 512, "depth": 0}),
          ("decode @0", "decode", {"gen": 64, "depth": 0, "parallel": 1})]
 FULL = ([("prefill %d" % n, "prefill", {"prompt": n, "depth": 0}) for n in (128, 512, 2048)] +
@@ -64,12 +68,19 @@ class Tenon:
         return self.per_token[depth]
 
     def decode_and_share(self, gen, depth, parallel):
-        """(tokens/s, share of the read roof of that moment)"""
+        """(tokens/s, share of the read roof of that moment, that roof)"""
         read = self.read_per_token(depth)
-        before = measure_roofs(self.roofs, self.threads, "read")
-        rate = self.decode(gen, depth, parallel)
-        after = measure_roofs(self.roofs, self.threads, "read")
-        return rate, rate * read / max(before["read_bytes_s"], after["read_bytes_s"])
+        for _ in range(STEADY_TRIES):
+            before = self.read_roof()
+            rate = self.decode(gen, depth, parallel)
+            after = self.read_roof()
+            roof = max(before, after)
+            if roof <= STEADY * min(before, after):
+                break
+        return rate, rate * read / roof, roof
+
+    def read_roof(self):
+        return measure_roofs(self.roofs, self.threads, "read")["read_bytes_s"]
 
     def prefill(self, prompt, depth, threads=None):
         return self.bench(prompt, 0, depth, threads=threads)["prefill_tok_s"]["median"]
@@ -171,8 +182,9 @@ def mean_kl(runtime, model):
 def measure(runtimes, items, repeat, with_start):
     """{item: {runtime: [values]}}; a runtime that fails an item has none for it."""
     values = {name: {r.name: [] for r in runtimes} for name, _, _ in items}
-    shares = {name: "share of read @%d" % request["depth"] for name, _, request in items if request.get("parallel") == 1}
-    values.update({share: {runtimes[0].name: []} for share in shares.values()})
+    shares = {name: ("share of read @%d" % request["depth"], "roof GB/s @%d" % request["depth"])
+              for name, _, request in items if request.get("parallel") == 1}
+    values.update({row: {runtimes[0].name: []} for pair in shares.values() for row in pair})
     starts = {r.name: [] for r in runtimes}
     for turn in range(repeat):
         for r in runtimes if with_start else ():
@@ -181,8 +193,9 @@ def measure(runtimes, items, repeat, with_start):
             for r in runtimes[:1] if "threads" in request else runtimes:
                 try:
                     if r is runtimes[0] and name in shares:
-                        value, share = r.decode_and_share(**request)
-                        values[shares[name]][r.name].append(share)
+                        value, share, roof = r.decode_and_share(**request)
+                        values[shares[name][0]][r.name].append(share)
+                        values[shares[name][1]][r.name].append(roof / 1e9)
                     else:
                         value = getattr(r, op)(**request)
                     values[name][r.name].append(value)
