@@ -5,79 +5,77 @@
 
 /* ---- super-blocks of 256 */
 
-/* Of Q4_K and Q5_K: scales and minimums of the eight sub-blocks are these times a byte each. */
-struct k_scales {
-    vf d, dmin;         /* dmin with its sign turned */
-    vi scale[2], min[2]; /* of four sub-blocks */
-};
-
-/* d, dmin, then 12 packed bytes. */
-INLINE struct k_scales k_scales_at(const struct rows *r)
+/* Scales and minimums of the eight sub-blocks of Q4_K and Q5_K: d, dmin, then 12 packed bytes. */
+INLINE void unpack_k_scales(const struct rows *r, vf ret_scale[8], vf ret_min[8])
 {
-    const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
-    struct k_scales k;
     vi head[4]; /* [1] to [3]: the 12 bytes */
+    vf d, dmin;
     if (r->packed) {
-        two_halves(r, &k.d, &k.dmin);
+        two_halves(r, &d, &dmin);
         for (int i = 1; i < 4; i++)
             head[i] = vi_load(elements(r, 4 * i, 4));
     } else {
         load_columns(r->p, r->stride, head);
-        vf_of_halves(head[0], &k.d, &k.dmin);
+        vf_of_halves(head[0], &d, &dmin);
     }
-    k.dmin = vf_sub(vf_zero(), k.dmin);
-    k.scale[0] = vi_and(head[1], six);
-    k.scale[1] = vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4));
-    k.min[0] = vi_and(head[2], six);
-    k.min[1] = vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4));
-    return k;
-}
-
-/* The end of sub-block j. */
-INLINE void done_k(struct sink *s, int64_t b, const int slot, const struct k_scales *k, const int j, const struct form f)
-{
-    done(s, b + j, slot, vf_mul(k->d, vf_of_int(vi_byte(k->scale[j >> 2], j & 3))), f);
-    done_min(s, b + j, vf_mul(k->dmin, vf_of_int(vi_byte(k->min[j >> 2], j & 3))));
+    const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
+    vi scale[2] = { vi_and(head[1], six), vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4)) };
+    vi min[2] = { vi_and(head[2], six), vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4)) };
+    dmin = vf_sub(vf_zero(), dmin);
+    for (int half = 0; half < 2; half++)
+        for (int j = 0; j < 4; j++) {
+            ret_scale[4 * half + j] = vf_mul(d, vf_of_int(vi_and(scale[half], vi_all(0xff))));
+            ret_min[4 * half + j] = vf_mul(dmin, vf_of_int(vi_and(min[half], vi_all(0xff))));
+            scale[half] = vi_shr(scale[half], 8);
+            min[half] = vi_shr(min[half], 8);
+        }
 }
 
 #if ACT_BITS == 8
 /* Packed, where loads cost nothing more than the memory, sub-block by sub-block: eight tokens leave few registers. */
 INLINE void unpack_q4_k_packed(const struct rows *r, struct sink *s, int64_t b)
 {
-    const struct k_scales scales = k_scales_at(r);
-    vi v[4];
+    vi v[4], head[4];
+    vf d, dmin;
+    two_halves(r, &d, &dmin);
+    columns(r, 0, head);
+    const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
+    vi scale[2] = { vi_and(head[1], six), vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4)) };
+    vi min[2] = { vi_and(head[2], six), vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4)) };
+    dmin = vf_sub(vf_zero(), dmin);
     for (int j = 0; j < 8; j++) {
         for (int half = 0; half < 2; half++) {
             columns(r, 16 + 32 * (j >> 1) + 16 * half, v);
             for (int i = 0; i < 4; i++)
                 put(s, b + j, 0, 4 * half + i, j % 2 == 0 ? low_nibbles(v[i]) : high_nibbles(v[i]), NIBBLE);
         }
-        done_k(s, b, 0, &scales, j, NIBBLE);
+        done(s, b + j, 0, vf_mul(d, vf_of_int(vi_and(vi_shr(scale[j >> 2], 8 * (j & 3)), vi_all(0xff)))), NIBBLE);
+        done_min(s, b + j, vf_mul(dmin, vf_of_int(vi_and(vi_shr(min[j >> 2], 8 * (j & 3)), vi_all(0xff)))));
     }
 }
 #endif
 
 INLINE void unpack_q4_k(const struct rows *r, struct sink *s, int64_t b)
 {
+    vi v[4];
+    vf scale[8], min[8];
 #if ACT_BITS == 8
     if (r->packed && s->tokens > 2) {
         unpack_q4_k_packed(r, s, b);
         return;
     }
 #endif
-    const struct k_scales scales = k_scales_at(r);
-    vi v[4];
-    UNROLLED
+    unpack_k_scales(r, scale, min);
     for (int two = 0; two < 8; two += 2) { /* 32 bytes: low nibbles are one sub-block, high nibbles the next */
-        UNROLLED
         for (int half = 0; half < 2; half++) {
             columns(r, 16 + 16 * (two + half), v);
-            UNROLLED
             for (int i = 0; i < 4; i++)
                 put_nibbles(s, b + two, 0, 4 * half + i, b + two + 1, 1, 4 * half + i, v[i], NIBBLE);
         }
-        done_k(s, b, 0, &scales, two, NIBBLE);
-        done_k(s, b, 1, &scales, two + 1, NIBBLE);
+        for (int i = 0; i < 2; i++) {
+            done(s, b + two + i, i, scale[two + i], NIBBLE);
+            done_min(s, b + two + i, min[two + i]);
+        }
     }
 }
 
@@ -86,13 +84,11 @@ INLINE void unpack_q4_k(const struct rows *r, struct sink *s, int64_t b)
 
 INLINE void unpack_q5_k(const struct rows *r, struct sink *s, int64_t b)
 {
-    const struct k_scales scales = k_scales_at(r);
     vi high[2][4], v[4];
+    vf scale[8], min[8];
+    unpack_k_scales(r, scale, min);
     columns(r, 16, high[0]);
     columns(r, 32, high[1]);
-#if ACT_BITS == 16 /* by 8 bits the hardware's prefetching does not follow loads that stand side by side: 59 % of the roof for 93 */
-    UNROLLED
-#endif
     for (int two = 0; two < 8; two += 2) {
         for (int half = 0; half < 2; half++) {
             columns(r, 48 + 16 * (two + half), v);
@@ -103,8 +99,10 @@ INLINE void unpack_q5_k(const struct rows *r, struct sink *s, int64_t b)
                 high[half][i] = vi_shr(bits, 2); /* the next pair's bits come to the bottom; strays are masked */
             }
         }
-        done_k(s, b, 0, &scales, two, FIVE_BITS);
-        done_k(s, b, 1, &scales, two + 1, FIVE_BITS);
+        for (int i = 0; i < 2; i++) {
+            done(s, b + two + i, i, scale[two + i], FIVE_BITS);
+            done_min(s, b + two + i, min[two + i]);
+        }
     }
 }
 
