@@ -119,12 +119,7 @@ INLINE vi vi_spread_byte(vi a, int n)
     return _mm256_shuffle_epi8(a, _mm256_add_epi8(base, _mm256_set1_epi8((char)n)));
 }
 
-/* Byte n of each dword as its value, and as its uppermost byte with 0 below. */
-INLINE vi vi_byte(vi a, int n)
-{
-    vi base = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
-    return _mm256_shuffle_epi8(a, _mm256_add_epi32(base, _mm256_set1_epi32((int)0x80808000 + n)));
-}
+/* Byte n of each dword as its uppermost byte, with 0 below. */
 INLINE vi vi_top_byte(vi a, int n)
 {
     vi base = _mm256_setr_epi32(0, 0x04000000, 0x08000000, 0x0c000000, 0, 0x04000000, 0x08000000, 0x0c000000);

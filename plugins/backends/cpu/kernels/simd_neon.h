@@ -135,7 +135,6 @@ INLINE void vi_choose_both(vi m, vi yes, vi no, vi *ret, vi *ret_other)
     *ret = vi_choose(m, yes, no);
     *ret_other = vi_choose(m, no, yes);
 }
-INLINE vi vi_byte(vi a, const int n) { return vi_and(n == 0 ? a : vi_shr(a, 8 * n), vi_all(0xff)); }
 INLINE vi vi_top_byte(vi a, const int n) { return vi_and(n == 3 ? a : vi_shl(a, 24 - 8 * n), vi_all(0xff000000)); }
 INLINE vi vi_spread_byte(vi a, int n)
 {
