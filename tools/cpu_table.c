@@ -56,7 +56,7 @@ static const char *claim(const struct tenon_device *dev, uint32_t op)
 
 static void print_table(FILE *out)
 {
-    static const char *const levels[] = { "scalar", "avx2", "avx512", "avx512_bf16", "neon", "dotprod", "i8mm" };
+    static const char *const levels[] = { "scalar", "avx2", "avx512", "avx512_bf16", "amx", "neon", "dotprod", "i8mm" };
     const size_t n = sizeof levels / sizeof *levels;
     const struct tenon_device dev = { .claims = true };
     fputs(BEGIN_LINE "| op | encodings |", out);

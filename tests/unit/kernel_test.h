@@ -58,7 +58,10 @@ static inline const struct cpu_kernels *level_at(int i)
     return i == 0 || k != cpu_kernels_select((enum cpu_level)(i - 1)) ? k : NULL;
 }
 
-#define FOR_LEVELS(k) FOR_LEVELS_THAT(k, !k->bf16) /* one with bf16 products has all else of the level below it */
+/* Has it products by bf16 alone, and all else of the level below it? */
+static inline bool is_only_bf16(const struct cpu_kernels *k) { return strcmp(k->level, "avx512_bf16") == 0; }
+
+#define FOR_LEVELS(k) FOR_LEVELS_THAT(k, !is_only_bf16(k))
 #define FOR_LEVELS_THAT(k, suit) \
     for (int level_ = CPU_LEVEL_SCALAR; level_ <= CPU_LEVEL_BEST; level_++) \
         for (const struct cpu_kernels *k = level_at(level_); k != NULL && (suit); k = NULL)

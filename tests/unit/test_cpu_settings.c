@@ -124,7 +124,7 @@ static void check_warned(const char *key, const char *word, const char *part)
 START_TEST(unknown_words_are_warned_of)
 {
     check_warned("activations", "9", "set.activations is '9', which is not known: it is taken for 'auto'; known: auto|8|16");
-    check_warned("level", "avx1024", "known: auto|scalar|avx2|avx512|avx512_bf16|neon|dotprod|i8mm");
+    check_warned("level", "avx1024", "known: auto|scalar|avx2|avx512|avx512_bf16|amx|neon|dotprod|i8mm");
     check_warned("claims", "", "set.claims is ''");
     check_warned("pack", "neve", "known: auto|never|always");
     ck_assert_int_eq(setenv("TENON_CPU_LEVEL", "SCALAR", 1), 0);

@@ -232,7 +232,7 @@ static void check_exact(struct product *p, const struct cpu_kernels *k)
 
 /* Shapes: few and odd rows; columns within one chunk, over several and, for floats, of any length. */
 static const int64_t rows_tried[] = { 1, 5, 17, 32, 33, 70 };
-static const int64_t tokens_tried[] = { 1, 2, 3, 4, 5, 6, 7, 10, 11, 33 };
+static const int64_t tokens_tried[] = { 1, 2, 3, 4, 5, 6, 7, 10, 11, 23, 33, 47, 64 };
 static const int64_t floats_k[] = { 1, 5, 17, 31, 64, 577 };
 static const int64_t blocks_k[] = { 32, 64, 96, 576, 1056, 2080 };
 static const int64_t supers_k[] = { 256, 512, 768, 1024, 1280, 2304 };
@@ -251,8 +251,8 @@ START_TEST(products_are_right)
         for (int j = 0; j < 6; j++) {
             if (left_out())
                 continue;
-            begin(&p, f, tokens_tried[rng_below(10)], rows_tried[i], columns(f, j));
-            FOR_LEVELS_THAT(k, !k->bf16 || f == CPU_BF16)
+            begin(&p, f, tokens_tried[rng_below(sizeof tokens_tried / sizeof *tokens_tried)], rows_tried[i], columns(f, j));
+            FOR_LEVELS_THAT(k, !is_only_bf16(k) || f == CPU_BF16)
                 check_exact(&p, k);
             end(&p);
         }
@@ -267,7 +267,7 @@ START_TEST(extreme_quants_do_not_saturate)
     enum cpu_format f = (enum cpu_format)_i;
     const struct cpu_encoding *e = cpu_encoding_at(f);
     for (int i = 0; i < 16; i++) {
-        begin(&p, f, i % 2 == 0 ? 2 : 7, 33, columns(f, 3)); /* straight from the file, and by panels */
+        begin(&p, f, i % 2 == 0 ? 2 : i % 4 == 1 ? 7 : 40, 33, columns(f, 3)); /* straight from the file, by panels, by tiles */
         p.a.narrow = i >= 8;
         cpu_act_bind(&p.a, p.quants, p.T, p.K);
         for (int64_t at = 0; at < p.N * p.w.row_bytes; at += e->block_bytes) {
@@ -359,7 +359,7 @@ START_TEST(packed_or_not_the_bits_are_the_same)
     struct product p;
     enum cpu_format f = (enum cpu_format)_i;
     for (int i = 0; i < 12; i++) {
-        begin(&p, f, tokens_tried[rng_below(10)], i < 6 ? rows_tried[i] : 1 + rng_below(60), columns(f, i % 6));
+        begin(&p, f, tokens_tried[rng_below(sizeof tokens_tried / sizeof *tokens_tried)], i < 6 ? rows_tried[i] : 1 + rng_below(60), columns(f, i % 6));
         FOR_LEVELS(k)
             if (k != cpu_kernels_select(CPU_LEVEL_SCALAR))
                 check_packed(&p, k);
@@ -368,28 +368,34 @@ START_TEST(packed_or_not_the_bits_are_the_same)
 }
 END_TEST
 
+/* Levels above this one have other products of its integers: the bits are its own. */
 #if defined(__aarch64__)
-START_TEST(products_of_bytes_have_the_bits_of_neon)
+#define LEVEL_BELOW CPU_LEVEL_NEON
+#else
+#define LEVEL_BELOW CPU_LEVEL_AVX512
+#endif
+
+START_TEST(other_products_have_the_bits_of_the_level_below)
 {
     struct product p;
     enum cpu_format f = (enum cpu_format)_i;
-    for (int i = 0; i < 12; i++) {
-        begin(&p, f, tokens_tried[i % 10], rows_tried[i % 6], columns(f, i % 6));
-        float *neon = aligned(p.T * p.N * 4);
-        compute(&p, level_at(CPU_LEVEL_NEON));
-        memcpy(neon, p.y, (size_t)(p.T * p.N * 4));
-        for (int level = CPU_LEVEL_DOTPROD; level <= CPU_LEVEL_BEST && level_at(level) != NULL; level++) {
+    const struct cpu_kernels *below = level_at(LEVEL_BELOW);
+    for (int i = 0; f != CPU_BF16 && below != NULL && i < 26; i++) {
+        begin(&p, f, tokens_tried[i % 13], rows_tried[i % 6], columns(f, i % 6));
+        float *want = aligned(p.T * p.N * 4);
+        compute(&p, below);
+        memcpy(want, p.y, (size_t)(p.T * p.N * 4));
+        for (int level = LEVEL_BELOW + 1; level <= CPU_LEVEL_BEST && level_at(level) != NULL; level++) {
             compute(&p, level_at(level));
             for (int64_t j = 0; j < p.T * p.N; j++)
-                ENSURE(bits_of(neon[j]) == bits_of(p.y[j]), "%s %s T=%d N=%d K=%d: [%d] %a, by neon %a", level_at(level)->level,
-                       cpu_encoding_at(f)->id, (int)p.T, (int)p.N, (int)p.K, (int)j, (double)p.y[j], (double)neon[j]);
+                ENSURE(bits_of(want[j]) == bits_of(p.y[j]), "%s %s T=%d N=%d K=%d: [%d] %a, by %s %a", level_at(level)->level,
+                       cpu_encoding_at(f)->id, (int)p.T, (int)p.N, (int)p.K, (int)j, (double)p.y[j], below->level, (double)want[j]);
         }
-        free(neon);
+        free(want);
         end(&p);
     }
 }
 END_TEST
-#endif
 
 START_TEST(bits_do_not_depend_on_the_batch)
 {
@@ -398,8 +404,8 @@ START_TEST(bits_do_not_depend_on_the_batch)
     for (int i = 0; i < 12; i++) {
         if (left_out())
             continue;
-        begin(&p, f, tokens_tried[rng_below(10)], i < 6 ? rows_tried[i] : 1 + rng_below(60), columns(f, i % 6));
-        FOR_LEVELS_THAT(k, !k->bf16 || f == CPU_BF16) {
+        begin(&p, f, tokens_tried[rng_below(sizeof tokens_tried / sizeof *tokens_tried)], i < 6 ? rows_tried[i] : 1 + rng_below(60), columns(f, i % 6));
+        FOR_LEVELS_THAT(k, !is_only_bf16(k) || f == CPU_BF16) {
             check_cuts(&p, k, 6);
             check_moved(&p, k);
         }
@@ -417,7 +423,7 @@ START_TEST(bad_activations_spoil_their_row_only)
     enum cpu_format f = (enum cpu_format)_i;
     begin(&p, f, 7, 20, columns(f, 3));
     for (int i = 0; i < 3; i++)
-        FOR_LEVELS_THAT(k, !k->bf16 || f == CPU_BF16) {
+        FOR_LEVELS_THAT(k, !is_only_bf16(k) || f == CPU_BF16) {
             int64_t t = rng_below(p.T), at = t * p.K + rng_below(p.K);
             float kept = p.x[at], *before = aligned(p.T * p.N * 4);
             compute(&p, k);
@@ -576,9 +582,7 @@ int main(void)
     tcase_add_test(tc, unknown_digest_is_nobodys);
     tcase_add_loop_test(tc, products_are_right, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, extreme_quants_do_not_saturate, CPU_Q4_0, CPU_FORMAT_COUNT);
-#if defined(__aarch64__)
-    tcase_add_loop_test(tc, products_of_bytes_have_the_bits_of_neon, 0, CPU_FORMAT_COUNT);
-#endif
+    tcase_add_loop_test(tc, other_products_have_the_bits_of_the_level_below, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, bits_do_not_depend_on_the_batch, 0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, packed_or_not_the_bits_are_the_same, CPU_Q4_0, CPU_FORMAT_COUNT);
     tcase_add_loop_test(tc, bad_activations_spoil_their_row_only, 0, CPU_FORMAT_COUNT);

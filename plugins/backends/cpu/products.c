@@ -75,6 +75,8 @@ static void product(const struct walker *w, uint32_t weight_value, uint32_t bias
     }
 }
 
+_Static_assert(CPU_SMALL_ROWS <= CPU_PART_TOKENS, "finish_hidden() makes few rows integers in parts");
+
 /* Columns n0..n1 of a gate's few rows as integers for the step behind it: by who computed them, while they are in its cache. */
 static void finish_hidden(const struct walker *w, const struct cpu_step *down, int64_t rows, int64_t n0, int64_t n1)
 {

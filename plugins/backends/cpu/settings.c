@@ -8,7 +8,7 @@ static const struct setting {
     const char *variable, *key;
     const char *words; /* the first is the default; in the order of the setting's enum */
 } settings[] = {
-    [CPU_SET_LEVEL] = { "TENON_CPU_LEVEL", "level", "auto|scalar|avx2|avx512|avx512_bf16|neon|dotprod|i8mm" },
+    [CPU_SET_LEVEL] = { "TENON_CPU_LEVEL", "level", "auto|scalar|avx2|avx512|avx512_bf16|amx|neon|dotprod|i8mm" },
     [CPU_SET_PACK] = { "TENON_CPU_PACK", "pack", "auto|never|always" },
     [CPU_SET_CLAIMS] = { "TENON_CPU_CLAIMS", "claims", "all|none" },
     [CPU_SET_ACTIVATIONS] = { "TENON_CPU_ACTIVATIONS", "activations", "auto|8|16" },

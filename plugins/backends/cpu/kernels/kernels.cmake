@@ -14,7 +14,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(_avx512_bf16 ${_k}/matmul_avx512_bf16.c)
   set_source_files_properties(${_avx512_bf16} PROPERTIES COMPILE_OPTIONS
     "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mavx512bf16;-mprefer-vector-width=512")
-  list(APPEND TENON_CPU_KERNEL_SOURCES ${_avx2} ${_avx512} ${_avx512_bf16})
+  set(_amx ${_k}/matmul_amx.c)
+  set_source_files_properties(${_amx} PROPERTIES COMPILE_OPTIONS
+    "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mamx-tile;-mamx-int8;-mprefer-vector-width=512")
+  list(APPEND TENON_CPU_KERNEL_SOURCES ${_avx2} ${_avx512} ${_avx512_bf16} ${_amx})
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
   set_source_files_properties(${_k}/matmul_dotprod.c ${_k}/products8_dotprod.c PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
   set_source_files_properties(${_k}/matmul_i8mm.c ${_k}/products8_i8mm.c PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod+i8mm")
@@ -29,9 +32,9 @@ endif()
 # Under sanitizers the templates' thousands of loads, each with its checks, took a minute and more per file to compile. What is left
 # out of UBSan is what ASan sees too.
 if(TENON_SANITIZE MATCHES "undefined")
-  set_property(SOURCE ${_avx2} ${_avx512} ${_avx512_bf16} APPEND PROPERTY COMPILE_OPTIONS
+  set_property(SOURCE ${_avx2} ${_avx512} ${_avx512_bf16} ${_amx} APPEND PROPERTY COMPILE_OPTIONS
     "-O1;-fno-sanitize=null,alignment,object-size,pointer-overflow,bounds;-DFEW_TOKENS")
   if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # where variables are at each instruction took more than a third of the time
-    set_property(SOURCE ${_avx2} ${_avx512} ${_avx512_bf16} APPEND PROPERTY COMPILE_OPTIONS "-fno-var-tracking")
+    set_property(SOURCE ${_avx2} ${_avx512} ${_avx512_bf16} ${_amx} APPEND PROPERTY COMPILE_OPTIONS "-fno-var-tracking")
   endif()
 endif()

@@ -40,7 +40,7 @@
 enum cpu_level { CPU_LEVEL_SCALAR, CPU_LEVEL_NEON, CPU_LEVEL_DOTPROD, CPU_LEVEL_I8MM, CPU_LEVEL_BEST = CPU_LEVEL_I8MM };
 #else
 enum cpu_level {
-    CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512, CPU_LEVEL_AVX512_BF16, CPU_LEVEL_BEST = CPU_LEVEL_AVX512_BF16
+    CPU_LEVEL_SCALAR, CPU_LEVEL_AVX2, CPU_LEVEL_AVX512, CPU_LEVEL_AVX512_BF16, CPU_LEVEL_AMX, CPU_LEVEL_BEST = CPU_LEVEL_AMX
 };
 #endif
 
@@ -117,13 +117,17 @@ struct cpu_act {
     bool narrow;    /* integers of 8 bits, and see cpu_kernels.bf16: set it before cpu_act_bind() */
     int16_t *q;     /* [T, K] columns in the order of cpu_act_column(); NULL when narrow */
     int8_t *q8;     /* [T, K] in their own order; NULL when not */
-    uint8_t *split; /* [T, K / 4][2][4] of 16-bit ones the low and the high bytes of four columns in their own order; only written by
-                       levels that read it (splits.h) */
+    uint8_t *split; /* [T, K / 32][2][32] of 16-bit ones the low and the high bytes in their own order; only written by levels that
+                       read it (splits.h, tiles.h) */
     float *d;       /* [T, K/32] scale of each block */
     float *ds;      /* [T, K/32] d * sum */
     float *ds_16;   /* [T, K/16] the same over each 16 */
     int32_t *sum_16; /* [T, K/16] sum of q over each 16 */
+    float *turned_d, *turned_ds; /* [T / 16 rounded up][K/32][16 tokens] d and ds again; only written by levels that read them
+                                    (tiles.h) */
 };
+
+#define CPU_TURNED_TOKENS 16 /* whose factors lie side by side in turned_d and turned_ds */
 
 #define CPU_ACT_MAX 32767.0f /* largest q: 16 bits lose nothing that f32 activations would show, 8 bits do */
 #define CPU_ACT_MAX_8 127.0f /* largest of q8 */
@@ -140,7 +144,9 @@ int64_t cpu_act_bytes(int64_t T, int64_t K);
  * be: then only float weights can follow. */
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K);
 
-/* Columns k0 <= k < k1 of row t alone, whole blocks of 32: for quantize(). */
+/* Columns k0 <= k < k1 of row t alone, whole blocks of 32: for quantize(), of at most CPU_PART_TOKENS rows in all: what only products
+ * of more tokens read (turned_d) is not written. */
+#define CPU_PART_TOKENS 8
 struct cpu_act cpu_act_part(const struct cpu_act *a, int64_t t, int64_t k0, int64_t k1);
 
 /* ---- the cache of keys and values */
@@ -250,12 +256,12 @@ enum cpu_unary {
 /* By the name in ops.h ("silu"), or CPU_UNARY_COUNT. */
 enum cpu_unary cpu_unary_find(const char *kind);
 
-#define CPU_MATMUL_SCRATCH 32768 /* bytes, 64-aligned, per thread */
+#define CPU_MATMUL_SCRATCH 65536 /* bytes, 64-aligned, per thread */
 #define CPU_PANEL_ROWS 32        /* cut n ranges at multiples of this for speed (any cut is correct) */
 
 /* y may be one of the inputs in every elementwise function and norm; n >= 0. */
 struct cpu_kernels {
-    const char *level; /* "scalar", "avx2", "avx512", "avx512_bf16", "neon", "dotprod", "i8mm" */
+    const char *level; /* "scalar", "avx2", "avx512", "avx512_bf16", "amx", "neon", "dotprod", "i8mm" */
 
     /* Rows t0 <= t < t1 of a->x into a->q and what goes with it. K % 32 == 0. */
     void (*quantize)(const struct cpu_act *a, int64_t t0, int64_t t1);

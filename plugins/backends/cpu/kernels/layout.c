@@ -10,9 +10,15 @@ static int64_t round_up_64(int64_t n)
     return (n + 63) & ~(int64_t)63;
 }
 
+/* Of one factor per 32 columns. */
+static int64_t turned_bytes(int64_t T, int64_t K)
+{
+    return (T + CPU_TURNED_TOKENS - 1) / CPU_TURNED_TOKENS * CPU_TURNED_TOKENS * (K / 32) * (int64_t)sizeof(float);
+}
+
 int64_t cpu_act_bytes(int64_t T, int64_t K)
 {
-    return 2 * round_up_64(T * K * 2) + 2 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8);
+    return 2 * round_up_64(T * K * 2) + 2 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8) + 2 * turned_bytes(T, K);
 }
 
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
@@ -27,6 +33,8 @@ void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
     a->ds_16 = (float *)(void *)(p + 2 * per_32);
     a->sum_16 = (int32_t *)(void *)(p + 2 * per_32 + round_up_64(T * (K / 32) * 8));
     a->split = p + 2 * per_32 + 2 * round_up_64(T * (K / 32) * 8);
+    a->turned_d = (float *)(void *)(a->split + round_up_64(T * K * 2));
+    a->turned_ds = a->turned_d + turned_bytes(T, K) / (int64_t)sizeof(float);
 }
 
 struct cpu_act cpu_act_part(const struct cpu_act *a, int64_t t, int64_t k0, int64_t k1)

@@ -42,7 +42,7 @@ INLINE void quantize_block(const float *x, const bool narrow, void *q, uint8_t *
             vi_store_columns((int16_t *)q + i, n);
 #if SPLITS
         if (!narrow)
-            vi_store_split(split + 2 * i, n);
+            vi_store_split(split + i, split + 32 + i, n);
 #endif
     }
     *ret_d = max / most;

@@ -96,7 +96,7 @@ INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int qu
     put_part(s, b, slot, part, quad, vi_and(v, vi_all(mask)), shift);
 }
 
-#ifndef OCTETS
+#if !defined(OCTETS) && !defined(TILES)
 INLINE void dots(const struct panel *w, const int bits, const act *const q[], int64_t b, int first, int count, const int tokens,
                  vi sum[2][TOKENS])
 {
@@ -116,14 +116,25 @@ INLINE void dots(const struct panel *w, const int bits, const act *const q[], in
 #endif
 
 #ifndef OCTETS
+#ifdef TILES /* they take bytes with a sign */
+#define PANEL_ABOVE 0
+INLINE vi as_in_panel(vi x, const struct form f)
+{
+    return f.offset != 0 ? vi_sub8(x, vi_all((uint32_t)f.offset * 0x01010101u)) : x;
+}
+#else
+#define PANEL_ABOVE WEIGHTS_ABOVE
+INLINE vi as_in_panel(vi x, const struct form f) { return as_multiplied(x, f); }
+#endif
+
 INLINE void put_in_panel(struct sink *s, int64_t b, const int quad, vi x, const struct form f)
 {
-    vi_store(s->w.q + (b * 8 + quad) * (PANEL_ROWS * 4), as_multiplied(x, f));
+    vi_store(s->w.q + (b * 8 + quad) * (PANEL_ROWS * 4), as_in_panel(x, f));
 }
 
 INLINE void put_one(const struct panel *w, int64_t b, int i, int lane, int8_t weight)
 {
-    w->q[((b * 8 + i / 4) * PANEL_ROWS + lane) * 4 + i % 4] = (uint8_t)(weight + WEIGHTS_ABOVE);
+    w->q[((b * 8 + i / 4) * PANEL_ROWS + lane) * 4 + i % 4] = (uint8_t)(weight + PANEL_ABOVE);
 }
 #endif
 

@@ -1,7 +1,8 @@
 /* select.c - the tables of kernels, and which of them this machine can run.
  *
- * x86: cpuid says what the processor has, XCR0 what the operating system saves: both must agree. aarch64: the kernel tells both
- * at once by HWCAP. Needs no locks: it only reads. [any-thread] Contract: kernels.h. */
+ * x86: cpuid says what the processor has, XCR0 what the operating system saves: both must agree, and for tiles the process must
+ * have asked. aarch64: the kernel tells both at once by HWCAP. Needs no locks: it only reads, and asks for the same thing each time.
+ * [any-thread] Contract: kernels.h. */
 #include "levels.h"
 
 #include <string.h>
@@ -10,18 +11,31 @@ CPU_DEFINE_LEVEL(scalar)
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 CPU_DEFINE_LEVEL(avx2)
 CPU_DEFINE_LEVEL(avx512)
 CPU_DEFINE_LEVEL_OF(avx512_bf16, avx512, avx512, true)
+CPU_DEFINE_LEVEL_OF(amx, amx, avx512, true)
 
-#define LEAF7_1_EAX_BF16 (1u << 5) /* of cpuid 7.1: AVX512_BF16 */
+#define LEAF7_1_EAX_BF16 (1u << 5)           /* of cpuid 7.1: AVX512_BF16 */
+#define LEAF7_EDX_TILES (1u << 24 | 1u << 25) /* of cpuid 7.0: AMX_TILE and AMX_INT8 */
+#define XCR0_TILES (1u << 17 | 1u << 18)      /* their shapes and what they hold */
+#define ASK_FOR_STATE 0x1023                  /* arch_prctl: ARCH_REQ_XCOMP_PERM */
+#define STATE_OF_TILES 18
 
 static uint64_t xcr0(void)
 {
     uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (uint64_t)high << 32 | low;
+}
+
+/* Linux gives tiles to processes that ask, for all their threads: each then has 8 KiB more to save. */
+static bool may_use_tiles(void)
+{
+    return syscall(SYS_arch_prctl, ASK_FOR_STATE, STATE_OF_TILES) == 0;
 }
 
 static enum cpu_level detect(void)
@@ -37,11 +51,14 @@ static enum cpu_level detect(void)
         return CPU_LEVEL_SCALAR;
     if ((saved & 0xe6) != 0xe6 || (b & leaf7) != leaf7 || (c & bit_AVX512VNNI) == 0)
         return CPU_LEVEL_AVX2;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1_EAX_BF16) != 0 ? CPU_LEVEL_AVX512_BF16 : CPU_LEVEL_AVX512;
+    bool tiles = (d & LEAF7_EDX_TILES) == LEAF7_EDX_TILES && (saved & XCR0_TILES) == XCR0_TILES;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a & LEAF7_1_EAX_BF16) == 0)
+        return CPU_LEVEL_AVX512;
+    return tiles && may_use_tiles() ? CPU_LEVEL_AMX : CPU_LEVEL_AVX512_BF16;
 }
 
 static const struct cpu_kernels *const levels[] = {
-    &cpu_kernels_scalar, &cpu_kernels_avx2, &cpu_kernels_avx512, &cpu_kernels_avx512_bf16,
+    &cpu_kernels_scalar, &cpu_kernels_avx2, &cpu_kernels_avx512, &cpu_kernels_avx512_bf16, &cpu_kernels_amx,
 };
 #elif defined(__aarch64__)
 #include <sys/auxv.h>

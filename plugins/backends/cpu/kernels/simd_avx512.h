@@ -6,7 +6,9 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#ifndef LEVEL
 #define LEVEL(name) cpu_##name##_avx512
+#endif
 #define LANES 16
 
 typedef __m512 vf;
@@ -84,10 +86,10 @@ INLINE void vi_store_columns(int16_t *p, vi x)
     _mm256_storeu_si256((void *)p, _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(packed, 0xd8), 0xd8));
 }
 #define SPLITS 1
-INLINE void vi_store_split(uint8_t *p, vi x)
+INLINE void vi_store_split(uint8_t *low, uint8_t *high, vi x)
 {
-    vi bytes = _mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(_mm_setr_epi32(0x0c080400, 0x0d090501, 0, 0)));
-    _mm256_storeu_si256((void *)p, _mm512_castsi512_si256(_mm512_maskz_compress_epi64(0x55, bytes)));
+    _mm_storeu_si128((void *)low, _mm512_cvtepi32_epi8(x));
+    _mm_storeu_si128((void *)high, _mm512_cvtepi32_epi8(_mm512_srli_epi32(x, 8)));
 }
 INLINE void vi_store_bytes(int8_t *p, vi x) { _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(x)); }
 #define vi_shl(a, n) _mm512_slli_epi32(a, n)

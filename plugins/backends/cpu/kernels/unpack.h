@@ -41,7 +41,9 @@ typedef int16_t act;
 #endif
 
 #define PANEL_ROWS (2 * LANES)
+#ifndef PANEL_BYTES
 #define PANEL_BYTES 16384 /* of weights: half of the smallest L1 */
+#endif
 #define PANEL_COLS (PANEL_BYTES / WEIGHT_BYTES / PANEL_ROWS) /* a multiple of every block_cols */
 #define SCALES_BYTES (PANEL_ROWS * PANEL_COLS / 16 * 4)
 
@@ -76,7 +78,7 @@ struct sink {
     struct form form;                 /* of the block that ended last: the same in all of an encoding */
     const act *q[DIRECT_TOKENS];      /* [K] */
 #if SPLITS
-    const uint8_t *split[DIRECT_TOKENS]; /* [K / 4][2][4] */
+    const uint8_t *split[DIRECT_TOKENS]; /* [K / 32][2][32] */
 #endif
     const float *d[DIRECT_TOKENS];    /* [K / 32] */
     const float *ds[DIRECT_TOKENS];
