@@ -29,6 +29,9 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
       ${_k}/matmul_i8mm.c ${_k}/products8_i8mm.c APPEND PROPERTY COMPILE_OPTIONS "-fno-schedule-insns")
   endif()
 endif()
+if(CMAKE_C_COMPILER_ID MATCHES "Clang") # it warns of each loop of no turns that it was asked to unroll
+  set_property(SOURCE ${TENON_CPU_KERNEL_SOURCES} APPEND PROPERTY COMPILE_OPTIONS "-Wno-pass-failed")
+endif()
 # Under sanitizers the templates' thousands of loads, each with its checks, took a minute and more per file to compile. What is left
 # out of UBSan is what ASan sees too.
 if(TENON_SANITIZE MATCHES "undefined")
