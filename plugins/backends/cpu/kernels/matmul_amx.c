@@ -5,7 +5,7 @@
 
 #define ACT_BITS 8 /* of both widths: panels are the same */
 #define PANEL_BYTES 32768 /* tiles read it from the second cache, which is large where they are */
-#define DIRECT_TOKENS 1
+#define DIRECT_TOKENS 1 /* none: the sink must have a size */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else

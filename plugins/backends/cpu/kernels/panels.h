@@ -76,7 +76,7 @@ INLINE void store_chain(const struct job *j, int64_t t, int h, vf acc)
     vf_store_some(j->y + t * j->ldy + j->half[h].base, j->half[h].wanted, acc);
 }
 
-#define SOON_LINES 5 /* per block and tile: 8 tokens make two tiles, a block of 32 columns and 16 rows has 5 to 9 lines */
+#define SOON_LINES 5 /* per block and tile: the fewest tokens make two of them, a block of 32 columns and 16 rows has 5 to 9 lines */
 
 INLINE void fetch_soon(struct job *j)
 {

@@ -3,6 +3,7 @@
  * Three kinds of machines: those that multiply signed bytes (neon, dotprod); those whose weights must be without sign (avx512:
  * WEIGHTS_ABOVE, signed ones are moved up and that meets the sum of activations as any offset does); and those that sum two
  * products in 16 bits (avx2: SUMS_OF_16), where some more may be added before 32 are needed, the fewer bits a weight has the more.
+ * Panels for tiles (amx) hold signed bytes without an offset.
  * Included by unpack.h, after its types. */
 #ifndef TENON_CPU_QUADS_H
 #define TENON_CPU_QUADS_H

@@ -1,10 +1,10 @@
 /* select.c - the tables of kernels, and which of them this machine can run.
  *
  * x86: cpuid says what the processor has, XCR0 what the operating system saves: both must agree, and for tiles the process must
- * have asked. aarch64: the kernel tells both at once by HWCAP. Needs no locks: it only reads, and asks for the same thing each time.
- * [any-thread] Contract: kernels.h. */
+ * have asked. aarch64: the kernel tells both at once by HWCAP. Needs no locks. [any-thread] Contract: kernels.h. */
 #include "levels.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 CPU_DEFINE_LEVEL(scalar)
@@ -32,10 +32,18 @@ static uint64_t xcr0(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* Linux gives tiles to processes that ask, for all their threads: each then has 8 KiB more to save. */
-static bool may_use_tiles(void)
+/* Linux gives tiles to processes that ask, for all their threads: each then has 8 KiB more to save, and an alternate signal stack must
+ * hold that. So nobody asks who will not use them; the first answer stays, that all of a process have one level. */
+static bool may_use(enum cpu_level level)
 {
-    return syscall(SYS_arch_prctl, ASK_FOR_STATE, STATE_OF_TILES) == 0;
+    enum { NOT_ASKED, REFUSED, GIVEN };
+    static _Atomic int answer;
+    int expected = NOT_ASKED;
+    if (level != CPU_LEVEL_AMX)
+        return true;
+    if (atomic_load(&answer) == NOT_ASKED)
+        atomic_compare_exchange_strong(&answer, &expected, syscall(SYS_arch_prctl, ASK_FOR_STATE, STATE_OF_TILES) == 0 ? GIVEN : REFUSED);
+    return atomic_load(&answer) == GIVEN;
 }
 
 static enum cpu_level detect(void)
@@ -54,7 +62,7 @@ static enum cpu_level detect(void)
     bool tiles = (d & LEAF7_EDX_TILES) == LEAF7_EDX_TILES && (saved & XCR0_TILES) == XCR0_TILES;
     if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a & LEAF7_1_EAX_BF16) == 0)
         return CPU_LEVEL_AVX512;
-    return tiles && may_use_tiles() ? CPU_LEVEL_AMX : CPU_LEVEL_AVX512_BF16;
+    return tiles ? CPU_LEVEL_AMX : CPU_LEVEL_AVX512_BF16;
 }
 
 static const struct cpu_kernels *const levels[] = {
@@ -88,10 +96,22 @@ static enum cpu_level detect(void)
 static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar };
 #endif
 
+#if !defined(__x86_64__)
+static bool may_use(enum cpu_level level)
+{
+    (void)level;
+    return true;
+}
+#endif
+
 const struct cpu_kernels *cpu_kernels_select(enum cpu_level max_level)
 {
-    enum cpu_level best = detect();
-    return levels[best < max_level ? best : max_level];
+    static _Atomic int known; /* 1 + the best level: virtual machines take microseconds for cpuid */
+    if (atomic_load(&known) == 0)
+        atomic_store(&known, 1 + (int)detect());
+    enum cpu_level best = (enum cpu_level)(atomic_load(&known) - 1);
+    best = best < max_level ? best : max_level;
+    return levels[may_use(best) ? best : best - 1];
 }
 
 enum cpu_level cpu_level_find(const char *name)

@@ -11,7 +11,7 @@
  *     done_min() or done_mins()        after it, for formats with minimums
  * Products of 16 bits take a quad apart into pairs, columns (4g, 4g + 2) and (4g + 1, 4g + 3), which needs no shuffle; cpu_act has
  * its 16-bit columns in that order.
- * The sink is either a panel in memory (products.h, octets.h) or the products themselves: pairs.h, bytes.h, quads.h. No load leaves
+ * The sink is either a panel in memory (panels.h, octets.h) or the products themselves: pairs.h, bytes.h, quads.h. No load leaves
  * the block it is for: the last block may end where the mapping ends.
  * Include after simd_*.h. A new encoding: one function in the file of its family, one line in a list at the end. */
 #ifndef TENON_CPU_UNPACK_H
