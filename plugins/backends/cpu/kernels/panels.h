@@ -108,7 +108,7 @@ INLINE struct form fill_half(const enum cpu_format format, const bool packed, co
 #endif
     s.form = SIGNED;
     s.w = (struct panel){ j->w.q + 4 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES };
-    unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s, NULL);
+    unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s, FETCH_NOTHING, NULL);
     return s.form;
 }
 

@@ -65,6 +65,16 @@ static enum cpu_level detect(void)
     return tiles ? CPU_LEVEL_AMX : CPU_LEVEL_AVX512_BF16;
 }
 
+bool cpu_fetches_twice(void)
+{
+    enum { NOT_KNOWN, NO, YES };
+    static _Atomic int answer;
+    uint32_t a, b, c, d;
+    if (atomic_load(&answer) == NOT_KNOWN)
+        atomic_store(&answer, __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx ? YES : NO);
+    return atomic_load(&answer) == YES;
+}
+
 static const struct cpu_kernels *const levels[] = {
     &cpu_kernels_scalar, &cpu_kernels_avx2, &cpu_kernels_avx512, &cpu_kernels_avx512_bf16, &cpu_kernels_amx,
 };
@@ -97,6 +107,8 @@ static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar };
 #endif
 
 #if !defined(__x86_64__)
+bool cpu_fetches_twice(void) { return false; }
+
 static bool may_use(enum cpu_level level)
 {
     (void)level;

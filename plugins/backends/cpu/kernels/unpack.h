@@ -330,8 +330,11 @@ struct rows {
     int64_t stride;   /* bytes between rows; unused when packed */
     int lane;         /* packed: lane 0's place in its group */
     bool packed;
-    int ahead;        /* packed: so many bytes behind what is read are fetched, as below; 0: none. Constant once inlined */
+    int near, far;    /* packed: so many bytes behind what is read are fetched, as below; 0: none. Constants once inlined */
 };
+
+/* What of packed weights is fetched ahead: nothing, lines to one cache, or all to the second and later to the first. */
+enum fetch { FETCH_NOTHING, FETCH_ONCE, FETCH_TWICE };
 
 #define NEAR 4096 /* bytes ahead that the first cache takes */
 #define FAR 16384 /* the second: where weights are few bits and much is computed for each line */
@@ -341,10 +344,11 @@ struct rows {
 INLINE const uint8_t *elements(const struct rows *r, int at, int bytes)
 {
     const uint8_t *p = r->p + at * CPU_PACK_ROWS;
-    if (r->ahead >= FAR && (LANES == CPU_PACK_ROWS || r->lane == 0))
-        __builtin_prefetch(p + r->ahead, 0, 2);
-    else if (r->ahead != 0 && (LANES == CPU_PACK_ROWS || r->lane == 0))
-        __builtin_prefetch(p + r->ahead);
+    const bool first = LANES == CPU_PACK_ROWS || r->lane == 0;
+    if (first && r->far != 0)
+        __builtin_prefetch(p + r->far, 0, 2);
+    if (first && r->near != 0)
+        __builtin_prefetch(p + r->near);
     return p + bytes * r->lane;
 }
 
@@ -415,17 +419,27 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
  * are fetched far ahead, with four, rows of 4,864 columns 1.7 times as fast. IQ2 gains a tenth by twice FAR, which others lose by. By
  * 16 bits Q8_0 wants it for two tokens at a time too (8 in all 1.5 times as fast); by 8 bits it loses a twentieth, and Q6_K half. */
 #define FAR_FOR_TWO(bytes, per_block) ((bytes) <= 24 * (per_block) || (ACT_BITS == 16 && (bytes) > 32 * (per_block)))
-#define AHEAD_OF(bytes, per_block, tokens)                                                \
-    ((tokens) > 2 || ((tokens) == 2 && FAR_FOR_TWO(bytes, per_block)) ? FAR               \
-     : (bytes) > 20 * (per_block) ? 0 : (bytes) > 16 * (per_block) ? NEAR                 \
+#define FAR_AHEAD(bytes, per_block, tokens)                                       \
+    ((tokens) > 2 || ((tokens) == 2 && FAR_FOR_TWO(bytes, per_block)) ? FAR       \
+     : (bytes) > 16 * (per_block) ? 0                                            \
      : (bytes) > 12 * (per_block) && (bytes) < 14 * (per_block) ? FARTHER : FAR)
+#define NEAR_AHEAD(bytes, per_block, tokens) \
+    ((bytes) > 16 * (per_block) && (bytes) <= 20 * (per_block) && FAR_AHEAD(bytes, per_block, tokens) == 0 ? NEAR : 0)
+
+/* A core of Intel's has 10 to 16 lines on their way to its first cache and 48 to its second, and by the first alone it reads 0.8 of what
+ * memory gives; one of AMD's takes no more for the second than for the first. What has fewer than 3.5 bits a weight computes so much
+ * between two lines that a second fetch of each is one too many. */
+#define TWICE_HELPS(bytes, per_block) ((bytes) >= 14 * (per_block))
 
 /* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: of rows in the file's order, see
  * prefetch(), or NULL. */
 #define UNPACK_LOOP(format, name, bytes, per_block)                                                            \
-    INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)        \
+    INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const enum fetch fetch, const uint8_t *next) \
     {                                                                                                  \
-        r.ahead = r.ahead == 0 ? 0 : AHEAD_OF(bytes, per_block, s->tokens);                            \
+        if (fetch != FETCH_NOTHING) {                                                                  \
+            r.near = fetch == FETCH_TWICE ? NEAR : NEAR_AHEAD(bytes, per_block, s->tokens);            \
+            r.far = fetch == FETCH_TWICE ? FAR : FAR_AHEAD(bytes, per_block, s->tokens);               \
+        }                                                                                              \
         for (int64_t i = 0; i < blocks; i++) {                                                         \
             if (!r.packed && next != NULL)                                                             \
                 prefetch(next + i * LANES * (bytes), LANES * (bytes));                                 \
@@ -482,11 +496,12 @@ FILE_FORMATS(UNPACK_LOOP)
 PACKED_FORMATS(UNPACK_LOOP)
 
 /* `format` is a constant wherever this is called. */
-INLINE void unpack_rows(const enum cpu_format format, struct rows r, int64_t blocks, struct sink *s, const uint8_t *next)
+INLINE void unpack_rows(const enum cpu_format format, struct rows r, int64_t blocks, struct sink *s, const enum fetch fetch,
+                        const uint8_t *next)
 {
     switch (format) {
 #define UNPACK_CASE(format, name, bytes, per_block) \
-    case format: name##_rows(r, blocks, s, next); break;
+    case format: name##_rows(r, blocks, s, fetch, next); break;
         KEPT_FORMATS(UNPACK_CASE)
         FILE_FORMATS(UNPACK_CASE)
         PACKED_FORMATS(UNPACK_CASE)
