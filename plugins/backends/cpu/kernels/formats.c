@@ -52,6 +52,7 @@ static const struct cpu_encoding encodings[CPU_FORMATS_ALL] = {
     [CPU_PACKED_TQ2] = { "packed.tq2", "", CPU_PACKED_TQ2, 256, 68, true },
     [CPU_PACKED_Q5_0] = { "packed.q5_0", "", CPU_PACKED_Q5_0, 32, 22, true },
     [CPU_PACKED_Q5_1] = { "packed.q5_1", "", CPU_PACKED_Q5_1, 32, 24, true },
+    [CPU_PACKED_Q5_K] = { "packed.q5_k", "", CPU_PACKED_Q5_K, 256, 176, true },
 };
 
 const struct cpu_encoding *cpu_encoding_find(const char *digest)
@@ -71,7 +72,7 @@ int cpu_format_mins(enum cpu_format format)
 {
     switch (format) {
     case CPU_Q4_1: case CPU_Q5_1: case CPU_Q4_K: case CPU_Q5_K: case CPU_AFFINE4_B32: case CPU_AFFINE4_B128: case CPU_AFFINE8_B32:
-    case CPU_PACKED_Q5_1: return 1;
+    case CPU_PACKED_Q5_1: case CPU_PACKED_Q5_K: return 1;
     case CPU_Q2_K: case CPU_PACKED_Q2_K: return 2;
     default: return 0;
     }

@@ -32,12 +32,15 @@ endif()
 if(CMAKE_C_COMPILER_ID MATCHES "Clang") # it warns of each loop of no turns that it was asked to unroll
   set_property(SOURCE ${TENON_CPU_KERNEL_SOURCES} APPEND PROPERTY COMPILE_OPTIONS "-Wno-pass-failed")
 endif()
-# Under sanitizers the templates' thousands of loads, each with its checks, took a minute and more per file to compile. What is left
-# out of UBSan is what ASan sees too.
-if(TENON_SANITIZE MATCHES "undefined")
-  set_property(SOURCE ${_avx2} ${_avx512} ${_avx512_bf16} ${_amx} APPEND PROPERTY COMPILE_OPTIONS
-    "-O1;-fno-sanitize=null,alignment,object-size,pointer-overflow,bounds;-DFEW_TOKENS")
+# Under sanitizers the templates' thousands of loads, each with its checks, took a minute and more per file to compile: so there are fewer
+# instances, and what is left out of UBSan is what ASan sees too.
+if(TENON_SANITIZE)
+  set(_vectors ${_avx2} ${_avx512} ${_avx512_bf16} ${_amx})
+  set_property(SOURCE ${_vectors} APPEND PROPERTY COMPILE_OPTIONS "-O1;-g1;-DFEW_TOKENS")
+  if(TENON_SANITIZE MATCHES "undefined")
+    set_property(SOURCE ${_vectors} APPEND PROPERTY COMPILE_OPTIONS "-fno-sanitize=null,alignment,object-size,pointer-overflow,bounds")
+  endif()
   if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # where variables are at each instruction took more than a third of the time
-    set_property(SOURCE ${_avx2} ${_avx512} ${_avx512_bf16} ${_amx} APPEND PROPERTY COMPILE_OPTIONS "-fno-var-tracking")
+    set_property(SOURCE ${_vectors} APPEND PROPERTY COMPILE_OPTIONS "-fno-var-tracking")
   endif()
 endif()

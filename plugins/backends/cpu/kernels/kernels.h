@@ -60,7 +60,7 @@ enum cpu_format {
      * from front to back. */
     CPU_PACKED_IQ2_BY_32 = CPU_FORMAT_COUNT, CPU_PACKED_IQ2_BY_16, CPU_PACKED_IQ3_XXS, CPU_PACKED_IQ3_S, CPU_PACKED_IQ1_S,
     CPU_PACKED_IQ1_M, CPU_PACKED_Q6_K, CPU_PACKED_Q3_K, CPU_PACKED_Q2_K, CPU_PACKED_TQ2, CPU_PACKED_Q5_0, CPU_PACKED_Q5_1,
-    CPU_FORMATS_ALL
+    CPU_PACKED_Q5_K, CPU_FORMATS_ALL
 };
 
 /* An encoding this backend has its own kernels for. OWN: static. */

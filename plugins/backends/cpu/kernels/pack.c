@@ -11,7 +11,6 @@ const struct cpu_field cpu_fields[CPU_FORMATS_ALL][CPU_FIELDS_MAX] = {
     [CPU_Q4_1] = { { 0, 2, 2 }, { 4, 4, 4 } },
     [CPU_Q8_0] = { { 0, 2, 1 }, { 2, 4, 8 } },
     [CPU_Q4_K] = { { 0, 2, 2 }, { 4, 4, 3 }, { 16, 4, 32 } },
-    [CPU_Q5_K] = { { 0, 2, 2 }, { 4, 4, 3 }, { 16, 4, 8 }, { 48, 4, 32 } },
     [CPU_IQ4_NL] = { { 0, 2, 1 }, { 2, 4, 4 } },
     [CPU_MXFP4] = { { 0, 1, 1 }, { 1, 4, 4 } },
     [CPU_IQ4_XS] = { { 0, 4, 34 } },
@@ -32,6 +31,7 @@ const struct cpu_field cpu_fields[CPU_FORMATS_ALL][CPU_FIELDS_MAX] = {
     [CPU_PACKED_TQ2] = { { 0, 4, 17 } },
     [CPU_PACKED_Q5_0] = { { 0, 2, 1 }, { 2, 4, 5 } },
     [CPU_PACKED_Q5_1] = { { 0, 2, 2 }, { 4, 4, 5 } },
+    [CPU_PACKED_Q5_K] = { { 0, 2, 2 }, { 4, 4, 43 } },
 };
 
 enum cpu_format cpu_packed_format(enum cpu_format format)
@@ -49,6 +49,7 @@ enum cpu_format cpu_packed_format(enum cpu_format format)
     case CPU_Q2_K: return CPU_PACKED_Q2_K;
     case CPU_Q5_0: return CPU_PACKED_Q5_0;
     case CPU_Q5_1: return CPU_PACKED_Q5_1;
+    case CPU_Q5_K: return CPU_PACKED_Q5_K;
     default: return format;
     }
 }

@@ -28,25 +28,48 @@ INLINE vi products(vi w, vi a, const int bits) { return bits == 8 ? vi_dot2_sign
 /* Parts of a slot's sums: in 32 bits, and in 16, to which `held` have come. */
 enum { PART_WIDE, PART_NARROW };
 
-INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
+/* A quad below 1 << bits (or 8 bits, signed) that stands `shift` too high by, as all of its slot do. */
+INLINE void put_part(struct sink *s, int64_t b, const int slot, const int quad, vi x, const int bits, const int shift)
 {
     vi(*sum)[DIRECT_TOKENS] = s->sum[slot];
     const int held = s->held[slot];
     for (int i = 0; i < s->tokens; i++) {
-        vi two = products(x, vi_all(load_quad(s->q[i] + 32 * b + 4 * quad)), f.bits);
+        vi two = products(x, vi_all(load_quad(s->q[i] + 32 * b + 4 * quad)), bits);
         sum[PART_NARROW][i] = held > 0 ? vi_add16(sum[PART_NARROW][i], two) : two;
-        if (held + 1 == sums_held(f.bits))
+        if (held + 1 == sums_held(bits))
             sum[PART_WIDE][i] = vi_widen16(s->open[slot][PART_WIDE] ? sum[PART_WIDE][i] : vi_zero(), sum[PART_NARROW][i]);
     }
-    s->held[slot] = held + 1 == sums_held(f.bits) ? 0 : held + 1;
+    s->held[slot] = held + 1 == sums_held(bits) ? 0 : held + 1;
     if (s->held[slot] == 0)
         s->open[slot][PART_WIDE] = true;
+    s->shift[slot][PART_WIDE] = shift;
 }
+
+INLINE void put_products(struct sink *s, int64_t b, const int slot, const int quad, vi x, const struct form f)
+{
+    put_part(s, b, slot, quad, x, f.bits, 0);
+}
+
+#define STANDING_MOST 4 /* bits of a quad in its place: 16 bits hold all of a slot */
 
 INLINE vi total(struct sink *s, const int slot, const int token)
 {
-    vi wide = s->open[slot][PART_WIDE] ? s->sum[slot][PART_WIDE][token] : vi_zero();
-    return s->held[slot] > 0 ? vi_widen16(wide, s->sum[slot][PART_NARROW][token]) : wide;
+    const int shift = s->shift[slot][PART_WIDE];
+    vi sum = s->open[slot][PART_WIDE] ? s->sum[slot][PART_WIDE][token] : vi_zero();
+    if (s->held[slot] > 0)
+        sum = vi_widen16(sum, s->sum[slot][PART_NARROW][token]);
+    return shift > 0 ? vi_sar(sum, shift) : shift < 0 ? vi_shl(sum, -shift) : sum; /* exact */
+}
+
+/* Of slots of four quads of at most STANDING_MOST bits, equally high: their sums times two factors of four bits, each in both halves of
+ * its dwords. */
+#define FACTORS_TWICE
+INLINE vi total_by_factors(struct sink *s, const int slot, const int token, const vi factor[2])
+{
+    const int shift = s->shift[slot][PART_WIDE];
+    vi sum = vi_dot16(vi_zero(), s->sum[slot][PART_NARROW][token], factor[0]);
+    sum = vi_dot16(sum, s->sum[slot + 1][PART_NARROW][token], factor[1]);
+    return shift > 0 ? vi_sar(sum, shift) : sum;
 }
 
 INLINE void dots(const struct panel *w, const int bits, const act *const q[], int64_t b, int first, int count, const int tokens,

@@ -147,7 +147,7 @@ void cpu_repacked_block(enum cpu_format packed, const uint8_t *p, int j, struct 
     const struct parts at = parts_of(packed);
     const bool one = packed == CPU_PACKED_IQ1_S || packed == CPU_PACKED_IQ1_M, xxs = packed == CPU_PACKED_IQ3_XXS;
     const int8_t *values = one ? cpu_iq1_values : xxs ? cpu_iq3xxs_values : packed == CPU_PACKED_IQ3_S ? iq3s_halves : cpu_iq2_values;
-    if (cpu_repacked_kquant(packed, p, j, ret) || cpu_repacked_five(packed, p, ret))
+    if (cpu_repacked_kquant(packed, p, j, ret) || cpu_repacked_five(packed, p, j, ret))
         return;
     float d = cpu_f16_float(cpu_load16(p)) * (xxs ? 0.25f : packed == CPU_PACKED_IQ3_S ? 1.0f : 0.125f);
     for (int i = 0; i < 32; i++)

@@ -23,6 +23,7 @@
  *   Q2_K                   d, dmin; scales[16], a nibble of scale and one of minimum; low of each side
  *   Q3_K                   d; scales[12] as the file has them; for each 32 columns three dwords
  *   Q6_K                   d; for each 64 columns scales[4] and for each 16 of them three dwords
+ *   Q5_K                   d, dmin; scales[12] as the file has them; for each 32 columns `beside` and nibbles as of Q5_0
  *
  * d is a half with two bytes of 0 behind it, or dmin. The scale of n is d (2 n + 1), times a power of 2 for the levels that codebooks.h
  * has. Of the signs, byte i of 16 for each 128 columns has those of columns i and i + 16 of four sub-blocks: where two sub-blocks' levels
@@ -43,8 +44,8 @@ void cpu_repacked_block(enum cpu_format packed, const uint8_t *block, int j, str
 /* Both for Q2_K, Q3_K, Q6_K and TQ, false for others: what the two above begin with. */
 bool cpu_repack_kquant(enum cpu_format format, const uint8_t *block, uint8_t *ret);
 bool cpu_repacked_kquant(enum cpu_format packed, const uint8_t *block, int j, struct cpu_quant_block *ret);
-/* The same for Q5_0 and Q5_1. */
+/* The same for Q5_0, Q5_1 and Q5_K. */
 bool cpu_repack_five(enum cpu_format format, const uint8_t *block, uint8_t *ret);
-bool cpu_repacked_five(enum cpu_format packed, const uint8_t *block, struct cpu_quant_block *ret);
+bool cpu_repacked_five(enum cpu_format packed, const uint8_t *block, int j, struct cpu_quant_block *ret);
 
 #endif

@@ -58,6 +58,7 @@ INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 INLINE vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
 INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 INLINE vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+INLINE vi vi_mul16(vi a, vi b) { return _mm256_mullo_epi16(a, b); } /* of each 16 bits */
 INLINE vi vi_mul(vi a, vi b) { return _mm256_mullo_epi32(a, b); }
 INLINE vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
 INLINE vi vi_zero(void) { return _mm256_setzero_si256(); }
@@ -140,6 +141,12 @@ INLINE vf vf_odd(vi x, const uint32_t mask)
     return vf_of_int(vi_or(vi_and(vi_shl(x, 1), vi_all(2 * mask)), vi_all(1)));
 }
 INLINE vi vi_load_u8(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)); } /* a byte to each dword */
+INLINE vi vi_load_u8_twice(const uint8_t *p) /* a byte to both halves of each dword */
+{
+    const vi places = _mm256_setr_epi32(0x80008000u, 0x80018001u, 0x80028002u, 0x80038003u, 0x80048004u, 0x80058005u, 0x80068006u,
+                                        0x80078007u);
+    return _mm256_shuffle_epi8(_mm256_castpd_si256(_mm256_broadcast_sd((const void *)p)), places);
+}
 /* table[x] by lanes. The index stands in a register of its own, since qemu 7.2, by which tools/cross runs this level, takes ymm4 as
  * index of a gather for no index at all. */
 INLINE vi vi_gather(const uint32_t *table, vi x)

@@ -128,6 +128,12 @@ INLINE void put_bits(struct sink *s, int64_t b, const int slot, const int quad, 
         put_in_place(s, b, slot, quad, v, mask << shift, shift);
         return;
     }
+#elif defined(STANDING_MOST)
+    const int up = shift % 4;
+    if (s->tokens > 0 && f.bits + up <= STANDING_MOST) { /* likewise; a nibble's shift serves two blocks */
+        put_part(s, b, slot, quad, vi_and(shift == up ? v : vi_shr(v, shift - up), vi_all(mask << up)), f.bits + up, up);
+        return;
+    }
 #endif
     put(s, b, slot, quad, vi_and(shift == 0 ? v : vi_shr(v, shift), vi_all(mask)), f);
 }
@@ -268,6 +274,32 @@ INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf seco
     s->form = f;
 }
 
+/* Factors of four bits as done_factors() takes them: as dwords, or where FACTORS_TWICE in both halves of each. Below: from the lower
+ * nibbles of bytes, and what their upper ones hold, as dwords. */
+#ifdef FACTORS_TWICE
+INLINE vi as_factor(vi x) { return vi_or(x, vi_shl(x, 16)); }
+INLINE vi load_nibbles(const uint8_t *p, vi *ret_upper)
+{
+    vi both = vi_load_u8_twice(p);
+    *ret_upper = vi_shr(both, 20);
+    return vi_and(both, vi_all(0x000f000f));
+}
+INLINE vi bytes_by_factor(vi x, vi factor) { return vi_mul16(x, factor); } /* below 256 */
+#else
+INLINE vi as_factor(vi x) { return x; }
+INLINE vi load_nibbles(const uint8_t *p, vi *ret_upper)
+{
+    vi both = vi_load_u8(p);
+    *ret_upper = vi_shr(both, 4);
+    return vi_and(both, vi_all(15));
+}
+INLINE vi bytes_by_factor(vi x, vi factor) { return vi_mul(x, factor); }
+INLINE vi total_by_factors(struct sink *s, const int slot, const int token, const vi factor[2])
+{
+    return vi_add(vi_mul(total(s, slot, token), factor[0]), vi_mul(total(s, slot + 1, token), factor[1]));
+}
+#endif
+
 /* Of a scale in two factors: whole numbers of each 16, `factor`, of which a panel's weights have theirs in them, and one of all. Slots
  * as above, weights without an offset. */
 INLINE void done_factors(struct sink *s, int64_t b, const int slot, const vi factor[2], vf scale, const struct form f)
@@ -275,10 +307,8 @@ INLINE void done_factors(struct sink *s, int64_t b, const int slot, const vi fac
     if (s->tokens == 0)
         vf_store(s->w.scale + b * PANEL_ROWS, scale);
     UNROLLED
-    for (int i = 0; i < s->tokens; i++) {
-        vi sum = vi_add(vi_mul(total(s, slot, i), factor[0]), vi_mul(total(s, slot + 1, i), factor[1]));
-        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, sum);
-    }
+    for (int i = 0; i < s->tokens; i++)
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, total_by_factors(s, slot, i, factor));
     close_slot(s, slot);
     close_slot(s, slot + 1);
     s->form = f;
@@ -455,7 +485,6 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_Q4_1, unpack_q4_1, 20, 1)     \
     X(CPU_Q8_0, unpack_q8_0, 34, 1)     \
     X(CPU_Q4_K, unpack_q4_k, 144, 8)    \
-    X(CPU_Q5_K, unpack_q5_k, 176, 8)    \
     X(CPU_IQ4_NL, unpack_iq4_nl, 18, 1) \
     X(CPU_MXFP4, unpack_mxfp4, 17, 1)   \
     X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8) \
@@ -466,6 +495,7 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 #define FILE_FORMATS(X)                 \
     X(CPU_Q5_0, unpack_q5_0, 22, 1) \
     X(CPU_Q5_1, unpack_q5_1, 24, 1) \
+    X(CPU_Q5_K, unpack_q5_k, 176, 8) \
     X(CPU_Q6_K, unpack_q6_k, 210, 8) \
     X(CPU_Q2_K, unpack_q2_k, 84, 8) \
     X(CPU_Q3_K, unpack_q3_k, 110, 8) \
@@ -481,6 +511,7 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 #define PACKED_FORMATS(X)                                        \
     X(CPU_PACKED_Q5_0, unpack_packed_q5_0, 22, 1)                \
     X(CPU_PACKED_Q5_1, unpack_packed_q5_1, 24, 1)                \
+    X(CPU_PACKED_Q5_K, unpack_packed_q5_k, 176, 8)               \
     X(CPU_PACKED_Q6_K, unpack_packed_q6_k, 212, 8)               \
     X(CPU_PACKED_Q3_K, unpack_packed_q3_k, 112, 8)               \
     X(CPU_PACKED_Q2_K, unpack_packed_q2_k, 84, 8)                \

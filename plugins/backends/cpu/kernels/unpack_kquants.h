@@ -5,52 +5,69 @@
 
 /* ---- super-blocks of 256 */
 
-/* Scales and minimums of the eight sub-blocks of Q4_K and Q5_K: d, dmin, then 12 packed bytes. */
-INLINE void unpack_k_scales(const struct rows *r, vf ret_scale[8], vf ret_min[8])
+/* Scales and minimums of the eight sub-blocks of Q4_K and Q5_K, six bits of each byte, and what they are multiplied by. */
+struct k_scales {
+    vf d, minus_dmin;
+    vi scale[2], min[2];
+};
+
+/* d, dmin, then 12 packed bytes. */
+INLINE struct k_scales k_scales_at(const struct rows *r)
 {
+    const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
+    struct k_scales k;
     vi head[4]; /* [1] to [3]: the 12 bytes */
-    vf d, dmin;
+    vf dmin;
     if (r->packed) {
-        two_halves(r, &d, &dmin);
+        two_halves(r, &k.d, &dmin);
         for (int i = 1; i < 4; i++)
             head[i] = vi_load(elements(r, 4 * i, 4));
     } else {
         load_columns(r->p, r->stride, head);
-        vf_of_halves(head[0], &d, &dmin);
+        vf_of_halves(head[0], &k.d, &dmin);
     }
-    const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
-    vi scale[2] = { vi_and(head[1], six), vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4)) };
-    vi min[2] = { vi_and(head[2], six), vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4)) };
-    dmin = vf_sub(vf_zero(), dmin);
-    for (int half = 0; half < 2; half++)
-        for (int j = 0; j < 4; j++) {
-            ret_scale[4 * half + j] = vf_mul(d, vf_of_int(vi_and(scale[half], vi_all(0xff))));
-            ret_min[4 * half + j] = vf_mul(dmin, vf_of_int(vi_and(min[half], vi_all(0xff))));
-            scale[half] = vi_shr(scale[half], 8);
-            min[half] = vi_shr(min[half], 8);
-        }
+    k.minus_dmin = vf_sub(vf_zero(), dmin);
+    k.scale[0] = vi_and(head[1], six);
+    k.scale[1] = vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4));
+    k.min[0] = vi_and(head[2], six);
+    k.min[1] = vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4));
+    return k;
+}
+
+/* d times byte n of the two dwords. */
+INLINE vf times_byte(vf d, const vi v[2], const int n)
+{
+    const vi x = vi_shr(v[n >> 2], 8 * (n & 3));
+    return vf_mul(d, vf_of_int((n & 3) == 3 ? x : vi_and(x, vi_all(0xff))));
+}
+
+INLINE vf scale_of(const struct k_scales *k, const int j) { return times_byte(k->d, k->scale, j); }
+INLINE vf min_of(const struct k_scales *k, const int j) { return times_byte(k->minus_dmin, k->min, j); }
+
+INLINE void unpack_k_scales(const struct rows *r, vf ret_scale[8], vf ret_min[8])
+{
+    const struct k_scales k = k_scales_at(r);
+    UNROLLED
+    for (int j = 0; j < 8; j++) {
+        ret_scale[j] = scale_of(&k, j);
+        ret_min[j] = min_of(&k, j);
+    }
 }
 
 #if ACT_BITS == 8
 /* Packed, where loads cost nothing more than the memory, sub-block by sub-block: eight tokens leave few registers. */
 INLINE void unpack_q4_k_packed(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi v[4], head[4];
-    vf d, dmin;
-    two_halves(r, &d, &dmin);
-    columns(r, 0, head);
-    const vi six = vi_all(0x3f3f3f3f), two = vi_all(0x03030303);
-    vi scale[2] = { vi_and(head[1], six), vi_or(low_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[1], 6), two), 4)) };
-    vi min[2] = { vi_and(head[2], six), vi_or(high_nibbles(head[3]), vi_shl(vi_and(vi_shr(head[2], 6), two), 4)) };
-    dmin = vf_sub(vf_zero(), dmin);
+    const struct k_scales k = k_scales_at(r);
+    vi v[4];
     for (int j = 0; j < 8; j++) {
         for (int half = 0; half < 2; half++) {
             columns(r, 16 + 32 * (j >> 1) + 16 * half, v);
             for (int i = 0; i < 4; i++)
                 put(s, b + j, 0, 4 * half + i, j % 2 == 0 ? low_nibbles(v[i]) : high_nibbles(v[i]), NIBBLE);
         }
-        done(s, b + j, 0, vf_mul(d, vf_of_int(vi_and(vi_shr(scale[j >> 2], 8 * (j & 3)), vi_all(0xff)))), NIBBLE);
-        done_min(s, b + j, vf_mul(dmin, vf_of_int(vi_and(vi_shr(min[j >> 2], 8 * (j & 3)), vi_all(0xff)))));
+        done(s, b + j, 0, scale_of(&k, j), NIBBLE);
+        done_min(s, b + j, min_of(&k, j));
     }
 }
 #endif
@@ -153,7 +170,7 @@ INLINE void put_twos(struct sink *s, int64_t b, const int slot, const int quad, 
 {
     const struct form two = { 0, 2, false };
     if (s->tokens == 0)
-        put(s, b, slot, quad, vi_mul(TWO_BITS(vi_shr(v, shift)), factor), OF_45);
+        put(s, b, slot, quad, bytes_by_factor(TWO_BITS(vi_shr(v, shift)), factor), OF_45);
     else
         put_bits(s, b, slot, quad, v, shift, two);
 }
@@ -173,7 +190,9 @@ INLINE void unpack_q2_k(const struct rows *r, struct sink *s, int64_t b)
         columns(r, 16 + 32 * side, v[0]);
         columns(r, 32 + 32 * side, v[1]);
         for (int j = 4 * side; j < 4 * side + 4; j++) {
-            vi two = j % 2 == 0 ? scales[j >> 1] : vi_shr(scales[j >> 1], 16), factor[2] = { nibble(two, 0), nibble(two, 8) };
+            vi two = j % 2 == 0 ? scales[j >> 1] : vi_shr(scales[j >> 1], 16), factor[2];
+            factor[0] = as_factor(nibble(two, 0));
+            factor[1] = as_factor(nibble(two, 8));
             for (int half = 0; half < 2; half++)
                 for (int i = 0; i < 4; i++) {
                     put_twos(s, b + j, half, 4 * half + i, v[half][i], 0, factor[half]);

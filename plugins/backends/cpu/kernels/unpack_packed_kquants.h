@@ -53,6 +53,18 @@ INLINE void unpack_packed_q6_k(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
+/* d, dmin; 12 bytes of scales as the file has them; 32 columns as packed Q5_0 has them. */
+INLINE void unpack_packed_q5_k(const struct rows *r, struct sink *s, int64_t b)
+{
+    const struct k_scales k = k_scales_at(r);
+    UNROLLED
+    for (int j = 0; j < 8; j++) {
+        put_packed_fives(r, s, b + j, 16 + 20 * j, FIVE_BITS);
+        done(s, b + j, 0, scale_of(&k, j), FIVE_BITS);
+        done_min(s, b + j, min_of(&k, j));
+    }
+}
+
 /* d; 12 bytes of scales as the file has them; 32 columns in three dwords, each byte of the four that come of them two columns. */
 INLINE void unpack_packed_q3_k(const struct rows *r, struct sink *s, int64_t b)
 {
@@ -100,9 +112,9 @@ INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
             vf min[2];
             UNROLLED
             for (int half = 0; half < 2; half++) {
-                vi both = vi_load_u8(byte_at(r, 4 + 2 * j + half));
-                factor[half] = vi_and(both, vi_all(15));
-                min[half] = vf_mul(dmin, vf_of_int(vi_shr(both, 4)));
+                vi upper;
+                factor[half] = load_nibbles(byte_at(r, 4 + 2 * j + half), &upper);
+                min[half] = vf_mul(dmin, vf_of_int(upper));
             }
             UNROLLED
             for (int i = 0; i < 8; i++)

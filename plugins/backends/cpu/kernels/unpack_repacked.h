@@ -120,7 +120,7 @@ static const struct form ABOVE_9 = { 9, 5, false };
 /* Level of sub-block j & 3 of a side, times 8. */
 #define TIMES_8(x, j) vi_and((j) == 0 ? vi_shl(x, 3) : (j) == 1 ? vi_shl(x, 1) : (j) == 2 ? vi_shr(x, 1) : vi_shr(x, 3), vi_all(0x18181818))
 
-#ifdef IN_PLACE_MOST
+#if defined(IN_PLACE_MOST) || defined(STANDING_MOST)
 /* done() of levels l from 0 on that stand for 8 l - 7, or 8 l - 9 where `down` has all bits. */
 INLINE void done_moved(struct sink *s, int64_t b, const int slot, vf scale, vi down)
 {
@@ -146,7 +146,7 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
         for (int j = 0; j < 4; j++) {
             const int64_t at = b + 4 * side + j;
             const vi down = vi_sar(vi_shl(rest, 28), 31);
-#ifdef IN_PLACE_MOST
+#if defined(IN_PLACE_MOST) || defined(STANDING_MOST)
             if (s->tokens > 0) { /* which way levels are moved is the same for all columns */
                 UNROLLED
                 for (int i = 0; i < 8; i++)
