@@ -17,7 +17,7 @@ INLINE uint32_t load_quad(const int8_t *q) /* 4 activations */
 
 INLINE vi as_multiplied(vi x, const struct form f)
 {
-    return f.bits == 8 && WEIGHTS_ABOVE != 0 ? vi_xor(x, vi_all(WEIGHTS_ABOVE * 0x01010101u)) : x;
+    return f.bits == 8 && f.offset == 0 && WEIGHTS_ABOVE != 0 ? vi_xor(x, vi_all(WEIGHTS_ABOVE * 0x01010101u)) : x;
 }
 
 #ifdef SUMS_OF_16

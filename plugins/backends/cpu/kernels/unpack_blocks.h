@@ -141,13 +141,21 @@ INLINE void put_looked_up(struct sink *s, int64_t b, const vi v[4], const int8_t
 static const int8_t e2m1_above[16] = { 12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0 };
 static const struct form ABOVE_12 = { 12, 5, false };
 
+#if ACT_BITS == 8 && WEIGHTS_ABOVE == 128 /* cpu_iq4_values as they are multiplied, 128 above */
+static const int8_t iq4_table[16] = { 1, 24, 45, 63, 79, 93, 106, 118, -127, -115, -103, -90, -75, -59, -39, -15 };
+static const struct form OF_IQ4 = { 128, 8, false };
+#else
+#define iq4_table cpu_iq4_values
+#define OF_IQ4 SIGNED
+#endif
+
 INLINE void unpack_iq4_nl(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4];
     vf d = half_at(r, 0);
     columns(r, 2, v);
-    put_looked_up(s, b, v, cpu_iq4_values, SIGNED);
-    done(s, b, 0, d, SIGNED);
+    put_looked_up(s, b, v, iq4_table, OF_IQ4);
+    done(s, b, 0, d, OF_IQ4);
 }
 
 /* The byte that begins a block. */
@@ -168,26 +176,6 @@ INLINE void unpack_mxfp4(const struct rows *r, struct sink *s, int64_t b)
     columns(r, 1, v);
     put_looked_up(s, b, v, e2m1_above, ABOVE_12);
     done(s, b, 0, scale, ABOVE_12);
-}
-
-/* ---- the same in super-blocks of 256 */
-
-INLINE void unpack_iq4_xs(const struct rows *r, struct sink *s, int64_t b)
-{
-    vi head[4], v[4], low, high;
-    vf d, unused;
-    columns(r, 0, head); /* d, scales_h; scales_l; quants */
-    vf_of_halves(head[0], &d, &unused);
-    high = vi_shr(head[0], 16);
-    low = head[1];
-    for (int j = 0; j < 8; j++) {
-        vi scale = vi_or(vi_and(low, vi_all(15)), vi_shl(vi_and(high, vi_all(3)), 4));
-        columns(r, 8 + 16 * j, v);
-        put_looked_up(s, b + j, v, cpu_iq4_values, SIGNED);
-        done(s, b + j, 0, vf_mul(d, vf_of_int(vi_sub(scale, vi_all(32)))), SIGNED);
-        low = vi_shr(low, 4);
-        high = vi_shr(high, 2);
-    }
 }
 
 /* ---- blocks of 64 */

@@ -125,8 +125,8 @@ INLINE void unpack_q5_k(const struct rows *r, struct sink *s, int64_t b)
 
 #define BYTE_SCALE 0x1p-24f
 
-/* Scale number n of the 16 signed bytes in v, d being BYTE_SCALE of what it is: a byte on top of a dword has its sign. */
-INLINE vf byte_scale(vf d, const vi v[4], const int n)
+/* Scale number n of the signed bytes in v, four to a dword, d being BYTE_SCALE of what it is: a byte on top of a dword has its sign. */
+INLINE vf byte_scale(vf d, const vi *v, const int n)
 {
     return vf_mul(d, vf_of_int(vi_top_byte(v[n >> 2], n & 3)));
 }
@@ -162,6 +162,29 @@ INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
 
 /* The lowest two bits of each byte, which are nothing above. */
 #define TWO_BITS(x) vi_and(x, vi_all(0x03030303))
+
+/* d, scales_h; scales_l; quants. Two scales' uppermost bits, of an even sub-block and the odd one behind it, are a nibble of scales_h, and
+ * their lower bits a byte of scales_l. */
+INLINE void unpack_iq4_xs(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi head[4], v[4], scales[2], upper;
+    vf d, unused;
+    columns(r, 0, head);
+    vf_of_halves(head[0], &d, &unused);
+    d = vf_mul(d, vf_all(BYTE_SCALE));
+    upper = vi_or(vi_and(vi_shr(head[0], 16), vi_all(0xff)), vi_and(vi_shr(head[0], 8), vi_all(0xff0000)));
+    upper = vi_or(vi_and(upper, vi_all(0x000f000f)), vi_and(vi_shl(upper, 4), vi_all(0x0f000f00)));
+    scales[0] = vi_or(low_nibbles(head[1]), vi_shl(TWO_BITS(upper), 4));
+    scales[1] = vi_or(high_nibbles(head[1]), vi_shl(TWO_BITS(vi_shr(upper, 2)), 4));
+    for (int i = 0; i < 2; i++)
+        scales[i] = vi_sub8(scales[i], vi_all(0x20202020));
+    UNROLLED
+    for (int j = 0; j < 8; j++) {
+        columns(r, 8 + 16 * j, v);
+        put_looked_up(s, b + j, v, iq4_table, OF_IQ4);
+        done(s, b + j, 0, byte_scale(d, scales, 4 * (j & 1) + (j >> 1)), OF_IQ4);
+    }
+}
 
 static const struct form OF_45 = { 0, 6, false };
 
