@@ -180,19 +180,24 @@ INLINE void unpack_mxfp4(const struct rows *r, struct sink *s, int64_t b)
 
 /* ---- blocks of 64 */
 
-/* Half of a scale of NVFP4, the bits of which stand in each dword: (1 + m / 8) 2^(e - 8), for e = 0 m / 8 2^-7; 0x7f is 0. */
-INLINE vf e4m3_halved(vi x)
+/* The bytes of four scales of NVFP4, of which 0x7f is 0. */
+INLINE vi known_scales(vi x)
 {
-    vf code = vf_of_int(x), known = vf_all(127.0f), y;
-    y = vf_of_bits(vi_add(vi_shl(vi_and(x, vi_all(0x7f)), 20), vi_all(119u << 23)));
-    y = vf_pick(vf_less(y, vf_all(0x1p-7f)), vf_mul(vf_sub(y, vf_all(0x1p-8f)), vf_all(2.0f)), y);
-    return vf_pick(vf_less(code, known), y, vf_pick(vf_less(known, code), y, vf_zero()));
+    vi others = vi_min_u8(vi_xor(x, vi_all(0x7f7f7f7f)), vi_all(0x01010101));
+    return vi_and(x, vi_sub8(vi_zero(), others));
+}
+
+/* Half of scale number n: (1 + m / 8) 2^(e - 8), for e = 0 m / 8 2^-7. As bits of a float they are that over 2^119, denormal for e = 0. */
+INLINE vf e4m3_halved(vi scales, const int n)
+{
+    const vi x = n < 3 ? vi_shl(scales, 20 - 8 * n) : vi_shr(scales, 4);
+    return vf_mul(vf_of_bits(vi_and(x, vi_all(0x07f00000))), vf_all(0x1p119f));
 }
 
 /* d[4]; qs[32]: 16 columns in 8 bytes. */
 INLINE void unpack_nvfp4(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi v[4], scales = dword_at(r, 0);
+    vi v[4], scales = known_scales(dword_at(r, 0));
     UNROLLED
     for (int j = 0; j < 2; j++) {
         vf scale[2];
@@ -205,8 +210,7 @@ INLINE void unpack_nvfp4(const struct rows *r, struct sink *s, int64_t b)
                 put(s, b + j, half, 4 * half + i, vi_lookup(e2m1_above, low_nibbles(x)), ABOVE_12);
                 put(s, b + j, half, 4 * half + 2 + i, vi_lookup(e2m1_above, high_nibbles(x)), ABOVE_12);
             }
-            scale[half] = e4m3_halved(vi_and(scales, vi_all(255)));
-            scales = vi_shr(scales, 8);
+            scale[half] = e4m3_halved(scales, 2 * j + half);
         }
         done_16(s, b + j, 0, scale[0], scale[1], ABOVE_12);
     }
