@@ -9,6 +9,7 @@
  * kernel_table [LEVEL [THREADS [MIB [encodings]]]]; MIB: of weights, 256 by default: 1 shows what caches give; encodings: only those whose
  * id ("gguf.q4_0/1") stands in that list. */
 #include "kernel_bench.h"
+#include "plugins/backends/cpu/kernels/levels.h"
 
 #include <pthread.h>
 
@@ -88,20 +89,23 @@ static void take_turns(struct team *t, struct turn *turns, int count, int repeat
 
 typedef uint64_t line __attribute__((vector_size(64)));
 
-/* By the widest loads there are, fetched to both caches: what one of them takes alone is less than memory gives (unpack.h). */
-#if defined(__x86_64__)
+/* By the widest loads there are, fetched twice where the kernels do (unpack.h). */
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__) /* TSan crashes where a function is chosen by the loader */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
 static void read_share(struct team *t, int i)
 {
     line s[8] = { 0 };
     const line *p = (const void *)t->set->packed.data;
+    const bool twice = cpu_fetches_twice();
     int64_t lines = t->set->matrices * t->set->matrix_bytes / 64, end = lines * (i + 1) / t->threads;
     for (int64_t pass = 0; pass < t->passes; pass++)
         for (int64_t at = lines * i / t->threads; at + 8 <= end; at += 8)
             for (int j = 0; j < 8; j++) {
-                __builtin_prefetch(p + at + j + 256, 0, 2);
-                __builtin_prefetch(p + at + j + 64);
+                if (twice) {
+                    __builtin_prefetch(p + at + j + 256, 0, 2);
+                    __builtin_prefetch(p + at + j + 64);
+                }
                 s[j] += p[at + j];
             }
     t->sum[i] = ((s[0] + s[1]) + (s[2] + s[3]) + (s[4] + s[5]) + (s[6] + s[7]))[0];

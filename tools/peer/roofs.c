@@ -1,6 +1,6 @@
 /* roofs.c - what this machine can do at best: bytes read, int8, int16, bf16 and f32 operations per second, with `threads` threads.
  *
- * Usage: roofs [THREADS [read]]; prints one JSON object; with `read` that figure alone, in half a second. Each is the median of 7 runs
+ * Usage: roofs [THREADS [read]]; prints one JSON object; with `read` that figure alone, in a second. Each is the median of 7 runs
  * of all threads together.
  *  - read: 1 GiB in huge pages, each thread its part, sums of 64-byte (AVX-512) or 32-byte lines: as the hardware fetches them by itself,
  *    or lines asked for ahead, to the second cache and then to the first; whichever is faster on this machine.
@@ -54,7 +54,7 @@ static inline void fetch_ahead(const uint8_t *p)
     _mm_prefetch((const char *)p + 4096, _MM_HINT_T0);
 }
 
-static inline AVX2 void read_avx2_as(struct part *p, const bool fetch)
+static inline __attribute__((always_inline)) AVX2 void read_avx2_as(struct part *p, const bool fetch)
 {
     __m256i s[8] = { 0 };
     for (size_t i = 0; i + 256 <= p->bytes; i += 256)
@@ -68,7 +68,7 @@ static inline AVX2 void read_avx2_as(struct part *p, const bool fetch)
     p->sum = _mm256_extract_epi64(s[0], 0);
 }
 
-static inline AVX512 void read_avx512_as(struct part *p, const bool fetch)
+static inline __attribute__((always_inline)) AVX512 void read_avx512_as(struct part *p, const bool fetch)
 {
     __m512i s[8] = { 0 };
     for (size_t i = 0; i + 512 <= p->bytes; i += 512)

@@ -22,13 +22,14 @@ INLINE vi as_multiplied(vi x, const struct form f)
 
 #ifdef SUMS_OF_16
 /* Sums of two products, of weights below 1 << bits and activations up to 127, that 16 bits hold. Signed weights have one to 128. */
-INLINE int sums_held(const int bits) { return bits <= 4 ? 8 : bits == 5 ? 4 : bits == 6 ? 2 : 1; }
+#define MOST_HELD 8
+INLINE int sums_held(const int bits) { return bits <= 4 ? MOST_HELD : bits == 5 ? 4 : bits == 6 ? 2 : 1; }
 INLINE vi products(vi w, vi a, const int bits) { return bits == 8 ? vi_dot2_signed(w, a) : vi_dot2(w, a); }
 
 /* Parts of a slot's sums: in 32 bits, and in 16, to which `held` have come. */
 enum { PART_WIDE, PART_NARROW };
 
-/* A quad below 1 << bits (or 8 bits, signed) that stands `shift` too high by, as all of its slot do. */
+/* A quad of values below 1 << bits (or signed, of 8 bits), all quads of a slot standing the same `shift` bits too high. */
 INLINE void put_part(struct sink *s, int64_t b, const int slot, const int quad, vi x, const int bits, const int shift)
 {
     vi(*sum)[DIRECT_TOKENS] = s->sum[slot];
@@ -58,12 +59,13 @@ INLINE vi total(struct sink *s, const int slot, const int token)
     vi sum = s->open[slot][PART_WIDE] ? s->sum[slot][PART_WIDE][token] : vi_zero();
     if (s->held[slot] > 0)
         sum = vi_widen16(sum, s->sum[slot][PART_NARROW][token]);
-    return shift > 0 ? vi_sar(sum, shift) : shift < 0 ? vi_shl(sum, -shift) : sum; /* exact */
+    return shift > 0 ? vi_sar(sum, shift) : sum; /* exact */
 }
 
 /* Of slots of four quads of at most STANDING_MOST bits, equally high: their sums times two factors of four bits, each in both halves of
  * its dwords. */
 #define FACTORS_TWICE
+_Static_assert(MOST_HELD > 4, "four quads are still in sums of 16 bits");
 INLINE vi total_by_factors(struct sink *s, const int slot, const int token, const vi factor[2])
 {
     const int shift = s->shift[slot][PART_WIDE];

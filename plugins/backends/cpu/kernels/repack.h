@@ -23,7 +23,7 @@
  *   Q2_K                   d, dmin; scales[16], a nibble of scale and one of minimum; low of each side
  *   Q3_K                   d; scales[12] as the file has them; for each 32 columns three dwords
  *   Q6_K                   d; for each 64 columns scales[4] and for each 16 of them three dwords
- *   Q5_K                   d, dmin; scales[12] as the file has them; for each 32 columns `beside` and nibbles as of Q5_0
+ *   Q5_K                   d and dmin, each by itself; scales[12] as the file has them; for each 32 columns `beside` and nibbles as of Q5_0
  *
  * d is a half with two bytes of 0 behind it, or dmin. The scale of n is d (2 n + 1), times a power of 2 for the levels that codebooks.h
  * has. Of the signs, byte i of 16 for each 128 columns has those of columns i and i + 16 of four sub-blocks: where two sub-blocks' levels

@@ -12,10 +12,14 @@ enum { K_HEAD = 16, K_BYTES = 20, K_FIFTH = 16, K_NIBBLES = 48 };
 /* By dword of nibbles: the bit of `beside` that a lower nibble's weight has as its uppermost, and an upper one's as its lowest. */
 static const int top_bit[4] = { 4, 6, 2, 7 }, low_bit[4] = { 3, 5, 1, 0 };
 
-/* Bytes of d, and of m where there is one. */
+/* Bytes of d, and of m where there is one, and of Q5_K of scales: packed blocks have the same. */
 static int head_bytes(enum cpu_format format)
 {
-    return format == CPU_Q5_1 || format == CPU_PACKED_Q5_1 ? 4 : 2;
+    switch (format) {
+    case CPU_Q5_K: case CPU_PACKED_Q5_K: return K_HEAD;
+    case CPU_Q5_1: case CPU_PACKED_Q5_1: return 4;
+    default: return 2;
+    }
 }
 
 static uint64_t load64(const uint8_t *p)
@@ -26,9 +30,9 @@ static uint64_t load64(const uint8_t *p)
 }
 
 /* The 8 bits of x in bytes of their own, as 0x80. */
-static uint64_t spread(uint32_t x)
+static uint64_t spread(uint8_t x)
 {
-    const uint64_t each = (x & 255) * 0x0101010101010101u & 0x8040201008040201u; /* byte k: 1 << k or 0 */
+    const uint64_t each = x * 0x0101010101010101u & 0x8040201008040201u; /* byte k: 1 << k or 0 */
     return (each + 0x00406070787c7e7fu) & 0x8080808080808080u;
 }
 
@@ -77,18 +81,14 @@ static void repack_k(const uint8_t *block, int j, uint8_t *ret)
 bool cpu_repack_five(enum cpu_format format, const uint8_t *block, uint8_t *ret)
 {
     const int head = head_bytes(format);
-    switch (format) {
-    case CPU_Q5_0: case CPU_Q5_1:
-        memcpy(ret, block, (size_t)head);
+    if (format != CPU_Q5_0 && format != CPU_Q5_1 && format != CPU_Q5_K)
+        return false;
+    memcpy(ret, block, (size_t)head);
+    if (format != CPU_Q5_K)
         repack(block + head, ret + head);
-        return true;
-    case CPU_Q5_K:
-        memcpy(ret, block, K_HEAD);
-        for (int j = 0; j < 8; j++)
-            repack_k(block, j, ret + K_HEAD + K_BYTES * j);
-        return true;
-    default: return false;
-    }
+    for (int j = 0; format == CPU_Q5_K && j < 8; j++)
+        repack_k(block, j, ret + head + K_BYTES * j);
+    return true;
 }
 
 /* ---- what they hold */
@@ -114,10 +114,10 @@ bool cpu_repacked_five(enum cpu_format packed, const uint8_t *block, int j, stru
             ret->min[0] = ret->min[1] = cpu_f16_float(cpu_load16(block + 2));
         return true;
     case CPU_PACKED_Q5_K: {
-        uint8_t file[176] = { 0 };
-        memcpy(file, block, K_HEAD); /* d, dmin and scales are the same */
+        uint8_t file[K_HEAD + 8 * K_BYTES] = { 0 };
+        memcpy(file, block, (size_t)head);
         cpu_quant_block(CPU_Q5_K, file, j, ret);
-        unpack(block + K_HEAD + K_BYTES * j, 0, ret->q);
+        unpack(block + head + K_BYTES * j, 0, ret->q);
         return true;
     }
     default: return false;

@@ -145,7 +145,7 @@ INLINE vi vi_load_u8_twice(const uint8_t *p) /* a byte to both halves of each dw
 {
     const vi places = _mm256_setr_epi32(0x80008000u, 0x80018001u, 0x80028002u, 0x80038003u, 0x80048004u, 0x80058005u, 0x80068006u,
                                         0x80078007u);
-    return _mm256_shuffle_epi8(_mm256_castpd_si256(_mm256_broadcast_sd((const void *)p)), places);
+    return _mm256_shuffle_epi8(_mm256_broadcastq_epi64(_mm_loadl_epi64((const void *)p)), places);
 }
 /* table[x] by lanes. The index stands in a register of its own, since qemu 7.2, by which tools/cross runs this level, takes ymm4 as
  * index of a gather for no index at all. */

@@ -62,8 +62,8 @@ INLINE struct panel panel_at(void *scratch)
 }
 _Static_assert(PANEL_BYTES + 2 * SCALES_BYTES <= CPU_MATMUL_SCRATCH, "the panel must fit the scratch that callers give");
 
-/* How bytes stand for weights: `offset` above their value and below 1 << bits (at most 7), or, 8 bits, signed and at no offset; where
- * WEIGHTS_ABOVE also as signed ones are multiplied, at that offset.
+/* How bytes stand for weights: `offset` above their value and below 1 << bits (at most 7), or, 8 bits, signed and at no offset. Where
+ * WEIGHTS_ABOVE, 8 bits may also be WEIGHTS_ABOVE above their value, as they are multiplied: then that is the offset.
  * Against tokens the offset is not undone weight by weight: it meets the sum of activations. */
 struct form {
     int offset, bits;
@@ -120,7 +120,8 @@ INLINE void put(struct sink *s, int64_t b, const int slot, const int quad, vi x,
         put_in_panel(s, b, quad, x, f);
 }
 
-/* Four columns, f.bits wide, from bit `shift` of each byte of v on: the quads of a slot that are even alike, the odd ones too. */
+/* Four columns, f.bits wide, from bit `shift` of each byte of v on: the quads of a slot that are even alike, the odd ones too; of 1 and 2
+ * bits all of a slot (STANDING_MOST). */
 INLINE void put_bits(struct sink *s, int64_t b, const int slot, const int quad, vi v, const int shift, const struct form f)
 {
     const uint32_t mask = ((1u << f.bits) - 1) * 0x01010101u;
@@ -131,7 +132,7 @@ INLINE void put_bits(struct sink *s, int64_t b, const int slot, const int quad, 
     }
 #elif defined(STANDING_MOST)
     const int up = shift % 4;
-    if (s->tokens > 0 && f.bits + up <= STANDING_MOST) { /* likewise; a nibble's shift serves two blocks */
+    if (s->tokens > 0 && f.bits + up <= STANDING_MOST) { /* likewise; shifted down by a nibble at most, which serves two sub-blocks */
         put_part(s, b, slot, quad, vi_and(shift == up ? v : vi_shr(v, shift - up), vi_all(mask << up)), f.bits + up, up);
         return;
     }
@@ -299,8 +300,9 @@ INLINE vi total_by_factors(struct sink *s, const int slot, const int token, cons
 {
 #if ACT_BITS == 8 && LANES == 16 /* 16 columns of two bits: sums of 16 bits, and faster to multiply */
     return vi_dot16(vi_dot16(vi_zero(), total(s, slot, token), factor[0]), total(s, slot + 1, token), factor[1]);
-#endif
+#else
     return vi_add(vi_mul(total(s, slot, token), factor[0]), vi_mul(total(s, slot + 1, token), factor[1]));
+#endif
 }
 #endif
 
@@ -448,10 +450,11 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
         __builtin_prefetch(p + i);
 }
 
-/* For one token the hardware's own prefetching does best above five bits a weight: what is fetched besides costs Q6_K a tenth. The
- * more tokens, the more is computed between two lines and the later it comes: with eight, Q8_0 runs half as fast again when lines
- * are fetched far ahead, with four, rows of 4,864 columns 1.7 times as fast. IQ2 gains a tenth by twice FAR, which others lose by. By
- * 16 bits Q8_0 wants it for two tokens at a time too (8 in all 1.5 times as fast); by 8 bits it loses a twentieth, and Q6_K half. */
+/* For one token the hardware's own prefetching does best above five bits a weight, unless lines are fetched twice (TWICE_HELPS):
+ * what is fetched besides costs Q6_K a tenth on Zen 4. The more tokens, the more is computed between two lines and the later it
+ * comes: with eight, Q8_0 runs half as fast again when lines are fetched far ahead, with four, rows of 4,864 columns 1.7 times as
+ * fast. IQ2 gains a tenth by twice FAR, which others lose by. By 16 bits Q8_0 wants it for two tokens at a time too (8 in all 1.5
+ * times as fast); by 8 bits it loses a twentieth, and Q6_K half. */
 #define FAR_FOR_TWO(bytes, per_block) ((bytes) <= 24 * (per_block) || (ACT_BITS == 16 && (bytes) > 32 * (per_block)))
 #define FAR_AHEAD(bytes, per_block, tokens)                                       \
     ((tokens) > 2 || ((tokens) == 2 && FAR_FOR_TWO(bytes, per_block)) ? FAR       \
@@ -461,7 +464,7 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     ((bytes) > 16 * (per_block) && (bytes) <= 20 * (per_block) && FAR_AHEAD(bytes, per_block, tokens) == 0 ? NEAR : 0)
 
 /* A core of Intel's has 10 to 16 lines on their way to its first cache and 48 to its second, and by the first alone it reads 0.8 of what
- * memory gives; one of AMD's takes no more for the second than for the first. What has fewer than 3.5 bits a weight computes so much
+ * memory gives; one of AMD's has no more under way to its second. What has fewer than 3.5 bits a weight computes so much
  * between two lines that a second fetch of each is one too many. */
 #define TWICE_HELPS(bytes, per_block) ((bytes) >= 14 * (per_block))
 

@@ -1,4 +1,4 @@
-/* unpack_kquants.h - the K-quants: super-blocks of 256 in sub-blocks of 16 or 32.
+/* unpack_kquants.h - the K-quants, and IQ4_XS, whose scales are made as theirs: super-blocks of 256 in sub-blocks of 16 or 32.
  * Included by unpack.h, which tells how. */
 #ifndef TENON_CPU_UNPACK_KQUANTS_H
 #define TENON_CPU_UNPACK_KQUANTS_H
@@ -37,8 +37,7 @@ INLINE struct k_scales k_scales_at(const struct rows *r)
 /* d times byte n of the two dwords. */
 INLINE vf times_byte(vf d, const vi v[2], const int n)
 {
-    const vi x = vi_shr(v[n >> 2], 8 * (n & 3));
-    return vf_mul(d, vf_of_int((n & 3) == 3 ? x : vi_and(x, vi_all(0xff))));
+    return vf_mul(d, vf_of_int(vi_and(vi_shr(v[n >> 2], 8 * (n & 3)), vi_all(0xff))));
 }
 
 INLINE vf scale_of(const struct k_scales *k, const int j) { return times_byte(k->d, k->scale, j); }
