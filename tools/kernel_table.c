@@ -9,7 +9,6 @@
  * kernel_table [LEVEL [THREADS [MIB [encodings]]]]; MIB: of weights, 256 by default: 1 shows what caches give; encodings: only those whose
  * id ("gguf.q4_0/1") stands in that list. */
 #include "kernel_bench.h"
-#include "plugins/backends/cpu/kernels/levels.h"
 
 #include <pthread.h>
 

@@ -314,6 +314,8 @@ struct cpu_kernels {
 
 /* The best level this machine has (cpuid and XCR0, or HWCAP) that is not above max_level. OWN: static. */
 const struct cpu_kernels *cpu_kernels_select(enum cpu_level max_level);
+/* Whether this machine reads faster what is fetched to its second cache first, and so packed weights are (unpack.h). */
+bool cpu_fetches_twice(void);
 /* The level of that name, CPU_LEVEL_BEST for a name this architecture does not know and for NULL. */
 enum cpu_level cpu_level_find(const char *name);
 

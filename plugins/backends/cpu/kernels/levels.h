@@ -64,9 +64,6 @@ CPU_DECLARE_LEVEL(i8mm)
 #define CPU_DEFINE_LEVEL_WITH(P, L) CPU_DEFINE_LEVEL_OF(P, P, L, false)
 #define CPU_DEFINE_LEVEL(L) CPU_DEFINE_LEVEL_OF(L, L, L, false)
 
-/* Whether this machine reads faster what is fetched to its second cache first (unpack.h). */
-bool cpu_fetches_twice(void);
-
 /* Any unary function of one value by the C library: the scalar level, and what no vector level has a formula for. */
 float cpu_unary_one(enum cpu_unary kind, float x);
 
