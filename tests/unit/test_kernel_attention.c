@@ -259,7 +259,8 @@ static void check_parts(struct scene *s, const struct cpu_kernels *k)
 static const struct shape shapes[] = {
     { 9, 3, 64, 64, 70, 40 },  { 9, 3, 64, 64, 129, 1 }, { 4, 4, 32, 32, 33, 33 },  { 8, 1, 80, 80, 50, 7 },
     { 14, 2, 64, 64, 96, 9 },  { 6, 2, 20, 13, 45, 11 }, { 30, 1, 16, 256, 40, 5 }, { 2, 1, 192, 128, 64, 3 },
-    { 2, 2, 5, 40, 31, 31 },   { 6, 2, 64, 64, 600, 3 }, { 4, 1, 32, 72, 513, 2 },
+    { 2, 2, 5, 40, 31, 31 },   { 6, 2, 64, 64, 600, 3 }, { 4, 1, 32, 72, 513, 2 },    { 5, 1, 192, 96, 300, 9 },
+    { 3, 1, 34, 48, 290, 50 }, { 8, 2, 48, 16, 90, 80 },
 };
 #define SHAPES (int)(sizeof shapes / sizeof shapes[0])
 
@@ -330,6 +331,59 @@ START_TEST(bad_queries_spoil_their_row_only)
                     ENSURE(bits_of(s.y[j]) == bits_of(before[j]), "%s: another row changed", k->level);
             s.q[at * s.kv.k_dim + 5] = kept;
         }
+    free(before);
+    end(&s);
+}
+END_TEST
+
+/* A position of the first sequence that some of its queries see and some do not, in the second kv head: element `at` of what k or v
+ * holds of it. */
+static int64_t poisoned(const struct scene *s, int64_t dim, int64_t at)
+{
+    return ((int64_t)(s->context - s->T / 2) * s->kv.kv_heads + 1) * dim + at;
+}
+
+/* Rows that see a bad value have it, those that do not have the bits of before, however they are cut. */
+static void check_bad_value(struct scene *s, const struct cpu_kernels *k, bool key, float bad, const float *before)
+{
+    const int64_t dim = s->kv.v_dim, group = s->H / s->kv.kv_heads;
+    float *x = key ? s->k + poisoned(s, s->kv.k_dim, 5) : s->v + poisoned(s, dim, 5), kept = *x;
+    *x = bad;
+    store_all(s, k);
+    k->attention(&s->a, 0, 2 * s->T, 0, s->kv.kv_heads, s->scratch);
+    for (int64_t j = 0; j < 2 * s->T * s->H * dim; j++) {
+        int64_t t = j / dim / s->H, h = j / dim % s->H, d = j % dim;
+        bool sees = t < s->T && h / group == 1 && s->position[t] >= s->context - s->T / 2;
+        bool spoilt = sees && (key || d == 5 || (s->kv.type == CPU_KV_Q8 && d < CPU_KV_BLOCK));
+        if (spoilt)
+            ENSURE(!isfinite(s->y[j]), "%s %s: %g in %s gave %g", k->level, type_name(s), (double)bad, key ? "k" : "v", (double)s->y[j]);
+        else if (sees)
+            ENSURE(fabsf(s->y[j] - before[j]) < 1e-4f, "%s %s: %g for %g", k->level, type_name(s), (double)s->y[j], (double)before[j]);
+        else
+            ENSURE(bits_of(s->y[j]) == bits_of(before[j]), "%s %s: a row that sees nothing of it changed", k->level, type_name(s));
+    }
+    check_cuts(s, k);
+    check_decode(s, k);
+    check_parts(s, k);
+    *x = kept;
+}
+
+START_TEST(bad_values_spoil_who_sees_them)
+{
+    static const struct shape shape = { 8, 2, 64, 80, 300, 40 };
+    struct scene s;
+    begin(&s, shape, (enum cpu_kv_type)(_i % CPU_KV_TYPE_COUNT));
+    s.a.window = _i / CPU_KV_TYPE_COUNT * 35;
+    int64_t n = 2 * s.T * s.H * s.kv.v_dim;
+    float *before = aligned(n * 4);
+    FOR_LEVELS(k) {
+        store_all(&s, k);
+        k->attention(&s.a, 0, 2 * s.T, 0, s.kv.kv_heads, s.scratch);
+        memcpy(before, s.y, (size_t)n * 4);
+        check_bad_value(&s, k, false, NAN, before);
+        check_bad_value(&s, k, false, INFINITY, before);
+        check_bad_value(&s, k, true, NAN, before);
+    }
     free(before);
     end(&s);
 }
@@ -451,6 +505,7 @@ int main(void)
     tcase_add_loop_test(tc, attention_is_right, 0, VARIANTS);
     tcase_add_loop_test(tc, bits_do_not_depend_on_the_batch, 0, VARIANTS);
     tcase_add_loop_test(tc, bad_queries_spoil_their_row_only, 0, CPU_KV_TYPE_COUNT);
+    tcase_add_loop_test(tc, bad_values_spoil_who_sees_them, 0, 2 * CPU_KV_TYPE_COUNT);
     tcase_add_test(tc, nothing_visible_gives_zeros);
     tcase_add_loop_test(tc, pages_return_what_was_stored, 0, CPU_KV_TYPE_COUNT);
     tcase_add_test(tc, q8_of_what_is_no_number);

@@ -64,7 +64,7 @@ static void *attention_scratch(const struct walker *w)
 static void attend_tiles(const struct walker *w, const struct cpu_attn *a, int64_t tokens)
 {
     int64_t heads = a->kv->kv_heads, group = a->n_heads / heads, task;
-    int64_t size = group < CPU_ATTN_TILE_ROWS ? CPU_ATTN_TILE_ROWS / group : 1;
+    int64_t size = group < w->k->attention_rows ? w->k->attention_rows / group : 1;
     while (size > 1 && (tokens + size - 1) / size * heads < 4 * (int64_t)w->n)
         size /= 2;
     int64_t tiles = (tokens + size - 1) / size, tasks = tiles * heads;

@@ -1,10 +1,12 @@
-/* attention_avx512.c - level avx512 of attention and the cache's pages: attention.h and kv_store.h in its words.
+/* attention_avx512.c - level avx512 of attention and the cache's pages: attention_vectors.h and kv_store.h in its words.
  * [any-thread] Contract: kernels.h. */
 #include "simd_avx512.h"
 
-#define ROWS 8 /* query rows at once: 16 registers of sums */
+#define ROWS 6 /* query rows at once: 24 registers of sums */
+#define WIDTHS 2
 #define STEPS 4
 
+#include "attention_vectors.h"
 #include "attention.h"
 #include "kv_store.h"
 

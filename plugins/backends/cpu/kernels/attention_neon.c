@@ -1,10 +1,12 @@
-/* attention_neon.c - level neon of attention and the cache's pages: attention.h and kv_store.h in its words.
+/* attention_neon.c - level neon of attention and the cache's pages: attention_vectors.h and kv_store.h in its words.
  * [any-thread] Contract: kernels.h. */
 #include "simd_neon.h"
 
 #define ROWS 2 /* query rows at once: 16 registers of sums, 8 of keys */
+#define WIDTHS 1
 #define STEPS 1
 
+#include "attention_vectors.h"
 #include "attention.h"
 #include "kv_store.h"
 

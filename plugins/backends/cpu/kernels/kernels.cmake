@@ -14,9 +14,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(_avx512_bf16 ${_k}/matmul_avx512_bf16.c)
   set_source_files_properties(${_avx512_bf16} PROPERTIES COMPILE_OPTIONS
     "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mavx512bf16;-mprefer-vector-width=512")
-  set(_amx ${_k}/matmul_amx.c)
+  set(_amx ${_k}/matmul_amx.c ${_k}/attention_amx.c)
   set_source_files_properties(${_amx} PROPERTIES COMPILE_OPTIONS
-    "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mamx-tile;-mamx-int8;-mprefer-vector-width=512")
+    "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mavx512bf16;-mamx-tile;-mamx-int8;-mamx-bf16;-mprefer-vector-width=512")
   list(APPEND TENON_CPU_KERNEL_SOURCES ${_avx2} ${_avx512} ${_avx512_bf16} ${_amx})
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
   set_source_files_properties(${_k}/matmul_dotprod.c ${_k}/products8_dotprod.c PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")

@@ -204,7 +204,10 @@ struct cpu_attn {
     bool causal;
 };
 
-#define CPU_ATTN_TILE_ROWS 48 /* query rows that share the reading of a block */
+#define CPU_ATTN_ROWS 48         /* query rows that share the reading of a block */
+#define CPU_ATTN_TILED_ROWS 128  /* the same at level amx, where at least so many heads share their keys: */
+#define CPU_ATTN_TILED_HEADS 3
+#define CPU_ATTN_CHUNK_BYTES 32768 /* and there, keys or values that are made ready together: half of the nearest cache */
 #define CPU_SPAN_TOKENS 256   /* keys that are summed together: a multiple of CPU_PAGE_TOKENS */
 #define CPU_ATTN_SCORE_ROW (CPU_SPAN_TOKENS + 16) /* floats from row to row of a span's scores: no power of two, for the cache's sets */
 
@@ -215,7 +218,7 @@ static inline int64_t cpu_attn_part_floats(int32_t v_dim)
     return CPU_ATTN_PART_Y + v_dim;
 }
 
-/* Scratch of attention(), whatever T. */
+/* Scratch of attention(), whatever T, for any level. */
 int64_t cpu_attn_scratch_bytes(int32_t k_dim, int32_t v_dim);
 
 /* ---- rope */
@@ -309,6 +312,7 @@ struct cpu_kernels {
     /* One row; w and bias [K] or NULL. */
     void (*layer_norm)(const float *x, const float *w, const float *bias, int64_t K, float eps, float *y);
 
+    int attention_rows; /* query rows that share the reading of a block: so many at a time are best */
     bool bf16; /* bf16 weights meet narrow activations as bf16, too; else as floats */
 };
 

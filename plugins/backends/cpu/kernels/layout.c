@@ -104,6 +104,13 @@ void cpu_kv_import(const struct cpu_kv *kv, int64_t page, const void *bytes)
 
 int64_t cpu_attn_scratch_bytes(int32_t k_dim, int32_t v_dim)
 {
-    int64_t wide = (int64_t)CPU_PAGE_TOKENS * (k_dim > v_dim ? k_dim : v_dim);
-    return 4 * (wide + CPU_ATTN_TILE_ROWS * (CPU_ATTN_SCORE_ROW + (int64_t)k_dim + v_dim));
+    const int64_t dim = k_dim, most = 2 * dim > v_dim ? 2 * dim : v_dim; /* two blocks of keys side by side, or one of values */
+    int64_t floats = CPU_PAGE_TOKENS * most + CPU_ATTN_ROWS * (CPU_ATTN_SCORE_ROW + dim + v_dim);
+#ifdef __x86_64__ /* or by tiles, for which elements of k go by 32 */
+    const int64_t steps = (dim + 31) / 32 * 32, block = CPU_PAGE_TOKENS * (steps > v_dim ? steps : v_dim);
+    const int64_t wide = block > CPU_ATTN_CHUNK_BYTES / 4 ? block : CPU_ATTN_CHUNK_BYTES / 4;
+    const int64_t tiled = wide + CPU_ATTN_TILED_ROWS * (CPU_ATTN_SCORE_ROW + steps + v_dim);
+    floats = tiled > floats ? tiled : floats;
+#endif
+    return 4 * floats;
 }

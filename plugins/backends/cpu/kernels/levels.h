@@ -47,22 +47,23 @@ CPU_DECLARE_LEVEL(neon)
 CPU_DECLARE_LEVEL(dotprod)
 CPU_DECLARE_LEVEL(i8mm)
 
-/* The table of level P: its own products, by integers and packed weights of level Q, and all else of level L; the one place that
+/* The table of level P: its own products, by integers and packed weights of level Q, its attention of level A by
+ * ROWS, and all else of level L; the one place that
  * names every member. */
-#define CPU_DEFINE_LEVEL_OF(P, Q, L, BF16)                                                                                \
-    const struct cpu_kernels cpu_kernels_##P = {                                                                          \
-        .level = #P, .bf16 = BF16, .quantize = cpu_quantize_##Q, .pack = cpu_pack_##Q, .matmul = cpu_matmul_##P,         \
-        .rms_norm = cpu_rms_norm_##L,                                                                                     \
-        .softmax = cpu_softmax_##L, .add = cpu_add_##L, .mul = cpu_mul_##L, .affine = cpu_affine_##L,                     \
-        .softcap = cpu_softcap_##L, .unary = cpu_unary_##L, .unary_mul = cpu_unary_mul_##L,                               \
-        .f32_to_f16 = cpu_f32_to_f16_##L, .f16_to_f32 = cpu_f16_to_f32_##L, .f32_to_bf16 = cpu_f32_to_bf16_##L,           \
-        .bf16_to_f32 = cpu_bf16_to_f32_##L, .rope = cpu_rope_##L, .kv_store = cpu_kv_store_##L,                           \
-        .kv_load = cpu_kv_load_##L, .attention = cpu_attention_##L, .attention_part = cpu_attention_part_##L, \
-        .attention_join = cpu_attention_join_##L, .outer_scan = cpu_outer_scan_##L, .conv_row = cpu_conv_row_##L,         \
-        .layer_norm = cpu_layer_norm_##L,                                                                                 \
+#define CPU_DEFINE_LEVEL_OF(P, Q, A, ROWS, L, BF16)                                                                     \
+    const struct cpu_kernels cpu_kernels_##P = {                                                                        \
+        .level = #P, .bf16 = BF16, .quantize = cpu_quantize_##Q, .pack = cpu_pack_##Q, .matmul = cpu_matmul_##P,        \
+        .rms_norm = cpu_rms_norm_##L,                                                                                   \
+        .softmax = cpu_softmax_##L, .add = cpu_add_##L, .mul = cpu_mul_##L, .affine = cpu_affine_##L,                   \
+        .softcap = cpu_softcap_##L, .unary = cpu_unary_##L, .unary_mul = cpu_unary_mul_##L,                             \
+        .f32_to_f16 = cpu_f32_to_f16_##L, .f16_to_f32 = cpu_f16_to_f32_##L, .f32_to_bf16 = cpu_f32_to_bf16_##L,         \
+        .bf16_to_f32 = cpu_bf16_to_f32_##L, .rope = cpu_rope_##L, .kv_store = cpu_kv_store_##L,                         \
+        .kv_load = cpu_kv_load_##L, .attention = cpu_attention_##A, .attention_part = cpu_attention_part_##A,           \
+        .attention_join = cpu_attention_join_##A, .attention_rows = ROWS, .outer_scan = cpu_outer_scan_##L,             \
+        .conv_row = cpu_conv_row_##L, .layer_norm = cpu_layer_norm_##L,                                                 \
     };
-#define CPU_DEFINE_LEVEL_WITH(P, L) CPU_DEFINE_LEVEL_OF(P, P, L, false)
-#define CPU_DEFINE_LEVEL(L) CPU_DEFINE_LEVEL_OF(L, L, L, false)
+#define CPU_DEFINE_LEVEL_WITH(P, L) CPU_DEFINE_LEVEL_OF(P, P, L, CPU_ATTN_ROWS, L, false)
+#define CPU_DEFINE_LEVEL(L) CPU_DEFINE_LEVEL_OF(L, L, L, CPU_ATTN_ROWS, L, false)
 
 /* Any unary function of one value by the C library: the scalar level, and what no vector level has a formula for. */
 float cpu_unary_one(enum cpu_unary kind, float x);

@@ -16,11 +16,11 @@ CPU_DEFINE_LEVEL(scalar)
 
 CPU_DEFINE_LEVEL(avx2)
 CPU_DEFINE_LEVEL(avx512)
-CPU_DEFINE_LEVEL_OF(avx512_bf16, avx512, avx512, true)
-CPU_DEFINE_LEVEL_OF(amx, amx, avx512, true)
+CPU_DEFINE_LEVEL_OF(avx512_bf16, avx512, avx512, CPU_ATTN_ROWS, avx512, true)
+CPU_DEFINE_LEVEL_OF(amx, amx, amx, CPU_ATTN_TILED_ROWS, avx512, true)
 
 #define LEAF7_1_EAX_BF16 (1u << 5)           /* of cpuid 7.1: AVX512_BF16 */
-#define LEAF7_EDX_TILES (1u << 24 | 1u << 25) /* of cpuid 7.0: AMX_TILE and AMX_INT8 */
+#define LEAF7_EDX_TILES (1u << 22 | 1u << 24 | 1u << 25) /* of cpuid 7.0: AMX_BF16, AMX_TILE and AMX_INT8 */
 #define XCR0_TILES (1u << 17 | 1u << 18)      /* their shapes and what they hold */
 #define ASK_FOR_STATE 0x1023                  /* arch_prctl: ARCH_REQ_XCOMP_PERM */
 #define STATE_OF_TILES 18

@@ -1,5 +1,6 @@
-/* simd_amx.h - the vector words of level amx: those of avx512, and the processor's tiles (AMX TILE and INT8): eight registers of up to
- * 16 rows by 64 bytes, which multiply rows of bytes by rows of quads. Words for them; numbers of tiles are literals.
+/* simd_amx.h - the vector words of level amx: those of avx512, and the processor's tiles (AMX TILE, INT8 and BF16): eight registers of up to
+ * 16 rows by 64 bytes, which multiply rows of bytes by rows of quads, and of
+ * bfloat16 by rows of pairs. Words for them; numbers of tiles are literals.
  *
  * Compilers' own functions for tiles say little of what memory they read: tiles_see_memory() stands between what was written and the
  * first that reads it. */
@@ -41,5 +42,7 @@ INLINE void tiles_release(void) { _tile_release(); }
 /* sums [m][n] += a [m][k] bytes with a sign, or without one, by w [k / 4][n][4] bytes with one. */
 #define tile_dot(sums, a, w) _tile_dpbssd(sums, a, w)
 #define tile_dot_unsigned(sums, a, w) _tile_dpbusd(sums, a, w)
+/* sums [m][n] += a [m][k] by w [k / 2][n][2], all bfloat16 and sums f32; denormals count as zeros. */
+#define tile_dot_bf16(sums, a, w) _tile_dpbf16ps(sums, a, w)
 
 #endif

@@ -199,6 +199,12 @@ INLINE vf vf_scale(vf x, vf n)
     return vf_mul(vf_mul(x, a), b);
 }
 
+/* What follows is for exp2: x no lower than its result may tell, what of x is above the whole number below it, and 2^floor(n) x. */
+INLINE vf vf_bound_exponent(vf x) { return vf_max(vf_all(-151.0f), x); }
+INLINE vf vf_floor(vf x) { return _mm256_floor_ps(x); }
+INLINE vf vf_fraction(vf x) { return vf_sub(x, vf_floor(x)); }
+INLINE vf vf_scale_floor(vf x, vf n) { return vf_scale(x, vf_floor(n)); }
+
 /* Dword i of the 16 bytes at p + r * stride into lane r of v[i]. */
 INLINE void load_columns(const uint8_t *p, int64_t stride, vi v[4])
 {

@@ -152,6 +152,9 @@ INLINE float vf_max_lanes(vf x)
 }
 
 INLINE vf vf_scale(vf x, vf n) { return _mm512_scalef_ps(x, n); }
+INLINE vf vf_bound_exponent(vf x) { return x; } /* these two do what they must with any */
+INLINE vf vf_fraction(vf x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+INLINE vf vf_scale_floor(vf x, vf n) { return _mm512_scalef_ps(x, n); }
 
 INLINE vi rows_at(const uint8_t *p, int64_t stride) /* 16 bytes of rows 0, 4, 8, 12 */
 {

@@ -201,6 +201,11 @@ INLINE vf vf_scale(vf x, vf n)
     return vf_mul(vf_mul(x, a), b);
 }
 
+INLINE vf vf_bound_exponent(vf x) { return vf_max(vf_all(-151.0f), x); }
+INLINE vf vf_floor(vf x) { return vrndmq_f32(x); }
+INLINE vf vf_fraction(vf x) { return vf_sub(x, vf_floor(x)); }
+INLINE vf vf_scale_floor(vf x, vf n) { return vf_scale(x, vf_floor(n)); }
+
 INLINE void load_columns(const uint8_t *p, int64_t stride, vi v[4])
 {
     vi r0 = vi_load(p), r1 = vi_load(p + stride), r2 = vi_load(p + 2 * stride), r3 = vi_load(p + 3 * stride);

@@ -24,6 +24,20 @@ INLINE vf vf_exp(vf x)
     return vf_scale(p, n);
 }
 
+/* 2^x for x <= 0, within 2 ulp: what is above the whole exponent by 1 + r q(r) on [0, 1), of least relative error. Below -150: 0. NaN
+ * stays. */
+INLINE vf vf_exp2(vf x)
+{
+    x = vf_bound_exponent(x);
+    vf r = vf_fraction(x), p;
+    p = vf_fma(vf_all(0x1.e974fap-10f), r, vf_all(0x1.277856p-7f));
+    p = vf_fma(p, r, vf_all(0x1.c91ce6p-5f));
+    p = vf_fma(p, r, vf_all(0x1.ebdb56p-3f));
+    p = vf_fma(p, r, vf_all(0x1.62e4bap-1f));
+    p = vf_fma(p, r, vf_all(1.0f));
+    return vf_scale_floor(p, x);
+}
+
 INLINE vf vf_sigmoid(vf x)
 {
     return vf_div(vf_all(1.0f), vf_add(vf_all(1.0f), vf_exp(vf_xor(x, vf_all(-0.0f)))));
