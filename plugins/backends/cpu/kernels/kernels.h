@@ -23,7 +23,8 @@
  *  - Float matmul. Partial sums by k mod (vector length), ascending k, then one fixed tree. With `bf16` and narrow activations, by
  *    bf16 weights: partial sums by k / 2 mod (vector length), two products a step.
  *  - Attention. Keys in blocks of CPU_PAGE_TOKENS by absolute position in ascending order, summed by spans of CPU_SPAN_TOKENS,
- *    which are merged in ascending order. Vector levels take one maximum per span, the scalar one a running maximum.
+ *    which are merged in ascending order. Vector levels take one maximum per span, the scalar one a running maximum. Level amx
+ *    multiplies floats there as two bfloat16 each, which has bits of its own.
  *  - Elementwise. Tails run through the same vector code on a padded copy.
  *
  * All functions: [any-thread], re-entrant. Pointers are borrowed for the call. Floats need 4-byte alignment and weights none;
