@@ -91,7 +91,7 @@ void LEVEL(attention_join)(const struct cpu_attn *a, int64_t token, int32_t g, c
         float *y = a->y + token * a->ldy + (g * group + h) * v_dim, max = -INFINITY, sum = 0.0f;
         for (int64_t span = 0; span < n; span++) {
             const float *part = parts + (span * group + h) * floats;
-            float most = max < part[0] ? part[0] : max, before = exp2_one(max - most), now = exp2_one(part[0] - most);
+            float most = max == -INFINITY || max < part[0] ? part[0] : max, before = exp2_one(max - most), now = exp2_one(part[0] - most);
             if (part[0] == -INFINITY)
                 continue;
             merge_y(y, before, part + CPU_ATTN_PART_Y, now, max == -INFINITY, v_dim);

@@ -36,6 +36,7 @@ struct band {
     float sum[BAND_ROWS];
     struct cpu_visible see[BAND_ROWS];
     int low[BAND_ROWS], high[BAND_ROWS]; /* keys of the present span that the row sees: low <= j < high; 0, 0 for none */
+    uint32_t absent;                  /* bits: blocks of the present span that no page holds, which nobody sees */
     void *q;                          /* queries, as a group's products read them */
     float *p;                         /* [BAND_ROWS, CPU_ATTN_SCORE_ROW] scores of the span's keys, then weights; 64-aligned */
     float *span_y;                    /* [BAND_ROWS, v_dim] y of a span among several */
@@ -77,6 +78,14 @@ static void cap_scores(const struct cpu_attn *a, float *p, int first, int end)
         vf_store(p + j, vf_mul(cap, vf_tanh(vf_div(vf_load(p + j), cap))));
 }
 
+/* Scores of absent blocks become -infinity. */
+static void hide_absent(const struct band *t, float *p)
+{
+    for (int j = 0; t->absent != 0 && j < CPU_SPAN_TOKENS; j += LANES)
+        if ((t->absent >> j / B & 1u) != 0)
+            vf_store(p + j, vf_all(-INFINITY));
+}
+
 /* Scores first <= j < end that are not low <= j < high become -infinity; first and end are whole vectors. */
 static void hide_scores(float *p, int low, int high, int first, int end)
 {
@@ -111,6 +120,7 @@ static float begin_softmax(struct band *t, int r, int first, int end)
     float *p = t->p + r * P_ROW, max;
     if (t->a->softcap > 0.0f)
         cap_scores(t->a, p, first, end);
+    hide_absent(t, p);
     hide_scores(p, t->low[r], t->high[r], first, end);
     max = largest_score(p, first, end);
     if (max == -INFINITY)
@@ -133,6 +143,7 @@ static struct seen see_span(struct band *t, int64_t span)
 {
     const int64_t start = span * CPU_SPAN_TOKENS;
     struct seen s = { .first = CPU_SPAN_TOKENS };
+    t->absent = 0;
     for (int r = 0; r < t->n; r++) {
         int64_t low = t->see[r].first - start, high = t->see[r].end - start;
         t->low[r] = low < 0 ? 0 : low > CPU_SPAN_TOKENS ? CPU_SPAN_TOKENS : (int)low;
@@ -183,7 +194,7 @@ static void merge_rows(struct merged *m, int r, const struct band *t, float *con
             continue; /* it saw nothing */
         merge_y(y[r + i], before[i], t->y[r + i], now[i], is_first, t->a->kv->v_dim);
         m->sum[r + i] = is_first ? t->sum[r + i] : m->sum[r + i] * before[i] + t->sum[r + i] * now[i];
-        m->max[r + i] = m->max[r + i] < t->max[r + i] ? t->max[r + i] : m->max[r + i];
+        m->max[r + i] = is_first || m->max[r + i] < t->max[r + i] ? t->max[r + i] : m->max[r + i]; /* NaN too, which stays */
     }
 }
 

@@ -1,11 +1,12 @@
 /* attention_tiles.h - scores and weighted values of a span by the processor's tiles (simd_amx.h), which multiply bfloat16.
  *
- * A float is split in two of them, the upper half of its bits and what that leaves: 16 bits of the number, so that f16 and bf16
- * lose nothing. A product is high high + low high + high low, summed in f32 in this order, by 32 elements of k or by 32 keys.
+ * A float is split in two of them, the upper half of its bits (of queries the nearest) and what that leaves: 16 bits of the number, so
+ * that f16 and bf16 lose nothing. A product is high high + low high + high low, summed in f32 in this order, by 32 elements of k or by 32 keys.
  * Tiles want what they multiply by in pairs of rows: two elements of 16 keys, two keys' 16 elements. That is as pages hold them, so
  * a chunk of blocks is split once for all rows of a band, which so are many.
  * A row of a tile meets no other row. But a product by a weight of 0 is NaN where a value is no number or infinite: so where NaN comes
- * out, rows are done again, each by itself, without the values that it does not see. Who sees one has NaN there.
+ * out, rows are done again, each by itself, without the values that it does not see. Who sees one has NaN there; who sees such a key,
+ * or is such a query, is NaN throughout.
  * What a band is: attention_band.h. */
 #ifndef TENON_CPU_ATTENTION_TILES_H
 #define TENON_CPU_ATTENTION_TILES_H
@@ -36,7 +37,7 @@ _Static_assert(B == 2 * LANES && LANES == TILE_ROWS && TILE_ROW_BYTES == 2 * B, 
  * shares its keys with others, a token alone would pay more for their splits than many tokens gain. */
 static bool suits_tiles(const struct cpu_attn *a)
 {
-    return a->kv->type != CPU_KV_F32 && a->kv->k_dim % 2 == 0 && a->kv->v_dim % LANES == 0 &&
+    return a->kv->type != CPU_KV_F32 && a->kv->k_dim % 2 == 0 && a->kv->v_dim > 0 && a->kv->v_dim % LANES == 0 &&
            a->n_heads / a->kv->kv_heads >= CPU_ATTN_TILED_HEADS;
 }
 
@@ -150,7 +151,7 @@ static void split_keys(const struct band *t, const uint8_t *keys, uint8_t *y)
     }
 }
 
-/* Of keys low <= j < high, the others' zeros; whole blocks are the rule, and then no key is asked. */
+/* Of keys low <= j < high, the others' zeros; whole blocks are the rule, and then no key of f16 is asked. */
 static void split_values(const struct band *t, const uint8_t *values, int low, int high, uint8_t *y)
 {
     const bool whole = low <= 0 && high >= B;
@@ -367,7 +368,8 @@ static bool settle_group(const struct band *t, const struct together *g)
     return none == 0;
 }
 
-/* The rows of a group again, each alone: what is multiplied by weights of 0 then is 0. */
+/* The rows of a group again, each alone: what is multiplied by weights of 0 then is 0. Where weights are NaN, so is all, by the same
+ * bits whatever was beside it. */
 static void weigh_apart(struct band *t, const struct together *all, const int32_t *table, int32_t g)
 {
     for (int r = all->r; r < all->r + all->rows; r++) {
@@ -378,6 +380,8 @@ static void weigh_apart(struct band *t, const struct together *all, const int32_
             weigh_group(t, &one, b, b + 1, t->wide);
         }
         (void)settle_group(t, &one);
+        for (int64_t c = 0; t->sum[r] != t->sum[r] && c < t->a->kv->v_dim; c += LANES)
+            vf_store(t->span_y + r * (int64_t)t->a->kv->v_dim + c, vf_all(NAN));
     }
 }
 
@@ -394,13 +398,12 @@ static void score_span(struct band *t, const struct together *groups, const int3
             t->next = b + 1 < end ? cpu_page_keys(kv, present(table[b + 1]), g) : cpu_page_values(kv, present(table[first]), g);
             if (table[b] >= 0)
                 split_keys(t, cpu_page_keys(kv, table[b], g), (uint8_t *)t->wide + (b - b0) * block_bytes);
+            else
+                t->absent |= 1u << b;
         }
         tiles_see_memory();
         for (int i = 0; i < t->groups; i++)
             score_group(t, &groups[i], b0, b1, t->wide);
-        for (int b = b0; b < b1; b++)
-            for (int i = 0; table[b] < 0 && i < t->n * HALVES; i++)
-                vf_store(t->p + i / HALVES * P_ROW + b * B + i % HALVES * LANES, vf_all(-INFINITY));
     }
 }
 

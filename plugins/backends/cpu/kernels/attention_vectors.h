@@ -285,8 +285,8 @@ static void score_span(struct band *t, const int32_t *table, int32_t g, int firs
         }
         if (table[j / B] >= 0)
             score_keys(t, n, must_widen(t) ? WIDENED : kv->type, must_widen(t) ? t->wide : cpu_page_keys(kv, table[j / B], g), j);
-        for (int i = 0; table[j / B] < 0 && i < t->n * VECTORS; i++)
-            vf_store(t->p + i / VECTORS * P_ROW + j + i % VECTORS * LANES, vf_all(-INFINITY));
+        else
+            t->absent |= 1u << j / B;
     }
 }
 
