@@ -95,7 +95,8 @@ INLINE void fetch_soon(struct job *j)
 
 /* ---- filling them */
 
-INLINE struct form fill_half(const enum cpu_format format, const bool packed, const struct cpu_matrix *m, const struct job *j, int h)
+INLINE struct form fill_half(unpack_loop *const unpack, const enum cpu_format format, const bool packed, const struct cpu_matrix *m,
+                             const struct job *j, int h)
 {
     const struct cpu_encoding *e = cpu_encoding_at(format);
     int64_t first = j->block * 32 / e->block_cols, blocks = j->blocks * 32 / e->block_cols;
@@ -108,7 +109,7 @@ INLINE struct form fill_half(const enum cpu_format format, const bool packed, co
 #endif
     s.form = SIGNED;
     s.w = (struct panel){ j->w.q + 4 * h * LANES, j->w.scale + h * LANES, j->w.min + h * LANES };
-    unpack_rows(format, matrix_rows(m, packed, j->half[h].base, first), blocks, &s, FETCH_NOTHING, NULL);
+    unpack(matrix_rows(m, packed, j->half[h].base, first), blocks, &s, FETCH_NOTHING, NULL);
     return s.form;
 }
 
@@ -133,13 +134,13 @@ static void look_ahead(const struct cpu_matrix *m, struct job *j)
     }
 }
 
-#define FILL(name, format, packed) \
+#define FILL(name, unpack, format, packed) \
     static __attribute__((noinline)) struct form name(const struct cpu_matrix *m, const struct job *j, int h) \
     { \
-        return fill_half(format, packed, m, j, h); \
+        return fill_half(unpack, format, packed, m, j, h); \
     }
-#define FILL_FILE(format, unpack, bytes, blocks) FILL(fill_file_##format, format, false)
-#define FILL_PACKED(format, unpack, bytes, blocks) FILL(fill_packed_##format, format, true)
+#define FILL_FILE(format, unpack, bytes, blocks) FILL(fill_file_##format, unpack##_rows, format, false)
+#define FILL_PACKED(format, unpack, bytes, blocks) FILL(fill_packed_##format, unpack##_rows, format, true)
 KEPT_FORMATS(FILL_FILE)
 FILE_FORMATS(FILL_FILE)
 KEPT_FORMATS(FILL_PACKED)

@@ -48,9 +48,9 @@ INLINE void begin_sink(struct sink *s, const int tokens)
 #endif
 
 /* Returns the first row behind. */
-INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const bool packed, const enum fetch fetch,
-                           const struct cpu_matrix *m, const struct cpu_act *a, int64_t t, int64_t n, int64_t n1, float *y, int64_t ldy,
-                           const float *bias)
+INLINE int64_t direct_rows(unpack_loop *const unpack, const enum cpu_format format, const int tokens, const bool packed,
+                           const enum fetch fetch, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t, int64_t n, int64_t n1,
+                           float *y, int64_t ldy, const float *bias)
 {
     struct lanes l = lanes_at(m, n, n1);
 #if LANES == 16
@@ -72,7 +72,7 @@ INLINE int64_t direct_rows(const enum cpu_format format, const int tokens, const
         s.acc[i] = vf_zero();
     }
     struct rows r = matrix_rows(m, packed, l.base, 0);
-    unpack_rows(format, r, m->cols / cpu_encoding_at(format)->block_cols, &s, fetch, memory_behind(m, l.base, LANES));
+    unpack(r, m->cols / cpu_encoding_at(format)->block_cols, &s, fetch, memory_behind(m, l.base, LANES));
     for (int i = 0; i < tokens; i++) {
         vf acc = bias != NULL ? vf_add(s.acc[i], vf_load_some(bias + l.base, l.wanted)) : s.acc[i];
         vf_store_some(y + (t + i) * ldy + l.base, l.wanted, acc);
@@ -97,9 +97,9 @@ INLINE int most_at_once(const enum cpu_format format, const bool packed)
 
 /* Tiles as large as there are, while the rows are in L1. `may_twice`: the encoding gains where lines of one token's weights are fetched
  * twice. */
-INLINE void direct_format(const enum cpu_format format, const bool packed, const bool may_twice, const struct cpu_matrix *m,
-                          const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y, int64_t ldy,
-                          const float *bias)
+INLINE void direct_format(unpack_loop *const unpack, const enum cpu_format format, const bool packed, const bool may_twice,
+                          const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y,
+                          int64_t ldy, const float *bias)
 {
     const bool twice = may_twice && t1 - t0 == 1 && cpu_fetches_twice();
     const int most = most_at_once(format, packed);
@@ -110,18 +110,18 @@ INLINE void direct_format(const enum cpu_format format, const bool packed, const
             if (most >= 4 && t1 - t >= 4) {
                 tokens = most == 8 && t1 - t >= 8 ? 8 : 4;
                 if (tokens == 8)
-                    next = direct_rows(format, most, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
+                    next = direct_rows(unpack, format, most, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
                 else
-                    next = direct_rows(format, 4, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
+                    next = direct_rows(unpack, format, 4, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
                 continue;
             }
 #endif
             if (most >= 2 && tokens == 2)
-                next = direct_rows(format, 2, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
+                next = direct_rows(unpack, format, 2, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
             else if (twice)
-                next = direct_rows(format, 1, packed, FETCH_TWICE, m, a, t, n, n1, y, ldy, bias);
+                next = direct_rows(unpack, format, 1, packed, FETCH_TWICE, m, a, t, n, n1, y, ldy, bias);
             else
-                next = direct_rows(format, 1, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
+                next = direct_rows(unpack, format, 1, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
         }
 }
 _Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
@@ -134,15 +134,15 @@ INLINE void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a,
 }
 #else
 /* A function for each encoding: in one function for all, compilers took minutes and gigabytes. */
-#define DIRECT(name, format, packed, may_twice) \
+#define DIRECT(name, unpack, format, packed, may_twice) \
     static __attribute__((noinline)) void name(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, \
                                                int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias) \
     { \
-        direct_format(format, packed, may_twice, m, a, t0, t1, n0, n1, y, ldy, bias); \
+        direct_format(unpack, format, packed, may_twice, m, a, t0, t1, n0, n1, y, ldy, bias); \
     }
-#define DIRECT_FILE(format, unpack, bytes, blocks) DIRECT(direct_file_##format, format, false, false)
+#define DIRECT_FILE(format, unpack, bytes, blocks) DIRECT(direct_file_##format, unpack##_rows, format, false, false)
 #define DIRECT_PACKED(format, unpack, bytes, blocks) \
-    DIRECT(direct_packed_##format, format, true, MAY_FETCH_TWICE && TWICE_HELPS(bytes, blocks))
+    DIRECT(direct_packed_##format, unpack##_rows, format, true, MAY_FETCH_TWICE && TWICE_HELPS(bytes, blocks))
 KEPT_FORMATS(DIRECT_FILE)
 FILE_FORMATS(DIRECT_FILE)
 KEPT_FORMATS(DIRECT_PACKED)
