@@ -36,11 +36,8 @@ endif()
 # instances, and what is left out of UBSan is what ASan sees too.
 if(TENON_SANITIZE)
   set(_vectors ${_avx2} ${_avx512} ${_avx512_bf16} ${_amx})
-  set_property(SOURCE ${_vectors} APPEND PROPERTY COMPILE_OPTIONS "-O1;-g1;-DFEW_TOKENS")
+  set_property(SOURCE ${_vectors} APPEND PROPERTY COMPILE_OPTIONS "-DFEW_TOKENS")
   if(TENON_SANITIZE MATCHES "undefined")
     set_property(SOURCE ${_vectors} APPEND PROPERTY COMPILE_OPTIONS "-fno-sanitize=null,alignment,object-size,pointer-overflow,bounds")
-  endif()
-  if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # where variables are at each instruction took more than a third of the time
-    set_property(SOURCE ${_vectors} APPEND PROPERTY COMPILE_OPTIONS "-fno-var-tracking")
   endif()
 endif()
