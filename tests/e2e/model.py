@@ -87,7 +87,7 @@ class Truth(unittest.TestCase):
     def test_bits(self):
         with open(os.path.join(ORACLE, "smollm2-ids.json")) as f:
             ids = dict(list(json.load(f).items())[:1])
-        for level in ("scalar", "avx2", "avx512", "amx"):
+        for level in ("scalar", "avx2", "avx512", "avx512_bf16", "amx"):
             few = 8 if SANITIZED and level == "scalar" else 24  # two minutes otherwise
             given, seen = json.dumps({name: list_[:few] for name, list_ in ids.items()}), set()
             for how in ([], ["--threads", 1], ["--threads", 3], ["--chunk", 7], ["--chunk", 1], ["--beside", 1, "--chunk", 5]):

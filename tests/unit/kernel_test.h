@@ -44,12 +44,17 @@ static inline void seed_tests(const char *name)
     fflush(stdout);
 }
 
-/* Whether to leave this case out: emulators take one in KERNEL_SHARE, others all. */
-static inline bool left_out(void)
+/* Emulators take one case in so many, others all. */
+static inline int case_share(void)
 {
     const char *share = getenv("KERNEL_SHARE");
-    return share != NULL && atoi(share) > 1 && rng_below(atoi(share)) != 0;
+    return share != NULL ? atoi(share) : 1;
 }
+
+static inline bool is_emulated(void) { return case_share() > 1; }
+
+/* Whether to leave this case out. */
+static inline bool left_out(void) { return is_emulated() && rng_below(case_share()) != 0; }
 
 /* The kernels of level i, or NULL when this machine does not have it. */
 static inline const struct cpu_kernels *level_at(int i)

@@ -273,9 +273,8 @@ START_TEST(extreme_quants_do_not_saturate)
     static const int64_t tokens[] = { 2, 7, 32 }; /* straight from the file, by panels, by tiles */
     const int ways = strcmp(cpu_kernels_select(CPU_LEVEL_BEST)->level, "amx") == 0 ? 3 : 2;
     for (int i = 0; i < 16 * ways; i++) {
-        if (left_out())
-            continue;
-        begin(&p, f, tokens[i / 16], i < 32 ? 33 : 17, columns(f, i < 32 ? 3 : 1));
+        const bool large = i < 32 && !is_emulated(); /* what is half as high and long has every case too */
+        begin(&p, f, tokens[i / 16], large ? 33 : 17, columns(f, large ? 3 : 1));
         p.a.narrow = i / 4 % 2 == 1;
         cpu_act_bind(&p.a, p.quants.p, p.T, p.K);
         for (int64_t at = 0; at < p.N * p.w.row_bytes; at += e->block_bytes) {

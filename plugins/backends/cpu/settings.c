@@ -4,11 +4,19 @@
 
 #include "device.h"
 
+#if defined(__x86_64__)
+#define LEVELS "scalar|avx2|avx512|avx512_bf16|amx"
+#elif defined(__aarch64__)
+#define LEVELS "scalar|neon|dotprod|i8mm"
+#else
+#define LEVELS "scalar"
+#endif
+
 static const struct setting {
     const char *variable, *key;
     const char *words; /* the first is the default; in the order of the setting's enum */
 } settings[] = {
-    [CPU_SET_LEVEL] = { "TENON_CPU_LEVEL", "level", "auto|scalar|avx2|avx512|avx512_bf16|amx|neon|dotprod|i8mm" },
+    [CPU_SET_LEVEL] = { "TENON_CPU_LEVEL", "level", "auto|" LEVELS },
     [CPU_SET_PACK] = { "TENON_CPU_PACK", "pack", "auto|never|always" },
     [CPU_SET_CLAIMS] = { "TENON_CPU_CLAIMS", "claims", "all|none" },
     [CPU_SET_ACTIVATIONS] = { "TENON_CPU_ACTIVATIONS", "activations", "auto|8|16" },
@@ -40,8 +48,11 @@ static void warn(const struct cpu_plugin *p, const struct setting *s, const char
 int cpu_setting(const struct cpu_plugin *p, enum cpu_set which, const char **ret_word)
 {
     const struct setting *s = &settings[which];
-    const char *variable = secure_getenv(s->variable), *word = variable;
+    const char *variable = secure_getenv(s->variable);
     char key[32];
+    if (variable != NULL && *variable == '\0')
+        variable = NULL;
+    const char *word = variable;
     (void)snprintf(key, sizeof key, "set.%s", s->key);
     if (word == NULL && p->config != NULL)
         word = p->config->get(p->config->ctx, s->key);
