@@ -95,34 +95,38 @@ INLINE int most_at_once(const enum cpu_format format, const bool packed)
     return packed && is_frequent(format) ? DIRECT_TOKENS : 2;
 }
 
-/* Tiles as large as there are, while the rows are in L1. `may_twice`: the encoding gains where lines of one token's weights are fetched
- * twice. */
+/* Of so many tokens left as many at once as there is a tile for. Three are one, not two and one: these took longer than four. */
+INLINE int tokens_at_once(const int most, int64_t left)
+{
+    if (most >= 4 && left >= 3)
+        return most == 8 && left >= 8 ? 8 : left >= 4 ? 4 : 3;
+    return most >= 2 && left >= 2 ? 2 : 1;
+}
+
+/* Tiles as large as there are, while the rows are in L1. `may_twice`: the encoding gains where lines of weights are fetched twice for
+ * one token or two. */
 INLINE void direct_format(unpack_loop *const unpack, const enum cpu_format format, const bool packed, const bool may_twice,
                           const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y,
                           int64_t ldy, const float *bias)
 {
-    const bool twice = may_twice && t1 - t0 == 1 && cpu_fetches_twice();
+#define ROWS_OF(tokens, fetch) direct_rows(unpack, format, tokens, packed, fetch, m, a, t, n, n1, y, ldy, bias)
+    const bool twice = may_twice && t1 - t0 <= 2 && cpu_fetches_twice();
     const int most = most_at_once(format, packed);
     for (int64_t n = n0, next = n1; n < n1; n = next)
         for (int64_t t = t0, tokens; t < t1; t += tokens) {
-            tokens = most >= 2 && t1 - t >= 2 ? 2 : 1;
+            tokens = tokens_at_once(most, t1 - t);
 #if DIRECT_TOKENS == 8
-            if (most >= 4 && t1 - t >= 4) {
-                tokens = most == 8 && t1 - t >= 8 ? 8 : 4;
-                if (tokens == 8)
-                    next = direct_rows(unpack, format, most, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
-                else
-                    next = direct_rows(unpack, format, 4, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
+            if (most >= 4 && tokens >= 3) {
+                next = tokens == 8 ? ROWS_OF(most, FETCH_ONCE) : tokens == 4 ? ROWS_OF(4, FETCH_ONCE) : ROWS_OF(3, FETCH_ONCE);
                 continue;
             }
 #endif
             if (most >= 2 && tokens == 2)
-                next = direct_rows(unpack, format, 2, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
-            else if (twice)
-                next = direct_rows(unpack, format, 1, packed, FETCH_TWICE, m, a, t, n, n1, y, ldy, bias);
+                next = twice ? ROWS_OF(2, FETCH_TWICE) : ROWS_OF(2, FETCH_ONCE);
             else
-                next = direct_rows(unpack, format, 1, packed, FETCH_ONCE, m, a, t, n, n1, y, ldy, bias);
+                next = twice ? ROWS_OF(1, FETCH_TWICE) : ROWS_OF(1, FETCH_ONCE);
         }
+#undef ROWS_OF
 }
 _Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
 
