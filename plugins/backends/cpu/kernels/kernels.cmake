@@ -32,10 +32,8 @@ endif()
 if(CMAKE_C_COMPILER_ID MATCHES "Clang") # it warns of each loop of no turns that it was asked to unroll
   set_property(SOURCE ${TENON_CPU_KERNEL_SOURCES} APPEND PROPERTY COMPILE_OPTIONS "-Wno-pass-failed")
 endif()
-# Inlining constant functions is an optimisation gcc leaves out at -O0, where always_inline then is an error.
-if(NOT TENON_SANITIZE)
-  set_property(SOURCE ${TENON_CPU_KERNEL_SOURCES} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Debug>:-O1>)
-endif()
+# gcc inlines no constant functions at -O0, where always_inline then is an error.
+set_property(SOURCE ${TENON_CPU_KERNEL_SOURCES} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Debug>:-O1>)
 # Under sanitizers the templates' thousands of loads, each with its checks, took a minute and more per file to compile: so there are fewer
 # instances, and what is left out of UBSan is what ASan sees too.
 if(TENON_SANITIZE)

@@ -95,7 +95,7 @@ INLINE int most_at_once(const enum cpu_format format, const bool packed)
     return packed && is_frequent(format) ? DIRECT_TOKENS : 2;
 }
 
-/* Of so many tokens left as many at once as there is a tile for. Three are one, not two and one: these took longer than four. */
+/* Of so many tokens left as many at once as there is a tile for. Three have one: as two and one they would take longer than four. */
 INLINE int tokens_at_once(const int most, int64_t left)
 {
     if (most >= 4 && left >= 3)
