@@ -1,5 +1,6 @@
 # The CPU backend's kernels, tested from inside: tenon_cpu is what the plugin is linked from.
 tenon_unit_test(kernel_matmul ${TENON_GGUF_ENCODINGS} ${CMAKE_SOURCE_DIR}/plugins/quantizers/checkpoints/affine.c LIBS tenon_cpu)
+tenon_unit_test(kernel_activations LIBS tenon_cpu)
 tenon_unit_test(kernel_rows LIBS tenon_cpu)
 tenon_unit_test(kernel_attention LIBS tenon_cpu)
 

@@ -63,13 +63,28 @@ static inline const struct cpu_kernels *level_at(int i)
     return i == 0 || k != cpu_kernels_select((enum cpu_level)(i - 1)) ? k : NULL;
 }
 
-/* Has it products by bf16 alone, and all else of the level below it? */
-static inline bool is_only_bf16(const struct cpu_kernels *k) { return strcmp(k->level, "avx512_bf16") == 0; }
+/* Has it some products of its own, and all else of the level below it? */
+static inline bool is_mostly_below(const struct cpu_kernels *k) { return strcmp(k->level, "avx512_bf16") == 0; }
 
-#define FOR_LEVELS(k) FOR_LEVELS_THAT(k, !is_only_bf16(k))
+/* Which those are: by bf16, and by what is looked up in tables. */
+static inline bool has_products(const struct cpu_kernels *k, enum cpu_format f)
+{
+    return !is_mostly_below(k) || f == CPU_BF16 || f == CPU_IQ4_NL || f == CPU_IQ4_XS || f == CPU_MXFP4 || f == CPU_NVFP4 ||
+           f == CPU_IQ2_XXS || f == CPU_IQ2_XS || f == CPU_IQ2_S || f == CPU_IQ3_XXS;
+}
+
+#define FOR_LEVELS(k) FOR_LEVELS_THAT(k, !is_mostly_below(k))
+#define FOR_PRODUCTS(k, f) FOR_LEVELS_THAT(k, has_products(k, f))
 #define FOR_LEVELS_THAT(k, suit) \
     for (int level_ = CPU_LEVEL_SCALAR; level_ <= CPU_LEVEL_BEST; level_++) \
         for (const struct cpu_kernels *k = level_at(level_); k != NULL && (suit); k = NULL)
+
+/* The integer of column i of token t's block b. */
+static inline int32_t act_at(const struct cpu_act *a, int64_t t, int64_t b, int64_t i)
+{
+    int64_t at = t * a->K + 32 * b;
+    return a->narrow ? a->q8[at + i] : a->q[at + cpu_act_column(i)];
+}
 
 static inline void *aligned(int64_t bytes)
 {

@@ -47,6 +47,12 @@ CPU_DECLARE_LEVEL(neon)
 CPU_DECLARE_LEVEL(dotprod)
 CPU_DECLARE_LEVEL(i8mm)
 
+/* False, and nothing done, where the encoding is none of those that are looked up, or the tokens are many (lookups.h). */
+bool cpu_lookups_8_avx512_bf16(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
+                               float *y, int64_t ldy, const float *bias);
+bool cpu_lookups_16_avx512_bf16(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1,
+                                float *y, int64_t ldy, const float *bias);
+
 /* The table of level P: its own products, by integers and packed weights of level Q, its attention of level A by
  * ROWS, and all else of level L; the one place that
  * names every member. */

@@ -83,6 +83,7 @@ INLINE void put_one(const struct panel *w, int64_t b, int i, int lane, int8_t we
     memcpy(w->q + ((b * 16 + cpu_act_column(i) / 2) * PANEL_ROWS + lane) * 4 + cpu_act_column(i) % 2 * 2, &wide, sizeof wide);
 }
 
+#ifdef TOKENS /* a file without panels says none */
 /* Columns first .. first + count of block b, PANEL_ROWS x tokens, onto sum. */
 INLINE void dots(const struct panel *w, const int bits, const act *const q[], int64_t b, int first, int count, const int tokens,
                  vi sum[2][TOKENS])
@@ -99,5 +100,6 @@ INLINE void dots(const struct panel *w, const int bits, const act *const q[], in
         }
     }
 }
+#endif
 
 #endif

@@ -122,7 +122,7 @@ INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int qu
     put_part(s, b, slot, part, quad, vi_and(v, vi_all(mask)), shift);
 }
 
-#if !defined(OCTETS) && !defined(TILES)
+#if !defined(OCTETS) && !defined(TILES) && defined(TOKENS)
 INLINE void dots(const struct panel *w, const int bits, const act *const q[], int64_t b, int first, int count, const int tokens,
                  vi sum[2][TOKENS])
 {

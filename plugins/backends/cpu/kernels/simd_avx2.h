@@ -128,11 +128,25 @@ INLINE vi vi_top_byte(vi a, int n)
     return _mm256_shuffle_epi8(a, _mm256_add_epi32(base, _mm256_set1_epi32(0x00808080 + (n << 24))));
 }
 
+/* Byte n of each dword as a dword. */
+INLINE vi vi_byte(vi a, const int n)
+{
+    const int above = (int)0x80808000u + n;
+    if (n == 0)
+        return vi_and(a, vi_all(0xff));
+    if (n == 3)
+        return vi_shr(a, 24);
+    return _mm256_shuffle_epi8(a, _mm256_setr_epi32(above, above + 4, above + 8, above + 12, above, above + 4, above + 8, above + 12));
+}
+
 /* What 16 bytes have at the places, below 16, that the bytes of x name. */
 INLINE vi vi_lookup(const int8_t *table, vi x)
 {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table)), x);
 }
+/* The same at the places that the lower nibbles of x name. LOOKS_AT_SIX_BITS: it takes no mask (AVX512_VBMI, which looks in 64 bytes,
+ * so the table four times). */
+INLINE vi vi_lookup_low(const int8_t *table, vi x) { return vi_lookup(table, vi_and(x, vi_all(0x0f0f0f0f))); }
 /* 2 n + 1, n the bits of x in `mask`, 7 or 15. */
 INLINE vf vf_odd(vi x, const uint32_t mask)
 {

@@ -104,7 +104,20 @@ INLINE void vi_choose_both(vi m, vi yes, vi no, vi *ret, vi *ret_other)
     *ret = vi_choose(m, yes, no);
     *ret_other = vi_choose(m, no, yes);
 }
-INLINE vi vi_top_byte(vi a, const int n) { return vi_and(n == 3 ? a : vi_shl(a, 24 - 8 * n), vi_all(0xff000000)); }
+/* By shuffles where a shift and a mask would do: one instruction for two. */
+INLINE vi vi_top_byte(vi a, const int n)
+{
+    return n == 3 ? vi_and(a, vi_all(0xff000000))
+                  : _mm512_shuffle_epi8(a, _mm512_broadcast_i32x4(_mm_setr_epi32(0x00808080 + (n << 24), 0x04808080 + (n << 24),
+                                                                                 0x08808080 + (n << 24), 0x0c808080 + (n << 24))));
+}
+INLINE vi vi_byte(vi a, const int n)
+{
+    const int above = (int)0x80808000u + n;
+    return n == 0   ? vi_and(a, vi_all(0xff))
+           : n == 3 ? vi_shr(a, 24)
+                    : _mm512_shuffle_epi8(a, _mm512_broadcast_i32x4(_mm_setr_epi32(above, above + 4, above + 8, above + 12)));
+}
 INLINE vi vi_spread_byte(vi a, int n)
 {
     vi base = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
@@ -115,6 +128,15 @@ INLINE vi vi_lookup(const int8_t *table, vi x)
 {
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table)), x);
 }
+#ifdef __AVX512VBMI__
+#define LOOKS_AT_SIX_BITS
+INLINE vi vi_lookup_low(const int8_t *table, vi x)
+{
+    return _mm512_permutexvar_epi8(x, _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table)));
+}
+#else
+INLINE vi vi_lookup_low(const int8_t *table, vi x) { return vi_lookup(table, vi_and(x, vi_all(0x0f0f0f0f))); }
+#endif
 INLINE vf vf_odd(vi x, const uint32_t mask)
 {
     const vf of_15 = _mm512_setr_ps(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);

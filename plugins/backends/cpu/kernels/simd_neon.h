@@ -137,6 +137,7 @@ INLINE void vi_choose_both(vi m, vi yes, vi no, vi *ret, vi *ret_other)
     *ret_other = vi_choose(m, no, yes);
 }
 INLINE vi vi_top_byte(vi a, const int n) { return vi_and(n == 3 ? a : vi_shl(a, 24 - 8 * n), vi_all(0xff000000)); }
+INLINE vi vi_byte(vi a, const int n) { return vi_and(n == 0 ? a : vi_shr(a, 8 * n), vi_all(0xff)); }
 INLINE vi vi_spread_byte(vi a, int n)
 {
     static const uint8_t first[16] = { 0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12 };
@@ -147,6 +148,7 @@ INLINE vi vi_lookup(const int8_t *table, vi x)
 {
     return vreinterpretq_s32_s8(vqtbl1q_s8(vld1q_s8(table), vreinterpretq_u8_s32(x)));
 }
+INLINE vi vi_lookup_low(const int8_t *table, vi x) { return vi_lookup(table, vi_and(x, vi_all(0x0f0f0f0f))); }
 INLINE vf vf_odd(vi x, const uint32_t mask)
 {
     return vf_of_int(vi_or(vi_and(vi_shl(x, 1), vi_all(2 * mask)), vi_all(1)));

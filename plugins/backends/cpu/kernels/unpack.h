@@ -486,16 +486,18 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     }
 
 /* Format, its function, bytes of its block and blocks of 32 in it: formats that keep their blocks when they are packed, formats that
- * do not (repack.h), and what they have then. */
-#define KEPT_FORMATS(X)                 \
-    X(CPU_Q4_0, unpack_q4_0, 18, 1)     \
-    X(CPU_Q4_1, unpack_q4_1, 20, 1)     \
-    X(CPU_Q8_0, unpack_q8_0, 34, 1)     \
-    X(CPU_Q4_K, unpack_q4_k, 144, 8)    \
-    X(CPU_IQ4_NL, unpack_iq4_nl, 18, 1) \
-    X(CPU_MXFP4, unpack_mxfp4, 17, 1)   \
+ * do not (repack.h), and what they have then; of both those whose weights are looked up in tables (lookups.h). */
+#define KEPT_LOOKED_UP(X)                \
+    X(CPU_IQ4_NL, unpack_iq4_nl, 18, 1)  \
+    X(CPU_MXFP4, unpack_mxfp4, 17, 1)    \
     X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8) \
-    X(CPU_NVFP4, unpack_nvfp4, 36, 2)   \
+    X(CPU_NVFP4, unpack_nvfp4, 36, 2)
+#define KEPT_FORMATS(X)              \
+    KEPT_LOOKED_UP(X)                \
+    X(CPU_Q4_0, unpack_q4_0, 18, 1)  \
+    X(CPU_Q4_1, unpack_q4_1, 20, 1)  \
+    X(CPU_Q8_0, unpack_q8_0, 34, 1)  \
+    X(CPU_Q4_K, unpack_q4_k, 144, 8) \
     X(CPU_AFFINE4_B32, unpack_affine4_b32, 20, 1) \
     X(CPU_AFFINE4_B128, unpack_affine4_b128, 68, 4) \
     X(CPU_AFFINE8_B32, unpack_affine8_b32, 36, 1)
@@ -515,7 +517,12 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_IQ1_M, unpack_iq1_m, 56, 8) \
     X(CPU_TQ1_0, unpack_tq1_0, 54, 8) \
     X(CPU_TQ2_0, unpack_tq2_0, 66, 8)
+#define PACKED_LOOKED_UP(X)                                      \
+    X(CPU_PACKED_IQ2_BY_32, unpack_packed_iq2_by_32, 104, 8)     \
+    X(CPU_PACKED_IQ2_BY_16, unpack_packed_iq2_by_16, 108, 8)     \
+    X(CPU_PACKED_IQ3_XXS, unpack_packed_iq3_xxs, 136, 8)
 #define PACKED_FORMATS(X)                                        \
+    PACKED_LOOKED_UP(X)                                          \
     X(CPU_PACKED_Q5_0, unpack_packed_q5_0, 22, 1)                \
     X(CPU_PACKED_Q5_1, unpack_packed_q5_1, 24, 1)                \
     X(CPU_PACKED_Q5_K, unpack_packed_q5_k, 176, 8)               \
@@ -523,9 +530,6 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
     X(CPU_PACKED_Q3_K, unpack_packed_q3_k, 112, 8)               \
     X(CPU_PACKED_Q2_K, unpack_packed_q2_k, 84, 8)                \
     X(CPU_PACKED_TQ2, unpack_packed_tq2, 68, 8)                  \
-    X(CPU_PACKED_IQ2_BY_32, unpack_packed_iq2_by_32, 104, 8)     \
-    X(CPU_PACKED_IQ2_BY_16, unpack_packed_iq2_by_16, 108, 8)     \
-    X(CPU_PACKED_IQ3_XXS, unpack_packed_iq3_xxs, 136, 8)         \
     X(CPU_PACKED_IQ3_S, unpack_packed_iq3_s, 136, 8)             \
     X(CPU_PACKED_IQ1_S, unpack_packed_iq1_s, 72, 8)              \
     X(CPU_PACKED_IQ1_M, unpack_packed_iq1_m, 80, 8)

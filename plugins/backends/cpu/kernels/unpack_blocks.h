@@ -132,8 +132,8 @@ INLINE void unpack_q8_0(const struct rows *r, struct sink *s, int64_t b)
 INLINE void put_looked_up(struct sink *s, int64_t b, const vi v[4], const int8_t *table, const struct form f)
 {
     for (int i = 0; i < 4; i++) {
-        put(s, b, 0, i, vi_lookup(table, low_nibbles(v[i])), f);
-        put(s, b, 0, 4 + i, vi_lookup(table, high_nibbles(v[i])), f);
+        put(s, b, 0, i, vi_lookup_low(table, v[i]), f);
+        put(s, b, 0, 4 + i, vi_lookup_low(table, vi_shr(v[i], 4)), f);
     }
 }
 
@@ -207,8 +207,8 @@ INLINE void unpack_nvfp4(const struct rows *r, struct sink *s, int64_t b)
             UNROLLED
             for (int i = 0; i < 2; i++) {
                 vi x = v[2 * half + i];
-                put(s, b + j, half, 4 * half + i, vi_lookup(e2m1_above, low_nibbles(x)), ABOVE_12);
-                put(s, b + j, half, 4 * half + 2 + i, vi_lookup(e2m1_above, high_nibbles(x)), ABOVE_12);
+                put(s, b + j, half, 4 * half + i, vi_lookup_low(e2m1_above, x), ABOVE_12);
+                put(s, b + j, half, 4 * half + 2 + i, vi_lookup_low(e2m1_above, vi_shr(x, 4)), ABOVE_12);
             }
             scale[half] = e4m3_halved(scales, 2 * j + half);
         }

@@ -37,7 +37,7 @@ INLINE struct k_scales k_scales_at(const struct rows *r)
 /* d times byte n of the two dwords. */
 INLINE vf times_byte(vf d, const vi v[2], const int n)
 {
-    return vf_mul(d, vf_of_int(vi_and(vi_shr(v[n >> 2], 8 * (n & 3)), vi_all(0xff))));
+    return vf_mul(d, vf_of_int(vi_byte(v[n >> 2], n & 3)));
 }
 
 INLINE vf scale_of(const struct k_scales *k, const int j) { return times_byte(k->d, k->scale, j); }

@@ -27,20 +27,26 @@ static const int8_t iq2_above[2][2][16] = {
     { { 51, 35, 51, 35, 68, 18, 68, 18, 86, 0, 86, 0, 0, 0, 0, 0 }, { 51, 51, 35, 35, 68, 68, 18, 18, 86, 86, 0, 0, 0, 0, 0, 0 } },
 };
 
-/* Sub-block b from levels and signs in their places: both halves' signs come with the level, and the tables look at one. */
+/* What a table has for the level in the bits of `level` and both halves' signs in the two beside them: it looks at one half's. */
+INLINE vi iq2_at(const int8_t *table, const uint32_t level, const uint32_t both, vi low, vi signs)
+{
+#ifdef LOOKS_AT_SIX_BITS
+    (void)both;
+    return vi_lookup_low(table, vi_choose(vi_all(level), low, signs));
+#else
+    return vi_lookup(table, vi_or(vi_and(low, vi_all(level)), vi_and(signs, vi_all(both))));
+#endif
+}
+
+/* Sub-block b from levels and signs in their places. */
 INLINE void put_iq2(struct sink *s, int64_t b, const int second, const bool by_16, const vi low[2][4], const vi signs[4])
 {
-    const vi level = vi_all(second ? 0x0c0c0c0c : 0x03030303);
-    vi both[4];
-    UNROLLED
-    for (int i = 0; i < 4; i++)
-        both[i] = vi_and(signs[i], vi_all(second ? 0x03030303 : 0x0c0c0c0c));
+    const uint32_t level = second ? 0x0c0c0c0c : 0x03030303, both = 0x0f0f0f0f - level;
     UNROLLED
     for (int half = 0; half < 2; half++)
         UNROLLED
         for (int i = 0; i < 4; i++)
-            put(s, b, by_16 ? half : 0, 4 * half + i, vi_lookup(iq2_above[second][half], vi_or(vi_and(low[half][i], level), both[i])),
-                ABOVE_43);
+            put(s, b, by_16 ? half : 0, 4 * half + i, iq2_at(iq2_above[second][half], level, both, low[half][i], signs[i]), ABOVE_43);
 }
 
 INLINE void unpack_iq2(const struct rows *r, struct sink *s, int64_t b, const bool by_16)
@@ -89,8 +95,8 @@ INLINE void unpack_packed_iq3_xxs(const struct rows *r, struct sink *s, int64_t 
         columns(r, 8 + 16 * j, v);
         UNROLLED
         for (int i = 0; i < 4; i++) {
-            put(s, b + j, 0, 2 * i, vi_lookup(iq3xxs_above, low_nibbles(v[i])), f);
-            put(s, b + j, 0, 2 * i + 1, vi_lookup(iq3xxs_above, high_nibbles(v[i])), f);
+            put(s, b + j, 0, 2 * i, vi_lookup_low(iq3xxs_above, v[i]), f);
+            put(s, b + j, 0, 2 * i + 1, vi_lookup_low(iq3xxs_above, vi_shr(v[i], 4)), f);
         }
         done(s, b + j, 0, odd_scale(d, scales, 15), f);
         scales = vi_shr(scales, 4);
