@@ -67,17 +67,15 @@ INLINE int64_t direct_rows(unpack_loop *const unpack, const enum cpu_format form
 /* What files mostly are of. */
 INLINE bool is_frequent(const enum cpu_format format) { return format <= CPU_Q4_K || format == CPU_PACKED_Q5_0; }
 
-/* How many tokens it takes at once. More than two cost more to compile: for frequent encodings. Q6_K has scales per
- * 16: with more than four its sums leave the registers. Under sanitizers, where compiling is dearest, fewer: the bits are the same. */
-INLINE int most_at_once(const enum cpu_format format, const bool packed)
-{
+/* How many tokens an encoding takes at once: in the file's order, and packed. With scales per 16 the sums of more than four leave the
+ * registers. Under sanitizers, where compiling is dearest, fewer: the bits are the same. */
 #ifdef FEW_TOKENS
-    return packed && is_frequent(format) ? 2 : 1;
+#define MOST_OF_FILE 1
+#define MOST_OF_PACKED(format, scales) (is_frequent(format) ? 2 : 1)
+#else
+#define MOST_OF_FILE 2
+#define MOST_OF_PACKED(format, scales) ((scales) == 2 && DIRECT_TOKENS > 4 ? 4 : DIRECT_TOKENS)
 #endif
-    if (packed && format == CPU_PACKED_Q6_K && DIRECT_TOKENS > 4)
-        return 4;
-    return packed && is_frequent(format) ? DIRECT_TOKENS : 2;
-}
 
 /* Of so many tokens left as many at once as there is a tile for. Three have one: as two and one they would take longer than four. */
 INLINE int tokens_at_once(const int most, int64_t left)
@@ -89,13 +87,12 @@ INLINE int tokens_at_once(const int most, int64_t left)
 
 /* Tiles as large as there are, while the rows are in L1. `may_twice`: the encoding gains where lines of weights are fetched twice for
  * one token or two. */
-INLINE void direct_format(unpack_loop *const unpack, const enum cpu_format format, const bool packed, const bool may_twice,
-                          const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y,
-                          int64_t ldy, const float *bias)
+INLINE void direct_format(unpack_loop *const unpack, const enum cpu_format format, const int most, const bool packed,
+                          const bool may_twice, const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0,
+                          int64_t n1, float *y, int64_t ldy, const float *bias)
 {
 #define ROWS_OF(tokens, fetch) direct_rows(unpack, format, tokens, packed, fetch, m, a, t, n, n1, y, ldy, bias)
     const bool twice = may_twice && t1 - t0 <= 2 && cpu_fetches_twice();
-    const int most = most_at_once(format, packed);
     for (int64_t n = n0, next = n1; n < n1; n = next)
         for (int64_t t = t0, tokens; t < t1; t += tokens) {
             tokens = tokens_at_once(most, t1 - t);
@@ -115,14 +112,16 @@ INLINE void direct_format(unpack_loop *const unpack, const enum cpu_format forma
 _Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
 
 /* A function for each encoding: in one function for all, compilers took minutes and gigabytes. */
-#define DIRECT(name, unpack, format, packed, may_twice) \
+#define DIRECT(name, unpack, format, most, packed, may_twice) \
     static __attribute__((noinline)) void name(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, \
                                                int64_t n0, int64_t n1, float *y, int64_t ldy, const float *bias) \
     { \
-        direct_format(unpack, format, packed, may_twice, m, a, t0, t1, n0, n1, y, ldy, bias); \
+        direct_format(unpack, format, most, packed, may_twice, m, a, t0, t1, n0, n1, y, ldy, bias); \
     }
-#define DIRECT_FILE(format, unpack, bytes, blocks) DIRECT(direct_file_##format, unpack##_rows, format, false, false)
-#define DIRECT_PACKED(format, unpack, bytes, blocks) \
-    DIRECT(direct_packed_##format, unpack##_rows, format, true, MAY_FETCH_TWICE && TWICE_HELPS(bytes, blocks))
+#define DIRECT_FILE(format, unpack, bytes, blocks, scales) \
+    DIRECT(direct_file_##format, unpack##_rows, format, MOST_OF_FILE, false, false)
+#define DIRECT_PACKED(format, unpack, bytes, blocks, scales) \
+    DIRECT(direct_packed_##format, unpack##_rows, format, MOST_OF_PACKED(format, scales), true, \
+           MAY_FETCH_TWICE && TWICE_HELPS(bytes, blocks))
 
 #endif

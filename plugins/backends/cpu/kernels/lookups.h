@@ -22,7 +22,7 @@ bool LOOKUPS(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, in
     if (!m->packed || t1 - t0 > DIRECT_MOST)
         return false;
     switch ((int)m->format) {
-#define DIRECT_PACKED(format, unpack, bytes, blocks) \
+#define DIRECT_PACKED(format, unpack, bytes, blocks, scales) \
     case (int)format: direct_packed_##format(m, a, t0, t1, n0, n1, y, ldy, bias); return true;
         KEPT_LOOKED_UP(DIRECT_PACKED)
         PACKED_LOOKED_UP(DIRECT_PACKED)

@@ -5,6 +5,6 @@
 
 #define ACT_BITS 8
 #define DIRECT_TOKENS 8 /* as products8_avx512.c */
-#define DIRECT_MOST 4
+#define DIRECT_MOST 8
 
 #include "lookups.h"

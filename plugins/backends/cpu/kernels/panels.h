@@ -98,8 +98,8 @@ static void look_ahead(const struct cpu_matrix *m, struct job *j)
     { \
         return fill_half(unpack, format, packed, m, j, h); \
     }
-#define FILL_FILE(format, unpack, bytes, blocks) FILL(fill_file_##format, unpack##_rows, format, false)
-#define FILL_PACKED(format, unpack, bytes, blocks) FILL(fill_packed_##format, unpack##_rows, format, true)
+#define FILL_FILE(format, unpack, bytes, blocks, scales) FILL(fill_file_##format, unpack##_rows, format, false)
+#define FILL_PACKED(format, unpack, bytes, blocks, scales) FILL(fill_packed_##format, unpack##_rows, format, true)
 KEPT_FORMATS(FILL_FILE)
 FILE_FORMATS(FILL_FILE)
 KEPT_FORMATS(FILL_PACKED)
@@ -113,9 +113,9 @@ static void fill_panel(const struct cpu_matrix *m, struct job *j)
 {
     for (int h = 0; h < 2; h++)
         switch (m->format + (m->packed ? CPU_FORMATS_ALL : 0)) {
-#define FILL_FILE(format, unpack, bytes, blocks) \
+#define FILL_FILE(format, unpack, bytes, blocks, scales) \
     case (int)format: j->form = fill_file_##format(m, j, h); break;
-#define FILL_PACKED(format, unpack, bytes, blocks) \
+#define FILL_PACKED(format, unpack, bytes, blocks, scales) \
     case (int)format + CPU_FORMATS_ALL: j->form = fill_packed_##format(m, j, h); break;
             KEPT_FORMATS(FILL_FILE)
             FILE_FORMATS(FILL_FILE)

@@ -39,9 +39,9 @@ static void multiply_direct(const struct cpu_matrix *m, const struct cpu_act *a,
                             float *y, int64_t ldy, const float *bias)
 {
     switch (m->format + (m->packed ? CPU_FORMATS_ALL : 0)) {
-#define DIRECT_FILE(format, unpack, bytes, blocks) \
+#define DIRECT_FILE(format, unpack, bytes, blocks, scales) \
     case (int)format: direct_file_##format(m, a, t0, t1, n0, n1, y, ldy, bias); break;
-#define DIRECT_PACKED(format, unpack, bytes, blocks) \
+#define DIRECT_PACKED(format, unpack, bytes, blocks, scales) \
     case (int)format + CPU_FORMATS_ALL: direct_packed_##format(m, a, t0, t1, n0, n1, y, ldy, bias); break;
         KEPT_FORMATS(DIRECT_FILE)
         FILE_FORMATS(DIRECT_FILE)

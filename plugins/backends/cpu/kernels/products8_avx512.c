@@ -5,7 +5,7 @@
 #define ACT_BITS 8
 #define TOKENS 6 /* 12 chains, 12 sums, 2 registers of weights, 1 of activations: 27 of 32 */
 #define DIRECT_TOKENS 8 /* 8 chains, 8 sums in each of two slots, the rest for unpacking */
-#define DIRECT_MOST 4
+#define DIRECT_MOST 8
 #define DIRECT_MANY 32
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")

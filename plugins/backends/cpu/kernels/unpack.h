@@ -470,7 +470,7 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 
 /* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: of rows in the file's order, see
  * prefetch(), or NULL. */
-#define UNPACK_LOOP(format, name, bytes, per_block)                                                            \
+#define UNPACK_LOOP(format, name, bytes, per_block, scales)                                                    \
     INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const enum fetch fetch, const uint8_t *next) \
     {                                                                                                  \
         if (fetch != FETCH_NOTHING) {                                                                  \
@@ -485,54 +485,54 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
         }                                                                                              \
     }
 
-/* Format, its function, bytes of its block and blocks of 32 in it: formats that keep their blocks when they are packed, formats that
- * do not (repack.h), and what they have then; of both those whose weights are looked up in tables (lookups.h). */
-#define KEPT_LOOKED_UP(X)                \
-    X(CPU_IQ4_NL, unpack_iq4_nl, 18, 1)  \
-    X(CPU_MXFP4, unpack_mxfp4, 17, 1)    \
-    X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8) \
-    X(CPU_NVFP4, unpack_nvfp4, 36, 2)
-#define KEPT_FORMATS(X)              \
-    KEPT_LOOKED_UP(X)                \
-    X(CPU_Q4_0, unpack_q4_0, 18, 1)  \
-    X(CPU_Q4_1, unpack_q4_1, 20, 1)  \
-    X(CPU_Q8_0, unpack_q8_0, 34, 1)  \
-    X(CPU_Q4_K, unpack_q4_k, 144, 8) \
-    X(CPU_AFFINE4_B32, unpack_affine4_b32, 20, 1) \
-    X(CPU_AFFINE4_B128, unpack_affine4_b128, 68, 4) \
-    X(CPU_AFFINE8_B32, unpack_affine8_b32, 36, 1)
-#define FILE_FORMATS(X)                 \
-    X(CPU_Q5_0, unpack_q5_0, 22, 1) \
-    X(CPU_Q5_1, unpack_q5_1, 24, 1) \
-    X(CPU_Q5_K, unpack_q5_k, 176, 8) \
-    X(CPU_Q6_K, unpack_q6_k, 210, 8) \
-    X(CPU_Q2_K, unpack_q2_k, 84, 8) \
-    X(CPU_Q3_K, unpack_q3_k, 110, 8) \
-    X(CPU_IQ2_XXS, unpack_iq2_xxs, 66, 8) \
-    X(CPU_IQ2_XS, unpack_iq2_xs, 74, 8) \
-    X(CPU_IQ2_S, unpack_iq2_s, 82, 8) \
-    X(CPU_IQ3_XXS, unpack_iq3_xxs, 98, 8) \
-    X(CPU_IQ3_S, unpack_iq3_s, 110, 8) \
-    X(CPU_IQ1_S, unpack_iq1_s, 50, 8) \
-    X(CPU_IQ1_M, unpack_iq1_m, 56, 8) \
-    X(CPU_TQ1_0, unpack_tq1_0, 54, 8) \
-    X(CPU_TQ2_0, unpack_tq2_0, 66, 8)
-#define PACKED_LOOKED_UP(X)                                      \
-    X(CPU_PACKED_IQ2_BY_32, unpack_packed_iq2_by_32, 104, 8)     \
-    X(CPU_PACKED_IQ2_BY_16, unpack_packed_iq2_by_16, 108, 8)     \
-    X(CPU_PACKED_IQ3_XXS, unpack_packed_iq3_xxs, 136, 8)
-#define PACKED_FORMATS(X)                                        \
-    PACKED_LOOKED_UP(X)                                          \
-    X(CPU_PACKED_Q5_0, unpack_packed_q5_0, 22, 1)                \
-    X(CPU_PACKED_Q5_1, unpack_packed_q5_1, 24, 1)                \
-    X(CPU_PACKED_Q5_K, unpack_packed_q5_k, 176, 8)               \
-    X(CPU_PACKED_Q6_K, unpack_packed_q6_k, 212, 8)               \
-    X(CPU_PACKED_Q3_K, unpack_packed_q3_k, 112, 8)               \
-    X(CPU_PACKED_Q2_K, unpack_packed_q2_k, 84, 8)                \
-    X(CPU_PACKED_TQ2, unpack_packed_tq2, 68, 8)                  \
-    X(CPU_PACKED_IQ3_S, unpack_packed_iq3_s, 136, 8)             \
-    X(CPU_PACKED_IQ1_S, unpack_packed_iq1_s, 72, 8)              \
-    X(CPU_PACKED_IQ1_M, unpack_packed_iq1_m, 80, 8)
+/* Format, its function, bytes of its block, blocks of 32 in it and scales of each: formats that keep their blocks when they are packed,
+ * formats that do not (repack.h), and what they have then; of both those whose weights are looked up in tables (lookups.h). */
+#define KEPT_LOOKED_UP(X)                                       \
+    X(CPU_IQ4_NL, unpack_iq4_nl, 18, 1, 1)                      \
+    X(CPU_MXFP4, unpack_mxfp4, 17, 1, 1)                        \
+    X(CPU_IQ4_XS, unpack_iq4_xs, 136, 8, 1)                     \
+    X(CPU_NVFP4, unpack_nvfp4, 36, 2, 2)
+#define KEPT_FORMATS(X)                                         \
+    KEPT_LOOKED_UP(X)                                           \
+    X(CPU_Q4_0, unpack_q4_0, 18, 1, 1)                          \
+    X(CPU_Q4_1, unpack_q4_1, 20, 1, 1)                          \
+    X(CPU_Q8_0, unpack_q8_0, 34, 1, 1)                          \
+    X(CPU_Q4_K, unpack_q4_k, 144, 8, 1)                         \
+    X(CPU_AFFINE4_B32, unpack_affine4_b32, 20, 1, 1)            \
+    X(CPU_AFFINE4_B128, unpack_affine4_b128, 68, 4, 1)          \
+    X(CPU_AFFINE8_B32, unpack_affine8_b32, 36, 1, 1)
+#define FILE_FORMATS(X)                                         \
+    X(CPU_Q5_0, unpack_q5_0, 22, 1, 1)                          \
+    X(CPU_Q5_1, unpack_q5_1, 24, 1, 1)                          \
+    X(CPU_Q5_K, unpack_q5_k, 176, 8, 1)                         \
+    X(CPU_Q6_K, unpack_q6_k, 210, 8, 2)                         \
+    X(CPU_Q2_K, unpack_q2_k, 84, 8, 2)                          \
+    X(CPU_Q3_K, unpack_q3_k, 110, 8, 2)                         \
+    X(CPU_IQ2_XXS, unpack_iq2_xxs, 66, 8, 1)                    \
+    X(CPU_IQ2_XS, unpack_iq2_xs, 74, 8, 2)                      \
+    X(CPU_IQ2_S, unpack_iq2_s, 82, 8, 2)                        \
+    X(CPU_IQ3_XXS, unpack_iq3_xxs, 98, 8, 1)                    \
+    X(CPU_IQ3_S, unpack_iq3_s, 110, 8, 1)                       \
+    X(CPU_IQ1_S, unpack_iq1_s, 50, 8, 1)                        \
+    X(CPU_IQ1_M, unpack_iq1_m, 56, 8, 2)                        \
+    X(CPU_TQ1_0, unpack_tq1_0, 54, 8, 1)                        \
+    X(CPU_TQ2_0, unpack_tq2_0, 66, 8, 1)
+#define PACKED_LOOKED_UP(X)                                     \
+    X(CPU_PACKED_IQ2_BY_32, unpack_packed_iq2_by_32, 104, 8, 1) \
+    X(CPU_PACKED_IQ2_BY_16, unpack_packed_iq2_by_16, 108, 8, 2) \
+    X(CPU_PACKED_IQ3_XXS, unpack_packed_iq3_xxs, 136, 8, 1)
+#define PACKED_FORMATS(X)                                       \
+    PACKED_LOOKED_UP(X)                                         \
+    X(CPU_PACKED_Q5_0, unpack_packed_q5_0, 22, 1, 1)            \
+    X(CPU_PACKED_Q5_1, unpack_packed_q5_1, 24, 1, 1)            \
+    X(CPU_PACKED_Q5_K, unpack_packed_q5_k, 176, 8, 1)           \
+    X(CPU_PACKED_Q6_K, unpack_packed_q6_k, 212, 8, 2)           \
+    X(CPU_PACKED_Q3_K, unpack_packed_q3_k, 112, 8, 2)           \
+    X(CPU_PACKED_Q2_K, unpack_packed_q2_k, 84, 8, 2)            \
+    X(CPU_PACKED_TQ2, unpack_packed_tq2, 68, 8, 1)              \
+    X(CPU_PACKED_IQ3_S, unpack_packed_iq3_s, 136, 8, 1)         \
+    X(CPU_PACKED_IQ1_S, unpack_packed_iq1_s, 72, 8, 1)          \
+    X(CPU_PACKED_IQ1_M, unpack_packed_iq1_m, 80, 8, 2)
 KEPT_FORMATS(UNPACK_LOOP)
 FILE_FORMATS(UNPACK_LOOP)
 PACKED_FORMATS(UNPACK_LOOP)
