@@ -199,6 +199,19 @@ static int32_t put_names(struct tn_buf *out, const char *member, const struct tn
     return s == 0 ? tn_buf_char(out, ']') : s;
 }
 
+/* What ends every object. */
+static int32_t put_json_problems(const struct facts *f, struct tn_buf *out)
+{
+    int32_t s = tn_buf_str(out, ",\"problem\":");
+    s = s == 0 ? tn_json_text(out, f->problems.n != 0 ? f->problems.items[0] : NULL) : s;
+    s = s == 0 ? tn_buf_str(out, ",\"problems\":[") : s;
+    for (uint32_t i = 0; i < f->problems.n && s == 0; i++) {
+        s = i != 0 ? tn_buf_str(out, ",") : 0;
+        s = s == 0 ? tn_json_text(out, f->problems.items[i]) : s;
+    }
+    return s == 0 ? tn_buf_str(out, "]}\n") : s;
+}
+
 static int32_t put_json(const struct facts *f, struct tn_buf *out)
 {
     const struct tenon_model_info *m = &f->arch.info;
@@ -232,15 +245,7 @@ static int32_t put_json(const struct facts *f, struct tn_buf *out)
     s = s == 0 ? tn_buf_printf(out, "],\"state_bytes\":%llu", (unsigned long long)f->state_bytes) : s;
     s = s == 0 ? put_names(out, "missing", f->has_weights ? &f->weights.missing : NULL) : s;
     s = s == 0 ? put_names(out, "unused", f->has_weights ? &f->weights.unused : NULL) : s;
-    s = s == 0 ? tn_buf_str(out, ",\"problem\":") : s;
-    s = s == 0 ? tn_json_text(out, f->problems.n != 0 ? f->problems.items[0] : NULL) : s;
-    s = s == 0 ? tn_buf_str(out, ",\"problems\":[") : s;
-    for (uint32_t i = 0; i < f->problems.n && s == 0; i++) {
-        s = i != 0 ? tn_buf_str(out, ",") : 0;
-        s = s == 0 ? tn_json_text(out, f->problems.items[i]) : s;
-    }
-    s = s == 0 ? tn_buf_str(out, "]") : s;
-    return s == 0 ? tn_buf_str(out, "}\n") : s;
+    return s == 0 ? put_json_problems(f, out) : s;
 }
 
 /* A line of a text that came from outside. */
@@ -250,6 +255,14 @@ static int32_t put_line(struct tn_buf *out, const char *label, const char *text)
     for (; *text != '\0' && s == 0; text++)
         s = tn_buf_char(out, tn_str_printable(*text));
     return s == 0 ? tn_buf_char(out, '\n') : s;
+}
+
+static int32_t put_text_problems(const struct facts *f, struct tn_buf *out)
+{
+    int32_t s = 0;
+    for (uint32_t i = 0; i < f->problems.n && s == 0; i++)
+        s = put_line(out, "problem", f->problems.items[i]);
+    return s;
 }
 
 static int32_t put_text(const struct facts *f, struct tn_buf *out)
@@ -287,9 +300,14 @@ static int32_t put_text(const struct facts *f, struct tn_buf *out)
         s = put_line(out, "missing", f->weights.missing.items[i]);
     for (uint32_t i = 0; f->has_weights && i < f->weights.unused.n && s == 0; i++)
         s = put_line(out, "unused", f->weights.unused.items[i]);
-    for (uint32_t i = 0; i < f->problems.n && s == 0; i++)
-        s = put_line(out, "problem", f->problems.items[i]);
-    return s;
+    return s == 0 ? put_text_problems(f, out) : s;
+}
+
+/* Encodings are told as far as they are known; what of the model does not fit them, or cannot run, is behind. */
+static int32_t put_encodings(struct tn_registry *reg, const struct facts *f, bool json, struct tn_buf *out)
+{
+    int32_t s = cli_show_encodings(reg, f->src, json, out);
+    return s != 0 ? s : json ? put_json_problems(f, out) : put_text_problems(f, out);
 }
 
 int tn_cmd_show(int argc, char **argv)
@@ -309,9 +327,9 @@ int tn_cmd_show(int argc, char **argv)
     int32_t status = cli_runtime_open(&s, &o.common, &err);
     if (status == 0)
         status = gather(tn_runtime_registry(s.rt), args.items[0], &f, &err);
-    if (status == 0 && o.encodings)
-        status = cli_show_encodings(tn_runtime_registry(s.rt), f.src, o.common.json, &out);
-    else if (status == 0 && (status = o.common.json ? put_json(&f, &out) : put_text(&f, &out)) != 0)
+    if (status == 0 && (status = o.encodings     ? put_encodings(tn_runtime_registry(s.rt), &f, o.common.json, &out)
+                                 : o.common.json ? put_json(&f, &out)
+                                                 : put_text(&f, &out)) != 0)
         (void)tenon_fail(&err, status, "show", "no memory for the text");
     if (status == 0)
         fwrite(out.data, 1, out.len, stdout);

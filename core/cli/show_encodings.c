@@ -181,5 +181,5 @@ int32_t cli_show_encodings(struct tn_registry *reg, struct tn_container *src, bo
         rc = put_use(&s, &uses[i], i == 0);
     for (uint32_t i = 0; i < s.n_devices; i++)
         tn_device_close(&s.devices[i]);
-    return rc == TENON_OK && json ? tn_buf_str(out, "]}\n") : rc;
+    return rc == TENON_OK && json ? tn_buf_str(out, "]") : rc;
 }

@@ -117,7 +117,7 @@ class Encoding(foreign.Foreign):
         return json.loads(done.stdout)["a"]
 
     def test_logits_are_those_of_f32(self):
-        for level in ("scalar", "avx2", "best"):
+        for level in ("scalar", "avx2", "avx512", ""):
             want = self.bits("f32", TENON_CPU_LEVEL=level)
             self.assertEqual(len({json.dumps(row) for row in want}), 40)  # each position says something else
             self.assertEqual(self.bits("trits", TENON_CPU_LEVEL=level), want, level)
@@ -169,6 +169,9 @@ class Encoding(foreign.Foreign):
             done = self.tenon("eval", f"{self.root}/{model}.acme", "--ids", "-", "--bits", stdin=self.ids)
             self.assertGreater(done.returncode, 0)
             self.assertIn(words, done.stderr)
+            shown = self.tenon("show", f"{self.root}/{model}.acme", "--encodings", "--json")
+            self.assertIn(words, json.loads(shown.stdout)["problem"])
+            self.assertIn(words, self.tenon("show", f"{self.root}/{model}.acme", "--encodings").stdout)
 
     def test_program_is_what_it_says(self):
         done = subprocess.run([self.root + "/out/check"], capture_output=True, text=True)

@@ -60,8 +60,9 @@ static int32_t read_numbers(struct gguf_value *v, struct gguf_cursor *c)
         return GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "value type %u at byte %llu does not exist%s", (unsigned)v->type,
                          (unsigned long long)c->at, v->type == TYPE_ARRAY ? " inside an array" : "");
     if (v->count > (c->size - c->at) / bytes)
-        return GGUF_FAIL(c, TENON_E_DATA_LOSS, "an array claims %llu numbers of %u bytes, %llu bytes are left: the file is cut "
-                         "off or damaged", (unsigned long long)v->count, (unsigned)bytes, (unsigned long long)(c->size - c->at));
+        return GGUF_FAIL(c, TENON_E_DATA_LOSS, "%s %llu of %u bytes, %llu bytes are left: the file is cut off or damaged",
+                         v->is_array ? "an array's numbers are" : "a value's numbers are", (unsigned long long)v->count, (unsigned)bytes,
+                         (unsigned long long)(c->size - c->at));
     v->size = v->count * bytes;
     int32_t rc = gguf_take(c, v->size, "a value", &v->data);
     for (uint64_t k = 0; rc == TENON_OK && v->type == TENON_META_BOOL && k < v->size; k++)

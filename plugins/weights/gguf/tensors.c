@@ -15,8 +15,8 @@ static int32_t read_dims(struct gguf_tensor *t, struct gguf_cursor *c, struct te
     for (uint32_t i = 0; rc == TENON_OK && i < t->n_dims; i++) {
         rc = gguf_take_u64(c, "a tensor's dims", &t->dims[i]);
         if (rc == TENON_OK && (t->dims[i] == 0 || t->dims[i] > INT64_MAX))
-            rc = GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\": dim %u is %lld, must be positive", WEIGHTS_SHOW(name),
-                           (unsigned)i, (long long)t->dims[i]);
+            rc = GGUF_FAIL(c, TENON_E_INVALID_ARGUMENT, "tensor \"%.*s\": dim %u is %llu, must be 1 to 2^63 - 1", WEIGHTS_SHOW(name),
+                           (unsigned)i, (unsigned long long)t->dims[i]);
     }
     return rc;
 }

@@ -41,7 +41,8 @@ extern "C" {
 #define TENON_TILE_BYTES_MAX (1u << 28) /* bytes of a tile in one plane: offsets of its bits fit 32 bits */
 
 /* Opcodes: X(name, value, operands as text). All integer arithmetic is modulo 2^32; shifts are by (b & 31); FADD, FMUL and
- * FMA are IEEE binary32, round to nearest even, FMA with one rounding, denormals kept. */
+ * FMA are IEEE binary32, round to nearest even, FMA with one rounding, denormals kept. Which NaN they make of a NaN, its sign and its
+ * lower bits, is the machine's: a program that looks at those bits has no one result. */
 #define TENON_OPCODE_LIST(X)                                                                                    \
     X(CONST, 0, "dst = imm")                                                                                    \
     X(LDBITS, 1, "dst = `width` (1..32) bits of `plane` from bit offset a + imm, little-endian bit order")      \
