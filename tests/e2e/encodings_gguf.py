@@ -7,9 +7,8 @@ the interpreter, the fast decoder, and the C that encoding_print.h makes of them
 
 Per encoding: random blocks; blocks whose scales are zero, denormal, infinite, NaN or the largest, of either sign; all
 values of 16-bit floats. And that the comparison sees: a block with any one bit flipped must no longer be equal, but for the
-bits that the format itself does not read. Prints a table. Types that the package lacks are in tests/unit/test_encoding.c, by
-vectors worked by hand. What is printed for the other languages is
-compiled where a compiler for it is found. Exit 77: the package `gguf` is missing.
+bits that the format itself does not read. Prints a table. Types that the package lacks are compared with what their format says,
+written here in numpy; tests/unit/test_encoding.c has vectors of them worked by hand. What is printed for the other languages is compiled where a compiler for it is found. Exit 77: the package `gguf` is missing.
 """
 import os
 import shutil
@@ -54,7 +53,24 @@ TYPES = {
     "gguf.mxfp4/1": ("MXFP4", {0: np.uint8}),
     "gguf.nvfp4/1": ("NVFP4", {0: np.uint8, 1: np.uint8, 2: np.uint8, 3: np.uint8}),
 }
-BY_HAND = {"gguf.q1_0/1", "gguf.q2_0/1"}
+
+
+def q1_0(blocks):
+    d = blocks[:, :2].copy().view(np.float16).astype(np.float32)
+    return np.where(np.unpackbits(blocks[:, 2:], axis=1, bitorder="little") != 0, d, -d)
+
+
+def q2_0(blocks):
+    d = blocks[:, :2].copy().view(np.float16).astype(np.float32)
+    q = blocks[:, 2:, None] >> np.array([0, 2, 4, 6], dtype=np.uint8) & 3
+    return (q.reshape(len(blocks), -1).astype(np.float32) - 1) * d
+
+
+# what the package lacks: elements and bytes of a block, what they are, what stands at which byte
+BY_HAND = {
+    "gguf.q1_0/1": (128, 18, q1_0, {0: np.float16}),
+    "gguf.q2_0/1": (64, 18, q2_0, {0: np.float16}),
+}
 # bits that change nothing: a byte of qh holds but four trits of five; the signs of the scales
 UNREAD = {"gguf.tq1_0/1": 4, "gguf.nvfp4/1": 4}
 HALVES = [0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x0400, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00, 0x3C00, 0xBC00]
@@ -102,9 +118,18 @@ def differing(a, b):
     return (a.view(np.uint32) != b.view(np.uint32)) & ~(np.isnan(a) & np.isnan(b))
 
 
-def compare(driver, name, qtype, blocks):
+def truth_of(name):
+    """Elements and bytes of a block, the function from blocks [n, bytes] to floats, and its scales."""
+    if name in BY_HAND:
+        return BY_HAND[name]
+    kind, floats = TYPES[name]
+    qtype = GGMLQuantizationType[kind]
+    return (*GGML_QUANT_SIZES[qtype], lambda blocks: quants.dequantize(blocks.reshape(-1), qtype).astype(np.float32), floats)
+
+
+def compare(driver, name, truth, blocks):
     """None, or what is wrong."""
-    want = quants.dequantize(blocks.reshape(-1), qtype).reshape(-1).astype(np.float32)
+    want = truth(blocks).reshape(-1)
     got = decode(driver, name, blocks)
     if got.shape != want.shape:
         return f"{got.size} floats instead of {want.size}"
@@ -115,12 +140,12 @@ def compare(driver, name, qtype, blocks):
     return f"{int(differ.sum())} of {want.size} differ, first at {k}: {got[k]!r} instead of {want[k]!r}"
 
 
-def unseen_flips(driver, name, qtype, floats, elems, size):
+def unseen_flips(driver, name, truth, floats, elems, size):
     """How many bits of a block may be flipped without the comparison seeing it."""
     block = np.full(size, 0x5A, dtype=np.uint8)  # no scale is 0, which would hide what it scales
     for at, kind in floats.items():
         put(block, at, kind, ONE[kind])
-    want = quants.dequantize(block, qtype).reshape(-1).astype(np.float32)
+    want = truth(block[None, :]).reshape(-1)
     damaged = np.repeat(block[None, :], size * 8, axis=0)
     for bit in range(size * 8):
         damaged[bit, bit // 8] ^= 1 << bit % 8
@@ -163,14 +188,14 @@ def compile_others(driver, folder):
     return failed
 
 
-def check(ways, name, blocks, qtype, floats):
+def check(ways, name, blocks, elems, truth, floats):
     """None, or what is wrong by one of the ways."""
-    elems, size = GGML_QUANT_SIZES[qtype]
+    size = blocks.shape[1]
     for way, driver in ways.items():
-        wrong = compare(driver, name, qtype, blocks)
+        wrong = compare(driver, name, truth, blocks)
         if wrong:
             return f"{way}: {wrong}"
-    unseen = unseen_flips(ways["interpreter"], name, qtype, floats, elems, size)
+    unseen = unseen_flips(ways["interpreter"], name, truth, floats, elems, size)
     return f"blind to {unseen} of {size * 8} bits" if unseen != UNREAD.get(name, 0) else None
 
 
@@ -182,17 +207,16 @@ def main():
     np.seterr(all="ignore")
     listed = subprocess.run([*driver, "--digests"], stdout=subprocess.PIPE, check=True, text=True).stdout.split("\n")
     here = {line.split()[0] for line in listed if line}
-    failed = sorted(here ^ set(TYPES) ^ BY_HAND)
+    failed = sorted(here ^ set(TYPES) ^ set(BY_HAND))
     for name in failed:
         print(f"{name}: {'not compared here' if name in here else 'no such encoding'}")
     with tempfile.TemporaryDirectory(prefix="tenon-encodings-") as folder:
         ways = {"interpreter": driver, "decoder": [*driver, "--fast"], "printed C": generated_c(driver, cc, folder)}
         print(f"{'encoding':<14} {'blocks':>8} {'values':>8}  {', '.join(ways)}")
-        for name, (kind, floats) in TYPES.items():
-            qtype = GGMLQuantizationType[kind]
-            elems, size = GGML_QUANT_SIZES[qtype]
+        for name in [*TYPES, *BY_HAND]:
+            elems, size, truth, floats = truth_of(name)
             blocks = blocks_of(rng, size, floats, max(400, 65536 // elems))
-            wrong = check(ways, name, blocks, qtype, floats)
+            wrong = check(ways, name, blocks, elems, truth, floats)
             print(f"{name:<14} {len(blocks):>8} {len(blocks) * elems:>8}  {wrong or 'equal'}")
             if wrong:
                 failed.append(name)
