@@ -45,7 +45,7 @@ _Static_assert(FEWEST_TOKENS > CPU_PART_TOKENS, "what is made integers in parts 
 
 static bool takes_tiles(const struct cpu_matrix *w, const struct cpu_act *a, int64_t tokens)
 {
-    return cpu_encoding_at(w->format)->quantised && suits_tiles(w->format) && tokens >= (a->narrow ? FEWEST_NARROW : FEWEST_TOKENS);
+    return cpu_encoding_at(w->format)->quantised && suits_tiles(w->format, a->narrow) && tokens >= (a->narrow ? FEWEST_NARROW : FEWEST_TOKENS);
 }
 
 void cpu_matmul_amx(const struct cpu_matrix *w, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y,

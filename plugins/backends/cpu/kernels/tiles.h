@@ -1,7 +1,7 @@
 /* tiles.h - a panel against tokens by the processor's tiles (simd_amx.h): 16 tokens by 16 rows at a time, for both widths of
  * activations, to the bits of chains.h.
  *
- * A step is a block of 32 columns of all tokens. Its sums are exact integers, so a tile may make them in whatever
+ * A step is a block of 32 columns of all tokens, or of 16 where scales are per 16. Its sums are exact integers, so a tile may make them in whatever
  * order; they leave it by memory, and vectors link them to the chains of their tokens. Tiles are two steps ahead of the vectors, for a
  * product takes long to end: its sums leave while those of the next step are made.
  * The panel holds weights with a sign and without an offset. 16-bit activations are 256 high + low: two tiles of sums.
@@ -18,10 +18,12 @@
 _Static_assert((RING_STEPS & (RING_STEPS - 1)) == 0 && STEPS_AHEAD < RING_STEPS, "steps under way are apart in the ring");
 _Static_assert(LANES * 4 == TILE_ROW_BYTES && LANES == TILE_ROWS, "a row of a tile of sums is a register");
 
-/* What a family of encodings needs, and the activations; constant once inlined. `min`: one per 32 columns; `wide`: 16 bits. */
+/* What a family of encodings needs, and the activations; constant once inlined. `min`: one per 32 columns; `wide`: 16 bits, not with `by_16`. */
 struct kind {
-    bool min, wide;
+    bool min, wide, by_16;
 };
+
+INLINE int step_columns(const struct kind kind) { return kind.by_16 ? 16 : 32; }
 
 /* All tiles of a panel, and what they work in. */
 struct pass {
@@ -104,19 +106,19 @@ INLINE void make_sums(const struct kind kind, struct ahead *a)
         MAKE_SUMS(0);
     else
         MAKE_SUMS(1);
-    a->w += 32 * PANEL_ROWS;
-    a->acts += kind.wide ? 64 : 32;
+    a->w += step_columns(kind) * PANEL_ROWS;
+    a->acts += kind.wide ? 64 : step_columns(kind);
     a->made++;
 }
 
-static void shape_for(int64_t tokens)
+static void shape_for(int64_t tokens, int columns)
 {
     struct tile_shapes s = { .palette = 1 };
     for (int i = SUMS_0; i <= HIGH_ACTS; i++) {
         s.rows[i] = (uint8_t)tokens;
-        s.row_bytes[i] = (uint16_t)(i < ACTS ? TILE_ROW_BYTES : 32);
+        s.row_bytes[i] = (uint16_t)(i < ACTS ? TILE_ROW_BYTES : columns);
     }
-    s.rows[WEIGHTS] = 32 / 4;
+    s.rows[WEIGHTS] = (uint8_t)(columns / 4);
     s.row_bytes[WEIGHTS] = TILE_ROW_BYTES;
     tiles_shape(&s);
 }
@@ -131,9 +133,9 @@ INLINE bool next_tile(const struct pass *p, const struct kind kind, struct ahead
     if (a->t >= p->t1)
         return false;
     if (tokens != a->shaped)
-        shape_for(tokens);
+        shape_for(tokens, step_columns(kind));
     a->shaped = tokens;
-    a->left = p->j->blocks;
+    a->left = p->j->blocks * 32 / step_columns(kind);
     a->w = j->w.q + 4 * LANES * a->h;
     a->acts_row = (kind.wide ? 2 : 1) * K;
     a->acts = kind.wide ? j->a->split + 2 * (a->t * K + 32 * j->block) : (const uint8_t *)j->a->q8 + a->t * K + 32 * j->block;
@@ -175,10 +177,11 @@ INLINE struct factors factors_of(const struct job *j, int64_t t)
     return (struct factors){ a->turned_d + at, a->turned_ds + at };
 }
 
-INLINE void link_step(const struct job *j, const struct kind kind, const struct factors *f, int h, int64_t b, const int tokens,
+INLINE void link_step(const struct job *j, const struct kind kind, const struct factors *f, int h, int64_t step, const int tokens,
                       const int32_t *sums, vf acc[TILE_ROWS])
 {
-    const vf scale = vf_load(j->w.scale + b * PANEL_ROWS + h * LANES);
+    const int64_t b = kind.by_16 ? step / 2 : step;
+    const vf scale = vf_load(j->w.scale + step * PANEL_ROWS + h * LANES);
     const vf min = kind.min ? vf_load(j->w.min + b * PANEL_ROWS + h * LANES) : vf_zero();
     UNROLL
     for (int i = 0; i < tokens; i++)
@@ -199,10 +202,10 @@ INLINE void run_tile(const struct pass *p, struct job *j, const struct kind kind
     UNROLL
     for (int i = 0; i < tokens; i++)
         acc[i] = i < count ? load_chain(j, t + i, h) : vf_zero();
-    for (int64_t b = 0; b < j->blocks; b++) {
+    for (int64_t step = 0; step < j->blocks * 32 / step_columns(kind); step++) {
         go_ahead(p, kind, ahead);
         fetch_soon(j);
-        link_step(j, kind, &f, h, b, tokens, step_sums(p, kind, (*used)++), acc);
+        link_step(j, kind, &f, h, step, tokens, step_sums(p, kind, (*used)++), acc);
     }
     UNROLL
     for (int i = 0; i < tokens; i++)
@@ -237,20 +240,24 @@ INLINE void run_tiles(struct job *j, const struct kind kind, int64_t t0, int64_t
     {                                                                                 \
         run_tiles(j, (struct kind){ __VA_ARGS__ }, t0, t1);                           \
     }
-TILES_OF(run_plain, false, false)
-TILES_OF(run_min, true, false)
-TILES_OF(run_wide_plain, false, true)
-TILES_OF(run_wide_min, true, true)
+TILES_OF(run_plain, false, false, false)
+TILES_OF(run_min, true, false, false)
+TILES_OF(run_by_16, false, false, true)
+TILES_OF(run_wide_plain, false, true, false)
+TILES_OF(run_wide_min, true, true, false)
 #undef TILES_OF
 
-/* Has it what tiles are for? With scales or minimums by 16 there would be twice as much to link, at no gain. */
-INLINE bool suits_tiles(enum cpu_format format) { return !cpu_format_by_16(format) && cpu_format_mins(format) <= 1; }
+/* Has it what tiles are for? By 16-bit activations scales per 16 are twice as much to link as vectors gain by. For minimums per 16
+ * no factors of tokens lie side by side; there are no scales per 16 with one minimum. */
+INLINE bool suits_tiles(enum cpu_format format, bool narrow)
+{
+    return cpu_format_mins(format) <= 1 && (narrow || !cpu_format_by_16(format));
+}
 
 static void run_panel(struct job *j, const int mins, const bool by_16, int64_t t0, int64_t t1)
 {
-    (void)by_16; /* suits_tiles() */
     if (j->a->narrow)
-        (mins == 1 ? run_min : run_plain)(j, t0, t1);
+        (by_16 ? run_by_16 : mins == 1 ? run_min : run_plain)(j, t0, t1);
     else
         (mins == 1 ? run_wide_min : run_wide_plain)(j, t0, t1);
 }
