@@ -8,7 +8,8 @@ the interpreter, the fast decoder, and the C that encoding_print.h makes of them
 Per encoding: random blocks; blocks whose scales are zero, denormal, infinite, NaN or the largest, of either sign; all
 values of 16-bit floats. And that the comparison sees: a block with any one bit flipped must no longer be equal, but for the
 bits that the format itself does not read. Prints a table. Types that the package lacks are compared with what their format says,
-written here in numpy; tests/unit/test_encoding.c has vectors of them worked by hand. What is printed for the other languages is compiled where a compiler for it is found. Exit 77: the package `gguf` is missing.
+written here in numpy; tests/unit/test_encoding.c has vectors of them worked by hand. What is printed for the other languages is
+compiled where a compiler for it is found. Exit 77: the package `gguf` is missing.
 """
 import os
 import shutil

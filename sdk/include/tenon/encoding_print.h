@@ -15,7 +15,8 @@
  *
  * Bits are those of the interpreter where the compiler neither contracts nor reassociates nor flushes denormals: gcc and clang
  * -ffp-contract=off (no -ffast-math), nvcc without -use_fast_math, OpenCL without -cl-denorms-are-zero or -cl-fast-relaxed-math;
- * GLSL promises no denormals. A NaN is a NaN everywhere, its bits may differ (encoding.h). An encoding that is printed has passed the verifier. All [any-thread].
+ * GLSL promises no denormals. A NaN is a NaN everywhere, its bits may differ (encoding.h). An encoding that is printed has passed the
+ * verifier. All [any-thread].
  */
 #ifndef TENON_ENCODING_PRINT_H
 #define TENON_ENCODING_PRINT_H

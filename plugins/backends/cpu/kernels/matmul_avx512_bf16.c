@@ -1,6 +1,7 @@
 /* matmul_avx512_bf16.c - level avx512_bf16: products by bf16 weights where activations are narrow: those are rounded to bf16 (to
  * nearest even) on the way, and vdpbf16ps adds the products of two columns to each of 16 partial sums; denormals count as zero.
- * Weights that are looked up have products of their own for few tokens (lookups.h). Every other product is that of level avx512. Contract: kernels.h; the walk over tiles: floats.h.
+ * Weights that are looked up have products of their own for few tokens (lookups.h). Every other product is that of level avx512.
+ * Contract: kernels.h; the walk over tiles: floats.h.
  * [any-thread] */
 #include "simd_avx512.h"
 #include "levels.h"

@@ -1,9 +1,9 @@
 /* tiles.h - a panel against tokens by the processor's tiles (simd_amx.h): 16 tokens by 16 rows at a time, for both widths of
  * activations, to the bits of chains.h.
  *
- * A step is a block of 32 columns of all tokens, or of 16 where scales are per 16. Its sums are exact integers, so a tile may make them in whatever
- * order; they leave it by memory, and vectors link them to the chains of their tokens. Tiles are two steps ahead of the vectors, for a
- * product takes long to end: its sums leave while those of the next step are made.
+ * A step is a block of 32 columns of all tokens, or of 16 where scales are per 16. Its sums are exact integers, so a tile may make them
+ * in whatever order; they leave it by memory, and vectors link them to the chains of their tokens. Tiles are two steps ahead of the
+ * vectors, for a product takes long to end: its sums leave while those of the next step are made.
  * The panel holds weights with a sign and without an offset. 16-bit activations are 256 high + low: two tiles of sums.
  * Included by panels.h. */
 #ifndef TENON_CPU_TILES_H
@@ -18,7 +18,8 @@
 _Static_assert((RING_STEPS & (RING_STEPS - 1)) == 0 && STEPS_AHEAD < RING_STEPS, "steps under way are apart in the ring");
 _Static_assert(LANES * 4 == TILE_ROW_BYTES && LANES == TILE_ROWS, "a row of a tile of sums is a register");
 
-/* What a family of encodings needs, and the activations; constant once inlined. `min`: one per 32 columns; `wide`: 16 bits, not with `by_16`. */
+/* What a family of encodings needs, and the activations; constant once inlined. `min`: one per 32 columns; `wide`: 16
+ * bits, not with `by_16`, scales per 16. */
 struct kind {
     bool min, wide, by_16;
 };
