@@ -38,16 +38,36 @@ INLINE void links(const float *scale, const struct tile_rows *r, int64_t b, cons
             acc[h][i] = link(acc[h][i], vf_load(scale + h * LANES), r->d[i] + b, sum[h][i]);
 }
 
+/* Scales per 16. */
+INLINE void add_halves(const struct job *j, const struct kind kind, const struct tile_rows *r, int64_t b, const int tokens,
+                       vf acc[2][TOKENS])
+{
+    const float *scale = j->w.scale + 2 * b * PANEL_ROWS;
+    vi sum[2][TOKENS];
+    vf both[2][TOKENS];
+    begin_sums(j, kind, r, 2 * b, tokens, sum);
+    dots(&j->w, kind.bits, r->q, b, 0, 16, tokens, sum);
+    for (int i = 0; i < tokens; i++)
+        for (int h = 0; h < 2; h++)
+            both[h][i] = half_sum(vf_load(scale + h * LANES), sum[h][i]);
+    begin_sums(j, kind, r, 2 * b + 1, tokens, sum);
+    dots(&j->w, kind.bits, r->q, b, 16, 16, tokens, sum);
+    for (int i = 0; i < tokens; i++)
+        for (int h = 0; h < 2; h++)
+            acc[h][i] = link_both(acc[h][i], both_sums(both[h][i], vf_load(scale + PANEL_ROWS + h * LANES), sum[h][i]), r->d[i] + b);
+}
+
 INLINE void add_block(const struct job *j, const struct kind kind, const struct tile_rows *r, int64_t b, const int tokens,
                       vf acc[2][TOKENS])
 {
     vi sum[2][TOKENS];
-    const int parts = kind.by_16 ? 2 : 1;
-    for (int part = 0; part < parts; part++) {
-        begin_sums(j, kind, r, parts * b + part, tokens, sum);
-        dots(&j->w, kind.bits, r->q, b, 16 * part, 32 / parts, tokens, sum);
-        links(j->w.scale + (parts * b + part) * PANEL_ROWS, r, b, tokens, sum, acc);
+    if (kind.by_16) {
+        add_halves(j, kind, r, b, tokens, acc);
+        return;
     }
+    begin_sums(j, kind, r, b, tokens, sum);
+    dots(&j->w, kind.bits, r->q, b, 0, 32, tokens, sum);
+    links(j->w.scale + b * PANEL_ROWS, r, b, tokens, sum, acc);
     for (int m = 0; m < kind.mins; m++)
         for (int i = 0; i < tokens; i++)
             for (int h = 0; h < 2; h++)

@@ -72,8 +72,7 @@ static float add_block(enum cpu_format format, const struct cpu_quant_block *w, 
     float d = a->d[at];
     int32_t first = dot16(w->q, a, 32 * at), second = dot16(w->q + 16, a, 32 * at + 16);
     if (cpu_format_by_16(format)) {
-        acc += w->scale[0] * d * (float)first;
-        acc += w->scale[1] * d * (float)second;
+        acc += d * (w->scale[0] * (float)first + w->scale[1] * (float)second);
     } else {
         acc += w->scale[0] * d * (float)(first + second);
     }

@@ -3,7 +3,7 @@
  *
  * A step is a block of 32 columns of all tokens, or of 16 where scales are per 16. Its sums are exact integers, so a tile may make them
  * in whatever order; they leave it by memory, and vectors link them to the chains of their tokens. Tiles are two steps ahead of the
- * vectors, for a product takes long to end: its sums leave while those of the next step are made.
+ * vectors, by 16 three, for a product takes long to end: its sums leave while those of the next step are made.
  * The panel holds weights with a sign and without an offset. 16-bit activations are 256 high + low: two tiles of sums.
  * Included by panels.h. */
 #ifndef TENON_CPU_TILES_H
@@ -12,10 +12,10 @@
 #include "simd_amx.h"
 
 #define RING_STEPS 4
-#define STEPS_AHEAD 2
+#define MOST_AHEAD 3
 #define STEP_SUMS (2 * TILE_ROWS * LANES) /* int32: of low bytes and of high ones, or of the only ones */
 
-_Static_assert((RING_STEPS & (RING_STEPS - 1)) == 0 && STEPS_AHEAD < RING_STEPS, "steps under way are apart in the ring");
+_Static_assert((RING_STEPS & (RING_STEPS - 1)) == 0 && MOST_AHEAD < RING_STEPS, "steps under way are apart in the ring");
 _Static_assert(LANES * 4 == TILE_ROW_BYTES && LANES == TILE_ROWS, "a row of a tile of sums is a register");
 
 /* What a family of encodings needs, and the activations; constant once inlined. `min`: one per 32 columns; `wide`: 16
@@ -178,20 +178,32 @@ INLINE struct factors factors_of(const struct job *j, int64_t t)
     return (struct factors){ a->turned_d + at, a->turned_ds + at };
 }
 
-INLINE void link_step(const struct job *j, const struct kind kind, const struct factors *f, int h, int64_t step, const int tokens,
+INLINE void link_step(const struct job *j, const struct kind kind, const struct factors *f, int h, int64_t b, const int tokens,
                       const int32_t *sums, vf acc[TILE_ROWS])
 {
-    const int64_t b = kind.by_16 ? step / 2 : step;
-    const vf scale = vf_load(j->w.scale + step * PANEL_ROWS + h * LANES);
+    const vf scale = vf_load(j->w.scale + b * PANEL_ROWS + h * LANES);
     const vf min = kind.min ? vf_load(j->w.min + b * PANEL_ROWS + h * LANES) : vf_zero();
     UNROLL
     for (int i = 0; i < tokens; i++)
-        acc[i] = vf_fma(vf_mul(scale, vf_all(f->d[b * TILE_ROWS + i])), vf_of_int(sum_of(sums, kind, i)), acc[i]);
+        acc[i] = link(acc[i], scale, f->d + b * TILE_ROWS + i, sum_of(sums, kind, i));
     if (!kind.min)
         return;
     UNROLL
     for (int i = 0; i < tokens; i++)
         acc[i] = vf_fma(min, vf_all(f->ds[b * TILE_ROWS + i]), acc[i]);
+}
+
+/* Scales per 16: two steps, of some tokens at a time. */
+INLINE void link_steps(const struct job *j, const struct factors *f, int h, int64_t b, const int from, const int to,
+                       const int32_t *first_sums, const int32_t *second_sums, vf acc[TILE_ROWS])
+{
+    const float *scale = j->w.scale + 2 * b * PANEL_ROWS + h * LANES;
+    const vf first = vf_load(scale), second = vf_load(scale + PANEL_ROWS);
+    UNROLL
+    for (int i = from; i < to; i++) {
+        vf half = half_sum(first, vi_load(first_sums + i * LANES));
+        acc[i] = link_both(acc[i], both_sums(half, second, vi_load(second_sums + i * LANES)), f->d + b * TILE_ROWS + i);
+    }
 }
 
 /* 16 rows by up to `tokens` tokens, `count` of them, over the whole of the panel; *used: steps that are linked. */
@@ -203,10 +215,18 @@ INLINE void run_tile(const struct pass *p, struct job *j, const struct kind kind
     UNROLL
     for (int i = 0; i < tokens; i++)
         acc[i] = i < count ? load_chain(j, t + i, h) : vf_zero();
-    for (int64_t step = 0; step < j->blocks * 32 / step_columns(kind); step++) {
+    for (int64_t b = 0; b < j->blocks; b++) {
+        const int32_t *sums = step_sums(p, kind, (*used)++);
         go_ahead(p, kind, ahead);
         fetch_soon(j);
-        link_step(j, kind, &f, h, step, tokens, step_sums(p, kind, (*used)++), acc);
+        if (kind.by_16) { /* tiles and vectors by turns: two steps at once take a third longer */
+            const int32_t *more = step_sums(p, kind, (*used)++);
+            link_steps(j, &f, h, b, 0, tokens / 2, sums, more, acc);
+            go_ahead(p, kind, ahead);
+            link_steps(j, &f, h, b, tokens / 2, tokens, sums, more, acc);
+        } else {
+            link_step(j, kind, &f, h, b, tokens, sums, acc);
+        }
     }
     UNROLL
     for (int i = 0; i < tokens; i++)
@@ -221,7 +241,7 @@ INLINE void run_tiles(struct job *j, const struct kind kind, int64_t t0, int64_t
     struct ahead ahead = { .t = t0 };
     unsigned used = 0;
     tiles_see_memory();
-    for (int i = 0; i < STEPS_AHEAD; i++)
+    for (int i = 0; i < (kind.by_16 ? MOST_AHEAD : MOST_AHEAD - 1); i++)
         go_ahead(&p, kind, &ahead);
     for (int64_t t = t0, count; t < t1; t += count) {
         count = tile_end(t, t1) - t;

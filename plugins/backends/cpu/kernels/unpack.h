@@ -98,6 +98,11 @@ INLINE vf link(vf acc, vf scale, const float *d, vi sum)
     return vf_fma(vf_mul(scale, vf_all(*d)), vf_of_int(sum), acc);
 }
 
+/* Where scales are per 16, what both halves of a block come to before the activations' scale, and then the link. */
+INLINE vf half_sum(vf scale, vi sum) { return vf_mul(scale, vf_of_int(sum)); }
+INLINE vf both_sums(vf first, vf scale, vi sum) { return vf_fma(scale, vf_of_int(sum), first); }
+INLINE vf link_both(vf acc, vf both, const float *d) { return vf_fma(vf_all(*d), both, acc); }
+
 INLINE vi even_bytes(vi x) { return vi_and(x, vi_all(0x00ff00ff)); }
 INLINE vi odd_bytes(vi x) { return vi_shr16(x, 8); }
 
@@ -268,8 +273,9 @@ INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf seco
     }
     UNROLLED
     for (int i = 0; i < s->tokens; i++) {
-        s->acc[i] = link(s->acc[i], first, s->d[i] + b, without_offset(s, slot, i, s->asum[i][2 * b], f));
-        s->acc[i] = link(s->acc[i], second, s->d[i] + b, without_offset(s, slot + 1, i, s->asum[i][2 * b + 1], f));
+        vf half = half_sum(first, without_offset(s, slot, i, s->asum[i][2 * b], f));
+        vf both = both_sums(half, second, without_offset(s, slot + 1, i, s->asum[i][2 * b + 1], f));
+        s->acc[i] = link_both(s->acc[i], both, s->d[i] + b);
     }
     close_slot(s, slot);
     close_slot(s, slot + 1);
