@@ -44,7 +44,9 @@ if(TENON_TESTS)
   set_tests_properties(e2e.encodings_checkpoints PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
   add_test(NAME e2e.nf4_bitsandbytes
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/nf4_bitsandbytes.py $<TARGET_FILE:decode_checkpoint>)
-  set_tests_properties(e2e.nf4_bitsandbytes PROPERTIES SKIP_RETURN_CODE 77)
+  add_test(NAME e2e.checkpoint_packages
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/checkpoint_packages.py $<TARGET_FILE:decode_checkpoint>)
+  set_tests_properties(e2e.nf4_bitsandbytes e2e.checkpoint_packages PROPERTIES SKIP_RETURN_CODE 77)
   add_test(NAME e2e.quantized_folder COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/quantized_folder.py
     $<TARGET_FILE:tenon> $<TARGET_FILE:decode_checkpoint>)
   set_tests_properties(e2e.quantized_folder PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)

@@ -1,29 +1,18 @@
 #!/usr/bin/env python3
 """nf4_bitsandbytes.py BUILD/tests/decode_checkpoint: weights that bitsandbytes quantised to NF4, without and with double quantisation
 (tests/oracle/nf4-bitsandbytes.safetensors, made by make_nf4.py), against what it decodes them to itself. Exit 77: numpy is missing."""
-import json
 import os
 import sys
 
 import encodings_checkpoints as packers  # exits with 77 without numpy
 import numpy as np
+from fixtures import tensors_of
 
 FIXTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "oracle", "nf4-bitsandbytes.safetensors")
-TYPES = {"U8": np.uint8, "F32": np.float32}
-
-
-def tensors():
-    data = open(FIXTURE, "rb").read()
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:8 + size])
-    for name, t in header.items():
-        if name != "__metadata__":
-            begin, end = t["data_offsets"]
-            yield name, np.frombuffer(data[8 + size + begin:8 + size + end], dtype=TYPES[t["dtype"]]).reshape(t["shape"])
 
 
 def main():
-    t = dict(tensors())
+    t = tensors_of(FIXTURE)
     failed = 0
     for name in ("plain", "nested"):
         text = t[f"{name}.weight.quant_state.bitsandbytes__nf4"].tobytes().rstrip(b"}")
