@@ -39,6 +39,11 @@ endif()
 if(TENON_TESTS)
   add_executable(decode_checkpoint ${CMAKE_CURRENT_SOURCE_DIR}/tools/checkpoint_main.c ${TENON_CHECKPOINT_ENCODINGS})
   target_link_libraries(decode_checkpoint PRIVATE tenon_core tenon_reference)
+  add_executable(decode_tiles ${CMAKE_CURRENT_SOURCE_DIR}/tools/decode_main.c ${TENON_CHECKPOINT_ENCODINGS})
+  target_link_libraries(decode_tiles PRIVATE tenon_core tenon_reference)
+  add_test(NAME e2e.printed_checkpoints
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/printed_checkpoints.py $<TARGET_FILE:decode_tiles> ${CMAKE_C_COMPILER})
+  set_tests_properties(e2e.printed_checkpoints PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
   add_test(NAME e2e.encodings_checkpoints
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/e2e/encodings_checkpoints.py $<TARGET_FILE:decode_checkpoint>)
   set_tests_properties(e2e.encodings_checkpoints PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)

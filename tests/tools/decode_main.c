@@ -1,10 +1,11 @@
-/* decode_main.c - decodes blocks of a GGUF encoding by the reference interpreter, for tests in other languages.
+/* decode_main.c - decodes tiles of a quantizer plugin's encodings by the reference interpreter, for tests in other languages.
  *
- *     decode_gguf --digests                       every encoding's id and the digest of its description
- *     decode_gguf gguf.q4_k/1 < blocks > floats   one row; whole tiles in, little-endian binary32 out
+ *     decode_gguf --digests                       every encoding's id, the digest of its description, columns and bytes of a tile
+ *     decode_gguf gguf.q4_k/1 < tiles > floats    one row; whole tiles in, all planes of each; little-endian binary32 out
  *     decode_gguf --fast gguf.q4_k/1              the same by tenon_ref_decoder
  *     decode_gguf --source c|cuda|opencl|glsl     all programs as source code: C that does as the second form, or kernels
  *
+ * decode_tiles does the same with those of checkpoints.
  * The first form is also how the author of a new encoding learns its digest. One thread. */
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,12 +19,21 @@
 
 #include "core/model/encoding.h"
 
-int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin); /* plugins/quantizers/gguf */
+int32_t tenon_plugin_entry(uint32_t host_abi_max, const struct tenon_plugin **ret_plugin); /* the quantizer's it is linked with */
 
-static const struct tenon_quantizer *gguf_quantizer(void)
+static const struct tenon_quantizer *linked_quantizer(void)
 {
     const struct tenon_plugin *plugin;
     return tenon_plugin_entry(TENON_ABI, &plugin) == TENON_OK ? plugin->items[0].impl : NULL;
+}
+
+/* Of all planes. */
+static unsigned tile_bytes(const struct tenon_encoding *e)
+{
+    unsigned bytes = 0;
+    for (uint32_t p = 0; p < e->n_planes; p++)
+        bytes += e->planes[p].tile_bytes;
+    return bytes;
 }
 
 static int print_digests(const struct tenon_quantizer *quantizer)
@@ -36,7 +46,7 @@ static int print_digests(const struct tenon_quantizer *quantizer)
             fprintf(stderr, "%s: %s\n", err.where, err.message);
             return 1;
         }
-        printf("%s %s\n", e->id, digest);
+        printf("%s %s %u %u\n", e->id, digest, (unsigned)e->tile_cols, tile_bytes(e));
     }
     return 0;
 }
@@ -61,10 +71,23 @@ static uint8_t *read_input(size_t *ret_size)
     return NULL;
 }
 
-/* y [1, cols] of whole tiles. */
-static int32_t decode(const struct tenon_encoding *e, const uint8_t *blocks, uint64_t cols, float *y, bool fast)
+/* Planes apart, of tiles that lie in the input one after the other. OWN: caller frees each. */
+static bool take_apart(const struct tenon_encoding *e, const uint8_t *data, uint64_t tiles, uint8_t *ret_planes[TENON_PLANES_MAX])
 {
-    const void *planes[] = {blocks};
+    for (uint32_t p = 0, at = 0; p < e->n_planes; at += e->planes[p++].tile_bytes) {
+        const uint32_t bytes = e->planes[p].tile_bytes;
+        ret_planes[p] = malloc(tiles * bytes + 1);
+        if (ret_planes[p] == NULL)
+            return false;
+        for (uint64_t i = 0; i < tiles; i++)
+            memcpy(ret_planes[p] + i * bytes, data + i * tile_bytes(e) + at, bytes);
+    }
+    return true;
+}
+
+/* y [1, cols] of whole tiles. */
+static int32_t decode(const struct tenon_encoding *e, const void *const *planes, uint64_t cols, float *y, bool fast)
+{
     struct tenon_err err = TENON_ERR_INIT;
     struct tenon_ref_decoder *d = NULL;
     int32_t rc = fast ? tenon_ref_decoder_create(e, &d, &err) : tenon_ref_decode_rows(e, planes, 1, cols, 0, 1, y);
@@ -77,15 +100,16 @@ static int32_t decode(const struct tenon_encoding *e, const uint8_t *blocks, uin
 static int decode_input(const struct tenon_encoding *e, bool fast)
 {
     size_t size = 0;
-    uint8_t *blocks = read_input(&size);
-    uint64_t cols = size / e->planes[0].tile_bytes * e->tile_cols;
+    uint8_t *data = read_input(&size), *planes[TENON_PLANES_MAX] = {NULL};
+    uint64_t tiles = size / tile_bytes(e), cols = tiles * e->tile_cols;
     float *y = malloc(cols > 0 ? cols * sizeof *y : 1); /* [1, cols] */
     int rc = 1;
-    if (blocks != NULL && y != NULL && size % e->planes[0].tile_bytes == 0) {
-        rc = decode(e, blocks, cols, y, fast) == TENON_OK && fwrite(y, sizeof *y, cols, stdout) == cols ? 0 : 1;
-    }
+    if (data != NULL && y != NULL && size % tile_bytes(e) == 0 && take_apart(e, data, tiles, planes))
+        rc = decode(e, (const void *const *)planes, cols, y, fast) == TENON_OK && fwrite(y, sizeof *y, cols, stdout) == cols ? 0 : 1;
+    for (uint32_t p = 0; p < e->n_planes; p++)
+        free(planes[p]);
     free(y);
-    free(blocks);
+    free(data);
     return rc;
 }
 
@@ -103,25 +127,43 @@ static void put(const struct tenon_encoding *e, int dialect, const char *name)
     free(text);
 }
 
+/* "base + 0u, base + 32u, ": where the planes of the tile at `base` lie. */
+static void put_planes(const struct tenon_encoding *e, const char *base)
+{
+    for (uint32_t p = 0, at = 0; p < e->n_planes; at += e->planes[p++].tile_bytes)
+        printf("%s + %uu, ", base, (unsigned)at);
+}
+
 /* What calls decoder number k, as a kernel over elements x of tiles side by side. */
 static void put_kernel(const struct tenon_encoding *e, int dialect, uint32_t k)
 {
-    unsigned cols = e->tile_cols, bytes = e->planes[0].tile_bytes;
+    char base[64];
+    (void)snprintf(base, sizeof base, "%sx / %uu * %u%s", dialect == TENON_PRINT_GLSL ? "" : "p + ", (unsigned)e->tile_cols, tile_bytes(e),
+                   dialect == TENON_PRINT_CUDA ? "ull" : "u");
     if (dialect == TENON_PRINT_CUDA)
         printf("extern \"C\" __global__ void k%u(const unsigned char *p, float *y, unsigned int n)\n{\n"
-               "    unsigned int x = blockIdx.x * blockDim.x + threadIdx.x;\n"
-               "    if (x < n)\n        y[x] = d%u(p + x / %uu * %uull, x %% %uu);\n}\n", k, k, cols, bytes, cols);
+               "    unsigned int x = blockIdx.x * blockDim.x + threadIdx.x;\n    if (x < n)\n        y[x] = d%u(", k, k);
     else if (dialect == TENON_PRINT_OPENCL)
-        printf("__kernel void k%u(__global const uchar *p, __global float *y)\n{\n    uint x = get_global_id(0);\n"
-               "    y[x] = d%u(p + x / %uu * %uu, x %% %uu);\n}\n", k, k, cols, bytes, cols);
+        printf("__kernel void k%u(__global const uchar *p, __global float *y)\n{\n    uint x = get_global_id(0);\n    y[x] = d%u(", k, k);
     else
-        printf("    case %uu: y[x] = d%u(x / %uu * %uu, x %% %uu); break;\n", k, k, cols, bytes, cols);
+        printf("    case %uu: y[x] = d%u(", k, k);
+    put_planes(e, base);
+    printf("x %% %uu);%s", (unsigned)e->tile_cols, dialect == TENON_PRINT_GLSL ? " break;\n" : "\n}\n");
+}
+
+/* One function of a tile, whatever its planes. */
+static void put_function(const struct tenon_encoding *e, uint32_t k)
+{
+    printf("static float f%u(const uint8_t *p, uint32_t i)\n{\n    return d%u(", k, k);
+    put_planes(e, "p");
+    printf("i);\n}\n");
 }
 
 static const char glsl_head[] =
     "#version 450\nlayout(local_size_x = 64) in;\nlayout(binding = 0) readonly buffer P { uint words[]; };\n"
     "layout(binding = 1) writeonly buffer Y { float y[]; };\nlayout(push_constant) uniform C { uint which; };\n"
-    "uint tenon_byte_0(uint at) { return (words[at >> 2] >> (8u * (at & 3u))) & 255u; }\n";
+    "uint tenon_byte_0(uint at) { return (words[at >> 2] >> (8u * (at & 3u))) & 255u; }\n"
+    "uint tenon_byte_1(uint at) { return tenon_byte_0(at); }\n";
 static const char glsl_main[] = "void main()\n{\n    uint x = gl_GlobalInvocationID.x;\n    switch (which) {\n";
 
 static const char c_main[] =
@@ -153,10 +195,12 @@ static int print_source(const struct tenon_quantizer *q, const char *word)
         put_kernel(q->encodings[k], dialect, k);
     fputs(dialect == TENON_PRINT_GLSL ? "    }\n}\n" : "", stdout);
     if (dialect == TENON_PRINT_C) {
+        for (uint32_t k = 0; k < q->n_encodings; k++)
+            put_function(q->encodings[k], k);
         puts("static const struct { const char *id; unsigned cols, bytes; float (*decode)(const uint8_t *, uint32_t); } all[] = {");
         for (uint32_t k = 0; k < q->n_encodings; k++)
-            printf("    {\"%s\", %u, %u, d%u},\n", q->encodings[k]->id, (unsigned)q->encodings[k]->tile_cols,
-                   (unsigned)q->encodings[k]->planes[0].tile_bytes, (unsigned)k);
+            printf("    {\"%s\", %u, %u, f%u},\n", q->encodings[k]->id, (unsigned)q->encodings[k]->tile_cols,
+                   tile_bytes(q->encodings[k]), (unsigned)k);
         printf("};\n%s", c_main);
     }
     return 0;
@@ -164,7 +208,7 @@ static int print_source(const struct tenon_quantizer *q, const char *word)
 
 int main(int argc, char **argv)
 {
-    const struct tenon_quantizer *quantizer = gguf_quantizer();
+    const struct tenon_quantizer *quantizer = linked_quantizer();
     const char *id = argv[argc > 1 ? argc - 1 : 0];
     bool fast = argc == 3 && strcmp(argv[1], "--fast") == 0;
     if (quantizer == NULL || argc < 2 || argc > 3) {

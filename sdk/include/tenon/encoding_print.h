@@ -209,7 +209,7 @@ static inline uint64_t tenon_print_decoder(const struct tenon_encoding *e, int d
             used |= 1u << e->program[k].dst;
             tenon_put_(&out, ", v%u", e->program[k].dst);
         }
-    tenon_put_(&out, ";\n");
+    tenon_put_(&out, dialect == TENON_PRINT_GLSL ? ";\n" : ";\n    (void)v0;\n"); /* of tiles of one element nobody asks which */
     for (k = 0; k < e->n_insns; k++)
         tenon_print_insn_(&out, &e->program[k], name);
     tenon_put_(&out, "    return TENON_FLOAT(v%u);\n}\n", (unsigned)e->result);
