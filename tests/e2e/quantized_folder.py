@@ -144,18 +144,22 @@ METHODS = {
              "num_bits": 8, "symmetric": True, "strategy": "channel"}}}},
              [".weight", ".weight_scale"], lambda n, k: linear(lambda: packers.compressed_int8(True), n, k, 8)),
 }
-REFUSED = {"gptq of 3 bits": {"quant_method": "gptq", "bits": 3, "group_size": 128, "desc_act": False},
-           "awq gemv": {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemv"},
-           "awq gemv by format": {"quant_method": "awq", "bits": 4, "group_size": 128, "format": "gemv"},
-           "gptq of two formats": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "checkpoint_format": "gptq",
-                                   "format": "gptq_v2"},
-           "int4 turned": {**packed_config(), "transform_config": {"config_groups": {"R1": {"type": "hadamard", "apply": [
-               {"location": "input", "targets": ["Linear"]}]}}}},
-           "squares of 64": float_config("block", block_structure=[64, 64]),
-           "fp8 of 64": {"quant_method": "fp8", "weight_block_size": [64, 64]},
-           "fp4": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "fp4"},
-           "int8 of bitsandbytes": {"quant_method": "bitsandbytes", "load_in_8bit": True},
-           "gptq for marlin": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "checkpoint_format": "marlin"}}
+GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False}
+AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128}
+# what is not known here, and the key and value that must be told
+REFUSED = {"gptq of 3 bits": ({**GPTQ, "bits": 3}, "bits is 3:"), "gptq of many bits": ({**GPTQ, "bits": "4" * 99}, f'bits is "{"4" * 45}":'),
+           "gptq by 16": ({**GPTQ, "group_size": 16}, "group_size is 16:"),
+           "gptq without bits": ({k: v for k, v in GPTQ.items() if k != "bits"}, "bits is not there:"),
+           "awq gemv": ({**AWQ, "version": "gemv"}, 'version is "gemv":'), "awq gemv by format": ({**AWQ, "format": "gemv"}, 'format is "gemv":'),
+           "awq of 8 bits": ({**AWQ, "bits": 8}, "bits is 8:"),
+           "gptq of two formats": ({**GPTQ, "checkpoint_format": "gptq", "format": "gptq_v2"}, 'checkpoint_format is "gptq":'),
+           "int4 turned": ({**packed_config(), "transform_config": {"config_groups": {"R1": {"type": "hadamard", "apply": [
+               {"location": "input", "targets": ["Linear"]}]}}}}, "transform_config.config_groups is an object:"),
+           "squares of 64": (float_config("block", block_structure=[64, 64]), "config_groups.group_0.weights.block_structure is a list:"),
+           "fp8 of 64": ({"quant_method": "fp8", "weight_block_size": [64, 64]}, "weight_block_size is a list:"),
+           "fp4": ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "fp4"}, 'bnb_4bit_quant_type is "fp4":'),
+           "int8 of bitsandbytes": ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "load_in_4bit is not there:"),
+           "gptq for marlin": ({**GPTQ, "checkpoint_format": "marlin"}, 'checkpoint_format is "marlin":')}
 REFUSED_PARTS = {"int4": (".weight_g_idx", ".weight_zero_point"), "int8": (".weight_zero_point",)}  # that would change what the numbers are
 
 
@@ -288,10 +292,10 @@ def main():
             wrong = compare(root, name)
             print(f"{name:<16} {wrong or 'as in f32'}")
             failed += wrong is not None
-        for name, config in REFUSED.items():
+        for name, (config, words) in REFUSED.items():
             write(f"{root}/{name}", plain(), config)
             _, said = logits(f"{root}/{name}")
-            refused = f"{config['quant_method']} in this variant" in said
+            refused = f"quantization_config.{words} {config['quant_method']} of that kind" in said
             print(f"{name:<16} {'refused by name' if refused else 'not refused: ' + said}")
             failed += not refused
         for name in ("gptq", "fp8"):

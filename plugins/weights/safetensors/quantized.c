@@ -5,6 +5,8 @@
  * safetensors.h. */
 #include "safetensors.h"
 
+#include <tenon/keys.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -113,7 +115,8 @@ static bool is_format(const struct tenon_meta *meta, const char *word, bool said
     return all && (any || !said);
 }
 
-static bool choose_gptq(const struct tenon_meta *meta, struct choice *ret)
+/* What follows returns NULL, or the key whose value is not known here. */
+static const char *choose_gptq(const struct tenon_meta *meta, struct choice *ret)
 {
     int64_t bits = number(meta, CONFIG "bits", 0), group = number(meta, CONFIG "group_size", 0);
     bool act = number(meta, CONFIG "desc_act", 0) != 0, v2 = is_format(meta, "gptq_v2", true), v1 = is_format(meta, "gptq", false);
@@ -124,16 +127,25 @@ static bool choose_gptq(const struct tenon_meta *meta, struct choice *ret)
     ret->method = gptq;
     ret->method.cols_times = bits != 0 ? (uint32_t)(32 * 32 / bits) : 0;
     (void)snprintf(ret->form, sizeof ret->form, "gptq%s.int%d%s_%s/1", v2 ? "_v2" : "", (int)bits, act ? "_act" : "", of_group);
-    return (v1 || v2) && (group == 0 || known_group(group)) && (bits == 4 || bits == 8);
+    if (bits != 4 && bits != 8)
+        return CONFIG "bits";
+    if (group != 0 && !known_group(group))
+        return CONFIG "group_size";
+    return v1 || v2 ? NULL : is_absent(meta, CONFIG "checkpoint_format") ? CONFIG "format" : CONFIG "checkpoint_format";
 }
 
-static bool choose_awq(const struct tenon_meta *meta, struct choice *ret)
+static const char *choose_awq(const struct tenon_meta *meta, struct choice *ret)
 {
     int64_t group = number(meta, CONFIG "group_size", 0);
     ret->method = awq;
     (void)snprintf(ret->form, sizeof ret->form, "awq.int4_g%d/1", (int)group);
-    return known_group(group) && number(meta, CONFIG "bits", 0) == 4 && is_format(meta, "gemm", false) &&
-           (is_default(meta, CONFIG "version", "gemm") || is_word(meta, CONFIG "version", "GEMM"));
+    if (number(meta, CONFIG "bits", 0) != 4)
+        return CONFIG "bits";
+    if (!known_group(group))
+        return CONFIG "group_size";
+    if (!is_format(meta, "gemm", false))
+        return is_default(meta, CONFIG "format", "gemm") ? CONFIG "checkpoint_format" : CONFIG "format";
+    return is_default(meta, CONFIG "version", "gemm") || is_word(meta, CONFIG "version", "GEMM") ? NULL : CONFIG "version";
 }
 
 /* Two numbers, 128 and 128. */
@@ -145,23 +157,23 @@ static bool is_square(const struct tenon_meta *meta, const char *key)
            tenon_meta_i64(&e, 1, &cols) == TENON_OK && rows == 128 && cols == 128;
 }
 
-static bool choose_fp8(const struct tenon_meta *meta, struct choice *ret)
+static const char *choose_fp8(const struct tenon_meta *meta, struct choice *ret)
 {
     if (is_absent(meta, CONFIG "weight_block_size")) {
         ret->method = fp8_rows;
         ret->method.rows_of_scale = 0;
         (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_tensor@/1");
-        return true;
+        return NULL;
     }
     ret->method = fp8_squares;
     (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_128x128@/1");
-    return is_square(meta, CONFIG "weight_block_size");
+    return is_square(meta, CONFIG "weight_block_size") ? NULL : CONFIG "weight_block_size";
 }
 
 #define GROUP_0 CONFIG "config_groups.group_0.weights."
 
 /* compressed-tensors of whole numbers in words. */
-static bool choose_packed(const struct tenon_meta *meta, struct choice *ret)
+static const char *choose_packed(const struct tenon_meta *meta, struct choice *ret)
 {
     const bool channel = is_word(meta, GROUP_0 "strategy", "channel"), zeros = number(meta, GROUP_0 "symmetric", 1) == 0;
     const bool sorted = is_word(meta, GROUP_0 "actorder", "group") || is_word(meta, GROUP_0 "actorder", "dynamic");
@@ -179,8 +191,13 @@ static bool choose_packed(const struct tenon_meta *meta, struct choice *ret)
         ret->method.parts[n++] = ".weight_g_idx";
     (void)snprintf(ret->form, sizeof ret->form, "ct.int%d_?%s_%s%s/1", (int)bits, sorted ? "_act" : "", of_group,
                    zeros ? "_zero" : "");
-    return is_default(meta, GROUP_0 "type", "int") && (bits == 4 || bits == 8) && (channel ? !sorted : known_group(group)) &&
-           (channel || is_default(meta, GROUP_0 "strategy", "group"));
+    if (!is_default(meta, GROUP_0 "type", "int"))
+        return GROUP_0 "type";
+    if (bits != 4 && bits != 8)
+        return GROUP_0 "num_bits";
+    if (channel)
+        return sorted ? GROUP_0 "actorder" : NULL;
+    return !is_default(meta, GROUP_0 "strategy", "group") ? GROUP_0 "strategy" : known_group(group) ? NULL : GROUP_0 "group_size";
 }
 
 /* Is there anything of that object? */
@@ -205,38 +222,55 @@ static void choose_floats(const struct tenon_meta *meta, bool squares, struct ch
     (void)snprintf(ret->form, sizeof ret->form, "fp8.e4m3_?_%s@/1", squares ? "128x128" : channel ? "channel" : "tensor");
 }
 
-static bool choose_compressed(const struct tenon_meta *meta, struct choice *ret)
+/* What whole numbers of 8 bits and E4M3 have in common. */
+static const char *choose_bytes(const struct tenon_meta *meta, const char *type)
 {
-    const bool channel = is_word(meta, GROUP_0 "strategy", "channel"), tensor = is_word(meta, GROUP_0 "strategy", "tensor");
-    const bool squares = is_word(meta, GROUP_0 "strategy", "block") && is_square(meta, GROUP_0 "block_structure");
-    const bool eight = number(meta, GROUP_0 "num_bits", 0) == 8 && number(meta, GROUP_0 "symmetric", 1) != 0;
-    if (has_members(meta, CONFIG "transform_config.config_groups.")) /* activations turned while it runs */
-        return false;
-    if (is_word(meta, CONFIG "format", "pack-quantized"))
-        return choose_packed(meta, ret);
-    if (is_word(meta, CONFIG "format", "int-quantized")) {
-        ret->method = int8;
-        (void)snprintf(ret->form, sizeof ret->form, "ct.int8_?/1");
-        return eight && channel && is_default(meta, GROUP_0 "type", "int");
-    }
-    choose_floats(meta, squares, ret);
-    return eight && (channel || tensor || squares) && is_word(meta, GROUP_0 "type", "float") &&
-           is_word(meta, CONFIG "format", "float-quantized");
+    if (!is_word(meta, GROUP_0 "type", type) && !(is_absent(meta, GROUP_0 "type") && strcmp(type, "int") == 0))
+        return GROUP_0 "type";
+    if (number(meta, GROUP_0 "num_bits", 0) != 8)
+        return GROUP_0 "num_bits";
+    return number(meta, GROUP_0 "symmetric", 1) != 0 ? NULL : GROUP_0 "symmetric";
 }
 
-static bool choose_bitsandbytes(const struct tenon_meta *meta, struct choice *ret)
+static const char *choose_compressed(const struct tenon_meta *meta, struct choice *ret)
+{
+    const bool channel = is_word(meta, GROUP_0 "strategy", "channel"), tensor = is_word(meta, GROUP_0 "strategy", "tensor");
+    const bool block = is_word(meta, GROUP_0 "strategy", "block"), squares = block && is_square(meta, GROUP_0 "block_structure");
+    const bool integers = is_word(meta, CONFIG "format", "int-quantized");
+    const char *unknown;
+    if (has_members(meta, CONFIG "transform_config.config_groups.")) /* activations turned while it runs */
+        return CONFIG "transform_config.config_groups";
+    if (is_word(meta, CONFIG "format", "pack-quantized"))
+        return choose_packed(meta, ret);
+    if (!integers && !is_word(meta, CONFIG "format", "float-quantized"))
+        return CONFIG "format";
+    if (integers) {
+        ret->method = int8;
+        (void)snprintf(ret->form, sizeof ret->form, "ct.int8_?/1");
+    } else {
+        choose_floats(meta, squares, ret);
+    }
+    unknown = choose_bytes(meta, integers ? "int" : "float");
+    if (unknown != NULL || channel || (!integers && (tensor || squares)))
+        return unknown;
+    return !integers && block ? GROUP_0 "block_structure" : GROUP_0 "strategy";
+}
+
+static const char *choose_bitsandbytes(const struct tenon_meta *meta, struct choice *ret)
 {
     ret->method = nf4;
-    return number(meta, CONFIG "load_in_4bit", 0) != 0 && is_word(meta, CONFIG "bnb_4bit_quant_type", "nf4");
+    if (number(meta, CONFIG "load_in_4bit", 0) == 0)
+        return CONFIG "load_in_4bit";
+    return is_word(meta, CONFIG "bnb_4bit_quant_type", "nf4") ? NULL : CONFIG "bnb_4bit_quant_type";
 }
 
 /* Has no variants. */
-static bool choose_mxfp4(const struct tenon_meta *meta, struct choice *ret)
+static const char *choose_mxfp4(const struct tenon_meta *meta, struct choice *ret)
 {
     (void)meta;
     ret->method = mxfp4;
     (void)snprintf(ret->form, sizeof ret->form, "mxfp4.pairs/1");
-    return true;
+    return NULL;
 }
 
 /* mlc-llm's files have these names, and no quantization_config. */
@@ -246,12 +280,27 @@ static void choose_mlc(struct choice *ret)
     (void)snprintf(ret->form, sizeof ret->form, "mlc.q4f16_1/1");
 }
 
+#define VALUE_SIZE 48
+
+/* A value as a message has it. */
+static void say_value(const struct tenon_meta *meta, const char *key, char ret[VALUE_SIZE])
+{
+    struct tenon_meta_entry e;
+    struct tenon_str s;
+    if (meta->find(meta->ctx, key, &e) != TENON_OK)
+        (void)snprintf(ret, VALUE_SIZE, "not there");
+    else if (e.type == TENON_META_STRING && !e.is_array && meta->strings(meta->ctx, &e, 0, 1, &s) == TENON_OK)
+        (void)snprintf(ret, VALUE_SIZE, "\"%.*s\"", (int)(s.size < VALUE_SIZE - 3 ? s.size : VALUE_SIZE - 3), s.data);
+    else
+        tenon_key_say(&e, ret);
+}
+
 /* false: there is nothing to join. */
 static int32_t choose(const struct tenon_meta *meta, bool *ret_joins, struct choice *ret, struct tenon_err *err)
 {
     static const struct {
         const char *name;
-        bool (*choose)(const struct tenon_meta *meta, struct choice *ret);
+        const char *(*choose)(const struct tenon_meta *meta, struct choice *ret);
     } methods[] = {{"gptq", choose_gptq}, {"awq", choose_awq}, {"fp8", choose_fp8}, {"compressed-tensors", choose_compressed},
                   {"mxfp4", choose_mxfp4}, {"bitsandbytes", choose_bitsandbytes}};
     *ret_joins = is_absent(meta, CONFIG "quant_method");
@@ -259,9 +308,13 @@ static int32_t choose(const struct tenon_meta *meta, bool *ret_joins, struct cho
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         if (!is_word(meta, CONFIG "quant_method", methods[i].name))
             continue;
-        if (!methods[i].choose(meta, ret))
-            return tenon_fail(err, TENON_E_UNIMPLEMENTED, "config.json", "quantization_config: %s in this variant (bits, group_size, format, "
-                              "strategy, transform_config) is not known here: plugins/quantizers/README.md lists those that are", methods[i].name);
+        const char *unknown = methods[i].choose(meta, ret);
+        if (unknown != NULL) {
+            char value[VALUE_SIZE];
+            say_value(meta, unknown, value);
+            return tenon_fail(err, TENON_E_UNIMPLEMENTED, "config.json", "%s is %s: %s of that kind is not known here: "
+                              "plugins/quantizers/README.md lists what is", unknown + strlen("config."), value, methods[i].name);
+        }
         *ret_joins = true;
     }
     return TENON_OK;
