@@ -63,8 +63,7 @@ bool tn_log_on(int32_t level)
 /* Make line[0..n) printable, end it with a newline (there is room for it) and write it. */
 static void write_line(int32_t level, char *line, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        line[i] = tn_str_printable(line[i]);
+    tn_str_clean(line, n);
     if (sink_ != NULL) {
         line[n] = '\0';
         sink_(sink_arg_, level, line);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utf8proc.h>
+
 #include "core/base/num.h"
 
 bool tn_str_starts(const char *text, const char *prefix)
@@ -21,9 +23,25 @@ bool tn_str_ends(const char *text, const char *suffix)
     return n >= m && memcmp(text + n - m, suffix, m) == 0;
 }
 
-char tn_str_printable(char c)
+size_t tn_str_shown(const char *text, size_t n)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f ? '?' : c;
+    utf8proc_int32_t cp;
+    utf8proc_ssize_t bytes = utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &cp);
+    if (bytes <= 0)
+        return 0;
+    const utf8proc_category_t category = utf8proc_category(cp);
+    const bool turns = cp == 0x61c || cp == 0x200e || cp == 0x200f || (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
+    return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP || turns ? 0
+                                                                                                                       : (size_t)bytes;
+}
+
+void tn_str_clean(char *text, size_t n)
+{
+    for (size_t i = 0, bytes; i < n; i += bytes > 0 ? bytes : 1) {
+        bytes = tn_str_shown(text + i, n - i);
+        if (bytes == 0)
+            text[i] = '?';
+    }
 }
 
 char *tn_str_printf(const char *fmt, ...)

@@ -11,6 +11,7 @@
 #define TN_BASE_STR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <tenon/plugin.h>
@@ -18,8 +19,11 @@
 bool tn_str_starts(const char *text, const char *prefix);
 bool tn_str_ends(const char *text, const char *suffix);
 
-/* c, or ? for a control character, which a terminal may obey. */
-char tn_str_printable(char c);
+/* Bytes of the character that text [n > 0] begins with, or 0: none that may be shown, for its first byte is no UTF-8's or a terminal may
+ * obey it (control characters, those that turn the direction of writing). */
+size_t tn_str_shown(const char *text, size_t n);
+/* ? in place of each byte of text [n] that is of no such character. */
+void tn_str_clean(char *text, size_t n);
 
 /* OWN: caller frees. NULL: out of memory. */
 char *tn_str_printf(const char *fmt, ...) TENON_PRINTF(1, 2);

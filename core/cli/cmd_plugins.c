@@ -154,8 +154,13 @@ static int print_json(cJSON *json, bool ok)
 
 static void print_text(const char *text)
 {
-    for (; *text != '\0'; text++)
-        putchar(tn_str_printable(*text));
+    for (size_t n = strlen(text), bytes; n > 0; text += bytes, n -= bytes) {
+        bytes = tn_str_shown(text, n);
+        if (bytes > 0)
+            (void)fwrite(text, 1, bytes, stdout);
+        else
+            putchar('?'), bytes = 1;
+    }
 }
 
 static void print_words(const char *label, const struct tn_strlist *list)

@@ -251,9 +251,12 @@ static int32_t put_json(const struct facts *f, struct tn_buf *out)
 /* A line of a text that came from outside. */
 static int32_t put_line(struct tn_buf *out, const char *label, const char *text)
 {
+    size_t from;
     int32_t s = tn_buf_printf(out, "%-13s ", label);
-    for (; *text != '\0' && s == 0; text++)
-        s = tn_buf_char(out, tn_str_printable(*text));
+    from = out->len;
+    s = s == 0 ? tn_buf_printf(out, "%s", text) : s;
+    if (s == 0)
+        tn_str_clean(out->data + from, out->len - from);
     return s == 0 ? tn_buf_char(out, '\n') : s;
 }
 

@@ -83,6 +83,26 @@ START_TEST(strings)
 }
 END_TEST
 
+START_TEST(text_that_a_terminal_may_obey)
+{
+    static const char *const pairs[][2] = {
+        {"plain, Modèle, 模型, 🦙", "plain, Modèle, 模型, 🦙"},
+        {"\x1b[31m\a\x7f", "?[31m??"},
+        {"\xc2\x9b" "31m", "??31m"},                 /* CSI as one character */
+        {"\xff\xfe a\xe6\xa8", "?? a??"},            /* no UTF-8; cut off */
+        {"\xe2\x80\xae" "gpj.exe", "???gpj.exe"},     /* from right to left */
+        {"\xed\xa0\x80", "???"},                     /* half of a pair */
+        {"\xc0\xaf", "??"},                          /* longer than need be */
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        char text[64];
+        strcpy(text, pairs[i][0]);
+        tn_str_clean(text, strlen(text));
+        ck_assert_str_eq(text, pairs[i][1]);
+    }
+}
+END_TEST
+
 START_TEST(files)
 {
     char dir[] = "/tmp/tenon-test-XXXXXX";
@@ -122,6 +142,7 @@ int main(void)
     tcase_add_test(tests, map_takes_any_bytes);
     tcase_add_test(tests, arithmetic_says_when_it_does_not_fit);
     tcase_add_test(tests, strings);
+    tcase_add_test(tests, text_that_a_terminal_may_obey);
     tcase_add_test(tests, files);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
