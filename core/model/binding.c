@@ -141,8 +141,8 @@ static int32_t fail_encoding(struct tn_container *c, const struct tn_tensor *t, 
                       t->t.name.data, why.message);
 }
 
-/* Where weight i is or will be; *made_at: end of those that are made. */
-static int32_t place_one(struct tn_bindings *b, struct tn_container *c, uint32_t i, uint64_t *made_at, struct tenon_err *err)
+/* Where weight i is or will be; *made_at: end of those that are made. `anywhere`: tn_transform_place(). */
+static int32_t place_one(struct tn_bindings *b, struct tn_container *c, uint32_t i, bool anywhere, uint64_t *made_at, struct tenon_err *err)
 {
     const struct tn_resolved_weight *w = b->from[i];
     const struct tenon_encoding *f32 = NULL;
@@ -157,7 +157,7 @@ static int32_t place_one(struct tn_bindings *b, struct tn_container *c, uint32_t
     if (w->tensor == NULL)
         *place = (struct tn_place){ .encoding = f32, .made = true, .n_planes = 1, .planes = { { .size = w->values_bytes } } };
     else
-        rc = tn_transform_place(&w->transform, w->tensor, f32, place, err);
+        rc = tn_transform_place(&w->transform, w->tensor, f32, anywhere, place, err);
     for (uint32_t p = 0; rc == TENON_OK && place->made && p < place->n_planes; p++) {
         uint64_t *at = &place->planes[p].offset;
         if (!tn_align_u64(*made_at, MADE_ALIGN, at) || !tn_add_u64(*at, place->planes[p].size, made_at))
@@ -183,12 +183,13 @@ static int32_t place_all(struct tn_bindings *b, struct tn_container *c, const st
     uint64_t made = 0;
     int32_t rc = TENON_OK;
     for (uint32_t i = 0; rc == TENON_OK && i < r->n; i++) {
-        if (uses[r->items[i].weight] == 0) {
+        const uint32_t used = uses[r->items[i].weight];
+        if (used == 0) {
             tell_unread(c, r, i);
             continue;
         }
         b->from[b->n] = &r->items[i];
-        rc = place_one(b, c, b->n++, &made, err);
+        rc = place_one(b, c, b->n++, (device->desc.flags & TENON_DEVICE_ANY_ALIGN) != 0 && (used & TENON_USE_ELEMENTWISE) == 0, &made, err);
     }
     if (rc == TENON_OK)
         rc = import_files(b, c, device, err);

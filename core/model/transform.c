@@ -150,6 +150,15 @@ static bool in_place(const struct tn_transform *t, const struct tn_tensor *tenso
            (t->xform == TENON_XFORM_NONE || (t->batch == 1 && t->take == t->rows));
 }
 
+/* Do planes begin as their encoding promises? Files are mapped from page boundaries on. */
+static bool is_aligned(const struct tn_place *p)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < p->n_planes; i++)
+        all = all && p->planes[i].offset % p->encoding->planes[i].align == 0;
+    return all;
+}
+
 static int32_t refuse(const struct tn_tensor *tensor, const char *why, struct tenon_err *err)
 {
     return tenon_fail(err, TENON_E_UNIMPLEMENTED, "", "tensor %.*s in encoding %s %s: this version cannot use it",
@@ -192,19 +201,18 @@ static int32_t lay_out(const struct tn_transform *t, const struct tn_tensor *ten
     return TENON_OK;
 }
 
-int32_t tn_transform_place(const struct tn_transform *t, const struct tn_tensor *tensor, const struct tenon_encoding *f32,
+int32_t tn_transform_place(const struct tn_transform *t, const struct tn_tensor *tensor, const struct tenon_encoding *f32, bool anywhere,
                            struct tn_place *ret, struct tenon_err *err)
 {
     struct tn_place p = { .encoding = tensor->encoding, .n_planes = tensor->encoding->n_planes };
     int32_t rc;
     memcpy(p.planes, tensor->t.planes, sizeof p.planes);
     rc = t->xform == TENON_XFORM_NONE ? TENON_OK : check_tiles(t, tensor, err);
-    if (rc == TENON_OK && in_place(t, tensor)) {
-        for (uint32_t i = 0; t->xform != TENON_XFORM_NONE && i < p.n_planes; i++) {
-            p.planes[i].offset += t->start / p.encoding->tile_rows * row_bytes(t, p.encoding, i);
-            p.planes[i].size = t->rows / p.encoding->tile_rows * row_bytes(t, p.encoding, i);
-        }
-    } else if (rc == TENON_OK) {
+    for (uint32_t i = 0; rc == TENON_OK && in_place(t, tensor) && t->xform != TENON_XFORM_NONE && i < p.n_planes; i++) {
+        p.planes[i].offset += t->start / p.encoding->tile_rows * row_bytes(t, p.encoding, i);
+        p.planes[i].size = t->rows / p.encoding->tile_rows * row_bytes(t, p.encoding, i);
+    }
+    if (rc == TENON_OK && !(in_place(t, tensor) && (anywhere || is_aligned(&p)))) {
         p.made = true;
         if ((t->xform & COMPUTED) != 0) {
             p.encoding = f32;

@@ -39,8 +39,9 @@ struct tn_place {
 };
 
 /* From a tensor with its encoding; f32 is the encoding of what is computed. UNIMPLEMENTED: a transform that the encoding's tiles
- * do not allow. Planes of what is to be made follow each other from offset 0, each at a multiple of 64. */
-int32_t tn_transform_place(const struct tn_transform *t, const struct tn_tensor *tensor, const struct tenon_encoding *f32,
+ * do not allow. Planes of what is to be made follow each other from offset 0, each at a multiple of 64. `anywhere`: planes may stay
+ * in the file though they do not begin at a multiple of their encoding's alignment. */
+int32_t tn_transform_place(const struct tn_transform *t, const struct tn_tensor *tensor, const struct tenon_encoding *f32, bool anywhere,
                            struct tn_place *ret, struct tenon_err *err);
 
 /* Make what tn_transform_place said was to be made. sources [batch or 1][n_planes]: data of the tensors; planes [n_planes]: where

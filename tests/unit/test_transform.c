@@ -15,6 +15,8 @@ struct one {
     struct tn_tensor tensor;
     struct tn_transform t;
     struct tn_place place;
+    uint64_t skew; /* bytes behind where planes would be aligned */
+    bool anywhere; /* it does not matter */
 };
 
 static uint32_t count_dims(const uint64_t *dims)
@@ -45,8 +47,8 @@ static int32_t place(struct one *o, const char *id)
     for (uint32_t i = 0; i + 1 < o->tensor.t.n_dims; i++)
         rows *= o->tensor.t.dims[i];
     for (uint32_t p = 0; p < o->tensor.t.n_planes; p++)
-        o->tensor.t.planes[p] = (struct tenon_range){.file = 7, .offset = 1000, .size = tenon_encoding_plane_bytes(o->tensor.encoding, p, rows, cols)};
-    return tn_transform_place(&o->t, &o->tensor, encoding("f32/1"), &o->place, &err);
+        o->tensor.t.planes[p] = (struct tenon_range){.file = 7, .offset = 1000 + o->skew, .size = tenon_encoding_plane_bytes(o->tensor.encoding, p, rows, cols)};
+    return tn_transform_place(&o->t, &o->tensor, encoding("f32/1"), o->anywhere, &o->place, &err);
 }
 
 #define DIMS(...) ((const uint64_t[]){__VA_ARGS__, 0})
@@ -92,6 +94,30 @@ START_TEST(untouched)
     ck_assert(!fit(&o, DIMS(5, 3), DIMS(5, 3, 2), TENON_XFORM_NONE, 0, 0, 0));
     ck_assert(!fit(&o, DIMS(15), DIMS(5, 3), TENON_XFORM_NONE, 0, 0, 0));
     ck_assert(!fit(&o, DIMS(5, 3), DIMS(5, 3), 1 << 20, 0, 0, 0)); /* no such transform */
+}
+END_TEST
+
+/* Planes that do not begin as their encoding promises are copied. */
+START_TEST(misaligned)
+{
+    struct one o;
+    float *x = numbers(16, 1), *y;
+    ck_assert(fit(&o, DIMS(4, 4), DIMS(4, 4), TENON_XFORM_NONE, 0, 0, 0));
+    o.skew = 2;
+    y = make(&o, (const float *const[]){x}, 1);
+    ck_assert_mem_eq(y, x, 16 * sizeof *x);
+    free(y);
+    ck_assert_int_eq(place(&o, "f16/1"), 0);
+    ck_assert(!o.place.made);
+    o.anywhere = true;
+    ck_assert_int_eq(place(&o, "f32/1"), 0);
+    ck_assert(!o.place.made);
+    ck_assert(fit(&o, DIMS(2, 4), DIMS(4, 4), TENON_XFORM_SPLIT, 1, 2, 0));
+    o.skew = 2;
+    y = make(&o, (const float *const[]){x}, 1);
+    ck_assert_mem_eq(y, x + 8, 8 * sizeof *x);
+    free(y);
+    free(x);
 }
 END_TEST
 
@@ -328,6 +354,7 @@ int main(void)
     Suite *suite = suite_create("transform");
     TCase *c = tcase_create("transform");
     tcase_add_test(c, untouched);
+    tcase_add_test(c, misaligned);
     tcase_add_test(c, transposed);
     tcase_add_test(c, split_in_place);
     tcase_add_test(c, split_refused);

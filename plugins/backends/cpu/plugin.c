@@ -57,7 +57,7 @@ static int32_t device_at(void *self, uint32_t i, struct tenon_device_desc *ret, 
     *ret = (struct tenon_device_desc){
         .struct_size = sizeof *ret,
         .kind = TENON_DEVICE_CPU,
-        .flags = TENON_DEVICE_ROW_EXACT | TENON_DEVICE_UNIFIED,
+        .flags = TENON_DEVICE_ROW_EXACT | TENON_DEVICE_UNIFIED | TENON_DEVICE_ANY_ALIGN,
         .compute_units = online > 0 ? (uint32_t)online : 1,
         .name = "cpu",
         .memory_total = p->memory != NULL ? p->memory->total(p->memory->ctx) : 0,
