@@ -127,9 +127,10 @@ struct cpu_act {
     int32_t *sum_16; /* [T, K/16] sum of q over each 16 */
     float *turned_d, *turned_ds; /* [T / 16 rounded up][K/32][16 tokens] d and ds again; only written by levels that read them
                                     (tiles.h) */
+    float *turned_ds_16;         /* [T / 16 rounded up][K/16][16 tokens] likewise */
 };
 
-#define CPU_TURNED_TOKENS 16 /* whose factors lie side by side in turned_d and turned_ds */
+#define CPU_TURNED_TOKENS 16 /* whose factors lie side by side in turned_d, turned_ds and turned_ds_16 */
 
 #define CPU_ACT_MAX 32767.0f /* largest q: 16 bits lose nothing that f32 activations would show, 8 bits do */
 #define CPU_ACT_MAX_8 127.0f /* largest of q8 */

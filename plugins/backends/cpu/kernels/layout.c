@@ -18,7 +18,7 @@ static int64_t turned_bytes(int64_t T, int64_t K)
 
 int64_t cpu_act_bytes(int64_t T, int64_t K)
 {
-    return 2 * round_up_64(T * K * 2) + 2 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8) + 2 * turned_bytes(T, K);
+    return 2 * round_up_64(T * K * 2) + 2 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8) + 4 * turned_bytes(T, K);
 }
 
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
@@ -35,6 +35,7 @@ void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
     a->split = p + 2 * per_32 + 2 * round_up_64(T * (K / 32) * 8);
     a->turned_d = (float *)(void *)(a->split + round_up_64(T * K * 2));
     a->turned_ds = a->turned_d + turned_bytes(T, K) / (int64_t)sizeof(float);
+    a->turned_ds_16 = a->turned_ds + turned_bytes(T, K) / (int64_t)sizeof(float);
 }
 
 struct cpu_act cpu_act_part(const struct cpu_act *a, int64_t t, int64_t k0, int64_t k1)

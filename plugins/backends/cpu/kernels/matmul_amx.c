@@ -31,6 +31,7 @@ void cpu_quantize_amx(const struct cpu_act *a, int64_t t0, int64_t t1)
         return;
     turn_factors(a->d, t0, t1, a->K / 32, a->turned_d);
     turn_factors(a->ds, t0, t1, a->K / 32, a->turned_ds);
+    turn_factors(a->ds_16, t0, t1, a->K / 16, a->turned_ds_16);
 }
 
 void cpu_pack_amx(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *packed)

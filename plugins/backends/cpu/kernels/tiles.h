@@ -18,10 +18,11 @@
 _Static_assert((RING_STEPS & (RING_STEPS - 1)) == 0 && MOST_AHEAD < RING_STEPS, "steps under way are apart in the ring");
 _Static_assert(LANES * 4 == TILE_ROW_BYTES && LANES == TILE_ROWS, "a row of a tile of sums is a register");
 
-/* What a family of encodings needs, and the activations; constant once inlined. `min`: one per 32 columns; `wide`: 16
- * bits, not with `by_16`, scales per 16. */
+/* What a family of encodings needs, and the activations; constant once inlined. `mins`: per 32 columns; `wide`: 16 bits, not with
+ * `by_16`, scales per 16. */
 struct kind {
-    bool min, wide, by_16;
+    int mins;
+    bool wide, by_16;
 };
 
 INLINE int step_columns(const struct kind kind) { return kind.by_16 ? 16 : 32; }
@@ -166,31 +167,31 @@ INLINE vi sum_of(const int32_t *sums, const struct kind kind, const int i)
     return kind.wide ? vi_add(vi_shl(vi_load(sums + (TILE_ROWS + i) * LANES), 8), low) : low;
 }
 
-/* Factors of a tile's tokens, from the panel's first block on: [blocks][TILE_ROWS]. */
+/* Factors of a tile's tokens, from the panel's first block on: [blocks][TILE_ROWS], those that minimums meet [blocks][mins][TILE_ROWS]. */
 struct factors {
     const float *d, *ds;
 };
 
-INLINE struct factors factors_of(const struct job *j, int64_t t)
+INLINE struct factors factors_of(const struct job *j, const struct kind kind, int64_t t)
 {
     const struct cpu_act *a = j->a;
-    const int64_t at = (t / TILE_ROWS * (a->K / 32) + j->block) * TILE_ROWS + t % TILE_ROWS;
-    return (struct factors){ a->turned_d + at, a->turned_ds + at };
+    const int64_t at = (t / TILE_ROWS * (a->K / 32) + j->block) * TILE_ROWS, i = t % TILE_ROWS;
+    return (struct factors){ a->turned_d + at + i, kind.mins == 2 ? a->turned_ds_16 + 2 * at + i : a->turned_ds + at + i };
 }
 
 INLINE void link_step(const struct job *j, const struct kind kind, const struct factors *f, int h, int64_t b, const int tokens,
                       const int32_t *sums, vf acc[TILE_ROWS])
 {
     const vf scale = vf_load(j->w.scale + b * PANEL_ROWS + h * LANES);
-    const vf min = kind.min ? vf_load(j->w.min + b * PANEL_ROWS + h * LANES) : vf_zero();
     UNROLL
     for (int i = 0; i < tokens; i++)
         acc[i] = link(acc[i], scale, f->d + b * TILE_ROWS + i, sum_of(sums, kind, i));
-    if (!kind.min)
-        return;
-    UNROLL
-    for (int i = 0; i < tokens; i++)
-        acc[i] = vf_fma(min, vf_all(f->ds[b * TILE_ROWS + i]), acc[i]);
+    for (int64_t m = kind.mins * b; m < kind.mins * (b + 1); m++) {
+        const vf min = vf_load(j->w.min + m * PANEL_ROWS + h * LANES);
+        UNROLL
+        for (int i = 0; i < tokens; i++)
+            acc[i] = vf_fma(min, vf_all(f->ds[m * TILE_ROWS + i]), acc[i]);
+    }
 }
 
 /* Scales per 16: two steps, of some tokens at a time. */
@@ -210,7 +211,7 @@ INLINE void link_steps(const struct job *j, const struct factors *f, int h, int6
 INLINE void run_tile(const struct pass *p, struct job *j, const struct kind kind, int64_t t, int64_t count, int h, const int tokens,
                      unsigned *used, struct ahead *ahead)
 {
-    const struct factors f = factors_of(j, t);
+    const struct factors f = factors_of(j, kind, t);
     vf acc[TILE_ROWS];
     UNROLL
     for (int i = 0; i < tokens; i++)
@@ -261,26 +262,27 @@ INLINE void run_tiles(struct job *j, const struct kind kind, int64_t t0, int64_t
     {                                                                                 \
         run_tiles(j, (struct kind){ __VA_ARGS__ }, t0, t1);                           \
     }
-TILES_OF(run_plain, false, false, false)
-TILES_OF(run_min, true, false, false)
-TILES_OF(run_by_16, false, false, true)
-TILES_OF(run_wide_plain, false, true, false)
-TILES_OF(run_wide_min, true, true, false)
+TILES_OF(run_plain, 0, false, false)
+TILES_OF(run_min, 1, false, false)
+TILES_OF(run_mins, 2, false, false)
+TILES_OF(run_by_16, 0, false, true)
+TILES_OF(run_wide_plain, 0, true, false)
+TILES_OF(run_wide_min, 1, true, false)
+TILES_OF(run_wide_mins, 2, true, false)
 #undef TILES_OF
 
-/* Has it what tiles are for? By 16-bit activations scales per 16 are twice as much to link as vectors gain by. For minimums per 16
- * no factors of tokens lie side by side; there are no scales per 16 with one minimum. */
+/* Has it what tiles are for? By 16-bit activations scales per 16 are twice as much to link as vectors gain by. */
 INLINE bool suits_tiles(enum cpu_format format, bool narrow)
 {
-    return cpu_format_mins(format) <= 1 && (narrow || !cpu_format_by_16(format));
+    return narrow || !cpu_format_by_16(format);
 }
 
 static void run_panel(struct job *j, const int mins, const bool by_16, int64_t t0, int64_t t1)
 {
     if (j->a->narrow)
-        (by_16 ? run_by_16 : mins == 1 ? run_min : run_plain)(j, t0, t1);
+        (by_16 ? run_by_16 : mins == 2 ? run_mins : mins == 1 ? run_min : run_plain)(j, t0, t1);
     else
-        (mins == 1 ? run_wide_min : run_wide_plain)(j, t0, t1);
+        (mins == 2 ? run_wide_mins : mins == 1 ? run_wide_min : run_wide_plain)(j, t0, t1);
 }
 
 #endif
