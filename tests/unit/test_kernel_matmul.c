@@ -198,8 +198,9 @@ static double exact(const struct product *p, const struct cpu_kernels *level, in
             cpu_quant_block(p->w.format, row, b, &block);
             for (int i = 0; i < 32; i++) {
                 double q = d * act_at(&p->a, t, b, i);
-                y += q * ((double)block.scale[i >> 4] * block.q[i] + (double)block.min[i >> 4]);
-                size += fabs(q) * (fabs((double)block.scale[i >> 4] * block.q[i]) + fabs((double)block.min[i >> 4]));
+                double product = (double)block.scale[i >> 4] * block.factor[i >> 4] * block.q[i];
+                y += q * (product + (double)block.min[i >> 4]);
+                size += fabs(q) * (fabs(product) + fabs((double)block.min[i >> 4]));
             }
         }
     } else {

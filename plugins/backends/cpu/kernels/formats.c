@@ -167,26 +167,28 @@ static void pairs(const uint8_t *qs, int j, int offset, int8_t *ret_q)
         ret_q[i] = (int8_t)((qs[32 * (j >> 2) + i] >> 2 * (j & 3) & 3) + offset);
 }
 
-/* Two bits times a scale of four, at most 45, are what is multiplied: so d is the scale of all. */
+/* A scale of four bits times two, at most 45, is what is multiplied: so d is the scale of all. */
 static void q2_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
 {
     pairs(p + 16, j, 0, ret->q);
-    for (int i = 0; i < 32; i++)
-        ret->q[i] = (int8_t)(ret->q[i] * (p[2 * j + (i >> 4)] & 15));
     ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p + 80));
-    for (int half = 0; half < 2; half++)
+    for (int half = 0; half < 2; half++) {
+        ret->factor[half] = (int8_t)(p[2 * j + half] & 15);
         ret->min[half] = -(cpu_f16_float(cpu_load16(p + 82)) * (float)(p[2 * j + half] >> 4));
+    }
 }
 
+/* Likewise a scale of six bits with sign times three, -124 to 128. */
 static void q3_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
 {
     const uint8_t *s = p + 96;
     pairs(p + 32, j, -4, ret->q);
     for (int i = 0; i < 32; i++)
         ret->q[i] = (int8_t)(ret->q[i] + (p[i] >> j & 1) * 4);
+    ret->scale[0] = ret->scale[1] = cpu_f16_float(cpu_load16(p + 108));
     for (int half = 0; half < 2; half++) {
         int k = 2 * j + half, scale = (s[k & 7] >> 4 * (k >> 3) & 15) | (s[8 + (k & 3)] >> 2 * (k >> 2) & 3) << 4;
-        ret->scale[half] = cpu_f16_float(cpu_load16(p + 108)) * (float)(scale - 32);
+        ret->factor[half] = (int8_t)(scale - 32);
     }
 }
 
@@ -278,6 +280,7 @@ void cpu_quant_block(enum cpu_format format, const uint8_t *row, int64_t b, stru
     const uint8_t *p = row + b * 32 / e->block_cols * e->block_bytes;
     int j = (int)(b % (e->block_cols / 32));
     ret->min[0] = ret->min[1] = 0.0f;
+    ret->factor[0] = ret->factor[1] = 1;
     switch (format) {
     case CPU_Q4_0: q4_0(p, ret); break;
     case CPU_Q4_1: q4_1(p, ret); break;
@@ -315,7 +318,7 @@ static void decode_quants(enum cpu_format format, const uint8_t *row, int64_t co
     for (int64_t b = 0; b < cols / 32; b++) {
         cpu_quant_block(format, row, b, &block);
         for (int i = 0; i < 32; i++) {
-            float v = block.scale[i >> 4] * (float)block.q[i];
+            float v = block.scale[i >> 4] * (float)block.factor[i >> 4] * (float)block.q[i];
             x[32 * b + i] = has_min ? v + block.min[i >> 4] : v; /* -0 + 0 would lose its sign where nothing is to be added */
         }
     }

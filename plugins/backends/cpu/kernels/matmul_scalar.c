@@ -72,9 +72,9 @@ static float add_block(enum cpu_format format, const struct cpu_quant_block *w, 
     float d = a->d[at];
     int32_t first = dot16(w->q, a, 32 * at), second = dot16(w->q + 16, a, 32 * at + 16);
     if (cpu_format_by_16(format)) {
-        acc += d * (w->scale[0] * (float)first + w->scale[1] * (float)second);
+        acc += d * (w->scale[0] * (float)(w->factor[0] * first) + w->scale[1] * (float)(w->factor[1] * second));
     } else {
-        acc += w->scale[0] * d * (float)(first + second);
+        acc += w->scale[0] * d * (float)(w->factor[0] * first + w->factor[1] * second);
     }
     if (cpu_format_mins(format) == 2)
         return acc + w->min[0] * a->ds_16[2 * at] + w->min[1] * a->ds_16[2 * at + 1];

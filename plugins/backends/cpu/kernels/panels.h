@@ -6,6 +6,20 @@
 
 #include "lanes.h"
 
+/* ---- what a panel holds */
+
+/* Do the weights of a panel have factors of their scales in them? */
+INLINE bool folds_factors(enum cpu_format format)
+{
+    bool folds = format == CPU_Q2_K || format == CPU_PACKED_Q2_K;
+#ifdef FOLDS_THREES
+    folds = folds || format == CPU_Q3_K || format == CPU_PACKED_Q3_K;
+#endif
+    return folds;
+}
+
+INLINE bool links_halves(enum cpu_format format) { return cpu_format_by_16(format) && !folds_factors(format); }
+
 /* ---- where chains are kept */
 
 /* One panel against a range of tokens. */
@@ -127,19 +141,21 @@ static void fill_panel(const struct cpu_matrix *m, struct job *j)
         }
 }
 
-/* Panels of matrices with fewer than LANES rows: slow, and rare. Lanes past the end repeat a row, nobody looks. */
+/* Panels of matrices with fewer than LANES rows: slow, and rare. Lanes past the end repeat a row, nobody looks. Weights and scales have the
+ * other sign where weights are products, for -4 times -32 is too much for a byte and its negative is not. */
 static void fill_few_rows(const struct cpu_matrix *m, struct job *j)
 {
-    const int scales = cpu_format_by_16(m->format) ? 2 : 1, mins = cpu_format_mins(m->format);
+    const int scales = links_halves(m->format) ? 2 : 1, mins = cpu_format_mins(m->format);
+    const bool folds = folds_factors(m->format);
     struct cpu_quant_block block;
     j->form = SIGNED;
     for (int64_t b = 0; b < j->blocks; b++)
         for (int lane = 0; lane < PANEL_ROWS; lane++) {
             cpu_quant_block(m->format, m->data + (lane < m->rows ? lane : 0) * m->row_bytes, j->block + b, &block);
             for (int i = 0; i < 32; i++)
-                put_one(&j->w, b, i, lane, block.q[i]);
+                put_one(&j->w, b, i, lane, (int8_t)(folds ? -block.factor[i >> 4] * block.q[i] : block.q[i]));
             for (int s = 0; s < scales; s++)
-                j->w.scale[(scales * b + s) * PANEL_ROWS + lane] = block.scale[s];
+                j->w.scale[(scales * b + s) * PANEL_ROWS + lane] = folds ? -block.scale[s] : block.scale[s] * (float)block.factor[s];
             for (int s = 0; s < mins; s++)
                 j->w.min[(mins * b + s) * PANEL_ROWS + lane] = block.min[s];
         }
@@ -153,7 +169,7 @@ static void run_chunk(const struct cpu_matrix *m, struct job *j, int64_t t0, int
         fill_panel(m, j);
         look_ahead(m, j);
     }
-    run_panel(j, cpu_format_mins(m->format), cpu_format_by_16(m->format), t0, t1);
+    run_panel(j, cpu_format_mins(m->format), links_halves(m->format), t0, t1);
 }
 
 /* The panel's second half. Where the first reaches the end of the rows it has none of its own: it repeats them, nobody looks. */

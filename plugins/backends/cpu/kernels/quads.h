@@ -62,15 +62,21 @@ INLINE vi total(struct sink *s, const int slot, const int token)
     return shift > 0 ? vi_sar(sum, shift) : sum; /* exact */
 }
 
-/* Of slots of four quads of at most STANDING_MOST bits, equally high: their sums times two factors of four bits, each in both halves of
- * its dwords. */
+/* Of slots of four quads of at most STANDING_MOST bits, equally high (with an offset not at all): their sums times two factors, each in
+ * both halves of its dwords. asum [2]: of the slots' activations. */
 #define FACTORS_TWICE
 _Static_assert(MOST_HELD > 4, "four quads are still in sums of 16 bits");
-INLINE vi total_by_factors(struct sink *s, const int slot, const int token, const vi factor[2])
+INLINE vi total_by_factors(struct sink *s, const int slot, const int token, const vi factor[2], const int32_t *asum, const struct form f)
 {
     const int shift = s->shift[slot][PART_WIDE];
-    vi sum = vi_dot16(vi_zero(), s->sum[slot][PART_NARROW][token], factor[0]);
-    sum = vi_dot16(sum, s->sum[slot + 1][PART_NARROW][token], factor[1]);
+    vi sum = vi_zero();
+    UNROLLED
+    for (int half = 0; half < 2; half++) {
+        vi narrow = s->sum[slot + half][PART_NARROW][token];
+        if (f.offset != 0)
+            narrow = vi_sub16(narrow, vi_all((uint32_t)(asum[half] * f.offset) & 0xffff));
+        sum = vi_dot16(sum, narrow, factor[half]);
+    }
     return shift > 0 ? vi_sar(sum, shift) : sum;
 }
 

@@ -72,6 +72,7 @@ INLINE vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
 INLINE vi vi_zero(void) { return _mm512_setzero_si512(); }
 INLINE vi vi_sub8(vi a, vi b) { return _mm512_sub_epi8(a, b); }
 INLINE vi vi_sub16(vi a, vi b) { return _mm512_sub_epi16(a, b); }
+INLINE vi vi_mul16(vi a, vi b) { return _mm512_mullo_epi16(a, b); }
 #define vi_shl16(a, n) _mm512_slli_epi16(a, n)
 #define vi_shr16(a, n) _mm512_srli_epi16(a, n)
 #define vi_sar16(a, n) _mm512_srai_epi16(a, n)

@@ -282,8 +282,12 @@ INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf seco
     s->form = f;
 }
 
-/* Factors of four bits as done_factors() takes them: as dwords, or where FACTORS_TWICE in both halves of each. Below: from the lower
+/* Factors without a sign as done_factors() takes them: as dwords, or where FACTORS_TWICE in both halves of each. Below: from the lower
  * nibbles of bytes, and what their upper ones hold, as dwords. */
+#if ACT_BITS == 8 && LANES == 16
+#define FACTORS_LOW  /* in the lower halves */
+#define FOLDS_THREES /* so has Q3_K factors: else they cost more than they save, and its scales are per 16 as others' are */
+#endif
 #ifdef FACTORS_TWICE
 INLINE vi as_factor(vi x) { return vi_or(x, vi_shl(x, 16)); }
 INLINE vi load_nibbles(const uint8_t *p, vi *ret_upper)
@@ -302,25 +306,26 @@ INLINE vi load_nibbles(const uint8_t *p, vi *ret_upper)
     return vi_and(both, vi_all(15));
 }
 INLINE vi bytes_by_factor(vi x, vi factor) { return vi_mul(x, factor); }
-INLINE vi total_by_factors(struct sink *s, const int slot, const int token, const vi factor[2])
+INLINE vi total_by_factors(struct sink *s, const int slot, const int token, const vi factor[2], const int32_t *asum, const struct form f)
 {
-#if ACT_BITS == 8 && LANES == 16 /* 16 columns of two bits: sums of 16 bits, and faster to multiply */
-    return vi_dot16(vi_dot16(vi_zero(), total(s, slot, token), factor[0]), total(s, slot + 1, token), factor[1]);
+    vi first = without_offset(s, slot, token, asum[0], f), second = without_offset(s, slot + 1, token, asum[1], f);
+#ifdef FACTORS_LOW /* 16 columns of two or three bits: sums of 16 bits, and faster to multiply */
+    return vi_dot16(vi_dot16(vi_zero(), first, factor[0]), second, factor[1]);
 #else
-    return vi_add(vi_mul(total(s, slot, token), factor[0]), vi_mul(total(s, slot + 1, token), factor[1]));
+    return vi_add(vi_mul(first, factor[0]), vi_mul(second, factor[1]));
 #endif
 }
 #endif
 
 /* Of a scale in two factors: whole numbers of each 16, `factor`, of which a panel's weights have theirs in them, and one of all. Slots
- * as above, weights without an offset. */
+ * as above. */
 INLINE void done_factors(struct sink *s, int64_t b, const int slot, const vi factor[2], vf scale, const struct form f)
 {
     if (s->tokens == 0)
         vf_store(s->w.scale + b * PANEL_ROWS, scale);
     UNROLLED
     for (int i = 0; i < s->tokens; i++)
-        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, total_by_factors(s, slot, i, factor));
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, total_by_factors(s, slot, i, factor, s->asum[i] + 2 * b, f));
     close_slot(s, slot);
     close_slot(s, slot + 1);
     s->form = f;

@@ -226,25 +226,93 @@ INLINE void unpack_q2_k(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
-/* The 16 scales of Q3_K as signed bytes: low nibbles in two dwords, the two bits above them in a third. */
+/* ---- Q3_K: three bits less 4, scales of six bits less 32 by 16 columns, a d of all */
+
+static const struct form ABOVE_4 = { 4, 3, false };
+
+/* The 16 scales as bytes, 32 above what they are: low nibbles in two dwords, the two bits above them in a third. */
 INLINE void unpack_q3_scales(vi first, vi second, vi above, vi ret_scale[4])
 {
     vi low[4] = { low_nibbles(first), low_nibbles(second), high_nibbles(first), high_nibbles(second) };
     for (int i = 0; i < 4; i++) {
-        ret_scale[i] = vi_sub8(vi_or(low[i], vi_shl(TWO_BITS(above), 4)), vi_all(0x20202020));
+        ret_scale[i] = vi_or(low[i], vi_shl(TWO_BITS(above), 4));
         above = vi_shr(above, 2);
     }
 }
 
+#ifdef FOLDS_THREES
+/* A scale as products need it; or for a panel twice in each dword, and it times 4 in each byte. */
+struct q3_scale {
+    vi factor, times_4;
+};
+
+INLINE struct q3_scale q3_scale_at(const struct sink *s, vf d, const vi scale[4], const int n)
+{
+    const vi byte = vi_byte(scale[n >> 2], n & 3);
+    struct q3_scale ret = { .factor = vi_sub16(byte, vi_all(32)) };
+    (void)d;
+    if (s->tokens == 0) {
+        ret.factor = vi_sub16(vi_or(byte, vi_shl(byte, 16)), vi_all(0x00200020));
+        ret.times_4 = vi_shl(vi_sub8(vi_spread_byte(scale[n >> 2], n & 3), vi_all(0x20202020)), 2); /* -128 to 124, but for what the */
+        ret.times_4 = vi_and(ret.times_4, vi_all(0xfcfcfcfc));                                       /* byte below shifts in */
+    }
+    return ret;
+}
+
+/* 4 less each byte of x, which is below 8, times the scale: -128 to 124. */
+INLINE vi q3_products(vi x, const struct q3_scale *scale)
+{
+    vi even = vi_mul16(even_bytes(x), scale->factor), odd = vi_shl16(vi_mul16(odd_bytes(x), scale->factor), 8);
+    return vi_sub8(scale->times_4, vi_choose(vi_all(0x00ff00ff), even, odd));
+}
+
+/* Four columns of three bits from bit `shift` on, a quad of the 16 that have the scale: in a panel less than nothing times that. */
+INLINE void put_threes(struct sink *s, int64_t b, const int slot, const int quad, vi v, const int shift, const struct q3_scale *scale)
+{
+    if (s->tokens == 0)
+        put(s, b, slot, quad, q3_products(vi_and(shift == 0 ? v : vi_shr(v, shift), vi_all(0x07070707)), scale), SIGNED);
+    else
+        put_bits(s, b, slot, quad, v, shift, ABOVE_4);
+}
+
+/* A panel's weights have the other sign, so its scales have too. */
+INLINE void done_threes(struct sink *s, int64_t b, vf d, const struct q3_scale scale[2])
+{
+    const vi factor[2] = { scale[0].factor, scale[1].factor };
+    done_factors(s, b, 0, factor, s->tokens == 0 ? vf_sub(vf_zero(), d) : d, s->tokens == 0 ? SIGNED : ABOVE_4);
+}
+#else
+struct q3_scale {
+    vf scale;
+};
+
+INLINE struct q3_scale q3_scale_at(const struct sink *s, vf d, const vi scale[4], const int n)
+{
+    const vi less = vi_sub8(scale[n >> 2], vi_all(0x20202020));
+    (void)s;
+    return (struct q3_scale){ vf_mul(vf_mul(d, vf_all(BYTE_SCALE)), vf_of_int(vi_top_byte(less, n & 3))) };
+}
+
+INLINE void put_threes(struct sink *s, int64_t b, const int slot, const int quad, vi v, const int shift, const struct q3_scale *scale)
+{
+    (void)scale;
+    put_bits(s, b, slot, quad, v, shift, ABOVE_4);
+}
+
+INLINE void done_threes(struct sink *s, int64_t b, vf d, const struct q3_scale scale[2])
+{
+    (void)d;
+    done_16(s, b, 0, scale[0].scale, scale[1].scale, ABOVE_4);
+}
+#endif
+
 /* hmask[32], a bit for each of eight sub-blocks; qs[64]; scales[12]; d. */
 INLINE void unpack_q3_k(const struct rows *r, struct sink *s, int64_t b)
 {
-    const struct form f = { 4, 3, false };
     vi high[2][4], v[2][4], scales[4], tail[4]; /* tail: [1] to [3] scales */
     vf d = half_at(r, 108);
     columns(r, 92, tail);
     unpack_q3_scales(tail[1], tail[2], tail[3], scales);
-    d = vf_mul(d, vf_all(BYTE_SCALE));
     columns(r, 0, high[0]);
     columns(r, 16, high[1]);
     UNROLLED
@@ -252,14 +320,15 @@ INLINE void unpack_q3_k(const struct rows *r, struct sink *s, int64_t b)
         columns(r, 32 + 32 * side, v[0]);
         columns(r, 48 + 32 * side, v[1]);
         for (int j = 4 * side; j < 4 * side + 4; j++) {
+            const struct q3_scale scale[2] = { q3_scale_at(s, d, scales, 2 * j), q3_scale_at(s, d, scales, 2 * j + 1) };
             for (int half = 0; half < 2; half++)
                 for (int i = 0; i < 4; i++) {
                     vi x = vi_or(TWO_BITS(v[half][i]), vi_and(vi_shl(high[half][i], 2), vi_all(0x04040404)));
-                    put(s, b + j, half, 4 * half + i, x, f);
+                    put_threes(s, b + j, half, 4 * half + i, x, 0, &scale[half]);
                     v[half][i] = vi_shr(v[half][i], 2);
                     high[half][i] = vi_shr(high[half][i], 1);
                 }
-            done_16(s, b + j, 0, byte_scale(d, scales, 2 * j), byte_scale(d, scales, 2 * j + 1), f);
+            done_threes(s, b + j, d, scale);
         }
     }
 }

@@ -68,22 +68,21 @@ INLINE void unpack_packed_q5_k(const struct rows *r, struct sink *s, int64_t b)
 /* d; 12 bytes of scales as the file has them; 32 columns in three dwords, each byte of the four that come of them two columns. */
 INLINE void unpack_packed_q3_k(const struct rows *r, struct sink *s, int64_t b)
 {
-    const struct form f = { 4, 3, false };
     vi scales[4];
     vf d = low_half_at(r, 0);
     unpack_q3_scales(dword_at(r, 4), dword_at(r, 8), dword_at(r, 12), scales);
-    d = vf_mul(d, vf_all(BYTE_SCALE));
     UNROLLED
     for (int side = 0; side < 2; side++) {
         UNROLLED
         for (int k = 0; k < 4; k++) {
             const int j = 4 * side + k;
+            const struct q3_scale scale[2] = { q3_scale_at(s, d, scales, 2 * j), q3_scale_at(s, d, scales, 2 * j + 1) };
             vi v[4];
             three_and_fourth(r, 16 + 12 * j, v);
             UNROLLED
             for (int i = 0; i < 8; i++)
-                put_bits(s, b + j, i >> 2, i, v[i >> 1], 3 * (i & 1), f);
-            done_16(s, b + j, 0, byte_scale(d, scales, 2 * j), byte_scale(d, scales, 2 * j + 1), f);
+                put_threes(s, b + j, i >> 2, i, v[i >> 1], 3 * (i & 1), &scale[i >> 2]);
+            done_threes(s, b + j, d, scale);
         }
     }
 }
