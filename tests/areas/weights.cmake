@@ -18,7 +18,8 @@ tenon_unit_test(files)
 
 set(safetensors ${CMAKE_SOURCE_DIR}/plugins/weights/safetensors)
 set(safetensors_sources ${safetensors}/dtypes.c ${safetensors}/folder.c ${safetensors}/json.c ${safetensors}/meta.c
-  ${safetensors}/tensors.c ${safetensors}/quantized.c ${safetensors}/nf4.c ${safetensors}/plugin.c ${safetensors}/../common/names.c)
+  ${safetensors}/tensors.c ${safetensors}/quantization.c ${safetensors}/quantized.c ${safetensors}/nf4.c ${safetensors}/plugin.c
+  ${safetensors}/../common/names.c)
 tenon_unit_test(safetensors ${safetensors_sources} LIBS m)
 tenon_fuzz_target(safetensors ${safetensors_sources} LIBS PkgConfig::CJSON)
 tenon_fuzz_target(config_json ${safetensors_sources} LIBS PkgConfig::CJSON m)
