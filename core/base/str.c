@@ -30,9 +30,9 @@ size_t tn_str_shown(const char *text, size_t n)
     if (bytes <= 0)
         return 0;
     const utf8proc_category_t category = utf8proc_category(cp);
+    const bool obeyed = category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
     const bool turns = cp == 0x61c || cp == 0x200e || cp == 0x200f || (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
-    return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP || turns ? 0
-                                                                                                                       : (size_t)bytes;
+    return obeyed || turns ? 0 : (size_t)bytes;
 }
 
 void tn_str_clean(char *text, size_t n)

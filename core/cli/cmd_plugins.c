@@ -155,11 +155,9 @@ static int print_json(cJSON *json, bool ok)
 static void print_text(const char *text)
 {
     for (size_t n = strlen(text), bytes; n > 0; text += bytes, n -= bytes) {
-        bytes = tn_str_shown(text, n);
-        if (bytes > 0)
-            (void)fwrite(text, 1, bytes, stdout);
-        else
-            putchar('?'), bytes = 1;
+        const size_t shown = tn_str_shown(text, n);
+        bytes = shown > 0 ? shown : 1;
+        (void)fwrite(shown > 0 ? text : "?", 1, bytes, stdout);
     }
 }
 

@@ -12,7 +12,7 @@
 #include "core/base/num.h"
 
 #define PAGE 4096u
-#define MADE_ALIGN 64u
+#define MADE_ALIGN TENON_PLANE_ALIGN_MAX
 
 static int32_t no_memory(const struct tn_container *c, struct tenon_err *err)
 {
@@ -183,13 +183,12 @@ static int32_t place_all(struct tn_bindings *b, struct tn_container *c, const st
     uint64_t made = 0;
     int32_t rc = TENON_OK;
     for (uint32_t i = 0; rc == TENON_OK && i < r->n; i++) {
-        const uint32_t used = uses[r->items[i].weight];
-        if (used == 0) {
+        if (uses[r->items[i].weight] == 0) {
             tell_unread(c, r, i);
             continue;
         }
         b->from[b->n] = &r->items[i];
-        rc = place_one(b, c, b->n++, (device->desc.flags & TENON_DEVICE_ANY_ALIGN) != 0 && (used & TENON_USE_ELEMENTWISE) == 0, &made, err);
+        rc = place_one(b, c, b->n++, (device->desc.flags & TENON_DEVICE_ANY_ALIGN) != 0, &made, err);
     }
     if (rc == TENON_OK)
         rc = import_files(b, c, device, err);

@@ -15,7 +15,7 @@
 #define TURNED (TENON_XFORM_TRANSPOSE | TENON_XFORM_TURN)
 #define RESHAPED (TENON_XFORM_GROUPS | TENON_XFORM_COLUMN | TENON_XFORM_FLAT)
 #define KNOWN (ROWS_PICKED | COMPUTED | TURNED | RESHAPED | TENON_XFORM_STACK_EXPERTS)
-#define PLANE_ALIGN 64u
+#define PLANE_ALIGN TENON_PLANE_ALIGN_MAX
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------- */
 
@@ -300,7 +300,10 @@ static void compute(const struct tn_transform *t, const struct tenon_encoding *f
 void tn_transform_fill(const struct tn_transform *t, const struct tn_place *place, const struct tenon_encoding *from,
                        const void *const (*sources)[TENON_TENSOR_PLANES], void *const *planes)
 {
-    if ((t->xform & COMPUTED) != 0) {
+    if (t->xform == TENON_XFORM_NONE) { /* no rows are picked, so tiles may be of several matrices' */
+        for (uint32_t p = 0; p < place->n_planes; p++)
+            memcpy(planes[p], sources[0][p], (size_t)place->planes[p].size);
+    } else if ((t->xform & COMPUTED) != 0) {
         compute(t, from, sources[0], planes[0]);
     } else if ((t->xform & TURNED) != 0) {
         transpose_all(t, from, sources, planes[0]);

@@ -214,6 +214,8 @@ static int32_t verify_planes(const struct tenon_encoding *e, struct tenon_err *e
             return BAD("plane %u: struct_size is %u, not %zu", (unsigned)i, (unsigned)p->struct_size, sizeof *p);
         if (p->tile_bytes == 0 || p->align == 0 || (p->align & (p->align - 1)) != 0 || p->reserved != 0 || p->name == NULL)
             return BAD("plane %u: needs a name, bytes per tile and a power of two as alignment", (unsigned)i);
+        if (p->align > TENON_PLANE_ALIGN_MAX)
+            return BAD("plane %u: aligned to %u bytes: at most %u", (unsigned)i, (unsigned)p->align, (unsigned)TENON_PLANE_ALIGN_MAX);
         if (p->tile_bytes > TENON_TILE_BYTES_MAX)
             return BAD("plane %u: %u bytes per tile: at most %u", (unsigned)i, (unsigned)p->tile_bytes, (unsigned)TENON_TILE_BYTES_MAX);
     }

@@ -147,14 +147,16 @@ METHODS = {
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False}
 AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128}
 # what is not known here, and the key and value that must be told
-REFUSED = {"gptq of 3 bits": ({**GPTQ, "bits": 3}, "bits is 3:"), "gptq of many bits": ({**GPTQ, "bits": "4" * 99}, f'bits is "{"4" * 45}":'),
+REFUSED = {"gptq of 3 bits": ({**GPTQ, "bits": 3}, "bits is 3:"), "gptq of many bits": ({**GPTQ, "bits": "4" * 99}, f'bits is "{"4" * 40}...:'),
            "gptq by 16": ({**GPTQ, "group_size": 16}, "group_size is 16:"),
+           "gptq in words": ({**GPTQ, "desc_act": "true"}, 'desc_act is "true":'),
            "gptq without bits": ({k: v for k, v in GPTQ.items() if k != "bits"}, "bits is not there:"),
            "awq gemv": ({**AWQ, "version": "gemv"}, 'version is "gemv":'), "awq gemv by format": ({**AWQ, "format": "gemv"}, 'format is "gemv":'),
            "awq of 8 bits": ({**AWQ, "bits": 8}, "bits is 8:"),
            "gptq of two formats": ({**GPTQ, "checkpoint_format": "gptq", "format": "gptq_v2"}, 'checkpoint_format is "gptq":'),
            "int4 turned": ({**packed_config(), "transform_config": {"config_groups": {"R1": {"type": "hadamard", "apply": [
                {"location": "input", "targets": ["Linear"]}]}}}}, "transform_config.config_groups is an object:"),
+           "int4 turned by a list": ({**packed_config(), "transform_config": {"config_groups": [1]}}, "transform_config.config_groups is a list:"),
            "squares of 64": (float_config("block", block_structure=[64, 64]), "config_groups.group_0.weights.block_structure is a list:"),
            "fp8 of 64": ({"quant_method": "fp8", "weight_block_size": [64, 64]}, "weight_block_size is a list:"),
            "fp4": ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "fp4"}, 'bnb_4bit_quant_type is "fp4":'),
@@ -297,6 +299,12 @@ def main():
             _, said = logits(f"{root}/{name}")
             refused = f"quantization_config.{words} {config['quant_method']} of that kind" in said
             print(f"{name:<16} {'refused by name' if refused else 'not refused: ' + said}")
+            failed += not refused
+        for k, method in enumerate((5, ["gptq"], {"name": "gptq"})):
+            write(f"{root}/method {k}", quantised("gptq")[0], {**METHODS["gptq"][0], "quant_method": method})
+            _, said = logits(f"{root}/method {k}")
+            refused = "quantization_config.quant_method: must be a string" in said
+            print(f"{'method ' + str(method):<16} {'refused' if refused else 'not refused: ' + said}")
             failed += not refused
         for name in ("gptq", "fp8"):
             write(f"{root}/{name} unknown", quantised(name)[0], {**METHODS[name][0], "quant_method": "hqq"})

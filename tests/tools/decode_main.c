@@ -162,8 +162,7 @@ static void put_function(const struct tenon_encoding *e, uint32_t k)
 static const char glsl_head[] =
     "#version 450\nlayout(local_size_x = 64) in;\nlayout(binding = 0) readonly buffer P { uint words[]; };\n"
     "layout(binding = 1) writeonly buffer Y { float y[]; };\nlayout(push_constant) uniform C { uint which; };\n"
-    "uint tenon_byte_0(uint at) { return (words[at >> 2] >> (8u * (at & 3u))) & 255u; }\n"
-    "uint tenon_byte_1(uint at) { return tenon_byte_0(at); }\n";
+    "uint tenon_byte(uint at) { return (words[at >> 2] >> (8u * (at & 3u))) & 255u; }\n";
 static const char glsl_main[] = "void main()\n{\n    uint x = gl_GlobalInvocationID.x;\n    switch (which) {\n";
 
 static const char c_main[] =
@@ -185,6 +184,8 @@ static int print_source(const struct tenon_quantizer *q, const char *word)
     if (dialect == TENON_PRINT_COUNT)
         return 2;
     fputs(dialect == TENON_PRINT_GLSL ? glsl_head : "", stdout);
+    for (unsigned p = 0; dialect == TENON_PRINT_GLSL && p < TENON_PLANES_MAX; p++)
+        printf("uint tenon_byte_%u(uint at) { return tenon_byte(at); }\n", p);
     put(NULL, dialect, NULL);
     for (uint32_t k = 0; k < q->n_encodings; k++) {
         (void)snprintf(name, sizeof name, "d%u", (unsigned)k);

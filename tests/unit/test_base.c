@@ -91,6 +91,9 @@ START_TEST(text_that_a_terminal_may_obey)
         {"\xc2\x9b" "31m", "??31m"},                 /* CSI as one character */
         {"\xff\xfe a\xe6\xa8", "?? a??"},            /* no UTF-8; cut off */
         {"\xe2\x80\xae" "gpj.exe", "???gpj.exe"},     /* from right to left */
+        {"\xe2\x81\xa6" "a\xe2\x81\xa9\xe2\x80\x8e\xd8\x9c", "???a????????"}, /* isolates and marks of direction */
+        {"\xe2\x80\xa8" "b\xe2\x80\xa9", "???b???"}, /* separators of lines and paragraphs */
+        {"\xe2\x80\x8d", "\xe2\x80\x8d"},           /* a joiner is none of these */
         {"\xed\xa0\x80", "???"},                     /* half of a pair */
         {"\xc0\xaf", "??"},                          /* longer than need be */
     };

@@ -121,6 +121,39 @@ START_TEST(misaligned)
 }
 END_TEST
 
+/* Each plane counts; matrices whose rows are no whole tiles are copied as they lie. */
+START_TEST(misaligned_planes)
+{
+    const struct tenon_plane planes[2] = {
+        {.struct_size = sizeof *planes, .tile_bytes = 8, .align = 4, .name = "a"}, {.struct_size = sizeof *planes, .tile_bytes = 4, .align = 4, .name = "b"}};
+    const struct tenon_encoding e = {.id = "two/1", .tile_rows = 2, .tile_cols = 4, .n_planes = 2, .planes = planes};
+    const uint64_t sizes[2] = {6 * 2 * 8, 6 * 2 * 4}; /* 12 rows of 8: 6 by 2 tiles */
+    uint8_t in[2][96], out[2][96];
+    struct one o;
+    ck_assert(fit(&o, DIMS(4, 3, 8), DIMS(4, 3, 8), TENON_XFORM_NONE, 0, 0, 0));
+    o.tensor.encoding = &e;
+    o.tensor.t.n_planes = 2;
+    for (int skewed = 0; skewed < 3; skewed++) { /* 2: neither */
+        struct tenon_err err = TENON_ERR_INIT;
+        for (int p = 0; p < 2; p++)
+            o.tensor.t.planes[p] = (struct tenon_range){.file = 7, .offset = 1000 + (p == skewed), .size = sizes[p]};
+        ck_assert_int_eq(tn_transform_place(&o.t, &o.tensor, encoding("f32/1"), false, &o.place, &err), 0);
+        ck_assert(o.place.made == (skewed < 2));
+        ck_assert(skewed == 2 || o.place.planes[1].offset % TENON_PLANE_ALIGN_MAX == 0);
+        ck_assert(o.place.planes[0].size == sizes[0] && o.place.planes[1].size == sizes[1]);
+    }
+    for (unsigned i = 0; i < sizeof in; i++)
+        ((uint8_t *)in)[i] = (uint8_t)(i * 7);
+    memset(out, 0, sizeof out);
+    o.place.made = true;
+    tn_transform_fill(&o.t, &o.place, &e, (const void *const (*)[TENON_TENSOR_PLANES])&(const void *const[TENON_TENSOR_PLANES]){in[0], in[1]},
+                      (void *const[]){out[0], out[1]});
+    ck_assert_mem_eq(out[0], in[0], sizes[0]);
+    ck_assert_mem_eq(out[1], in[1], sizes[1]);
+    ck_assert_uint_eq(out[1][sizes[1]], 0);
+}
+END_TEST
+
 START_TEST(transposed)
 {
     struct one o;
@@ -355,6 +388,7 @@ int main(void)
     TCase *c = tcase_create("transform");
     tcase_add_test(c, untouched);
     tcase_add_test(c, misaligned);
+    tcase_add_test(c, misaligned_planes);
     tcase_add_test(c, transposed);
     tcase_add_test(c, split_in_place);
     tcase_add_test(c, split_refused);

@@ -87,6 +87,7 @@ static bool is_format(const struct tenon_meta *meta, const char *word, bool said
 static const char *choose_gptq(const struct tenon_meta *meta, struct st_choice *ret)
 {
     int64_t bits = number(meta, ST_QUANTIZATION "bits", 0), group = number(meta, ST_QUANTIZATION "group_size", 0);
+    struct tenon_meta_entry desc_act;
     bool act = number(meta, ST_QUANTIZATION "desc_act", 0) != 0, v2 = is_format(meta, "gptq_v2", true), v1 = is_format(meta, "gptq", false);
     char of_group[16];
     group = group == -1 ? 0 : group == 0 ? -1 : group;
@@ -95,6 +96,8 @@ static const char *choose_gptq(const struct tenon_meta *meta, struct st_choice *
     ret->method = gptq;
     ret->method.cols_times = bits != 0 ? (uint32_t)(32 * 32 / bits) : 0;
     (void)snprintf(ret->form, sizeof ret->form, "gptq%s.int%d%s_%s/1", v2 ? "_v2" : "", (int)bits, act ? "_act" : "", of_group);
+    if (meta->find(meta->ctx, ST_QUANTIZATION "desc_act", &desc_act) == TENON_OK && number(meta, ST_QUANTIZATION "desc_act", -1) == -1)
+        return ST_QUANTIZATION "desc_act";
     if (bits != 4 && bits != 8)
         return ST_QUANTIZATION "bits";
     if (group != 0 && !known_group(group))
@@ -168,15 +171,15 @@ static const char *choose_packed(const struct tenon_meta *meta, struct st_choice
     return !is_default(meta, GROUP_0 "strategy", "group") ? GROUP_0 "strategy" : known_group(group) ? NULL : GROUP_0 "group_size";
 }
 
-/* Is there anything of that object? */
-static bool has_members(const struct tenon_meta *meta, const char *prefix)
+/* Is there anything in that object or list? */
+static bool has_members(const struct tenon_meta *meta, const char *key)
 {
     struct tenon_meta_entry e;
-    const size_t n = strlen(prefix);
+    const size_t n = strlen(key);
     for (uint32_t i = 0; i < meta->count; i++)
-        if (meta->at(meta->ctx, i, &e) == TENON_OK && e.key.size > n && memcmp(e.key.data, prefix, n) == 0)
+        if (meta->at(meta->ctx, i, &e) == TENON_OK && e.key.size > n && memcmp(e.key.data, key, n) == 0 && e.key.data[n] == '.')
             return true;
-    return false;
+    return meta->find(meta->ctx, key, &e) == TENON_OK && (e.is_array || e.type != TENON_META_OBJECT) && e.count > 0;
 }
 
 /* compressed-tensors of E4M3. */
@@ -206,7 +209,7 @@ static const char *choose_compressed(const struct tenon_meta *meta, struct st_ch
     const bool block = is_word(meta, GROUP_0 "strategy", "block"), squares = block && is_square(meta, GROUP_0 "block_structure");
     const bool integers = is_word(meta, ST_QUANTIZATION "format", "int-quantized");
     const char *unknown;
-    if (has_members(meta, ST_QUANTIZATION "transform_config.config_groups.")) /* activations turned while it runs */
+    if (has_members(meta, ST_QUANTIZATION "transform_config.config_groups")) /* activations turned while it runs */
         return ST_QUANTIZATION "transform_config.config_groups";
     if (is_word(meta, ST_QUANTIZATION "format", "pack-quantized"))
         return choose_packed(meta, ret);
@@ -249,6 +252,7 @@ static void choose_mlc(struct st_choice *ret)
 }
 
 #define VALUE_SIZE 48
+#define SAID_MOST 40u /* bytes of a word */
 
 /* A value as a message has it. */
 static void say_value(const struct tenon_meta *meta, const char *key, char ret[VALUE_SIZE])
@@ -258,7 +262,7 @@ static void say_value(const struct tenon_meta *meta, const char *key, char ret[V
     if (meta->find(meta->ctx, key, &e) != TENON_OK)
         (void)snprintf(ret, VALUE_SIZE, "not there");
     else if (e.type == TENON_META_STRING && !e.is_array && meta->strings(meta->ctx, &e, 0, 1, &s) == TENON_OK)
-        (void)snprintf(ret, VALUE_SIZE, "\"%.*s\"", (int)(s.size < VALUE_SIZE - 3 ? s.size : VALUE_SIZE - 3), s.data);
+        (void)snprintf(ret, VALUE_SIZE, "\"%.*s%s", (int)(s.size <= SAID_MOST ? s.size : SAID_MOST), s.data, s.size <= SAID_MOST ? "\"" : "...");
     else
         tenon_key_say(&e, ret);
 }
@@ -270,8 +274,11 @@ int32_t st_quantization_choose(const struct tenon_meta *meta, bool *ret_joins, s
         const char *(*choose)(const struct tenon_meta *meta, struct st_choice *ret);
     } methods[] = {{"gptq", choose_gptq}, {"awq", choose_awq}, {"fp8", choose_fp8}, {"compressed-tensors", choose_compressed},
                   {"mxfp4", choose_mxfp4}, {"bitsandbytes", choose_bitsandbytes}};
+    struct tenon_meta_entry method;
     *ret_joins = is_absent(meta, ST_QUANTIZATION "quant_method");
     choose_mlc(ret);
+    if (meta->find(meta->ctx, ST_QUANTIZATION "quant_method", &method) == TENON_OK && (method.is_array || method.type != TENON_META_STRING))
+        return tenon_key_wrong("quantization_config.quant_method", "a string", &method, err);
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         if (!is_word(meta, ST_QUANTIZATION "quant_method", methods[i].name))
             continue;

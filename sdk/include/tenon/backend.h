@@ -44,8 +44,8 @@ struct tenon_executable;
 
 #define TENON_DEVICE_ROW_EXACT 1u /* see above */
 #define TENON_DEVICE_UNIFIED 2u   /* device memory is host memory: import costs nothing */
-#define TENON_DEVICE_ANY_ALIGN 4u /* planes that only products and gathers read may begin at any byte, whatever their encoding says; without
-                                     it the host copies those that a file has elsewhere */
+#define TENON_DEVICE_ANY_ALIGN 4u /* planes may begin at any byte, whatever their encoding says; without it the host copies those that a
+                                     file has elsewhere */
 
 struct tenon_device_desc {
     uint32_t struct_size;

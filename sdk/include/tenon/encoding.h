@@ -39,6 +39,7 @@ extern "C" {
 #define TENON_TABLE_LOG2_MAX 14u /* entries of a table: at most 2^14 */
 #define TENON_TILE_MAX 65536u    /* elements of a tile */
 #define TENON_TILE_BYTES_MAX (1u << 28) /* bytes of a tile in one plane: offsets of its bits fit 32 bits */
+#define TENON_PLANE_ALIGN_MAX 64u
 
 /* Opcodes: X(name, value, operands as text). All integer arithmetic is modulo 2^32; shifts are by (b & 31); FADD, FMUL and
  * FMA are IEEE binary32, round to nearest even, FMA with one rounding, denormals kept. Which NaN they make of a NaN, its sign and its
@@ -94,7 +95,7 @@ struct tenon_insn {
 struct tenon_plane {
     uint32_t struct_size;
     uint32_t tile_bytes; /* bytes of one tile in this plane, at most TENON_TILE_BYTES_MAX */
-    uint32_t align;      /* of the plane's first byte, power of two */
+    uint32_t align;      /* of the plane's first byte, power of two, at most TENON_PLANE_ALIGN_MAX */
     uint32_t reserved;   /* 0 */
     const char *name;    /* "blocks", "qweight", "scales" */
 };

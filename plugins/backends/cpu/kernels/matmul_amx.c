@@ -43,6 +43,7 @@ void cpu_pack_amx(const struct cpu_matrix *m, int64_t g0, int64_t g1, uint8_t *p
 #define FEWEST_TOKENS 16
 #define FEWEST_NARROW 32
 _Static_assert(FEWEST_TOKENS > CPU_PART_TOKENS, "what is made integers in parts has no turned factors");
+_Static_assert(FEWEST_TOKENS >= TILE_ROWS && FEWEST_NARROW >= TILE_ROWS, "factors of a tile that begins late are read behind its tokens");
 
 static bool takes_tiles(const struct cpu_matrix *w, const struct cpu_act *a, int64_t tokens)
 {

@@ -271,7 +271,8 @@ TILES_OF(run_wide_min, 1, true, false)
 TILES_OF(run_wide_mins, 2, true, false)
 #undef TILES_OF
 
-/* Has it what tiles are for? By 16-bit activations scales per 16 are twice as much to link as vectors gain by. */
+/* Has it what tiles are for? By 16-bit activations scales per 16 are twice as much to link as vectors gain by; Q3_K's panels here are
+ * for 8 bits, for by 16 avx512's bits have two sums a link. */
 INLINE bool suits_tiles(enum cpu_format format, bool narrow)
 {
     return narrow || !cpu_format_by_16(format);

@@ -259,14 +259,14 @@ INLINE struct q3_scale q3_scale_at(const struct sink *s, vf d, const vi scale[4]
     return ret;
 }
 
-/* 4 less each byte of x, which is below 8, times the scale: -128 to 124. */
+/* (4 - x) times the scale for each byte x, which is below 8: -128 to 124. */
 INLINE vi q3_products(vi x, const struct q3_scale *scale)
 {
     vi even = vi_mul16(even_bytes(x), scale->factor), odd = vi_shl16(vi_mul16(odd_bytes(x), scale->factor), 8);
     return vi_sub8(scale->times_4, vi_choose(vi_all(0x00ff00ff), even, odd));
 }
 
-/* Four columns of three bits from bit `shift` on, a quad of the 16 that have the scale: in a panel less than nothing times that. */
+/* Four columns of three bits from bit `shift` on, a quad of the 16 that have the scale: in a panel times that, negated. */
 INLINE void put_threes(struct sink *s, int64_t b, const int slot, const int quad, vi v, const int shift, const struct q3_scale *scale)
 {
     if (s->tokens == 0)
