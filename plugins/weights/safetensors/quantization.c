@@ -11,27 +11,27 @@ enum { F32 = 1, F16 = 2, BF16 = 4, U8 = 8 };
 const char *const st_scale_types[ST_SCALE_TYPES] = {"f32/1", "f16/1", "bf16/1", "u8/1"};
 
 static const struct st_method gptq = {.parts = {".qweight", ".qzeros", ".scales", ".g_idx"}, .first_type = "i32/1", .scales = 2,
-                                   .scale_types = F16, .rows_times = 32, .transposed = true, .rows_of_scale = 1};
+                                      .scale_types = F16, .rows_times = 32, .transposed = true, .rows_of_scale = 1};
 static const struct st_method awq = {.parts = {".qweight", ".qzeros", ".scales"}, .first_type = "i32/1", .scales = 2, .scale_types = F16,
-                                  .rows_times = 8 * 32, .cols_times = 32, .transposed = true, .rows_of_scale = 1};
+                                     .rows_times = 8 * 32, .cols_times = 32, .transposed = true, .rows_of_scale = 1};
 static const struct st_method fp8_squares = {.parts = {".weight", ".weight_scale_inv"}, .first_type = "f8_e4m3/1", .scales = 1,
-                                          .scale_types = F32 | F16 | BF16, .rows_times = 32, .cols_times = 32, .rows_of_scale = 128,
-                                          .needless = {".input_scale"}};
+                                             .scale_types = F32 | F16 | BF16, .rows_times = 32, .cols_times = 32, .rows_of_scale = 128,
+                                             .needless = {".input_scale"}};
 static const struct st_method fp8_rows = {.parts = {".weight", ".weight_scale"}, .first_type = "f8_e4m3/1", .scales = 1,
-                                       .scale_types = F32 | F16 | BF16, .rows_times = 32, .cols_times = 32, .rows_of_scale = 1,
-                                       .needless = {".input_scale"}};
+                                          .scale_types = F32 | F16 | BF16, .rows_times = 32, .cols_times = 32, .rows_of_scale = 1,
+                                          .needless = {".input_scale"}};
 static const struct st_method packed = {.parts = {".weight_packed", ".weight_scale"}, .first_type = "i32/1", .scales = 1,
-                                     .scale_types = F16 | BF16, .rows_times = 32, .rows_of_scale = 1,
-                                     .unknown = {".weight_g_idx", ".weight_zero_point", ".weight_global_scale"}, .needless = {".weight_shape"}};
+                                        .scale_types = F16 | BF16, .rows_times = 32, .rows_of_scale = 1,
+                                        .unknown = {".weight_g_idx", ".weight_zero_point", ".weight_global_scale"}, .needless = {".weight_shape"}};
 static const struct st_method int8 = {.parts = {".weight", ".weight_scale"}, .first_type = "i8/1", .scales = 1, .scale_types = F16 | BF16,
-                                   .rows_times = 32, .cols_times = 32, .rows_of_scale = 1, .unknown = {".weight_zero_point"}};
+                                      .rows_times = 32, .cols_times = 32, .rows_of_scale = 1, .unknown = {".weight_zero_point"}};
 static const struct st_method mxfp4 = {.parts = {"_blocks", "_scales"}, .first_type = "u8/1", .scales = 1, .scale_types = U8,
-                                    .rows_times = 32, .cols_times = 32 * 32, .block_bytes = 16};
+                                       .rows_times = 32, .cols_times = 32 * 32, .block_bytes = 16};
 static const struct st_method mlc = {.parts = {".q_weight", ".q_scale"}, .first_type = "u32/1", .scales = 1, .scale_types = F16,
-                                  .rows_times = 32, .cols_times = 8 * 32, .rows_of_scale = 1};
+                                     .rows_times = 32, .cols_times = 8 * 32, .rows_of_scale = 1};
 static const struct st_method nf4 = {.parts = {".weight", ".weight.absmax"}, .first_type = "u8/1",
-                                  .needless = {".weight.quant_map", ST_NF4_STATE, ST_NF4_NESTED_ABSMAX, ST_NF4_NESTED_MAP},
-                                  .state = ST_NF4_STATE};
+                                     .needless = {".weight.quant_map", ST_NF4_STATE, ST_NF4_NESTED_ABSMAX, ST_NF4_NESTED_MAP},
+                                     .state = ST_NF4_STATE};
 
 static int64_t number(const struct tenon_meta *meta, const char *key, int64_t absent)
 {

@@ -20,7 +20,8 @@
  *    Where scales are per 16 (Q6_K), a link takes both halves' sums:
  *        acc = fma(da_b, fma(dw_b1, (float)isum_b1, dw_b0 * (float)isum_b0), acc);
  *    Q2_K's integers are its two bits times their scale of four bits, with d alone for dw; its minimums are by 16: two links behind that
- *    of the 32 columns. From avx512 on and by 8 bits Q3_K's are its three bits times their scale of six likewise. Vector lanes run over weight rows.
+ *    of the 32 columns. From avx512 on and by 8 bits Q3_K's are its three bits times their scale of six likewise. Vector lanes run over
+ *    weight rows.
  *  - Float matmul. Partial sums by k mod (vector length), ascending k, then one fixed tree. With `bf16` and narrow activations, by
  *    bf16 weights: partial sums by k / 2 mod (vector length), two products a step.
  *  - Attention. Keys in blocks of CPU_PAGE_TOKENS by absolute position in ascending order, summed by spans of CPU_SPAN_TOKENS,

@@ -290,7 +290,7 @@ INLINE struct q3_scale q3_scale_at(const struct sink *s, vf d, const vi scale[4]
 {
     const vi less = vi_sub8(scale[n >> 2], vi_all(0x20202020));
     (void)s;
-    return (struct q3_scale){ vf_mul(vf_mul(d, vf_all(BYTE_SCALE)), vf_of_int(vi_top_byte(less, n & 3))) };
+    return (struct q3_scale){ byte_scale(vf_mul(d, vf_all(BYTE_SCALE)), &less, n & 3) };
 }
 
 INLINE void put_threes(struct sink *s, int64_t b, const int slot, const int quad, vi v, const int shift, const struct q3_scale *scale)
