@@ -22,7 +22,8 @@ static const struct st_method fp8_rows = {.parts = {".weight", ".weight_scale"},
                                           .needless = {".input_scale"}};
 static const struct st_method packed = {.parts = {".weight_packed", ".weight_scale"}, .first_type = "i32/1", .scales = 1,
                                         .scale_types = F16 | BF16, .rows_times = 32, .rows_of_scale = 1,
-                                        .unknown = {".weight_g_idx", ".weight_zero_point", ".weight_global_scale"}, .needless = {".weight_shape"}};
+                                        .unknown = {".weight_g_idx", ".weight_zero_point", ".weight_global_scale"},
+                                        .needless = {".weight_shape"}};
 static const struct st_method int8 = {.parts = {".weight", ".weight_scale"}, .first_type = "i8/1", .scales = 1, .scale_types = F16 | BF16,
                                       .rows_times = 32, .cols_times = 32, .rows_of_scale = 1, .unknown = {".weight_zero_point"}};
 static const struct st_method mxfp4 = {.parts = {"_blocks", "_scales"}, .first_type = "u8/1", .scales = 1, .scale_types = U8,
@@ -102,7 +103,9 @@ static const char *choose_gptq(const struct tenon_meta *meta, struct st_choice *
         return ST_QUANTIZATION "bits";
     if (group != 0 && !known_group(group))
         return ST_QUANTIZATION "group_size";
-    return v1 || v2 ? NULL : is_absent(meta, ST_QUANTIZATION "checkpoint_format") ? ST_QUANTIZATION "format" : ST_QUANTIZATION "checkpoint_format";
+    if (v1 || v2)
+        return NULL;
+    return is_absent(meta, ST_QUANTIZATION "checkpoint_format") ? ST_QUANTIZATION "format" : ST_QUANTIZATION "checkpoint_format";
 }
 
 static const char *choose_awq(const struct tenon_meta *meta, struct st_choice *ret)
@@ -116,7 +119,9 @@ static const char *choose_awq(const struct tenon_meta *meta, struct st_choice *r
         return ST_QUANTIZATION "group_size";
     if (!is_format(meta, "gemm", false))
         return is_default(meta, ST_QUANTIZATION "format", "gemm") ? ST_QUANTIZATION "checkpoint_format" : ST_QUANTIZATION "format";
-    return is_default(meta, ST_QUANTIZATION "version", "gemm") || is_word(meta, ST_QUANTIZATION "version", "GEMM") ? NULL : ST_QUANTIZATION "version";
+    if (!is_default(meta, ST_QUANTIZATION "version", "gemm") && !is_word(meta, ST_QUANTIZATION "version", "GEMM"))
+        return ST_QUANTIZATION "version";
+    return NULL;
 }
 
 /* Two numbers, 128 and 128. */
@@ -262,7 +267,8 @@ static void say_value(const struct tenon_meta *meta, const char *key, char ret[V
     if (meta->find(meta->ctx, key, &e) != TENON_OK)
         (void)snprintf(ret, VALUE_SIZE, "not there");
     else if (e.type == TENON_META_STRING && !e.is_array && meta->strings(meta->ctx, &e, 0, 1, &s) == TENON_OK)
-        (void)snprintf(ret, VALUE_SIZE, "\"%.*s%s", (int)(s.size <= SAID_MOST ? s.size : SAID_MOST), s.data, s.size <= SAID_MOST ? "\"" : "...");
+        (void)snprintf(ret, VALUE_SIZE, "\"%.*s%s", (int)(s.size <= SAID_MOST ? s.size : SAID_MOST), s.data,
+                       s.size <= SAID_MOST ? "\"" : "...");
     else
         tenon_key_say(&e, ret);
 }

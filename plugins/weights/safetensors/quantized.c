@@ -54,8 +54,9 @@ static int32_t check_others(const struct st_tensors *t, const struct st_method *
     uint32_t other;
     for (uint32_t p = 0; p < ST_UNKNOWN_MAX; p++)
         if (m->unknown[p] != NULL && find_beside(t, m, i, m->unknown[p], &other))
-            return tenon_fail(err, TENON_E_UNIMPLEMENTED, "safetensors", "tensor \"%.80s\": columns sorted by activations, zero points and "
-                              "further scales that config.json does not tell of are not known here: plugins/quantizers/README.md lists what is", t->names.items[other].data);
+            return tenon_fail(err, TENON_E_UNIMPLEMENTED, "safetensors",
+                              "tensor \"%.*s\": columns sorted by activations, zero points and further scales that config.json does not tell "
+                              "of are not known here: plugins/quantizers/README.md lists what is", WEIGHTS_SHOW(t->names.items[other]));
     return TENON_OK;
 }
 
