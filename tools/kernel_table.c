@@ -88,7 +88,7 @@ static void take_turns(struct team *t, struct turn *turns, int count, int repeat
 
 typedef uint64_t line __attribute__((vector_size(64)));
 
-/* By the widest loads there are, fetched twice where the kernels do (unpack.h). */
+/* By the widest loads there are, fetched ahead as the kernels do (unpack.h). */
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__) /* TSan crashes where a function is chosen by the loader */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
@@ -96,14 +96,16 @@ static void read_share(struct team *t, int i)
 {
     line s[8] = { 0 };
     const line *p = (const void *)t->set->packed.data;
-    const bool twice = cpu_fetches_twice();
+    const enum cpu_fetching fetching = cpu_fetching();
     int64_t lines = t->set->matrices * t->set->matrix_bytes / 64, end = lines * (i + 1) / t->threads;
     for (int64_t pass = 0; pass < t->passes; pass++)
         for (int64_t at = lines * i / t->threads; at + 8 <= end; at += 8)
             for (int j = 0; j < 8; j++) {
-                if (twice) {
+                if (fetching == CPU_FETCHES_TWICE) {
                     __builtin_prefetch(p + at + j + 256, 0, 2);
                     __builtin_prefetch(p + at + j + 64);
+                } else if (fetching == CPU_FETCHES_TO_FIRST) {
+                    __builtin_prefetch(p + at + j + 128);
                 }
                 s[j] += p[at + j];
             }

@@ -85,6 +85,15 @@ INLINE int tokens_at_once(const int most, int64_t left)
     return most >= 2 && left >= 2 ? 2 : 1;
 }
 
+/* What is fetched ahead for so many tokens. For more than two that is the same on all machines. */
+INLINE enum fetch fetch_of(const bool packed, const bool may_twice, int64_t tokens)
+{
+    if (!FETCHES_OTHERWISE || !packed || tokens > 2)
+        return FETCH_SOME;
+    const enum cpu_fetching machine = cpu_fetching();
+    return machine == CPU_FETCHES_TO_FIRST ? FETCH_TO_FIRST : may_twice && machine == CPU_FETCHES_TWICE ? FETCH_TWICE : FETCH_SOME;
+}
+
 /* Tiles as large as there are, while the rows are in L1. `may_twice`: the encoding gains where lines of weights are fetched twice for
  * one token or two. */
 INLINE void direct_format(unpack_loop *const unpack, const enum cpu_format format, const int most, const bool packed,
@@ -92,21 +101,26 @@ INLINE void direct_format(unpack_loop *const unpack, const enum cpu_format forma
                           int64_t n1, float *y, int64_t ldy, const float *bias)
 {
 #define ROWS_OF(tokens, fetch) direct_rows(unpack, format, tokens, packed, fetch, m, a, t, n, n1, y, ldy, bias)
-    const bool twice = may_twice && t1 - t0 <= 2 && cpu_fetches_twice();
+#define FETCHED(tokens)                                       \
+    (fetch == FETCH_TO_FIRST ? ROWS_OF(tokens, FETCH_TO_FIRST) \
+     : fetch == FETCH_TWICE ? ROWS_OF(tokens, FETCH_TWICE)     \
+                            : ROWS_OF(tokens, FETCH_SOME))
+    const enum fetch fetch = fetch_of(packed, may_twice, t1 - t0);
     for (int64_t n = n0, next = n1; n < n1; n = next)
         for (int64_t t = t0, tokens; t < t1; t += tokens) {
             tokens = tokens_at_once(most, t1 - t);
 #if DIRECT_TOKENS == 8
             if (most >= 4 && tokens >= 3) {
-                next = tokens == 8 ? ROWS_OF(most, FETCH_ONCE) : tokens == 4 ? ROWS_OF(4, FETCH_ONCE) : ROWS_OF(3, FETCH_ONCE);
+                next = tokens == 8 ? ROWS_OF(most, FETCH_SOME) : tokens == 4 ? ROWS_OF(4, FETCH_SOME) : ROWS_OF(3, FETCH_SOME);
                 continue;
             }
 #endif
             if (most >= 2 && tokens == 2)
-                next = twice ? ROWS_OF(2, FETCH_TWICE) : ROWS_OF(2, FETCH_ONCE);
+                next = FETCHED(2);
             else
-                next = twice ? ROWS_OF(1, FETCH_TWICE) : ROWS_OF(1, FETCH_ONCE);
+                next = FETCHED(1);
         }
+#undef FETCHED
 #undef ROWS_OF
 }
 _Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a case for every size");
@@ -122,6 +136,6 @@ _Static_assert(DIRECT_TOKENS == 2 || DIRECT_TOKENS == 8, "direct_format() has a 
     DIRECT(direct_file_##format, unpack##_rows, format, MOST_OF_FILE, false, false)
 #define DIRECT_PACKED(format, unpack, bytes, blocks, scales) \
     DIRECT(direct_packed_##format, unpack##_rows, format, MOST_OF_PACKED(format, scales), true, \
-           MAY_FETCH_TWICE && TWICE_HELPS(bytes, blocks))
+           TWICE_HELPS(bytes, blocks))
 
 #endif

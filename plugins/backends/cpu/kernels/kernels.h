@@ -322,8 +322,10 @@ struct cpu_kernels {
 
 /* The best level this machine has (cpuid and XCR0, or HWCAP) that is not above max_level. OWN: static. */
 const struct cpu_kernels *cpu_kernels_select(enum cpu_level max_level);
-/* Whether this machine reads faster what is fetched to its second cache first, and so packed weights are (unpack.h). */
-bool cpu_fetches_twice(void);
+/* How packed weights are best fetched ahead on this machine (unpack.h): some encodings' lines, to one cache; all to the first; or all to
+ * the second and later to the first. */
+enum cpu_fetching { CPU_FETCHES_SOME, CPU_FETCHES_TO_FIRST, CPU_FETCHES_TWICE };
+enum cpu_fetching cpu_fetching(void);
 /* The level of that name, CPU_LEVEL_BEST for a name this architecture does not know and for NULL. */
 enum cpu_level cpu_level_find(const char *name);
 

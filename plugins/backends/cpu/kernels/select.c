@@ -67,14 +67,25 @@ static enum cpu_level detect(void)
     return tiles ? CPU_LEVEL_AMX : CPU_LEVEL_AVX512_BF16;
 }
 
-bool cpu_fetches_twice(void)
+/* Zen 5 is family 26. Families above 15 are told as 15 and the rest. */
+static enum cpu_fetching ask_for_fetching(void)
 {
-    enum { NOT_KNOWN, NO, YES };
-    static _Atomic int answer;
-    uint32_t a, b, c, d;
+    enum { ZEN_5 = 26 };
+    uint32_t maker, a, b, c, d;
+    if (!__get_cpuid(0, &a, &maker, &c, &d) || !__get_cpuid(1, &a, &b, &c, &d))
+        return CPU_FETCHES_SOME;
+    if (maker == signature_INTEL_ebx)
+        return CPU_FETCHES_TWICE;
+    return maker == signature_AMD_ebx && (a >> 8 & 15) + (a >> 20 & 255) >= ZEN_5 ? CPU_FETCHES_TO_FIRST : CPU_FETCHES_SOME;
+}
+
+enum cpu_fetching cpu_fetching(void)
+{
+    enum { NOT_KNOWN = -1 };
+    static _Atomic int answer = NOT_KNOWN;
     if (atomic_load(&answer) == NOT_KNOWN)
-        atomic_store(&answer, __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx ? YES : NO);
-    return atomic_load(&answer) == YES;
+        atomic_store(&answer, (int)ask_for_fetching());
+    return (enum cpu_fetching)atomic_load(&answer);
 }
 
 static const struct cpu_kernels *const levels[] = {
@@ -109,7 +120,7 @@ static const struct cpu_kernels *const levels[] = { &cpu_kernels_scalar };
 #endif
 
 #if !defined(__x86_64__)
-bool cpu_fetches_twice(void) { return false; }
+enum cpu_fetching cpu_fetching(void) { return CPU_FETCHES_SOME; }
 
 static bool may_use(enum cpu_level level)
 {

@@ -72,7 +72,7 @@ INLINE vi vi_dot16(vi acc, vi a, vi b) { return vi_add(acc, _mm256_madd_epi16(a,
 /* Products of bytes, in quads.h: of two by two in 16 bits; w without sign and below 128, or signed and a no -128. */
 #define SUMS_OF_16
 #define SPLITS 0 /* no splits.h */
-#define MAY_FETCH_TWICE true /* unpack.h */
+#define FETCHES_OTHERWISE true /* direct.h: as the processor wants it */
 #define WEIGHTS_ABOVE 0
 INLINE vi vi_dot2(vi w, vi a) { return _mm256_maddubs_epi16(w, a); }
 INLINE vi vi_dot2_signed(vi w, vi a) { return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)); }

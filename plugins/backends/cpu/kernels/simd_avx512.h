@@ -87,7 +87,7 @@ INLINE void vi_store_columns(int16_t *p, vi x)
     _mm256_storeu_si256((void *)p, _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(packed, 0xd8), 0xd8));
 }
 #define SPLITS 1
-#define MAY_FETCH_TWICE true /* unpack.h */
+#define FETCHES_OTHERWISE true /* direct.h: as the processor wants it */
 INLINE void vi_store_split(uint8_t *low, uint8_t *high, vi x)
 {
     _mm_storeu_si128((void *)low, _mm512_cvtepi32_epi8(x));

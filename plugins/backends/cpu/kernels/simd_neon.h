@@ -109,7 +109,7 @@ INLINE vi vi_dot16(vi acc, vi a, vi b)
 }
 #define WEIGHTS_ABOVE 0
 #define SPLITS 0
-#define MAY_FETCH_TWICE false /* unpack.h */
+#define FETCHES_OTHERWISE false /* direct.h */
 #ifndef BYTE_PRODUCTS
 /* acc + the products of the four signed bytes of each dword; two of them fit 16 bits as long as one of each is not -128. */
 INLINE vi vi_dot4(vi acc, vi w, vi a)

@@ -32,13 +32,21 @@ typedef int16_t act;
 #define WEIGHT_BYTES 2
 #endif
 
-/* Before a loop of up to eight turns: places and shifts become constants, and each load is an instruction of its own, whose addresses
- * go forward in even steps: the hardware's prefetching goes by those. */
+/* Before a loop of up to eight turns: places and shifts become constants. */
 #ifdef __clang__
 #define UNROLLED _Pragma("clang loop unroll(full)")
 #else
 #define UNROLLED _Pragma("GCC unroll 8")
 #endif
+
+/* n, of which the compiler does not know that it is a constant, so that a loop of so many turns stays one. The hardware's prefetching
+ * goes by the instructions that load, and of a block that is unrolled whole there are more than Zen 5 keeps apart: of 36 a plain
+ * loop of loads and sums has all that memory gives, of 44 to 80 a third to a half of it. */
+INLINE int turns(int n)
+{
+    __asm__("" : "+r"(n));
+    return n;
+}
 
 #define PANEL_ROWS (2 * LANES)
 #ifndef PANEL_BYTES
@@ -380,8 +388,9 @@ struct rows {
     int near, far;    /* packed: so many bytes behind what is read are fetched, as below; 0: none. Constants once inlined */
 };
 
-/* What of packed weights is fetched ahead: nothing, lines to one cache, or all to the second and later to the first. */
-enum fetch { FETCH_NOTHING, FETCH_ONCE, FETCH_TWICE };
+/* What of packed weights is fetched ahead: nothing, some encodings' lines to one cache, all to the first, or all to the second and later
+ * to the first. */
+enum fetch { FETCH_NOTHING, FETCH_SOME, FETCH_TO_FIRST, FETCH_TWICE };
 
 #define NEAR 4096 /* bytes ahead that the first cache takes */
 #define FAR 16384 /* the second: where weights are few bits and much is computed for each line */
@@ -461,7 +470,7 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
         __builtin_prefetch(p + i);
 }
 
-/* For one token the hardware's own prefetching does best above five bits a weight, unless lines are fetched twice (TWICE_HELPS):
+/* FETCH_SOME: for one token the hardware's own prefetching does best above five bits a weight:
  * what is fetched besides costs Q6_K a tenth on Zen 4. The more tokens, the more is computed between two lines and the later it
  * comes: with eight, Q8_0 runs half as fast again when lines are fetched far ahead, with four, rows of 4,864 columns 1.7 times as
  * fast. IQ2 gains a tenth by twice FAR, which others lose by. By 16 bits Q8_0 wants it for two tokens at a time too (8 in all 1.5
@@ -474,20 +483,29 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 #define NEAR_AHEAD(bytes, per_block, tokens) \
     ((bytes) > 16 * (per_block) && (bytes) <= 20 * (per_block) && FAR_AHEAD(bytes, per_block, tokens) == 0 ? NEAR : 0)
 
-/* A core of Intel's has 10 to 16 lines on their way to its first cache and 48 to its second, and by the first alone it reads 0.8 of what
+/* FETCH_TWICE: a core of Intel's has 10 to 16 lines on their way to its first cache and 48 to its second, and by the first alone it reads 0.8 of what
  * memory gives; one of AMD's has no more under way to its second. What has fewer than 3.5 bits a weight computes so much
  * between two lines that a second fetch of each is one too many. */
 #define TWICE_HELPS(bytes, per_block) ((bytes) >= 14 * (per_block))
+
+/* FETCH_TO_FIRST: Zen 5 wants no more than that, of every encoding. So far ahead for a token; for two, between whose lines more is
+ * computed, 16 KiB are as good, and for Q6_K and Q8_0 better by a fifth. */
+#define TO_FIRST_AHEAD(tokens) ((tokens) == 1 ? 8192 : 16384)
+
+INLINE void choose_fetching(struct rows *r, const enum fetch fetch, const int bytes, const int per_block, const int tokens)
+{
+    if (fetch == FETCH_NOTHING)
+        return;
+    r->near = fetch == FETCH_TWICE ? NEAR : fetch == FETCH_TO_FIRST ? TO_FIRST_AHEAD(tokens) : NEAR_AHEAD(bytes, per_block, tokens);
+    r->far = fetch == FETCH_TWICE ? FAR : fetch == FETCH_TO_FIRST ? 0 : FAR_AHEAD(bytes, per_block, tokens);
+}
 
 /* LANES rows x `blocks` of the format's own blocks (bytes each, per_block x 32 columns). next: of rows in the file's order, see
  * prefetch(), or NULL. */
 #define UNPACK_LOOP(format, name, bytes, per_block, scales)                                                    \
     INLINE void name##_rows(struct rows r, int64_t blocks, struct sink *s, const enum fetch fetch, const uint8_t *next) \
     {                                                                                                  \
-        if (fetch != FETCH_NOTHING) {                                                                  \
-            r.near = fetch == FETCH_TWICE ? NEAR : NEAR_AHEAD(bytes, per_block, s->tokens);            \
-            r.far = fetch == FETCH_TWICE ? FAR : FAR_AHEAD(bytes, per_block, s->tokens);               \
-        }                                                                                              \
+        choose_fetching(&r, fetch, bytes, per_block, s->tokens);                                       \
         for (int64_t i = 0; i < blocks; i++) {                                                         \
             if (!r.packed && next != NULL)                                                             \
                 prefetch(next + i * LANES * (bytes), LANES * (bytes));                                 \

@@ -167,7 +167,7 @@ INLINE void unpack_q6_k(const struct rows *r, struct sink *s, int64_t b)
 INLINE void unpack_iq4_xs(const struct rows *r, struct sink *s, int64_t b)
 {
     vi head[4], v[4], scales[2], upper;
-    vf d, unused;
+    vf d, unused, scale[8];
     columns(r, 0, head);
     vf_of_halves(head[0], &d, &unused);
     d = vf_mul(d, vf_all(BYTE_SCALE));
@@ -178,10 +178,12 @@ INLINE void unpack_iq4_xs(const struct rows *r, struct sink *s, int64_t b)
     for (int i = 0; i < 2; i++)
         scales[i] = vi_sub8(scales[i], vi_all(0x20202020));
     UNROLLED
-    for (int j = 0; j < 8; j++) {
+    for (int j = 0; j < 8; j++)
+        scale[j] = byte_scale(d, scales, 4 * (j & 1) + (j >> 1));
+    for (int j = 0, end = turns(8); j < end; j++) {
         columns(r, 8 + 16 * j, v);
         put_looked_up(s, b + j, v, iq4_table, OF_IQ4);
-        done(s, b + j, 0, byte_scale(d, scales, 4 * (j & 1) + (j >> 1)), OF_IQ4);
+        done(s, b + j, 0, scale[j], OF_IQ4);
     }
 }
 
@@ -246,7 +248,7 @@ struct q3_scale {
     vi factor, times_4;
 };
 
-INLINE struct q3_scale q3_scale_at(const struct sink *s, vf d, const vi scale[4], const int n)
+INLINE struct q3_scale q3_scale_at(const struct sink *s, vf d, const vi *scale, const int n)
 {
     const vi byte = vi_byte(scale[n >> 2], n & 3);
     struct q3_scale ret = { .factor = vi_sub16(byte, vi_all(32)) };
@@ -286,7 +288,7 @@ struct q3_scale {
     vf scale;
 };
 
-INLINE struct q3_scale q3_scale_at(const struct sink *s, vf d, const vi scale[4], const int n)
+INLINE struct q3_scale q3_scale_at(const struct sink *s, vf d, const vi *scale, const int n)
 {
     const vi less = vi_sub8(scale[n >> 2], vi_all(0x20202020));
     (void)s;

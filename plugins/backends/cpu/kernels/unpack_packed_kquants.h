@@ -32,23 +32,22 @@ INLINE void unpack_packed_q6_k(const struct rows *r, struct sink *s, int64_t b)
 {
     const struct form f = { 32, 6, false };
     vf d = low_half_at(r, 0);
-    UNROLLED
-    for (int side = 0; side < 2; side++) {
+    for (int two = 0, end = turns(4); two < end; two++) {
+        const int at = 4 + 52 * two;
         UNROLLED
-        for (int k = 0; k < 4; k++) {
-            const int j = 4 * side + k, at = 4 + 52 * (j >> 1);
+        for (int j = 0; j < 2; j++) {
             vf scale[2];
             UNROLLED
             for (int half = 0; half < 2; half++) {
                 vi v[4];
-                three_and_fourth(r, at + 4 + 24 * (j & 1) + 12 * half, v);
+                three_and_fourth(r, at + 4 + 24 * j + 12 * half, v);
                 UNROLLED
                 for (int i = 0; i < 3; i++)
-                    put_bits(s, b + j, half, 4 * half + i, v[i], 0, f);
-                put(s, b + j, half, 4 * half + 3, v[3], f);
-                scale[half] = vf_mul(d, vf_load_i8((const int8_t *)byte_at(r, at + 2 * (j & 1) + half)));
+                    put_bits(s, b + 2 * two + j, half, 4 * half + i, v[i], 0, f);
+                put(s, b + 2 * two + j, half, 4 * half + 3, v[3], f);
+                scale[half] = vf_mul(d, vf_load_i8((const int8_t *)byte_at(r, at + 2 * j + half)));
             }
-            done_16(s, b + j, 0, scale[0], scale[1], f);
+            done_16(s, b + 2 * two + j, 0, scale[0], scale[1], f);
         }
     }
 }
@@ -56,12 +55,12 @@ INLINE void unpack_packed_q6_k(const struct rows *r, struct sink *s, int64_t b)
 /* d, dmin; 12 bytes of scales as the file has them; 32 columns as packed Q5_0 has them. */
 INLINE void unpack_packed_q5_k(const struct rows *r, struct sink *s, int64_t b)
 {
-    const struct k_scales k = k_scales_at(r);
-    UNROLLED
-    for (int j = 0; j < 8; j++) {
+    vf scale[8], min[8];
+    unpack_k_scales(r, scale, min);
+    for (int j = 0, end = turns(8); j < end; j++) {
         put_packed_fives(r, s, b + j, 16 + 20 * j, FIVE_BITS);
-        done(s, b + j, 0, scale_of(&k, j), FIVE_BITS);
-        done_min(s, b + j, min_of(&k, j));
+        done(s, b + j, 0, scale[j], FIVE_BITS);
+        done_min(s, b + j, min[j]);
     }
 }
 
@@ -71,12 +70,12 @@ INLINE void unpack_packed_q3_k(const struct rows *r, struct sink *s, int64_t b)
     vi scales[4];
     vf d = low_half_at(r, 0);
     unpack_q3_scales(dword_at(r, 4), dword_at(r, 8), dword_at(r, 12), scales);
-    UNROLLED
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0, end = turns(2); side < end; side++) {
+        const vi of_side[2] = { scales[2 * side], scales[2 * side + 1] };
         UNROLLED
         for (int k = 0; k < 4; k++) {
             const int j = 4 * side + k;
-            const struct q3_scale scale[2] = { q3_scale_at(s, d, scales, 2 * j), q3_scale_at(s, d, scales, 2 * j + 1) };
+            const struct q3_scale scale[2] = { q3_scale_at(s, d, of_side, 2 * k), q3_scale_at(s, d, of_side, 2 * k + 1) };
             vi v[4];
             three_and_fourth(r, 16 + 12 * j, v);
             UNROLLED
@@ -101,8 +100,7 @@ INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
     vf d, dmin;
     vf_of_halves(dword_at(r, 0), &d, &dmin);
     dmin = vf_sub(vf_zero(), dmin);
-    UNROLLED
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0, end = turns(2); side < end; side++) {
         twos_at(r, 20 + 32 * side, v);
         UNROLLED
         for (int k = 0; k < 4; k++) {
@@ -129,8 +127,7 @@ INLINE void unpack_packed_tq2(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[8];
     vf d = low_half_at(r, 0);
-    UNROLLED
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0, end = turns(2); side < end; side++) {
         twos_at(r, 4 + 32 * side, v);
         UNROLLED
         for (int k = 0; k < 4; k++) {

@@ -52,14 +52,13 @@ INLINE void put_iq2(struct sink *s, int64_t b, const int second, const bool by_1
 INLINE void unpack_iq2(const struct rows *r, struct sink *s, int64_t b, const bool by_16)
 {
     const int head = by_16 ? 12 : 8;
-    vi low[2][4], signs[4], scales = dword_at(r, 4);
+    vi low[2][4], signs[4], scales = by_16 ? vi_zero() : dword_at(r, 4);
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
-    UNROLLED
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0, end = turns(2); side < end; side++) {
         low_of_side(r, head + 48 * side, low);
         columns(r, head + 48 * side + 32, signs);
-        if (by_16 && side == 1)
-            scales = dword_at(r, 8);
+        if (by_16)
+            scales = dword_at(r, 4 + 4 * side);
         UNROLLED
         for (int j = 0; j < 4; j++) {
             const int64_t at = b + 4 * side + j;
@@ -90,8 +89,7 @@ INLINE void unpack_packed_iq3_xxs(const struct rows *r, struct sink *s, int64_t 
     const struct form f = { 62, 7, false };
     vi v[4], scales = dword_at(r, 4);
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.25f));
-    UNROLLED
-    for (int j = 0; j < 8; j++) {
+    for (int j = 0, end = turns(8); j < end; j++) {
         columns(r, 8 + 16 * j, v);
         UNROLLED
         for (int i = 0; i < 4; i++) {
@@ -108,8 +106,7 @@ INLINE void unpack_packed_iq3_s(const struct rows *r, struct sink *s, int64_t b)
     const struct form f = { 15, 5, false };
     vi v[4], scales = dword_at(r, 4);
     vf d = low_half_at(r, 0);
-    UNROLLED
-    for (int j = 0; j < 8; j++) {
+    for (int j = 0, end = turns(8); j < end; j++) {
         columns(r, 8 + 16 * j, v);
         UNROLLED
         for (int i = 0; i < 8; i++)
@@ -145,8 +142,7 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
 {
     vi low[2][4], rest = dword_at(r, 4);
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
-    UNROLLED
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0, end = turns(2); side < end; side++) {
         low_of_side(r, 8 + 32 * side, low);
         UNROLLED
         for (int j = 0; j < 4; j++) {
@@ -192,13 +188,13 @@ INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
 {
     vi low[2][4], up[4], ups = dword_at(r, 12);
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
-    UNROLLED
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0, end = turns(2); side < end; side++) {
         vi scales = dword_at(r, 4 + 4 * side);
         low_of_side(r, 16 + 32 * side, low);
         UNROLLED
         for (int k = 0; k < 4; k++)
-            up[k] = vi_spread_byte(side == 0 ? ups : vi_shr(ups, 4), k);
+            up[k] = vi_spread_byte(ups, k);
+        ups = vi_shr(ups, 4);
         UNROLLED
         for (int j = 0; j < 4; j++) {
             UNROLLED
