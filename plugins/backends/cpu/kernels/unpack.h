@@ -40,8 +40,8 @@ typedef int16_t act;
 #endif
 
 /* n, of which the compiler does not know that it is a constant, so that a loop of so many turns stays one. The hardware's prefetching
- * goes by the instructions that load, and of a block that is unrolled whole there are more than Zen 5 keeps apart: of 36 a plain
- * loop of loads and sums has all that memory gives, of 44 to 80 a third to a half of it. */
+ * goes by the instructions that load, and a block that is unrolled whole has more than Zen 5 keeps apart: a plain loop of loads and sums
+ * has all that memory gives with up to 36 of them, with 44 and with 80 a third to a half. */
 INLINE int turns(int n)
 {
     __asm__("" : "+r"(n));
@@ -470,11 +470,11 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
         __builtin_prefetch(p + i);
 }
 
-/* FETCH_SOME: for one token the hardware's own prefetching does best above five bits a weight:
- * what is fetched besides costs Q6_K a tenth on Zen 4. The more tokens, the more is computed between two lines and the later it
- * comes: with eight, Q8_0 runs half as fast again when lines are fetched far ahead, with four, rows of 4,864 columns 1.7 times as
- * fast. IQ2 gains a tenth by twice FAR, which others lose by. By 16 bits Q8_0 wants it for two tokens at a time too (8 in all 1.5
- * times as fast); by 8 bits it loses a twentieth, and Q6_K half. */
+/* FETCH_SOME: for one token the hardware's own prefetching does best above five bits a weight: what is fetched besides costs Q6_K a
+ * tenth on Zen 4. The more tokens, the more is computed between two lines and the later it comes: with eight, Q8_0 runs half as fast
+ * again when lines are fetched far ahead, with four, rows of 4,864 columns 1.7 times as fast. IQ2 gains a tenth by twice FAR, which
+ * others lose by. By 16 bits Q8_0 wants it for two tokens at a time too (8 in all 1.5 times as fast); by 8 bits it loses a twentieth,
+ * and Q6_K half. */
 #define FAR_FOR_TWO(bytes, per_block) ((bytes) <= 24 * (per_block) || (ACT_BITS == 16 && (bytes) > 32 * (per_block)))
 #define FAR_AHEAD(bytes, per_block, tokens)                                       \
     ((tokens) > 2 || ((tokens) == 2 && FAR_FOR_TWO(bytes, per_block)) ? FAR       \
@@ -483,8 +483,8 @@ INLINE void prefetch(const uint8_t *p, int64_t bytes)
 #define NEAR_AHEAD(bytes, per_block, tokens) \
     ((bytes) > 16 * (per_block) && (bytes) <= 20 * (per_block) && FAR_AHEAD(bytes, per_block, tokens) == 0 ? NEAR : 0)
 
-/* FETCH_TWICE: a core of Intel's has 10 to 16 lines on their way to its first cache and 48 to its second, and by the first alone it reads 0.8 of what
- * memory gives; one of AMD's has no more under way to its second. What has fewer than 3.5 bits a weight computes so much
+/* FETCH_TWICE: a core of Intel's has 10 to 16 lines on their way to its first cache and 48 to its second, and by the first alone it reads
+ * 0.8 of what memory gives; one of AMD's has no more under way to its second. What has fewer than 3.5 bits a weight computes so much
  * between two lines that a second fetch of each is one too many. */
 #define TWICE_HELPS(bytes, per_block) ((bytes) >= 14 * (per_block))
 
