@@ -88,7 +88,7 @@ static void take_turns(struct team *t, struct turn *turns, int count, int repeat
 
 typedef uint64_t line __attribute__((vector_size(64)));
 
-/* By the widest loads there are, fetched ahead as the kernels do (unpack.h). */
+/* By the widest loads there are, fetched ahead where the kernels fetch all encodings so (unpack.h). */
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__) /* TSan crashes where a function is chosen by the loader */
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif

@@ -322,8 +322,8 @@ struct cpu_kernels {
 
 /* The best level this machine has (cpuid and XCR0, or HWCAP) that is not above max_level. OWN: static. */
 const struct cpu_kernels *cpu_kernels_select(enum cpu_level max_level);
-/* How packed weights are best fetched ahead on this machine (unpack.h): some encodings' lines, to one cache; all to the first; or all to
- * the second and later to the first. */
+/* How packed weights of one or two tokens' products are best fetched ahead on this machine (unpack.h): some encodings' lines, to one cache;
+ * all encodings' to the first; or those of many bits to the second and later to the first, others as before. */
 enum cpu_fetching { CPU_FETCHES_SOME, CPU_FETCHES_TO_FIRST, CPU_FETCHES_TWICE };
 enum cpu_fetching cpu_fetching(void);
 /* The level of that name, CPU_LEVEL_BEST for a name this architecture does not know and for NULL. */

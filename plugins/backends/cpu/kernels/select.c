@@ -67,16 +67,17 @@ static enum cpu_level detect(void)
     return tiles ? CPU_LEVEL_AMX : CPU_LEVEL_AVX512_BF16;
 }
 
-/* Zen 5 is family 26. Families above 15 are told as 15 and the rest. */
+/* Zen 5 is of family 26; what is later, in that family or behind it, is taken to be alike, unmeasured. Families above 15 are told as 15 and
+ * the rest. */
 static enum cpu_fetching ask_for_fetching(void)
 {
-    enum { ZEN_5 = 26 };
+    enum { FAMILY_OF_ZEN_5 = 26 };
     uint32_t maker, a, b, c, d;
     if (!__get_cpuid(0, &a, &maker, &c, &d) || !__get_cpuid(1, &a, &b, &c, &d))
         return CPU_FETCHES_SOME;
     if (maker == signature_INTEL_ebx)
         return CPU_FETCHES_TWICE;
-    return maker == signature_AMD_ebx && (a >> 8 & 15) + (a >> 20 & 255) >= ZEN_5 ? CPU_FETCHES_TO_FIRST : CPU_FETCHES_SOME;
+    return maker == signature_AMD_ebx && (a >> 8 & 15) + (a >> 20 & 255) >= FAMILY_OF_ZEN_5 ? CPU_FETCHES_TO_FIRST : CPU_FETCHES_SOME;
 }
 
 enum cpu_fetching cpu_fetching(void)

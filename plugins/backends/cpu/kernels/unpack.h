@@ -40,8 +40,8 @@ typedef int16_t act;
 #endif
 
 /* n, of which the compiler does not know that it is a constant, so that a loop of so many turns stays one. The hardware's prefetching
- * goes by the instructions that load, and a block that is unrolled whole has more than Zen 5 keeps apart: a plain loop of loads and sums
- * has all that memory gives with up to 36 of them, with 44 and with 80 a third to a half. */
+ * goes by the instructions that load, and a block that is unrolled whole has more than Zen 5 keeps apart, of weights and of activations: a
+ * plain loop of loads and sums reads at 0.8 to 0.9 of what memory gives with up to 36 of them, with 44 and with 80 at a third to a half. */
 INLINE int turns(int n)
 {
     __asm__("" : "+r"(n));
