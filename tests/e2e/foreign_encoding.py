@@ -207,6 +207,16 @@ class Encoding(foreign.Foreign):
         self.assertIn("acme.trits/1: the digest is", done.stderr)
         self.assert_check_says("acme.trits/1: the digest is")
 
+    def test_no_table(self):
+        source = self.root + "/source/encoding.c"
+        with open(source) as f:
+            text = f.read()
+        self.addCleanup(self.build_plugin)
+        self.addCleanup(self.rewrite, source, text)
+        self.rewrite(source, text.replace(".values = trits", ".values = (const void *)sizeof trits", 1))
+        self.build_plugin()
+        self.assert_check_says("reading them crashes (Segmentation fault): an array is shorter than they say")
+
     def test_no_id(self):
         source = self.root + "/source/encoding.c"
         with open(source) as f:
