@@ -184,51 +184,39 @@ class Encoding(foreign.Foreign):
         self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_no_digest(self):
-        source = self.root + "/source/encoding.c"
-        with open(source) as f:
-            text = f.read()
-        digest = re.search(r'digest = "([0-9a-f]{64})"', text).group(1)
-        self.addCleanup(self.build_plugin)
-        self.addCleanup(self.rewrite, source, text)
-        self.rewrite(source, text.replace(digest, "", 1))
-        self.build_plugin()
+        with open(self.root + "/source/encoding.c") as f:
+            digest = re.search(r'digest = "([0-9a-f]{64})"', f.read()).group(1)
+        self.change_encoding(digest, "")
         self.assert_check_says(f"acme.trits/1: it has no digest, which must be {digest}")
 
     def test_wrong_digest(self):
-        source = self.root + "/source/encoding.c"
-        with open(source) as f:
-            text = f.read()
-        self.addCleanup(self.build_plugin)
-        self.addCleanup(self.rewrite, source, text)
-        self.rewrite(source, text.replace(".imm = 171", ".imm = 170", 1))  # no longer what the digest says
-        self.build_plugin()
+        self.change_encoding(".imm = 171", ".imm = 170")  # no longer what the digest says
         done = self.tenon("eval", self.root + "/trits.acme", "--ids", "-", "--bits", stdin=self.ids)
         self.assertGreater(done.returncode, 0)
         self.assertIn("acme.trits/1: the digest is", done.stderr)
         self.assert_check_says("acme.trits/1: the digest is")
 
     def test_no_table(self):
-        source = self.root + "/source/encoding.c"
-        with open(source) as f:
-            text = f.read()
-        self.addCleanup(self.build_plugin)
-        self.addCleanup(self.rewrite, source, text)
-        self.rewrite(source, text.replace(".values = trits", ".values = (const void *)sizeof trits", 1))
-        self.build_plugin()
+        self.change_encoding(".values = trits", ".values = (const void *)sizeof trits")
         self.assert_check_says("reading them crashes (Segmentation fault): an array is shorter than they say")
 
     def test_no_id(self):
-        source = self.root + "/source/encoding.c"
-        with open(source) as f:
-            text = f.read()
-        self.addCleanup(self.build_plugin)
-        self.addCleanup(self.rewrite, source, text)
-        self.rewrite(source, text.replace('.id = "acme.trits/1"', ".id = NULL", 1))
-        self.build_plugin()
+        self.change_encoding('.id = "acme.trits/1"', ".id = NULL")
         done = self.tenon("eval", self.root + "/trits.acme", "--ids", "-", "--bits", stdin=self.ids)
         self.assertEqual(done.returncode, 1)
         self.assertIn("no quantizer plugin describes it", done.stderr)
         self.assert_check_says("has no id")
+
+    def change_encoding(self, old, new):
+        """Builds the plugin with other words in its description, and at the end as it was."""
+        source = self.root + "/source/encoding.c"
+        with open(source) as f:
+            text = f.read()
+        self.assertIn(old, text)
+        self.addCleanup(self.build_plugin)
+        self.addCleanup(self.rewrite, source, text)
+        self.rewrite(source, text.replace(old, new, 1))
+        self.build_plugin()
 
     def assert_check_says(self, words):
         done = self.tenon("plugins", "check", "quantizer:acme")
