@@ -83,11 +83,14 @@ INLINE void unpack_q4_k(const struct rows *r, struct sink *s, int64_t b)
 #endif
     unpack_k_scales(r, scale, min);
     for (int two = 0; two < 8; two += 2) { /* 32 bytes: low nibbles are one sub-block, high nibbles the next */
+        UNROLLED
         for (int half = 0; half < 2; half++) {
             columns(r, 16 + 16 * (two + half), v);
+            UNROLLED
             for (int i = 0; i < 4; i++)
                 put_nibbles(s, b + two, 0, 4 * half + i, b + two + 1, 1, 4 * half + i, v[i], NIBBLE);
         }
+        UNROLLED
         for (int i = 0; i < 2; i++) {
             done(s, b + two + i, i, scale[two + i], NIBBLE);
             done_min(s, b + two + i, min[two + i]);
