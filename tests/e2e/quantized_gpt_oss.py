@@ -2,7 +2,8 @@
 """quantized_gpt_oss.py TENON [SEED]: gpt-oss with experts in MXFP4, as published: the tiny checkpoint of oracle/families with random experts
 of 64 rows, in a Hugging Face directory (blocks and scales, gates and ups in turns, biases in bf16) and as a GGUF file. Both must give
 the same bits, and with all experts chosen (of two as likely as each other rounding decides) the logits of a directory with the same
-numbers in f32, within what 16-bit activations cost. Blocks and scales that do not fit are refused by name. Needs numpy and gguf; exit 77 without them."""
+numbers in f32, within what 16-bit activations cost. Blocks and scales that do not fit are refused by name. Needs numpy and gguf; exit 77
+without them."""
 import json
 import os
 import subprocess
