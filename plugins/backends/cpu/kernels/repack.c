@@ -7,27 +7,20 @@
 #include "bits.h"
 #include "codebooks.h"
 
-/* Where the parts of a block begin that are not at its beginning; 0: it has none. low and signs are those of the first 128 columns,
- * the others' are `side` behind. */
+/* Where the parts of a block begin that are not at its beginning; 0: it has none. low is that of the first 128 columns, the others' is
+ * `side` behind; of IQ2 and IQ3 all columns' codes. */
 struct parts {
-    int scales, up, low, signs, side;
+    int scales, up, low, side;
 };
 
 static struct parts parts_of(enum cpu_format packed)
 {
     switch (packed) {
-    case CPU_PACKED_IQ2_BY_32: return (struct parts){ .scales = 4, .low = 8, .signs = 40, .side = 48 };
-    case CPU_PACKED_IQ2_BY_16: return (struct parts){ .scales = 4, .low = 12, .signs = 44, .side = 48 };
+    case CPU_PACKED_IQ2_BY_16: return (struct parts){ .scales = 4, .low = 12 };
     case CPU_PACKED_IQ1_S: return (struct parts){ .scales = 4, .low = 8, .side = 32 };
     case CPU_PACKED_IQ1_M: return (struct parts){ .scales = 4, .up = 12, .low = 16, .side = 32 };
-    default: return (struct parts){ .scales = 4, .low = 8 }; /* IQ3: nibbles */
+    default: return (struct parts){ .scales = 4, .low = 8 };
     }
-}
-
-/* The bit of a sign byte that belongs to column i of sub-block j. */
-static int sign_bit(int j, int i)
-{
-    return (j & 2) * 2 + ((j & 1) != 0 ? 0 : 2) + (i >> 4);
 }
 
 /* The bit of byte k of IQ1_M's ups that belongs to sub-block j. */
@@ -78,6 +71,29 @@ static void put_halves(const uint64_t places[4], uint8_t *ret)
     put_nibbles(halves, ret);
 }
 
+/* Codes of three bits: levels, and signs above them. */
+static void put_codes(const uint64_t places[4], uint8_t *ret)
+{
+    uint32_t code[8], three[3];
+    for (int g = 0; g < 8; g++) {
+        const uint32_t four = (uint32_t)(places[g >> 1] >> 32 * (g & 1));
+        code[g] = (four & 0x03030303u) | (four >> 1 & 0x04040404u);
+    }
+    for (int i = 0; i < 3; i++)
+        three[i] = code[2 * i] | code[2 * i + 1] << 3;
+    for (int i = 0; i < 2; i++) {
+        three[i] |= (code[6 + i] & 0x03030303u) << 6;
+        three[2] |= (code[6 + i] & 0x04040404u) << (4 + i);
+    }
+    memcpy(ret, three, sizeof three);
+}
+
+/* The one of byte c of dword g of a sub-block's eight. */
+static int code_at(const uint8_t *p, int g, int c)
+{
+    return g < 6 ? p[4 * (g >> 1) + c] >> 3 * (g & 1) & 7 : p[4 * (g - 6) + c] >> 6 | (p[8 + c] >> (g - 2) & 4);
+}
+
 /* What low_byte() says of eight columns. */
 static uint64_t byte_before(uint64_t x)
 {
@@ -86,14 +102,12 @@ static uint64_t byte_before(uint64_t x)
 
 static void put_low(enum cpu_format packed, const uint64_t places[4], int j, const struct parts *at, uint8_t *ret)
 {
-    uint8_t *low = ret + at->low + at->side * (j >> 2), *signs = ret + at->signs + at->side * (j >> 2);
+    uint8_t *low = ret + at->low + at->side * (j >> 2);
     const bool before = low_byte(packed, j & 3, 1) == 0;
     for (int k = 0; k < 4; k++) {
         const uint64_t levels = places[k] & 0x0303030303030303u;
         add_bytes(low + 8 * k, (before ? byte_before(levels) : levels) << low_bit(packed, j & 3));
     }
-    for (int k = 0; at->signs != 0 && k < 4; k++)
-        add_bytes(signs + 8 * (k & 1), (places[k] >> 3 & 0x0101010101010101u) << sign_bit(j, 8 * k));
     for (int k = 0; at->up != 0 && k < 4; k++)
         ret[at->up + k] = (uint8_t)(ret[at->up + k] | (~places[k] >> 3 & 1) << up_bit(j));
 }
@@ -111,6 +125,7 @@ static void repack_codebook(enum cpu_format format, const uint8_t *block, uint8_
         uint32_t n = cpu_codebook_scales(format, block, j);
         cpu_codebook_places(format, block, j, places);
         switch (packed) {
+        case CPU_PACKED_IQ2_BY_32: case CPU_PACKED_IQ2_BY_16: put_codes(places, ret + at.low + 12 * j); break;
         case CPU_PACKED_IQ3_XXS: put_nibbles(places, ret + at.low + 16 * j); break;
         case CPU_PACKED_IQ3_S: put_halves(places, ret + at.low + 16 * j); break;
         default: put_low(packed, places, j, &at, ret); break;
@@ -130,13 +145,16 @@ void cpu_repack_block(enum cpu_format format, const uint8_t *block, uint8_t *ret
 /* Level and sign, or the direction it is moved in, of column i of sub-block j. */
 static int place_at(enum cpu_format packed, const struct parts *at, const uint8_t *p, int j, int i)
 {
-    int low = p[at->low + at->side * (j >> 2) + low_byte(packed, j & 3, i)] >> low_bit(packed, j & 3) & 3, bit;
+    int low, bit;
     switch (packed) {
+    case CPU_PACKED_IQ2_BY_32: case CPU_PACKED_IQ2_BY_16:
+        low = code_at(p + at->low + 12 * j, i >> 2, i & 3);
+        return (low & 3) | (low & 4) << 1;
     case CPU_PACKED_IQ3_XXS: case CPU_PACKED_IQ3_S: return p[at->low + 16 * j + 4 * (i >> 3) + (i & 3)] >> (i & 4) & 15;
     case CPU_PACKED_IQ1_S: bit = p[at->scales + (j >> 1)] >> (4 * (j & 1) + 3) & 1; break;
-    case CPU_PACKED_IQ1_M: bit = ~p[at->up + (i >> 3)] >> up_bit(j) & 1; break;
-    default: bit = p[at->signs + at->side * (j >> 2) + (i & 15)] >> sign_bit(j, i) & 1; break;
+    default: bit = ~p[at->up + (i >> 3)] >> up_bit(j) & 1; break;
     }
+    low = p[at->low + at->side * (j >> 2) + low_byte(packed, j & 3, i)] >> low_bit(packed, j & 3) & 3;
     return low | bit << 3;
 }
 

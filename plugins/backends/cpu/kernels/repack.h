@@ -11,7 +11,7 @@
  * cache. `low` is what TQ2_0 has: byte i of 32 holds, for i and the 128 columns of a half (a side), two bits of column i of each of
  * four sub-blocks.
  *
- *   IQ2_BY_32, IQ2_BY_16   d; a nibble n for each 32 or 16; of each side low[32], levels 0 to 2, and signs[16]
+ *   IQ2_BY_32, IQ2_BY_16   d; a nibble n for each 32 or 16; for each 32 columns three dwords of codes
  *   IQ3_XXS, IQ3_S         d; a nibble n for each 32; 16 bytes for each 32, of columns 8 k + c and, above it, 8 k + 4 + c in byte c of
  *                          dword k: of XXS places in its table, of S half of what the weight has above -15
  *   IQ1_S                  d; a nibble for each 32: n below its bit 3, which tells that levels are moved down; low of each side
@@ -26,10 +26,11 @@
  *   Q5_K                   d and dmin, each by itself; scales[12] as the file has them; for each 32 columns `beside` and nibbles as of Q5_0
  *
  * d is a half with two bytes of 0 behind it, or dmin. The scale of n is d (2 n + 1), times a power of 2 for the levels that codebooks.h
- * has. Of the signs, byte i of 16 for each 128 columns has those of columns i and i + 16 of four sub-blocks: where two sub-blocks' levels
- * lie (bits 0 to 3 of low, or 4 to 7), the first one's signs are in bits 2 and 3, the second one's in bits 0 and 1. So a mask each brings
- * both into one nibble. Three dwords hold four of six bits in each byte: the fourth's are the uppermost two of the three. Six bits are
- * column 4 k + c in byte c of dword k (Q6_K), or columns 8 k + c and, above it, 8 k + 4 + c (Q3_K). */
+ * has. IQ2's codes are a level, 0 to 2, in two bits and its sign above: of columns 8 k + c in bits 0 to 2 of byte c of dword k, of columns
+ * 8 k + 4 + c in bits 3 to 5; but of the last eight levels are in bits 6 and 7 of dwords 0 and 1, and signs in those of dword 2. So
+ * processors that look at six bits of a place need neither mask nor shift for most. Three dwords of Q3_K and Q6_K hold four of six bits in
+ * each byte: the fourth's are the uppermost two of the three. Six bits are column 4 k + c in byte c of dword k (Q6_K), or columns 8 k + c
+ * and, above it, 8 k + 4 + c (Q3_K). */
 #ifndef TENON_CPU_REPACK_H
 #define TENON_CPU_REPACK_H
 

@@ -145,7 +145,7 @@ INLINE vi vi_lookup(const int8_t *table, vi x)
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table)), x);
 }
 /* The same at the places that the lower nibbles of x name. LOOKS_AT_SIX_BITS: it takes no mask (AVX512_VBMI, which looks in 64 bytes,
- * so the table four times). */
+ * so the table four times), and vi_lookup_six() does the same in a table of 64. */
 INLINE vi vi_lookup_low(const int8_t *table, vi x) { return vi_lookup(table, vi_and(x, vi_all(0x0f0f0f0f))); }
 /* 2 n + 1, n the bits of x in `mask`, 7 or 15. */
 INLINE vf vf_odd(vi x, const uint32_t mask)

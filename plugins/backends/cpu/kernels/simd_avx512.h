@@ -79,6 +79,12 @@ INLINE vi vi_mul16(vi a, vi b) { return _mm512_mullo_epi16(a, b); }
 INLINE vi vi_dot16(vi acc, vi a, vi b) { return _mm512_dpwssd_epi32(acc, a, b); }
 #define WEIGHTS_ABOVE 128
 INLINE vi vi_dot4(vi acc, vi w, vi a) { return _mm512_dpbusd_epi32(acc, w, a); }
+/* By the four bytes at p in all lanes; by intrinsics gcc loads them in an instruction of its own. */
+INLINE vi vi_dot4_at(vi acc, vi w, const uint8_t *p)
+{
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*(const uint8_t (*)[4])p));
+    return acc;
+}
 INLINE uint32_t vi_max_lanes(vi x) { return (uint32_t)_mm512_reduce_max_epi32(x); }
 INLINE int32_t vi_sum_lanes(vi x) { return _mm512_reduce_add_epi32(x); }
 INLINE void vi_store_columns(int16_t *p, vi x)
@@ -135,6 +141,7 @@ INLINE vi vi_lookup_low(const int8_t *table, vi x)
 {
     return _mm512_permutexvar_epi8(x, _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table)));
 }
+INLINE vi vi_lookup_six(const int8_t *table, vi x) { return _mm512_permutexvar_epi8(x, vi_load(table)); }
 #else
 INLINE vi vi_lookup_low(const int8_t *table, vi x) { return vi_lookup(table, vi_and(x, vi_all(0x0f0f0f0f))); }
 #endif

@@ -24,7 +24,7 @@ INLINE void put_split(struct sink *s, int64_t b, const int slot, const int quad,
     for (int i = 0; i < s->tokens; i++) {
         const uint8_t *q = s->split[i] + 64 * b + 4 * quad;
         s->sum[slot][part][i] = vi_dot4(open ? s->sum[slot][part][i] : vi_zero(), vi_all(load_four(q)), x);
-        s->sum[slot][part + 1][i] = vi_dot4(open ? s->sum[slot][part + 1][i] : vi_zero(), x, vi_all(load_four(q + 32)));
+        s->sum[slot][part + 1][i] = vi_dot4_at(open ? s->sum[slot][part + 1][i] : vi_zero(), x, q + 32);
     }
     s->open[slot][part] = s->open[slot][part + 1] = true;
     s->shift[slot][part] = shift;

@@ -10,75 +10,91 @@ INLINE void low_of_side(const struct rows *r, int at, vi ret_v[2][4])
     columns(r, at + 16, ret_v[1]);
 }
 
-/* The next two sub-blocks' bits come down to where the first ones' were. */
-INLINE void next_two(vi v[4])
-{
-    UNROLLED
-    for (int i = 0; i < 4; i++)
-        v[i] = vi_shr(v[i], 4);
-}
-
-/* ---- IQ2: 8, 25 and 43 with signs, 43 above their values */
+/* ---- IQ2: 8, 25 and 43 with signs, 43 above their values, by codes of three bits */
 
 static const struct form ABOVE_43 = { 43, 7, false };
-/* By second sub-block of two and half; places: level and sign. */
-static const int8_t iq2_above[2][2][16] = {
-    { { 51, 68, 86, 0, 35, 18, 0, 0, 51, 68, 86, 0, 35, 18, 0, 0 }, { 51, 68, 86, 0, 51, 68, 86, 0, 35, 18, 0, 0, 35, 18, 0, 0 } },
-    { { 51, 35, 51, 35, 68, 18, 68, 18, 86, 0, 86, 0, 0, 0, 0, 0 }, { 51, 51, 35, 35, 68, 68, 18, 18, 86, 86, 0, 0, 0, 0, 0, 0 } },
-};
 
-/* What a table has for the level in the bits of `level` and both halves' signs in the two beside them: it looks at one half's. */
-INLINE vi iq2_at(const int8_t *table, const uint32_t level, const uint32_t both, vi low, vi signs)
-{
+/* What code c stands for. */
+#define IQ2_ABOVE(c) (int8_t)(((c) & 3) == 3 ? 0 : 43 + (((c) & 4) != 0 ? -1 : 1) * (((c) & 3) == 0 ? 8 : ((c) & 3) == 1 ? 25 : 43))
+#define EIGHT_OF(F, i) F(i), F((i) + 1), F((i) + 2), F((i) + 3), F((i) + 4), F((i) + 5), F((i) + 6), F((i) + 7)
+
 #ifdef LOOKS_AT_SIX_BITS
-    (void)both;
-    return vi_lookup_low(table, vi_choose(vi_all(level), low, signs));
-#else
-    return vi_lookup(table, vi_or(vi_and(low, vi_all(level)), vi_and(signs, vi_all(both))));
-#endif
-}
+/* By six bits, of which the code is the lower three, the upper three, or the upper two and, above it, one of two below them. */
+#define IQ2_LOW(i) IQ2_ABOVE((i) & 7)
+#define IQ2_HIGH(i) IQ2_ABOVE((i) >> 3)
+#define IQ2_SIXTH(i) IQ2_ABOVE((i) >> 4 | ((i) & 4))
+#define IQ2_SEVENTH(i) IQ2_ABOVE((i) >> 4 | ((i) >> 1 & 4))
+#define SIX_OF(F) { EIGHT_OF(F, 0), EIGHT_OF(F, 8), EIGHT_OF(F, 16), EIGHT_OF(F, 24), EIGHT_OF(F, 32), EIGHT_OF(F, 40), EIGHT_OF(F, 48), \
+                    EIGHT_OF(F, 56) }
+static const int8_t iq2_six[4][64] = { SIX_OF(IQ2_LOW), SIX_OF(IQ2_HIGH), SIX_OF(IQ2_SIXTH), SIX_OF(IQ2_SEVENTH) };
 
-/* Sub-block b from levels and signs in their places. */
-INLINE void put_iq2(struct sink *s, int64_t b, const int second, const bool by_16, const vi low[2][4], const vi signs[4])
+/* The eight quads of three dwords; no mask is needed. */
+INLINE void iq2_quads(const vi v[4], vi ret_quad[8])
 {
-    const uint32_t level = second ? 0x0c0c0c0c : 0x03030303, both = 0x0f0f0f0f - level;
+    const vi signs = vi_shr(v[2], 2);
     UNROLLED
-    for (int half = 0; half < 2; half++)
-        UNROLLED
-        for (int i = 0; i < 4; i++)
-            put(s, b, by_16 ? half : 0, 4 * half + i, iq2_at(iq2_above[second][half], level, both, low[half][i], signs[i]), ABOVE_43);
+    for (int i = 0; i < 6; i++)
+        ret_quad[i] = vi_lookup_six(iq2_six[i & 1], v[i >> 1]);
+    UNROLLED
+    for (int i = 0; i < 2; i++)
+        ret_quad[6 + i] = vi_lookup_six(iq2_six[2 + i], vi_shr(vi_choose(vi_all(0xc0c0c0c0), v[i], signs), 2));
+}
+#else
+static const int8_t iq2_above[16] = { EIGHT_OF(IQ2_ABOVE, 0) };
+
+INLINE void iq2_quads(const vi v[4], vi ret_quad[8])
+{
+    UNROLLED
+    for (int i = 0; i < 6; i++)
+        ret_quad[i] = vi_lookup(iq2_above, vi_and(i % 2 == 0 ? v[i >> 1] : vi_shr(v[i >> 1], 3), vi_all(0x07070707)));
+    UNROLLED
+    for (int i = 0; i < 2; i++) {
+        const vi level = vi_and(vi_shr(v[i], 6), vi_all(0x03030303)), sign = vi_and(vi_shr(v[2], 4 + i), vi_all(0x04040404));
+        ret_quad[6 + i] = vi_lookup(iq2_above, vi_or(level, sign));
+    }
+}
+#endif
+
+/* Three dwords from byte `at` on. */
+INLINE void three_dwords(const struct rows *r, int at, vi v[4])
+{
+    UNROLLED
+    for (int i = 0; i < 3; i++)
+        v[i] = dword_at(r, at + 4 * i);
 }
 
-INLINE void unpack_iq2(const struct rows *r, struct sink *s, int64_t b, const bool by_16)
+INLINE void unpack_packed_iq2_by_32(const struct rows *r, struct sink *s, int64_t b)
 {
-    const int head = by_16 ? 12 : 8;
-    vi low[2][4], signs[4], scales = by_16 ? vi_zero() : dword_at(r, 4);
+    vi v[4], quad[8], scales = dword_at(r, 4);
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
-    for (int side = 0, end = turns(2); side < end; side++) {
-        low_of_side(r, head + 48 * side, low);
-        columns(r, head + 48 * side + 32, signs);
-        if (by_16)
-            scales = dword_at(r, 4 + 4 * side);
+    for (int j = 0, end = turns(8); j < end; j++) {
+        three_dwords(r, 8 + 12 * j, v);
+        iq2_quads(v, quad);
         UNROLLED
-        for (int j = 0; j < 4; j++) {
-            const int64_t at = b + 4 * side + j;
-            put_iq2(s, at, j & 1, by_16, low, signs);
-            if (by_16)
-                done_16(s, at, 0, odd_scale(d, scales, 15), odd_scale(d, vi_shr(scales, 4), 15), ABOVE_43);
-            else
-                done(s, at, 0, odd_scale(d, scales, 15), ABOVE_43);
-            scales = by_16 ? vi_shr(scales, 8) : vi_shr(scales, 4);
-            if (j == 1) {
-                next_two(low[0]);
-                next_two(low[1]);
-                next_two(signs);
-            }
-        }
+        for (int i = 0; i < 8; i++)
+            put(s, b + j, 0, i, quad[i], ABOVE_43);
+        done(s, b + j, 0, odd_scale(d, scales, 15), ABOVE_43);
+        scales = vi_shr(scales, 4);
     }
 }
 
-INLINE void unpack_packed_iq2_by_32(const struct rows *r, struct sink *s, int64_t b) { unpack_iq2(r, s, b, false); }
-INLINE void unpack_packed_iq2_by_16(const struct rows *r, struct sink *s, int64_t b) { unpack_iq2(r, s, b, true); }
+INLINE void unpack_packed_iq2_by_16(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi v[4], quad[8];
+    vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
+    for (int side = 0, end = turns(2); side < end; side++) {
+        vi scales = dword_at(r, 4 + 4 * side);
+        for (int j = 4 * side, last = j + turns(4); j < last; j++) {
+            three_dwords(r, 12 + 12 * j, v);
+            iq2_quads(v, quad);
+            UNROLLED
+            for (int i = 0; i < 8; i++)
+                put(s, b + j, i >> 2, i, quad[i], ABOVE_43);
+            done_16(s, b + j, 0, odd_scale(d, scales, 15), odd_scale(d, vi_shr(scales, 4), 15), ABOVE_43);
+            scales = vi_shr(scales, 8);
+        }
+    }
+}
 
 /* ---- IQ3: nibbles, of XXS of levels and signs */
 
