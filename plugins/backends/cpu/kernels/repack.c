@@ -7,18 +7,16 @@
 #include "bits.h"
 #include "codebooks.h"
 
-/* Where the parts of a block begin that are not at its beginning; 0: it has none. low is that of the first 128 columns, the others' is
- * `side` behind; of IQ2 and IQ3 all columns' codes. */
+/* Where the parts of a block begin that are not at its beginning; 0: it has none. low: of all columns codes, places or levels. */
 struct parts {
-    int scales, up, low, side;
+    int scales, up, low;
 };
 
 static struct parts parts_of(enum cpu_format packed)
 {
     switch (packed) {
     case CPU_PACKED_IQ2_BY_16: return (struct parts){ .scales = 4, .low = 12 };
-    case CPU_PACKED_IQ1_S: return (struct parts){ .scales = 4, .low = 8, .side = 32 };
-    case CPU_PACKED_IQ1_M: return (struct parts){ .scales = 4, .up = 12, .low = 16, .side = 32 };
+    case CPU_PACKED_IQ1_M: return (struct parts){ .scales = 4, .up = 12, .low = 16 };
     default: return (struct parts){ .scales = 4, .low = 8 };
     }
 }
@@ -29,15 +27,15 @@ static int up_bit(int j)
     return 2 * (j & 1) + (j >> 1 & 1) + (j & 4);
 }
 
-/* Where sub-block j of a side has its levels in low: how far up, and in which byte those of column i. */
-static int low_bit(enum cpu_format packed, int j)
+/* Where sub-block j of IQ1_M has its levels in low: how far up, and in which byte those of column i. */
+static int low_bit(int j)
 {
-    return packed != CPU_PACKED_IQ1_M ? 2 * j : j == 3 ? 0 : 2 * j + 2;
+    return (j & 3) == 3 ? 0 : 2 * (j & 3) + 2;
 }
 
-static int low_byte(enum cpu_format packed, int j, int i)
+static int low_byte(int j, int i)
 {
-    return packed == CPU_PACKED_IQ1_M && j == 2 ? (i & ~3) | ((i - 1) & 3) : i;
+    return 32 * (j >> 2) + ((j & 3) == 2 ? (i & ~3) | ((i - 1) & 3) : i);
 }
 
 /* ---- to them */
@@ -100,16 +98,14 @@ static uint64_t byte_before(uint64_t x)
     return (x >> 8 & 0x00ffffff00ffffffu) | (x & 0x000000ff000000ffu) << 24;
 }
 
-static void put_low(enum cpu_format packed, const uint64_t places[4], int j, const struct parts *at, uint8_t *ret)
+static void put_iq1_m(const uint64_t places[4], int j, const struct parts *at, uint8_t *ret)
 {
-    uint8_t *low = ret + at->low + at->side * (j >> 2);
-    const bool before = low_byte(packed, j & 3, 1) == 0;
+    const bool before = low_byte(j, 1) % 4 == 0;
     for (int k = 0; k < 4; k++) {
         const uint64_t levels = places[k] & 0x0303030303030303u;
-        add_bytes(low + 8 * k, (before ? byte_before(levels) : levels) << low_bit(packed, j & 3));
-    }
-    for (int k = 0; at->up != 0 && k < 4; k++)
+        add_bytes(ret + at->low + 32 * (j >> 2) + 8 * k, (before ? byte_before(levels) : levels) << low_bit(j));
         ret[at->up + k] = (uint8_t)(ret[at->up + k] | (~places[k] >> 3 & 1) << up_bit(j));
+    }
 }
 
 static void repack_codebook(enum cpu_format format, const uint8_t *block, uint8_t *ret)
@@ -119,6 +115,7 @@ static void repack_codebook(enum cpu_format format, const uint8_t *block, uint8_
     const bool by_16 = cpu_format_by_16(format);
     const uint16_t d = cpu_codebook_d(format, block);
     uint64_t places[4];
+    uint8_t levels[256];
     memset(ret, 0, (size_t)cpu_encoding_at(packed)->block_bytes);
     memcpy(ret, &d, 2);
     for (int j = 0; j < 8; j++) {
@@ -128,10 +125,16 @@ static void repack_codebook(enum cpu_format format, const uint8_t *block, uint8_
         case CPU_PACKED_IQ2_BY_32: case CPU_PACKED_IQ2_BY_16: put_codes(places, ret + at.low + 12 * j); break;
         case CPU_PACKED_IQ3_XXS: put_nibbles(places, ret + at.low + 16 * j); break;
         case CPU_PACKED_IQ3_S: put_halves(places, ret + at.low + 16 * j); break;
-        default: put_low(packed, places, j, &at, ret); break;
+        case CPU_PACKED_IQ1_M: put_iq1_m(places, j, &at, ret); break;
+        default: /* IQ1_S */
+            for (int i = 0; i < 32; i++)
+                levels[32 * j + i] = (uint8_t)(places[i >> 3] >> 8 * (i & 7) & 3);
+            break;
         }
         ret[at.scales + (by_16 ? j : j >> 1)] |= (uint8_t)(by_16 ? n : n << 4 * (j & 1));
     }
+    if (packed == CPU_PACKED_IQ1_S)
+        cpu_put_twos(levels, false, ret + at.low);
 }
 
 void cpu_repack_block(enum cpu_format format, const uint8_t *block, uint8_t *ret)
@@ -149,13 +152,19 @@ static int place_at(enum cpu_format packed, const struct parts *at, const uint8_
     switch (packed) {
     case CPU_PACKED_IQ2_BY_32: case CPU_PACKED_IQ2_BY_16:
         low = code_at(p + at->low + 12 * j, i >> 2, i & 3);
-        return (low & 3) | (low & 4) << 1;
+        bit = low >> 2;
+        break;
     case CPU_PACKED_IQ3_XXS: case CPU_PACKED_IQ3_S: return p[at->low + 16 * j + 4 * (i >> 3) + (i & 3)] >> (i & 4) & 15;
-    case CPU_PACKED_IQ1_S: bit = p[at->scales + (j >> 1)] >> (4 * (j & 1) + 3) & 1; break;
-    default: bit = ~p[at->up + (i >> 3)] >> up_bit(j) & 1; break;
+    case CPU_PACKED_IQ1_S:
+        low = cpu_two_at(p + at->low, false, j, i);
+        bit = p[at->scales + (j >> 1)] >> (4 * (j & 1) + 3) & 1;
+        break;
+    default: /* IQ1_M */
+        low = p[at->low + low_byte(j, i)] >> low_bit(j);
+        bit = ~p[at->up + (i >> 3)] >> up_bit(j) & 1;
+        break;
     }
-    low = p[at->low + at->side * (j >> 2) + low_byte(packed, j & 3, i)] >> low_bit(packed, j & 3) & 3;
-    return low | bit << 3;
+    return (low & 3) | bit << 3;
 }
 
 static const int8_t iq3s_halves[16] = { -15, -13, -11, -9, -7, -5, -3, -1, 1, 3, 5, 7, 9, 11, 13, 15 };

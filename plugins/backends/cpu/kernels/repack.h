@@ -8,19 +8,20 @@
  * in the byte as they are. Those bits are in byte j % 4 of `beside`: 4 and 3 for j below 4, then 6 and 5, 2 and 1, 7 and 0.
  *
  * All others are super-blocks of 256 in eight sub-blocks of 32 columns, and whole dwords, so that sixteen rows of a block are whole lines of
- * cache. `low` is what TQ2_0 has: byte i of 32 holds, for i and the 128 columns of a half (a side), two bits of column i of each of
- * four sub-blocks.
+ * cache. `twos` are two bits of each column, of 64 columns in four dwords, so that loops are over few of them: byte c of dword k has, from
+ * bit 0 on, those of column 8 k + c, of 32 + 8 k + c, of 8 k + 4 + c and of 32 + 8 k + 4 + c; or, by 16, of 4 k + c, 32 + 4 k + c, 16 + 4 k + c
+ * and 48 + 4 k + c, so that those of one scale stand equally high.
  *
  *   IQ2_BY_32, IQ2_BY_16   d; a nibble n for each 32 or 16; for each 32 columns three dwords of codes
  *   IQ3_XXS, IQ3_S         d; a nibble n for each 32; 16 bytes for each 32, of columns 8 k + c and, above it, 8 k + 4 + c in byte c of
  *                          dword k: of XXS places in its table, of S half of what the weight has above -15
- *   IQ1_S                  d; a nibble for each 32: n below its bit 3, which tells that levels are moved down; low of each side
+ *   IQ1_S                  d; a nibble for each 32: n below its bit 3, which tells that levels are moved down; levels as twos
  *   IQ1_M                  d; a nibble n for each 16; for each 8 a bit that tells that they are not moved down: of the columns from 8 k on
- *                          in byte k, of a side's sub-blocks 0 to 3 in bits 0, 2, 1, 3, those of the second side four above; of each
- *                          side low, but levels of sub-blocks 0 and 1 stand at bits 2 and 4 and those of 2 and 3 so that dwords turned
- *                          left by 5 have them at 3 and 5: the levels stand two above the bits
- *   TQ2                    d; low of each side
- *   Q2_K                   d, dmin; scales[16], a nibble of scale and one of minimum; low of each side
+ *                          in byte k, of sub-blocks 0 to 3 in bits 0, 2, 1, 3, those of 4 to 7 four above; of each 128 columns 32 bytes
+ *                          of levels: byte i has those of column i of four sub-blocks, of the first two at bits 2 and 4, of the others so
+ *                          that dwords turned left by 5 have them at 3 and 5: the levels stand two above the bits
+ *   TQ2                    d; twos
+ *   Q2_K                   d, dmin; scales[16], a nibble of scale and one of minimum; twos by 16
  *   Q3_K                   d; scales[12] as the file has them; for each 32 columns three dwords
  *   Q6_K                   d; for each 64 columns scales[4] and for each 16 of them three dwords
  *   Q5_K                   d and dmin, each by itself; scales[12] as the file has them; for each 32 columns `beside` and nibbles as of Q5_0
@@ -45,6 +46,9 @@ void cpu_repacked_block(enum cpu_format packed, const uint8_t *block, int j, str
 /* Both for Q2_K, Q3_K, Q6_K and TQ, false for others: what the two above begin with. */
 bool cpu_repack_kquant(enum cpu_format format, const uint8_t *block, uint8_t *ret);
 bool cpu_repacked_kquant(enum cpu_format packed, const uint8_t *block, int j, struct cpu_quant_block *ret);
+/* Two bits of 256 columns, 64 bytes, as above; and those of column i of sub-block j. */
+void cpu_put_twos(const uint8_t q[256], bool by_16, uint8_t *ret);
+int cpu_two_at(const uint8_t *twos, bool by_16, int j, int i);
 /* The same for Q5_0, Q5_1 and Q5_K. */
 bool cpu_repack_five(enum cpu_format format, const uint8_t *block, uint8_t *ret);
 bool cpu_repacked_five(enum cpu_format packed, const uint8_t *block, int j, struct cpu_quant_block *ret);

@@ -59,55 +59,70 @@ static void repack_q3_k(const uint8_t *p, uint8_t *ret)
     }
 }
 
+/* The first column of dword i's lower and upper two bits, of 32. */
+static int two_column(bool by_16, int i, int upper)
+{
+    return by_16 ? 4 * i + 16 * upper : 8 * i + 4 * upper;
+}
+
+void cpu_put_twos(const uint8_t q[256], bool by_16, uint8_t *ret)
+{
+    for (int two = 0; two < 4; two++)
+        for (int i = 0; i < 4; i++) {
+            uint32_t x = 0;
+            for (int n = 0; n < 4; n++)
+                x |= cpu_load32(q + 64 * two + 32 * (n & 1) + two_column(by_16, i, n >> 1)) << 2 * n;
+            memcpy(ret + 16 * two + 4 * i, &x, sizeof x);
+        }
+}
+
+/* Two bits of each of 256 columns, as files of Q2_K and TQ2_0 have them: of 128 in 32 bytes. */
+static void take_twos(const uint8_t *p, uint8_t ret_q[256])
+{
+    for (int j = 0; j < 8; j++)
+        for (int i = 0; i < 32; i++)
+            ret_q[32 * j + i] = p[32 * (j >> 2) + i] >> 2 * (j & 3) & 3;
+}
+
 static void repack_q2_k(const uint8_t *p, uint8_t *ret)
 {
+    uint8_t q[256];
     memcpy(ret, p + 80, 4);
     memcpy(ret + SCALES, p, 16);
-    memcpy(ret + Q2_QUANTS, p + 16, 64);
+    take_twos(p + 16, q);
+    cpu_put_twos(q, true, ret + Q2_QUANTS);
 }
 
 static void repack_tq2_0(const uint8_t *p, uint8_t *ret)
 {
+    uint8_t q[256];
     memcpy(ret, p + 64, 2);
     memset(ret + 2, 0, 2);
-    memcpy(ret + TQ_QUANTS, p, 64);
-}
-
-/* Eight digits, of columns from c on, to their places. */
-static void add_digits(const uint8_t *digit, int c, uint8_t *low)
-{
-    uint64_t eight, all;
-    memcpy(&eight, digit, sizeof eight);
-    memcpy(&all, low + 32 * (c >> 7) + (c & 31), sizeof all);
-    all |= eight << 2 * (c >> 5 & 3);
-    memcpy(low + 32 * (c >> 7) + (c & 31), &all, sizeof all);
+    take_twos(p, q);
+    cpu_put_twos(q, false, ret + TQ_QUANTS);
 }
 
 /* Bytes are fractions to the base of 3, whose digits come up all at the same time: 32 bytes of five times 32 columns, 16 of five times
  * 16, 4 of four times 4. */
 static void repack_tq1_0(const uint8_t *p, uint8_t *ret)
 {
-    uint8_t rest[48], digit[48], last[16];
+    uint8_t rest[48], q[256];
     memcpy(rest, p, 48);
     memcpy(ret, p + 52, 2);
-    memset(ret + 2, 0, 66);
-    for (int n = 0; n < 5; n++) {
+    memset(ret + 2, 0, 2);
+    for (int n = 0; n < 5; n++)
         for (int i = 0; i < 48; i++) {
             uint16_t three = (uint16_t)(rest[i] * 3);
-            digit[i] = (uint8_t)(three >> 8);
+            q[i < 32 ? 32 * n + i : 128 + 16 * n + i] = (uint8_t)(three >> 8);
             rest[i] = (uint8_t)three;
         }
-        for (int i = 0; i < 48; i += 8)
-            add_digits(digit + i, i < 32 ? 32 * n + i : 128 + 16 * n + i, ret + TQ_QUANTS);
-    }
     for (int i = 0, x; i < 16; i++) {
-        x = i < 4 ? p[48 + i] : last[i - 4] * 3 & 255;
-        last[i] = (uint8_t)x;
+        x = i < 4 ? p[48 + i] : q[236 + i] * 3 & 255;
+        q[240 + i] = (uint8_t)x;
     }
-    for (int i = 0; i < 16; i++)
-        last[i] = (uint8_t)(last[i] * 3 >> 8);
-    add_digits(last, 240, ret + TQ_QUANTS);
-    add_digits(last + 8, 248, ret + TQ_QUANTS);
+    for (int i = 240; i < 256; i++)
+        q[i] = (uint8_t)(q[i] * 3 >> 8);
+    cpu_put_twos(q, false, ret + TQ_QUANTS);
 }
 
 bool cpu_repack_kquant(enum cpu_format format, const uint8_t *block, uint8_t *ret)
@@ -150,20 +165,29 @@ static void unpack_q3_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
         ret->q[i] = (int8_t)((six(p + Q3_QUANTS + 12 * j, i >> 3, i & 3) >> 3 * (i >> 2 & 1) & 7) - 4);
 }
 
+int cpu_two_at(const uint8_t *twos, bool by_16, int j, int i)
+{
+    const int dword = by_16 ? i >> 2 & 3 : i >> 3, upper = by_16 ? i >> 4 : i >> 2 & 1;
+    return twos[16 * (j >> 1) + 4 * dword + (i & 3)] >> (2 * (j & 1) + 4 * upper) & 3;
+}
+
 static void unpack_q2_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
 {
-    uint8_t file[84];
-    memcpy(file, p + SCALES, 80);
+    uint8_t file[84] = { 0 };
+    memcpy(file, p + SCALES, 16);
     memcpy(file + 80, p, 4);
     cpu_quant_block(CPU_Q2_K, file, j, ret);
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)cpu_two_at(p + Q2_QUANTS, true, j, i);
 }
 
 static void unpack_tq2(const uint8_t *p, int j, struct cpu_quant_block *ret)
 {
-    uint8_t file[66];
-    memcpy(file, p + TQ_QUANTS, 64);
+    uint8_t file[66] = { 0 };
     memcpy(file + 64, p, 2);
     cpu_quant_block(CPU_TQ2_0, file, j, ret);
+    for (int i = 0; i < 32; i++)
+        ret->q[i] = (int8_t)(cpu_two_at(p + TQ_QUANTS, false, j, i) - 1);
 }
 
 bool cpu_repacked_kquant(enum cpu_format packed, const uint8_t *block, int j, struct cpu_quant_block *ret)

@@ -86,25 +86,18 @@ INLINE void unpack_packed_q3_k(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
-/* Eight dwords from byte `at` on: two bits of 32 columns for each of four sub-blocks. */
-INLINE void twos_at(const struct rows *r, int at, vi ret_v[8])
-{
-    columns(r, at, ret_v);
-    columns(r, at + 16, ret_v + 4);
-}
-
-/* d, dmin; 16 bytes of a scale and a minimum, of 16 rows each; two bits. */
+/* d, dmin; 16 bytes of a scale and a minimum, of 16 rows each; two bits, of 64 columns in four dwords. */
 INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi v[8];
+    vi v[4];
     vf d, dmin;
     vf_of_halves(dword_at(r, 0), &d, &dmin);
     dmin = vf_sub(vf_zero(), dmin);
-    for (int side = 0, end = turns(2); side < end; side++) {
-        twos_at(r, 20 + 32 * side, v);
+    for (int two = 0, end = turns(4); two < end; two++) {
+        columns(r, 20 + 16 * two, v);
         UNROLLED
-        for (int k = 0; k < 4; k++) {
-            const int j = 4 * side + k;
+        for (int k = 0; k < 2; k++) {
+            const int j = 2 * two + k;
             vi factor[2];
             vf min[2];
             UNROLLED
@@ -115,26 +108,26 @@ INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
             }
             UNROLLED
             for (int i = 0; i < 8; i++)
-                put_twos(s, b + j, i >> 2, i, v[i], 2 * k, factor[i >> 2]);
+                put_twos(s, b + j, i >> 2, i, v[i & 3], 2 * k + 4 * (i >> 2), factor[i >> 2]);
             done_factors(s, b + j, 0, factor, d, OF_45);
             done_mins(s, b + j, min[0], min[1]);
         }
     }
 }
 
-/* d; two bits. */
+/* d; two bits, of 64 columns in four dwords. */
 INLINE void unpack_packed_tq2(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi v[8];
+    vi v[4];
     vf d = low_half_at(r, 0);
-    for (int side = 0, end = turns(2); side < end; side++) {
-        twos_at(r, 4 + 32 * side, v);
+    for (int two = 0, end = turns(4); two < end; two++) {
+        columns(r, 4 + 16 * two, v);
         UNROLLED
-        for (int k = 0; k < 4; k++) {
+        for (int k = 0; k < 2; k++) {
             UNROLLED
             for (int i = 0; i < 8; i++)
-                put_bits(s, b + 4 * side + k, 0, i, v[i], 2 * k, ONE_ABOVE);
-            done(s, b + 4 * side + k, 0, d, ONE_ABOVE);
+                put_bits(s, b + 2 * two + k, 0, i, v[i >> 1], 2 * k + 4 * (i & 1), ONE_ABOVE);
+            done(s, b + 2 * two + k, 0, d, ONE_ABOVE);
         }
     }
 }

@@ -3,13 +3,6 @@
 #ifndef TENON_CPU_UNPACK_REPACKED_H
 #define TENON_CPU_UNPACK_REPACKED_H
 
-/* 64 bytes of levels by 32, as 16 dwords, from `at` on: those of one side's four sub-blocks. */
-INLINE void low_of_side(const struct rows *r, int at, vi ret_v[2][4])
-{
-    columns(r, at, ret_v[0]);
-    columns(r, at + 16, ret_v[1]);
-}
-
 /* ---- IQ2: 8, 25 and 43 with signs, 43 above their values, by codes of three bits */
 
 static const struct form ABOVE_43 = { 43, 7, false };
@@ -136,8 +129,9 @@ INLINE void unpack_packed_iq3_s(const struct rows *r, struct sink *s, int64_t b)
 
 static const struct form ABOVE_9 = { 9, 5, false };
 
-/* Level of sub-block j & 3 of a side, times 8. */
-#define TIMES_8(x, j) vi_and((j) == 0 ? vi_shl(x, 3) : (j) == 1 ? vi_shl(x, 1) : (j) == 2 ? vi_shr(x, 1) : vi_shr(x, 3), vi_all(0x18181818))
+/* The level that stands `shift` up, times 8. */
+#define TIMES_8(x, shift) vi_and((shift) == 0 ? vi_shl(x, 3) : (shift) == 2 ? vi_shl(x, 1) : (shift) == 4 ? vi_shr(x, 1) : vi_shr(x, 3), \
+                                 vi_all(0x18181818))
 
 #if defined(IN_PLACE_MOST) || defined(STANDING_MOST)
 /* done() of levels l from 0 on that stand for 8 l - 7, or 8 l - 9 where `down` has all bits. */
@@ -156,19 +150,19 @@ INLINE void done_moved(struct sink *s, int64_t b, const int slot, vf scale, vi d
 
 INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi low[2][4], rest = dword_at(r, 4);
+    vi v[4], rest = dword_at(r, 4);
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
-    for (int side = 0, end = turns(2); side < end; side++) {
-        low_of_side(r, 8 + 32 * side, low);
+    for (int two = 0, end = turns(4); two < end; two++) {
+        columns(r, 8 + 16 * two, v);
         UNROLLED
-        for (int j = 0; j < 4; j++) {
-            const int64_t at = b + 4 * side + j;
+        for (int k = 0; k < 2; k++) {
+            const int64_t at = b + 2 * two + k;
             const vi down = vi_sar(vi_shl(rest, 28), 31);
 #if defined(IN_PLACE_MOST) || defined(STANDING_MOST)
             if (s->tokens > 0) { /* which way levels are moved is the same for all columns */
                 UNROLLED
                 for (int i = 0; i < 8; i++)
-                    put_bits(s, at, 0, i, low[i >> 2][i & 3], 2 * j, ONE_ABOVE);
+                    put_bits(s, at, 0, i, v[i >> 1], 2 * k + 4 * (i & 1), ONE_ABOVE);
                 done_moved(s, at, 0, odd_scale(d, rest, 7), down);
                 rest = vi_shr(rest, 4);
                 continue;
@@ -176,10 +170,8 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
 #endif
             const vi up = vi_choose(down, vi_zero(), vi_all(0x02020202));
             UNROLLED
-            for (int half = 0; half < 2; half++)
-                UNROLLED
-                for (int i = 0; i < 4; i++)
-                    put(s, at, 0, 4 * half + i, vi_or(TIMES_8(low[half][i], j), up), ABOVE_9);
+            for (int i = 0; i < 8; i++)
+                put(s, at, 0, i, vi_or(TIMES_8(v[i >> 1], 2 * k + 4 * (i & 1)), up), ABOVE_9);
             done(s, at, 0, odd_scale(d, rest, 7), ABOVE_9);
             rest = vi_shr(rest, 4);
         }
@@ -206,7 +198,8 @@ INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
     for (int side = 0, end = turns(2); side < end; side++) {
         vi scales = dword_at(r, 4 + 4 * side);
-        low_of_side(r, 16 + 32 * side, low);
+        columns(r, 16 + 32 * side, low[0]);
+        columns(r, 32 + 32 * side, low[1]);
         UNROLLED
         for (int k = 0; k < 4; k++)
             up[k] = vi_spread_byte(ups, k);
