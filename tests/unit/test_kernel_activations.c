@@ -59,7 +59,8 @@ START_TEST(activations_are_within_half_a_step)
                    act_at(&a, 0, 0, i), d);
         }
         for (int b = 0; b < K / 32; b++) {
-            ck_assert_float_eq(a.ds[b], a.d[b] * (float)(a.sum_16[2 * b] + a.sum_16[2 * b + 1]));
+            ck_assert_int_eq(a.sum[b], a.sum_16[2 * b] + a.sum_16[2 * b + 1]);
+            ck_assert_float_eq(a.ds[b], a.d[b] * (float)a.sum[b]);
             for (int half = 0; half < 2; half++) {
                 int32_t sum = 0;
                 for (int i = 0; i < 16; i++)

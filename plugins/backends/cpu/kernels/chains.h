@@ -25,10 +25,8 @@ INLINE void begin_sums(const struct job *j, const struct kind kind, const struct
     const int offset = kind.offset ? offset_of(j->form) : 0;
     for (int i = 0; i < tokens; i++)
         sum[0][i] = sum[1][i] = vi_zero();
-    for (int i = 0; offset != 0 && i < tokens; i++) {
-        int32_t of_acts = kind.by_16 ? r->asum[i][at] : r->asum[i][2 * at] + r->asum[i][2 * at + 1];
-        sum[0][i] = sum[1][i] = vi_all((uint32_t)(-of_acts * offset));
-    }
+    for (int i = 0; offset != 0 && i < tokens; i++)
+        sum[0][i] = sum[1][i] = vi_all((uint32_t)(-r->asum[i][at] * offset));
 }
 
 INLINE void links(const float *scale, const struct tile_rows *r, int64_t b, const int tokens, vi sum[2][TOKENS], vf acc[2][TOKENS])
@@ -85,7 +83,7 @@ INLINE void tile(struct job *j, const struct kind kind, int64_t t, const int tok
         r.q[i] = acts(a) + 32 * at;
         r.d[i] = a->d + at;
         r.ds[i] = kind.mins == 2 ? a->ds_16 + 2 * at : a->ds + at;
-        r.asum[i] = a->sum_16 + 2 * at;
+        r.asum[i] = kind.by_16 ? a->sum_16 + 2 * at : a->sum + at;
         acc[0][i] = load_chain(j, t + i, 0);
         acc[1][i] = load_chain(j, t + i, 1);
     }

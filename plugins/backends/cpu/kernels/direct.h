@@ -52,7 +52,8 @@ INLINE int64_t direct_rows(unpack_loop *const unpack, const enum cpu_format form
         s.d[i] = a->d + (t + i) * (a->K / 32);
         s.ds[i] = a->ds + (t + i) * (a->K / 32);
         s.ds_16[i] = a->ds_16 + (t + i) * (a->K / 16);
-        s.asum[i] = a->sum_16 + (t + i) * (a->K / 16);
+        s.asum[i] = a->sum + (t + i) * (a->K / 32);
+        s.asum_16[i] = a->sum_16 + (t + i) * (a->K / 16);
         s.acc[i] = vf_zero();
     }
     struct rows r = matrix_rows(m, packed, l.base, 0);

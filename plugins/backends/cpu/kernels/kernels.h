@@ -125,7 +125,8 @@ struct cpu_act {
     float *d;       /* [T, K/32] scale of each block */
     float *ds;      /* [T, K/32] d * sum */
     float *ds_16;   /* [T, K/16] the same over each 16 */
-    int32_t *sum_16; /* [T, K/16] sum of q over each 16 */
+    int32_t *sum;    /* [T, K/32] sum of q over each block */
+    int32_t *sum_16; /* [T, K/16] the same over each 16 */
     float *turned_d, *turned_ds; /* [T / 16 rounded up][K/32][16 tokens] d and ds again; only written by levels that read them
                                     (tiles.h) */
     float *turned_ds_16;         /* [T / 16 rounded up][K/16][16 tokens] likewise */

@@ -18,7 +18,7 @@ static int64_t turned_bytes(int64_t T, int64_t K)
 
 int64_t cpu_act_bytes(int64_t T, int64_t K)
 {
-    return 2 * round_up_64(T * K * 2) + 2 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8) + 4 * turned_bytes(T, K);
+    return 2 * round_up_64(T * K * 2) + 3 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8) + 4 * turned_bytes(T, K);
 }
 
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
@@ -30,9 +30,10 @@ void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
     a->q8 = a->narrow ? (int8_t *)mem : NULL;
     a->d = (float *)(void *)p;
     a->ds = (float *)(void *)(p + per_32);
-    a->ds_16 = (float *)(void *)(p + 2 * per_32);
-    a->sum_16 = (int32_t *)(void *)(p + 2 * per_32 + round_up_64(T * (K / 32) * 8));
-    a->split = p + 2 * per_32 + 2 * round_up_64(T * (K / 32) * 8);
+    a->sum = (int32_t *)(void *)(p + 2 * per_32);
+    a->ds_16 = (float *)(void *)(p + 3 * per_32);
+    a->sum_16 = (int32_t *)(void *)(p + 3 * per_32 + round_up_64(T * (K / 32) * 8));
+    a->split = p + 3 * per_32 + 2 * round_up_64(T * (K / 32) * 8);
     a->turned_d = (float *)(void *)(a->split + round_up_64(T * K * 2));
     a->turned_ds = a->turned_d + turned_bytes(T, K) / (int64_t)sizeof(float);
     a->turned_ds_16 = a->turned_ds + turned_bytes(T, K) / (int64_t)sizeof(float);
@@ -44,7 +45,7 @@ struct cpu_act cpu_act_part(const struct cpu_act *a, int64_t t, int64_t k0, int6
     return (struct cpu_act){
         .x = a->x + t * a->ldx + k0, .ldx = a->ldx, .K = k1 - k0, .narrow = a->narrow,
         .q = a->narrow ? NULL : a->q + at, .q8 = a->narrow ? a->q8 + at : NULL, .split = a->split + 2 * at,
-        .d = a->d + at / 32, .ds = a->ds + at / 32, .ds_16 = a->ds_16 + at / 16, .sum_16 = a->sum_16 + at / 16,
+        .d = a->d + at / 32, .ds = a->ds + at / 32, .ds_16 = a->ds_16 + at / 16, .sum = a->sum + at / 32, .sum_16 = a->sum_16 + at / 16,
     };
 }
 

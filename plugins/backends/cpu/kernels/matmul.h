@@ -13,10 +13,11 @@
 
 /* ---- activations */
 
-/* One block of 32 to 16 bits, or narrow to 8; the same numbers as the scalar level's, see there. */
-INLINE void quantize_block(const float *x, const bool narrow, void *q, uint8_t *split, float *ret_d, float *ret_ds, float *ret_ds_16,
-                           int32_t *ret_sum_16)
+/* Block `at` of a, from x on, to 16 bits, or narrow to 8; the same numbers as the scalar level's, see there. */
+INLINE void quantize_block(const float *x, const bool narrow, const struct cpu_act *a, int64_t at)
 {
+    int32_t *sum_16 = a->sum_16 + 2 * at;
+    float *ds_16 = a->ds_16 + 2 * at;
     const vi magnitude = vi_all(0x7fffffff);
     const float most = narrow ? CPU_ACT_MAX_8 : CPU_ACT_MAX;
     vi largest = vi_and(vi_of_bits(vf_load(x)), magnitude), sum[2] = { vi_zero(), vi_zero() };
@@ -25,32 +26,32 @@ INLINE void quantize_block(const float *x, const bool narrow, void *q, uint8_t *
     uint32_t bits = vi_max_lanes(largest); /* as integers NaN > infinity > all numbers */
     float max = vf_first(vf_of_bits(vi_all(bits)));
     if (bits >= 0x7f800000u || max < 0x1p-100f) {
-        memset(q, 0, narrow ? 32 : 64);
+        memset(narrow ? (void *)(a->q8 + 32 * at) : (void *)(a->q + 32 * at), 0, narrow ? 32 : 64);
         if (SPLITS && !narrow)
-            memset(split, 0, 64);
-        *ret_d = bits >= 0x7f800000u ? NAN : 0.0f;
-        *ret_ds = ret_ds_16[0] = ret_ds_16[1] = *ret_d;
-        ret_sum_16[0] = ret_sum_16[1] = 0;
+            memset(a->split + 64 * at, 0, 64);
+        a->d[at] = a->ds[at] = ds_16[0] = ds_16[1] = bits >= 0x7f800000u ? NAN : 0.0f;
+        a->sum[at] = sum_16[0] = sum_16[1] = 0;
         return;
     }
     for (int i = 0; i < 32; i += LANES) {
         vi n = vi_of_float(vf_mul(vf_load(x + i), vf_all(most / max)));
         sum[i >> 4] = vi_add(sum[i >> 4], n);
         if (narrow)
-            vi_store_bytes((int8_t *)q + i, n);
+            vi_store_bytes(a->q8 + 32 * at + i, n);
         else
-            vi_store_columns((int16_t *)q + i, n);
+            vi_store_columns(a->q + 32 * at + i, n);
 #if SPLITS
         if (!narrow)
-            vi_store_split(split + i, split + 32 + i, n);
+            vi_store_split(a->split + 64 * at + i, a->split + 64 * at + 32 + i, n);
 #endif
     }
-    *ret_d = max / most;
+    a->d[at] = max / most;
     for (int half = 0; half < 2; half++) {
-        ret_sum_16[half] = vi_sum_lanes(sum[half]);
-        ret_ds_16[half] = *ret_d * (float)ret_sum_16[half];
+        sum_16[half] = vi_sum_lanes(sum[half]);
+        ds_16[half] = a->d[at] * (float)sum_16[half];
     }
-    *ret_ds = *ret_d * (float)(ret_sum_16[0] + ret_sum_16[1]);
+    a->sum[at] = sum_16[0] + sum_16[1];
+    a->ds[at] = a->d[at] * (float)a->sum[at];
 }
 
 void LEVEL(quantize)(const struct cpu_act *a, int64_t t0, int64_t t1)
@@ -59,9 +60,9 @@ void LEVEL(quantize)(const struct cpu_act *a, int64_t t0, int64_t t1)
     for (int64_t at = t0 * blocks; at < t1 * blocks; at++) {
         const float *x = a->x + at / blocks * a->ldx + 32 * (at % blocks);
         if (a->narrow)
-            quantize_block(x, true, a->q8 + 32 * at, NULL, a->d + at, a->ds + at, a->ds_16 + 2 * at, a->sum_16 + 2 * at);
+            quantize_block(x, true, a, at);
         else
-            quantize_block(x, false, a->q + 32 * at, a->split + 64 * at, a->d + at, a->ds + at, a->ds_16 + 2 * at, a->sum_16 + 2 * at);
+            quantize_block(x, false, a, at);
     }
 }
 

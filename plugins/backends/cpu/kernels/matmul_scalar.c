@@ -40,7 +40,8 @@ static void quantize_block(const struct cpu_act *a, int64_t t, int64_t b)
         sum[i >> 4] += n;
     }
     a->d[at] = bad ? NAN : zero ? 0.0f : cpu_float_of(bits) / most;
-    a->ds[at] = a->d[at] * (float)(sum[0] + sum[1]);
+    a->sum[at] = sum[0] + sum[1];
+    a->ds[at] = a->d[at] * (float)a->sum[at];
     for (int half = 0; half < 2; half++) {
         a->ds_16[2 * at + half] = a->d[at] * (float)sum[half];
         a->sum_16[2 * at + half] = sum[half];

@@ -92,7 +92,7 @@ struct sink {
     const float *d[DIRECT_TOKENS];    /* [K / 32] */
     const float *ds[DIRECT_TOKENS];
     const float *ds_16[DIRECT_TOKENS]; /* [K / 16] */
-    const int32_t *asum[DIRECT_TOKENS]; /* [K / 16] */
+    const int32_t *asum[DIRECT_TOKENS], *asum_16[DIRECT_TOKENS]; /* [K / 32], [K / 16] */
     vi sum[8][PARTS][DIRECT_TOKENS];  /* by slot and part: products of the blocks under way */
     bool open[8][PARTS];              /* which of them have begun */
     int shift[8][PARTS];              /* bits they stand too high by; negative: too low */
@@ -244,11 +244,11 @@ INLINE vi vi_all_for(const struct sink *s, int32_t x)
     return s->packed ? vi_all_kept((uint32_t)x) : vi_all((uint32_t)x);
 }
 
-/* The sums of a slot over columns whose activations come to asum. */
-INLINE vi without_offset(struct sink *s, const int slot, const int token, int32_t asum, const struct form f)
+/* The sums of a slot over columns whose activations come to *asum. */
+INLINE vi without_offset(struct sink *s, const int slot, const int token, const int32_t *asum, const struct form f)
 {
     vi sum = total(s, slot, token);
-    return offset_of(f) != 0 ? vi_sub(sum, vi_all_for(s, asum * offset_of(f))) : sum;
+    return offset_of(f) == 0 ? sum : vi_sub(sum, offset_of(f) == 1 ? vi_all((uint32_t)*asum) : vi_all_for(s, *asum * offset_of(f)));
 }
 
 INLINE void done(struct sink *s, int64_t b, const int slot, vf scale, const struct form f)
@@ -257,7 +257,7 @@ INLINE void done(struct sink *s, int64_t b, const int slot, vf scale, const stru
         vf_store(s->w.scale + b * PANEL_ROWS, scale);
     UNROLLED
     for (int i = 0; i < s->tokens; i++)
-        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, without_offset(s, slot, i, s->asum[i][2 * b] + s->asum[i][2 * b + 1], f));
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, without_offset(s, slot, i, s->asum[i] + b, f));
     close_slot(s, slot);
     s->form = f;
 }
@@ -281,8 +281,8 @@ INLINE void done_16(struct sink *s, int64_t b, const int slot, vf first, vf seco
     }
     UNROLLED
     for (int i = 0; i < s->tokens; i++) {
-        vf half = half_sum(first, without_offset(s, slot, i, s->asum[i][2 * b], f));
-        vf both = both_sums(half, second, without_offset(s, slot + 1, i, s->asum[i][2 * b + 1], f));
+        vf half = half_sum(first, without_offset(s, slot, i, s->asum_16[i] + 2 * b, f));
+        vf both = both_sums(half, second, without_offset(s, slot + 1, i, s->asum_16[i] + 2 * b + 1, f));
         s->acc[i] = link_both(s->acc[i], both, s->d[i] + b);
     }
     close_slot(s, slot);
@@ -316,7 +316,7 @@ INLINE vi load_nibbles(const uint8_t *p, vi *ret_upper)
 INLINE vi bytes_by_factor(vi x, vi factor) { return vi_mul(x, factor); }
 INLINE vi total_by_factors(struct sink *s, const int slot, const int token, const vi factor[2], const int32_t *asum, const struct form f)
 {
-    vi first = without_offset(s, slot, token, asum[0], f), second = without_offset(s, slot + 1, token, asum[1], f);
+    vi first = without_offset(s, slot, token, asum, f), second = without_offset(s, slot + 1, token, asum + 1, f);
 #ifdef FACTORS_LOW /* 16 columns of two or three bits: sums of 16 bits, and faster to multiply */
     return vi_dot16(vi_dot16(vi_zero(), first, factor[0]), second, factor[1]);
 #else
@@ -333,7 +333,7 @@ INLINE void done_factors(struct sink *s, int64_t b, const int slot, const vi fac
         vf_store(s->w.scale + b * PANEL_ROWS, scale);
     UNROLLED
     for (int i = 0; i < s->tokens; i++)
-        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, total_by_factors(s, slot, i, factor, s->asum[i] + 2 * b, f));
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, total_by_factors(s, slot, i, factor, s->asum_16[i] + 2 * b, f));
     close_slot(s, slot);
     close_slot(s, slot + 1);
     s->form = f;
@@ -417,6 +417,17 @@ INLINE void columns(const struct rows *r, int at, vi v[4])
     }
     for (int i = 0; i < 4; i++)
         v[i] = vi_load(elements(r, at + 4 * i, 4));
+}
+
+/* Of packed blocks the same, for what is used more than once: gcc else loads it again for each use, and loads are what such loops
+ * have most of. */
+INLINE void columns_once(const struct rows *r, int at, vi v[4])
+{
+    columns(r, at, v);
+#if LANES == 16
+    for (int i = 0; i < 4; i++)
+        __asm__("" : "+v"(v[i]));
+#endif
 }
 
 /* The dword at byte `at`; unless packed, its block has 12 bytes before it or behind. */

@@ -94,7 +94,7 @@ INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
     vf_of_halves(dword_at(r, 0), &d, &dmin);
     dmin = vf_sub(vf_zero(), dmin);
     for (int two = 0, end = turns(4); two < end; two++) {
-        columns(r, 20 + 16 * two, v);
+        columns_once(r, 20 + 16 * two, v);
         UNROLLED
         for (int k = 0; k < 2; k++) {
             const int j = 2 * two + k;
@@ -121,7 +121,7 @@ INLINE void unpack_packed_tq2(const struct rows *r, struct sink *s, int64_t b)
     vi v[4];
     vf d = low_half_at(r, 0);
     for (int two = 0, end = turns(4); two < end; two++) {
-        columns(r, 4 + 16 * two, v);
+        columns_once(r, 4 + 16 * two, v);
         UNROLLED
         for (int k = 0; k < 2; k++) {
             UNROLLED

@@ -139,9 +139,8 @@ INLINE void done_moved(struct sink *s, int64_t b, const int slot, vf scale, vi d
 {
     UNROLLED
     for (int i = 0; i < s->tokens; i++) {
-        const int32_t asum = s->asum[i][2 * b] + s->asum[i][2 * b + 1];
-        vi offset = vi_choose(down, vi_all_for(s, 9 * asum), vi_all_for(s, 7 * asum));
-        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, vi_sub(vi_shl(total(s, slot, i), 3), offset));
+        const vi asum = vi_all((uint32_t)s->asum[i][b]), turned = vi_sub(vi_xor(asum, down), down); /* its negative where `down` */
+        s->acc[i] = link(s->acc[i], scale, s->d[i] + b, vi_add(vi_shl(vi_sub(total(s, slot, i), asum), 3), turned));
     }
     close_slot(s, slot);
     s->form = ABOVE_9;
@@ -153,7 +152,7 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
     vi v[4], rest = dword_at(r, 4);
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
     for (int two = 0, end = turns(4); two < end; two++) {
-        columns(r, 8 + 16 * two, v);
+        columns_once(r, 8 + 16 * two, v);
         UNROLLED
         for (int k = 0; k < 2; k++) {
             const int64_t at = b + 2 * two + k;
