@@ -1,4 +1,4 @@
-/* probe.c - the child's half (load, init, fini, telling its stage through a pipe) and the parent's (start, wait with a
+/* probe.c - the child's half (load, init, reading, fini, telling its stage through a pipe) and the parent's (start, wait with a
  * limit, name the cause). What the child says last before it dies tells where it died. No verdicts are kept here.
  * Contract: probe.h. */
 #include "core/plugin/probe.h"
@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/base/str.h"
+#include "core/plugin/contents.h"
 #include "core/plugin/host.h"
 #include "core/plugin/load.h"
 #include "core/plugin/trace.h"
@@ -68,7 +69,7 @@ static void tell(int fd, const char *fmt, ...)
         _exit(1); /* the parent is gone: nobody wants to know */
 }
 
-/* Load, init, fini. 0, or 1 on an orderly failure. */
+/* Load, init, read, fini. 0, or 1 on an orderly failure. */
 static int contact(int fd, const char *path, const struct tn_map *settings)
 {
     static struct tn_descriptor d; /* static: outlives every thread a plugin may have started */
@@ -90,6 +91,8 @@ static int contact(int fd, const char *path, const struct tn_map *settings)
         tell(fd, "failed\n");
         return 1;
     }
+    tell(fd, "while its encodings were read\n");
+    tn_contents_read(&d);
     tell(fd, "in fini\n");
     if (d.plugin.fini != NULL)
         d.plugin.fini(self);

@@ -1,5 +1,5 @@
-/* probe.h - first contact: a plugin file is loaded and initialised once in a child process, so that a crash or a hang
- * in its constructors, entry or init takes the child and not the host.
+/* probe.h - first contact: a plugin file is loaded and initialised once in a child process, and what it describes read, so that a
+ * crash or a hang in its constructors, entry or init, or of its readers, takes the child and not the host.
  *
  *     int main(int argc, char **argv)
  *     {
@@ -28,7 +28,7 @@
 #define TN_PROBE_SECONDS 10
 
 enum tn_probe_outcome {
-    TN_PROBE_GOOD,   /* loaded, initialised, finished */
+    TN_PROBE_GOOD,   /* loaded, initialised, read, finished */
     TN_PROBE_FAILED, /* failed in an orderly way: the host will meet the same error itself, unharmed */
     TN_PROBE_BAD,    /* crashed, hung, or ended the process: to be quarantined */
 };
