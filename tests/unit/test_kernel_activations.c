@@ -36,7 +36,7 @@ START_TEST(activations_are_the_same_on_all_levels)
             int64_t t = i / (K / 32), at = (t / 16 * (K / 32) + i % (K / 32)) * 16 + t % 16;
             ENSURE(same(a.turned_d[at], a.d[i]) && same(a.turned_ds[at], a.ds[i]), "factor %d", (int)i);
         }
-        ENSURE_THAT((uint8_t *)(a.turned_ds + (T + 15) / 16 * 16 * (K / 32)) <= (uint8_t *)mem + cpu_act_bytes(T, K));
+        ENSURE_THAT((uint8_t *)(a.turned_ds_16 + (T + 15) / 16 * 16 * (K / 16)) <= (uint8_t *)mem + cpu_act_bytes(T, K));
     }
     free(x), free(first), free(mem);
 }

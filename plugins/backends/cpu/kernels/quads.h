@@ -128,6 +128,8 @@ INLINE void put_in_place(struct sink *s, int64_t b, const int slot, const int qu
     put_part(s, b, slot, part, quad, vi_and(v, vi_all(mask)), shift);
 }
 
+_Static_assert(IN_PLACE_MOST == 255 || DIRECT_TOKENS == 2, "of more tokens quads that stand up and others would share a part");
+
 #if !defined(OCTETS) && !defined(TILES) && defined(TOKENS)
 INLINE void dots(const struct panel *w, const int bits, const act *const q[], int64_t b, int first, int count, const int tokens,
                  vi sum[2][TOKENS])

@@ -127,8 +127,10 @@ static void repack_codebook(enum cpu_format format, const uint8_t *block, uint8_
         case CPU_PACKED_IQ3_S: put_halves(places, ret + at.low + 16 * j); break;
         case CPU_PACKED_IQ1_M: put_iq1_m(places, j, &at, ret); break;
         default: /* IQ1_S */
-            for (int i = 0; i < 32; i++)
-                levels[32 * j + i] = (uint8_t)(places[i >> 3] >> 8 * (i & 7) & 3);
+            for (int k = 0; k < 4; k++) {
+                const uint64_t eight = places[k] & 0x0303030303030303u;
+                memcpy(levels + 32 * j + 8 * k, &eight, sizeof eight);
+            }
             break;
         }
         ret[at.scales + (by_16 ? j : j >> 1)] |= (uint8_t)(by_16 ? n : n << 4 * (j & 1));

@@ -80,8 +80,12 @@ void cpu_put_twos(const uint8_t q[256], bool by_16, uint8_t *ret)
 static void take_twos(const uint8_t *p, uint8_t ret_q[256])
 {
     for (int j = 0; j < 8; j++)
-        for (int i = 0; i < 32; i++)
-            ret_q[32 * j + i] = p[32 * (j >> 2) + i] >> 2 * (j & 3) & 3;
+        for (int i = 0; i < 32; i += 8) {
+            uint64_t eight;
+            memcpy(&eight, p + 32 * (j >> 2) + i, sizeof eight);
+            eight = eight >> 2 * (j & 3) & 0x0303030303030303u;
+            memcpy(ret_q + 32 * j + i, &eight, sizeof eight);
+        }
 }
 
 static void repack_q2_k(const uint8_t *p, uint8_t *ret)
@@ -106,16 +110,19 @@ static void repack_tq2_0(const uint8_t *p, uint8_t *ret)
  * 16, 4 of four times 4. */
 static void repack_tq1_0(const uint8_t *p, uint8_t *ret)
 {
-    uint8_t rest[48], q[256];
+    uint8_t rest[48], digit[48], q[256];
     memcpy(rest, p, 48);
     memcpy(ret, p + 52, 2);
     memset(ret + 2, 0, 2);
-    for (int n = 0; n < 5; n++)
+    for (int n = 0; n < 5; n++) {
         for (int i = 0; i < 48; i++) {
             uint16_t three = (uint16_t)(rest[i] * 3);
-            q[i < 32 ? 32 * n + i : 128 + 16 * n + i] = (uint8_t)(three >> 8);
+            digit[i] = (uint8_t)(three >> 8);
             rest[i] = (uint8_t)three;
         }
+        memcpy(q + 32 * n, digit, 32);
+        memcpy(q + 160 + 16 * n, digit + 32, 16);
+    }
     for (int i = 0, x; i < 16; i++) {
         x = i < 4 ? p[48 + i] : q[236 + i] * 3 & 255;
         q[240 + i] = (uint8_t)x;

@@ -420,7 +420,7 @@ INLINE void columns(const struct rows *r, int at, vi v[4])
 }
 
 /* Of packed blocks the same, for what is used more than once: gcc else loads it again for each use, and loads are what such loops
- * have most of. */
+ * have most of. Levels of fewer lanes have half the registers: there it is left to the compiler. */
 INLINE void columns_once(const struct rows *r, int at, vi v[4])
 {
     columns(r, at, v);

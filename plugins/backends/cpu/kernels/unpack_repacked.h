@@ -22,7 +22,7 @@ static const struct form ABOVE_43 = { 43, 7, false };
 static const int8_t iq2_six[4][64] = { SIX_OF(IQ2_LOW), SIX_OF(IQ2_HIGH), SIX_OF(IQ2_SIXTH), SIX_OF(IQ2_SEVENTH) };
 
 /* The eight quads of three dwords; no mask is needed. */
-INLINE void iq2_quads(const vi v[4], vi ret_quad[8])
+INLINE void iq2_quads(const vi v[3], vi ret_quad[8])
 {
     const vi signs = vi_shr(v[2], 2);
     UNROLLED
@@ -35,7 +35,7 @@ INLINE void iq2_quads(const vi v[4], vi ret_quad[8])
 #else
 static const int8_t iq2_above[16] = { EIGHT_OF(IQ2_ABOVE, 0) };
 
-INLINE void iq2_quads(const vi v[4], vi ret_quad[8])
+INLINE void iq2_quads(const vi v[3], vi ret_quad[8])
 {
     UNROLLED
     for (int i = 0; i < 6; i++)
@@ -49,16 +49,16 @@ INLINE void iq2_quads(const vi v[4], vi ret_quad[8])
 #endif
 
 /* Three dwords from byte `at` on. */
-INLINE void three_dwords(const struct rows *r, int at, vi v[4])
+INLINE void three_dwords(const struct rows *r, int at, vi ret_v[3])
 {
     UNROLLED
     for (int i = 0; i < 3; i++)
-        v[i] = dword_at(r, at + 4 * i);
+        ret_v[i] = dword_at(r, at + 4 * i);
 }
 
 INLINE void unpack_packed_iq2_by_32(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi v[4], quad[8], scales = dword_at(r, 4);
+    vi v[3], quad[8], scales = dword_at(r, 4);
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
     for (int j = 0, end = turns(8); j < end; j++) {
         three_dwords(r, 8 + 12 * j, v);
@@ -73,7 +73,7 @@ INLINE void unpack_packed_iq2_by_32(const struct rows *r, struct sink *s, int64_
 
 INLINE void unpack_packed_iq2_by_16(const struct rows *r, struct sink *s, int64_t b)
 {
-    vi v[4], quad[8];
+    vi v[3], quad[8];
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
     for (int side = 0, end = turns(2); side < end; side++) {
         vi scales = dword_at(r, 4 + 4 * side);
