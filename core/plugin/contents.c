@@ -6,11 +6,11 @@
 #include <tenon/encoding.h>
 #include <tenon/quantizer.h>
 
-/* n elements of `size` bytes. */
+/* n elements of `size` bytes. One that is not there is refused by name, by whoever uses it. */
 static void read_array(const void *array, uint64_t n, uint64_t size)
 {
     const volatile uint8_t *p = array;
-    for (uint64_t i = 0; i < n * size; i++)
+    for (uint64_t i = 0; p != NULL && i < n * size; i++)
         (void)p[i];
 }
 
@@ -22,7 +22,7 @@ static void read_encoding(const struct tenon_encoding *e)
         read_array(e->planes, e->n_planes, sizeof *e->planes);
     if (e->n_insns <= TENON_PROGRAM_MAX)
         read_array(e->program, e->n_insns, sizeof *e->program);
-    for (uint32_t i = 0; e->n_tables <= TENON_TABLES_MAX && i < e->n_tables; i++)
+    for (uint32_t i = 0; e->tables != NULL && e->n_tables <= TENON_TABLES_MAX && i < e->n_tables; i++)
         if (e->tables[i].log2_size <= TENON_TABLE_LOG2_MAX)
             read_array(e->tables[i].values, UINT64_C(1) << e->tables[i].log2_size, sizeof *e->tables[i].values);
 }

@@ -91,7 +91,7 @@ static int contact(int fd, const char *path, const struct tn_map *settings)
         tell(fd, "failed\n");
         return 1;
     }
-    tell(fd, "while its encodings were read\n");
+    tell(fd, "while its encodings were read: is an array shorter than they say?\n");
     tn_contents_read(&d);
     tell(fd, "in fini\n");
     if (d.plugin.fini != NULL)

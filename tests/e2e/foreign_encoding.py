@@ -198,10 +198,14 @@ class Encoding(foreign.Foreign):
 
     def test_no_table(self):
         self.change_encoding(".values = trits", ".values = (const void *)sizeof trits")
-        self.assert_check_says("crashed (SIGSEGV) while its encodings were read")
+        self.assert_check_says("crashed (SIGSEGV) while its encodings were read: is an array shorter than they say?")
         done = self.tenon("eval", self.root + "/trits.acme", "--ids", "-", "--bits", stdin=self.ids)
-        self.assertEqual(done.returncode, 1, done.stderr) # an error, not a crash
-        self.assertIn("no weights plugin knows this file", done.stderr) # it is of the same plugin
+        self.assertEqual(done.returncode, 1, done.stderr)  # an error, not a crash
+        self.assertIn("no weights plugin knows this file", done.stderr)  # it is of the same plugin
+
+    def test_null_table(self):
+        self.change_encoding(".values = trits", ".values = sizeof trits == 1 ? trits : NULL")
+        self.assert_check_says("table 0: must have values")  # not that it crashed
 
     def test_no_id(self):
         self.change_encoding('.id = "acme.trits/1"', ".id = NULL")
