@@ -18,11 +18,18 @@ INLINE const uint8_t *byte_at(const struct rows *r, int at)
     return at % 4 == 0 ? elements(r, at, 1) : r->p + at * CPU_PACK_ROWS + r->lane;
 }
 
-/* Three dwords from byte `at` on, and a fourth of six bits in each byte: the two uppermost of theirs. */
-INLINE void three_and_fourth(const struct rows *r, int at, vi ret_v[4])
+/* Three dwords from byte `at` on. */
+INLINE void three_dwords(const struct rows *r, int at, vi ret_v[3])
 {
+    UNROLLED
     for (int i = 0; i < 3; i++)
         ret_v[i] = dword_at(r, at + 4 * i);
+}
+
+/* The same, and a fourth of six bits in each byte: the two uppermost of theirs. */
+INLINE void three_and_fourth(const struct rows *r, int at, vi ret_v[4])
+{
+    three_dwords(r, at, ret_v);
     const vi lower = vi_or(vi_and(vi_shr(ret_v[0], 6), vi_all(0x03030303)), vi_and(vi_shr(ret_v[1], 4), vi_all(0x0c0c0c0c)));
     ret_v[3] = vi_or(lower, vi_and(vi_shr(ret_v[2], 2), vi_all(0x30303030)));
 }

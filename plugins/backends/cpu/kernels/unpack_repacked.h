@@ -48,14 +48,6 @@ INLINE void iq2_quads(const vi v[3], vi ret_quad[8])
 }
 #endif
 
-/* Three dwords from byte `at` on. */
-INLINE void three_dwords(const struct rows *r, int at, vi ret_v[3])
-{
-    UNROLLED
-    for (int i = 0; i < 3; i++)
-        ret_v[i] = dword_at(r, at + 4 * i);
-}
-
 INLINE void unpack_packed_iq2_by_32(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[3], quad[8], scales = dword_at(r, 4);
