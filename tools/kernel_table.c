@@ -139,14 +139,16 @@ static struct figures multiply(struct team *t, const struct set *q8, const struc
     struct turn decode[] = { { read_share, q8, 0 }, { multiply_share, q8, 0 }, { multiply_share, own, 0 } }, *prefill = decode + 1;
     struct figures f;
     const double gigabytes_q8 = (double)(q8->matrices * q8->matrix_bytes * t->passes) * 1e-9;
-    t->a = activations(t->k, TOKENS, K, narrow);
     t->tokens = 1;
+    t->a = activations(t->k, t->tokens, K, narrow);
     take_turns(t, decode, 3, REPEATS);
     f.roof = gigabytes_q8 / decode[0].seconds;
     f.read_q8 = gigabytes_q8 / decode[1].seconds;
     f.read = (double)(own->matrices * own->matrix_bytes * t->passes) * 1e-9 / decode[2].seconds;
     f.file = f.read * (double)own->file.row_bytes / (double)own->packed.row_bytes;
+    forget(&t->a);
     t->tokens = TOKENS;
+    t->a = activations(t->k, t->tokens, K, narrow);
     take_turns(t, prefill, 2, REPEATS / 2);
     f.prefill_q8 = 2.0 * N * K * TOKENS / prefill[0].seconds * 1e-9;
     f.prefill = 2.0 * N * K * TOKENS / prefill[1].seconds * 1e-9;

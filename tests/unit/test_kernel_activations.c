@@ -30,7 +30,7 @@ START_TEST(activations_are_the_same_on_all_levels)
         cpu_act_bind(&a, mem, T, K);
         for (int t = T - 1; t >= 0; t--)
             k->quantize(&a, t, t + 1);
-        for (int64_t i = 0; i < (a.split - (uint8_t *)mem) / 4; i++) /* what lies behind only some levels write */
+        for (int64_t i = 0; i < ((uint8_t *)a.split - (uint8_t *)mem) / 4; i++) /* what lies behind only some levels write */
             ENSURE(same(((float *)mem)[i], ((float *)first)[i]), "%s: word %d", k->level, (int)i);
         for (int64_t i = 0; strcmp(k->level, "amx") == 0 && i < T * (K / 32); i++) {
             int64_t t = i / (K / 32), at = (t / 16 * (K / 32) + i % (K / 32)) * 16 + t % 16;

@@ -48,6 +48,7 @@ INLINE int64_t direct_rows(unpack_loop *const unpack, const enum cpu_format form
         s.q[i] = acts(a) + (t + i) * a->K;
 #if SPLITS
         s.split[i] = a->split + 2 * (t + i) * a->K;
+        s.moved[i] = a->moved == NULL ? NULL : a->moved + (t + i) * (a->K / 4);
 #endif
         s.d[i] = a->d + (t + i) * (a->K / 32);
         s.ds[i] = a->ds + (t + i) * (a->K / 32);

@@ -120,13 +120,15 @@ struct cpu_act {
     bool narrow;    /* integers of 8 bits, and see cpu_kernels.bf16: set it before cpu_act_bind() */
     int16_t *q;     /* [T, K] columns in the order of cpu_act_column(); NULL when narrow */
     int8_t *q8;     /* [T, K] in their own order; NULL when not */
-    uint8_t *split; /* [T, K / 32][2][32] of 16-bit ones the low and the high bytes in their own order; only written by levels that
-                       read it (splits.h, tiles.h) */
+    int8_t *split;  /* [T, K / 32][2][32] of 16-bit ones, 256 high + low, the low and the high bytes in their own order; only written
+                       by levels that read it (splits.h, tiles.h) */
     float *d;       /* [T, K/32] scale of each block */
     float *ds;      /* [T, K/32] d * sum */
     float *ds_16;   /* [T, K/16] the same over each 16 */
     int32_t *sum;    /* [T, K/32] sum of q over each block */
     int32_t *sum_16; /* [T, K/16] the same over each 16 */
+    float *moved;    /* [T, K/16][4] -9 s + 2 u, s the sum of q over 16 and u over none, the second, the first or both halves of them; only
+                        written by levels that read it (unpack_repacked.h); NULL for more than CPU_PART_TOKENS tokens */
     float *turned_d, *turned_ds; /* [T / 16 rounded up][K/32][16 tokens] d and ds again; only written by levels that read them
                                     (tiles.h) */
     float *turned_ds_16;         /* [T / 16 rounded up][K/16][16 tokens] likewise */
@@ -134,7 +136,8 @@ struct cpu_act {
 
 #define CPU_TURNED_TOKENS 16 /* whose factors lie side by side in turned_d, turned_ds and turned_ds_16 */
 
-#define CPU_ACT_MAX 32767.0f /* largest q: 16 bits lose nothing that f32 activations would show, 8 bits do */
+#define CPU_ACT_MAX 32639.0f /* largest q, 127 times 257, so that both bytes of 256 high + low have a sign: 16 bits lose nothing that f32
+                                activations would show, 8 bits do */
 #define CPU_ACT_MAX_8 127.0f /* largest of q8 */
 
 /* The column at place i of q: of each four the middle two change places, see unpack.h. Its own inverse. */

@@ -16,9 +16,15 @@ static int64_t turned_bytes(int64_t T, int64_t K)
     return (T + CPU_TURNED_TOKENS - 1) / CPU_TURNED_TOKENS * CPU_TURNED_TOKENS * (K / 32) * (int64_t)sizeof(float);
 }
 
+/* What `moved` takes of T tokens. More have none, but take as much, for memory is reused for fewer. */
+static int64_t moved_bytes(int64_t T, int64_t K)
+{
+    return round_up_64((T < CPU_PART_TOKENS ? T : CPU_PART_TOKENS) * (K / 16) * 4 * (int64_t)sizeof(float));
+}
+
 int64_t cpu_act_bytes(int64_t T, int64_t K)
 {
-    return 2 * round_up_64(T * K * 2) + 3 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8) + 4 * turned_bytes(T, K);
+    return moved_bytes(T, K) + 2 * round_up_64(T * K * 2) + 3 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8) + 4 * turned_bytes(T, K);
 }
 
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
@@ -33,8 +39,10 @@ void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)
     a->sum = (int32_t *)(void *)(p + 2 * per_32);
     a->ds_16 = (float *)(void *)(p + 3 * per_32);
     a->sum_16 = (int32_t *)(void *)(p + 3 * per_32 + round_up_64(T * (K / 32) * 8));
-    a->split = p + 3 * per_32 + 2 * round_up_64(T * (K / 32) * 8);
-    a->turned_d = (float *)(void *)(a->split + round_up_64(T * K * 2));
+    a->split = (int8_t *)(p + 3 * per_32 + 2 * round_up_64(T * (K / 32) * 8));
+    p = (uint8_t *)a->split + round_up_64(T * K * 2);
+    a->moved = T > CPU_PART_TOKENS ? NULL : (float *)(void *)p;
+    a->turned_d = (float *)(void *)(p + moved_bytes(T, K));
     a->turned_ds = a->turned_d + turned_bytes(T, K) / (int64_t)sizeof(float);
     a->turned_ds_16 = a->turned_ds + turned_bytes(T, K) / (int64_t)sizeof(float);
 }
@@ -46,6 +54,7 @@ struct cpu_act cpu_act_part(const struct cpu_act *a, int64_t t, int64_t k0, int6
         .x = a->x + t * a->ldx + k0, .ldx = a->ldx, .K = k1 - k0, .narrow = a->narrow,
         .q = a->narrow ? NULL : a->q + at, .q8 = a->narrow ? a->q8 + at : NULL, .split = a->split + 2 * at,
         .d = a->d + at / 32, .ds = a->ds + at / 32, .ds_16 = a->ds_16 + at / 16, .sum = a->sum + at / 32, .sum_16 = a->sum_16 + at / 16,
+        .moved = a->moved == NULL ? NULL : a->moved + at / 4,
     };
 }
 

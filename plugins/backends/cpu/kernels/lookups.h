@@ -1,5 +1,6 @@
 /* lookups.h - products of few tokens by packed weights that are looked up in tables, for processors that look at six bits of a place (vpermb
- * of AVX512_VBMI) and so need no mask where four are meant: to the same bits as without it.
+ * of AVX512_VBMI) and so need no mask where four are meant, and that turn matrices of bits (GFNI), by which sums of activations are looked
+ * up where weights of IQ1_M would be put together: to the same bits as without.
  * Include after simd_avx512.h. The file says ACT_BITS, DIRECT_TOKENS and DIRECT_MOST as for products.h. */
 #ifndef TENON_CPU_LOOKUPS_H
 #define TENON_CPU_LOOKUPS_H
@@ -19,7 +20,7 @@ PACKED_LOOKED_UP(DIRECT_PACKED)
 bool LOOKUPS(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y, int64_t ldy,
              const float *bias)
 {
-    if (!m->packed || t1 - t0 > DIRECT_MOST)
+    if (!m->packed || t1 - t0 > DIRECT_MOST || a->moved == NULL)
         return false;
     switch ((int)m->format) {
 #define DIRECT_PACKED(format, unpack, bytes, blocks, scales) \

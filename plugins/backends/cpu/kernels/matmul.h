@@ -29,6 +29,8 @@ INLINE void quantize_block(const float *x, const bool narrow, const struct cpu_a
         memset(narrow ? (void *)(a->q8 + 32 * at) : (void *)(a->q + 32 * at), 0, narrow ? 32 : 64);
         if (SPLITS && !narrow)
             memset(a->split + 64 * at, 0, 64);
+        if (SPLITS && a->moved != NULL)
+            memset(a->moved + 8 * at, 0, 8 * sizeof *a->moved);
         a->d[at] = a->ds[at] = ds_16[0] = ds_16[1] = bits >= 0x7f800000u ? NAN : 0.0f;
         a->sum[at] = sum_16[0] = sum_16[1] = 0;
         return;
@@ -43,6 +45,8 @@ INLINE void quantize_block(const float *x, const bool narrow, const struct cpu_a
 #if SPLITS
         if (!narrow)
             vi_store_split(a->split + 64 * at + i, a->split + 64 * at + 32 + i, n);
+        if (a->moved != NULL)
+            vi_store_moved(a->moved + 8 * at + i / 4, n);
 #endif
     }
     a->d[at] = max / most;

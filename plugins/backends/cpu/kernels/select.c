@@ -19,7 +19,7 @@ CPU_DEFINE_LEVEL(avx512)
 CPU_DEFINE_LEVEL_OF(avx512_bf16, avx512, avx512, CPU_ATTN_ROWS, avx512, true)
 CPU_DEFINE_LEVEL_OF(amx, amx, amx, CPU_ATTN_TILED_ROWS, avx512, true)
 
-#define LEAF7_ECX_VBMI (1u << 1)             /* of cpuid 7.0: AVX512_VBMI */
+#define LEAF7_ECX_LOOKUPS (1u << 1 | 1u << 8) /* of cpuid 7.0: AVX512_VBMI and GFNI */
 #define LEAF7_1_EAX_BF16 (1u << 5)           /* of cpuid 7.1: AVX512_BF16 */
 #define LEAF7_EDX_TILES (1u << 22 | 1u << 24 | 1u << 25) /* of cpuid 7.0: AMX_BF16, AMX_TILE and AMX_INT8 */
 #define XCR0_TILES (1u << 17 | 1u << 18)      /* their shapes and what they hold */
@@ -60,9 +60,9 @@ static enum cpu_level detect(void)
         return CPU_LEVEL_SCALAR;
     if ((saved & 0xe6) != 0xe6 || (b & leaf7) != leaf7 || (c & bit_AVX512VNNI) == 0)
         return CPU_LEVEL_AVX2;
-    const bool by_six_bits = (c & LEAF7_ECX_VBMI) != 0; /* one family has BF16 and not this: Cooper Lake */
+    const bool looks_up = (c & LEAF7_ECX_LOOKUPS) == LEAF7_ECX_LOOKUPS; /* one family has BF16 and not these: Cooper Lake */
     bool tiles = (d & LEAF7_EDX_TILES) == LEAF7_EDX_TILES && (saved & XCR0_TILES) == XCR0_TILES;
-    if (!by_six_bits || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a & LEAF7_1_EAX_BF16) == 0)
+    if (!looks_up || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a & LEAF7_1_EAX_BF16) == 0)
         return CPU_LEVEL_AVX512;
     return tiles ? CPU_LEVEL_AMX : CPU_LEVEL_AVX512_BF16;
 }

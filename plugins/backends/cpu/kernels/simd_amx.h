@@ -39,9 +39,8 @@ INLINE void tiles_release(void) { _tile_release(); }
 #define tile_zero(tile) _tile_zero(tile)
 #define tile_load(tile, p, stride) _tile_loadd(tile, p, stride)
 #define tile_store(tile, p, stride) _tile_stored(tile, p, stride)
-/* sums [m][n] += a [m][k] bytes with a sign, or without one, by w [k / 4][n][4] bytes with one. */
+/* sums [m][n] += a [m][k] bytes with a sign by w [k / 4][n][4] bytes with one. */
 #define tile_dot(sums, a, w) _tile_dpbssd(sums, a, w)
-#define tile_dot_unsigned(sums, a, w) _tile_dpbusd(sums, a, w)
 /* sums [m][n] += a [m][k] by w [k / 2][n][2], all bfloat16 and sums f32; denormals count as zeros. */
 #define tile_dot_bf16(sums, a, w) _tile_dpbf16ps(sums, a, w)
 

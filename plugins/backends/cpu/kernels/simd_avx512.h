@@ -4,7 +4,9 @@
 #define TENON_CPU_SIMD_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifndef LEVEL
 #define LEVEL(name) cpu_##name##_avx512
@@ -80,12 +82,14 @@ INLINE vi vi_dot16(vi acc, vi a, vi b) { return _mm512_dpwssd_epi32(acc, a, b); 
 #define WEIGHTS_ABOVE 128
 INLINE vi vi_dot4(vi acc, vi w, vi a) { return _mm512_dpbusd_epi32(acc, w, a); }
 /* w, without a sign, by the four bytes with one at p, in all lanes; by intrinsics gcc loads them in an instruction of its own. */
-INLINE vi vi_dot4_at(vi acc, vi w, const uint8_t *p)
+INLINE vi vi_dot4_at(vi acc, vi w, const int8_t *p)
 {
 #ifdef FEW_TOKENS /* sanitizers do not see what assembly loads */
-    return vi_dot4(acc, w, _mm512_set1_epi32((int)((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24)));
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return vi_dot4(acc, w, _mm512_set1_epi32(four));
 #else
-    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*(const uint8_t (*)[4])p));
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(w), "m"(*(const int8_t (*)[4])p));
     return acc;
 #endif
 }
@@ -98,10 +102,20 @@ INLINE void vi_store_columns(int16_t *p, vi x)
 }
 #define SPLITS 1
 #define FETCHES_OTHERWISE true /* direct.h: as the processor wants it */
-INLINE void vi_store_split(uint8_t *low, uint8_t *high, vi x)
+INLINE void vi_store_split(int8_t *low, int8_t *high, vi x)
 {
     _mm_storeu_si128((void *)low, _mm512_cvtepi32_epi8(x));
-    _mm_storeu_si128((void *)high, _mm512_cvtepi32_epi8(_mm512_srli_epi32(x, 8)));
+    _mm_storeu_si128((void *)high, _mm512_cvtepi32_epi8(_mm512_srai_epi32(_mm512_add_epi32(x, _mm512_set1_epi32(128)), 8)));
+}
+/* See cpu_act.moved; exact. */
+INLINE void vi_store_moved(float *p, vi x)
+{
+    x = _mm512_add_epi32(x, _mm512_shuffle_epi32(x, _MM_PERM_CDAB));
+    x = _mm512_add_epi32(x, _mm512_shuffle_epi32(x, _MM_PERM_BADC));
+    x = _mm512_add_epi32(x, _mm512_shuffle_i32x4(x, x, 0xb1)); /* in each lane its half's sum */
+    const __m128 first = _mm_cvtepi32_ps(_mm512_castsi512_si128(x)), second = _mm_cvtepi32_ps(_mm512_extracti32x4_epi32(x, 2));
+    const __m128 of_first = _mm_mul_ps(first, _mm_setr_ps(-9, -9, -7, -7));
+    _mm_storeu_ps(p, _mm_fmadd_ps(second, _mm_setr_ps(-9, -7, -9, -7), of_first));
 }
 INLINE void vi_store_bytes(int8_t *p, vi x) { _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(x)); }
 #define vi_shl(a, n) _mm512_slli_epi32(a, n)
@@ -148,6 +162,20 @@ INLINE vi vi_lookup_low(const int8_t *table, vi x)
 INLINE vi vi_lookup_six(const int8_t *table, vi x) { return _mm512_permutexvar_epi8(x, vi_load(table)); }
 #else
 INLINE vi vi_lookup_low(const int8_t *table, vi x) { return vi_lookup(table, vi_and(x, vi_all(0x0f0f0f0f))); }
+#endif
+#ifdef __GFNI__
+#define TURNS_BITS
+/* Of each lane's four bytes the bits that byte n of `masks` has alone, as a nibble, the last byte's lowest: of even lanes the upper one of
+ * their byte n, of odd lanes the lower one. */
+INLINE vi vi_turn_bits(vi x, uint32_t masks) { return _mm512_gf2p8affine_epi64_epi8(vi_all(masks), x, 0); }
+/* Where two bits of such a nibble are the lowest of the lane: one of the dword's four nibbles, its upper half or its lower. */
+INLINE vi vi_turned_at(vi x, const int n, const bool upper)
+{
+    const int of_odd = 8 * n + (upper ? 2 : 0);
+    return _mm512_srlv_epi32(x, _mm512_set1_epi64((int64_t)of_odd << 32 | (of_odd + 4)));
+}
+/* One of four for each lane, by its two lowest bits. */
+INLINE vf vf_one_of(const float *four, vi x) { return _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(four)), x); }
 #endif
 INLINE vf vf_odd(vi x, const uint32_t mask)
 {

@@ -48,7 +48,8 @@ struct pass {
 
 /* The step whose sums are made next. */
 struct ahead {
-    const uint8_t *w, *acts;
+    const uint8_t *w;
+    const int8_t *acts;
     int64_t acts_row;     /* bytes */
     int64_t left;         /* steps of this tile */
     int64_t t;            /* the next tile: its tokens */
@@ -97,7 +98,7 @@ INLINE void keep_sums(const struct pass *p, const struct kind kind, struct ahead
         } else {                                         \
             tile_load(HIGH_ACTS, a->acts + 32, a->acts_row); \
             tile_zero(HIGH_SUMS_##turn);                 \
-            tile_dot_unsigned(SUMS_##turn, ACTS, WEIGHTS); \
+            tile_dot(SUMS_##turn, ACTS, WEIGHTS);      \
             tile_dot(HIGH_SUMS_##turn, HIGH_ACTS, WEIGHTS); \
         }                                                \
     } while (0)
@@ -140,7 +141,7 @@ INLINE bool next_tile(const struct pass *p, const struct kind kind, struct ahead
     a->left = p->j->blocks * 32 / step_columns(kind);
     a->w = j->w.q + 4 * LANES * a->h;
     a->acts_row = (kind.wide ? 2 : 1) * K;
-    a->acts = kind.wide ? j->a->split + 2 * (a->t * K + 32 * j->block) : (const uint8_t *)j->a->q8 + a->t * K + 32 * j->block;
+    a->acts = kind.wide ? j->a->split + 2 * (a->t * K + 32 * j->block) : j->a->q8 + a->t * K + 32 * j->block;
     if (++a->h == p->halves) {
         a->h = 0;
         a->t += tokens;

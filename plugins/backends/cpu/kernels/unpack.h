@@ -87,7 +87,8 @@ struct sink {
     struct form form;                 /* of the block that ended last: the same in all of an encoding */
     const act *q[DIRECT_TOKENS];      /* [K] */
 #if SPLITS
-    const uint8_t *split[DIRECT_TOKENS]; /* [K / 32][2][32] */
+    const int8_t *split[DIRECT_TOKENS]; /* [K / 32][2][32] */
+    const float *moved[DIRECT_TOKENS];  /* [K / 16][4] */
 #endif
     const float *d[DIRECT_TOKENS];    /* [K / 32] */
     const float *ds[DIRECT_TOKENS];
@@ -560,7 +561,8 @@ INLINE void choose_fetching(struct rows *r, const enum fetch fetch, const int by
 #define PACKED_LOOKED_UP(X)                                     \
     X(CPU_PACKED_IQ2_BY_32, unpack_packed_iq2_by_32, 104, 8, 1) \
     X(CPU_PACKED_IQ2_BY_16, unpack_packed_iq2_by_16, 108, 8, 2) \
-    X(CPU_PACKED_IQ3_XXS, unpack_packed_iq3_xxs, 136, 8, 1)
+    X(CPU_PACKED_IQ3_XXS, unpack_packed_iq3_xxs, 136, 8, 1)     \
+    X(CPU_PACKED_IQ1_M, unpack_packed_iq1_m, 80, 8, 2)
 #define PACKED_FORMATS(X)                                       \
     PACKED_LOOKED_UP(X)                                         \
     X(CPU_PACKED_Q5_0, unpack_packed_q5_0, 22, 1, 1)            \
@@ -571,8 +573,7 @@ INLINE void choose_fetching(struct rows *r, const enum fetch fetch, const int by
     X(CPU_PACKED_Q2_K, unpack_packed_q2_k, 84, 8, 2)            \
     X(CPU_PACKED_TQ2, unpack_packed_tq2, 68, 8, 1)              \
     X(CPU_PACKED_IQ3_S, unpack_packed_iq3_s, 136, 8, 1)         \
-    X(CPU_PACKED_IQ1_S, unpack_packed_iq1_s, 72, 8, 1)          \
-    X(CPU_PACKED_IQ1_M, unpack_packed_iq1_m, 80, 8, 2)
+    X(CPU_PACKED_IQ1_S, unpack_packed_iq1_s, 72, 8, 1)         
 KEPT_FORMATS(UNPACK_LOOP)
 FILE_FORMATS(UNPACK_LOOP)
 PACKED_FORMATS(UNPACK_LOOP)

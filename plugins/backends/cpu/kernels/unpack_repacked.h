@@ -183,6 +183,47 @@ INLINE void put_iq1_m(struct sink *s, int64_t b, const int j, const int quad, vi
     put(s, b, quad >> 2, quad, shift > 0 ? vi_shr(x, shift - 1) : vi_shl(x, 1), ABOVE_9);
 }
 
+#ifdef TURNS_BITS
+/* done_16() of levels l that stand for 8 l - 9, or, where their eight columns are not moved down, for 8 l - 7; slots have them 1 << up too
+ * high. Bits of the directions, turned, choose what 16 activations come to (cpu_act.moved). */
+INLINE void done_moved_16(struct sink *s, int64_t b, const int up, vf first, vf second, vi turned, const int n)
+{
+    const vi which[2] = { vi_turned_at(turned, n, true), vi_turned_at(turned, n, false) };
+    UNROLLED
+    for (int i = 0; i < s->tokens; i++) {
+        vf sum[2];
+        UNROLLED
+        for (int half = 0; half < 2; half++)
+            sum[half] = vf_fma(vf_of_int(total(s, half, i)), vf_all(8.0f / (float)(1 << up)),
+                               vf_one_of(s->moved[i] + 8 * b + 4 * half, which[half])); /* exact: below 2^24 */
+        s->acc[i] = link_both(s->acc[i], vf_fma(second, sum[1], vf_mul(first, sum[0])), s->d[i] + b);
+    }
+    close_slot(s, 0);
+    close_slot(s, 1);
+}
+
+/* For tokens, whose cpu_act.moved is there: levels are multiplied where they lie, and directions are none of the products' business. */
+INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
+{
+    vi low[2][4];
+    const vi ups = dword_at(r, 12);
+    vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
+    for (int side = 0, end = turns(2); side < end; side++) {
+        const vi turned = vi_turn_bits(ups, 0x08020401u << 4 * side);
+        vi scales = dword_at(r, 4 + 4 * side);
+        columns(r, 16 + 32 * side, low[0]);
+        columns(r, 32 + 32 * side, low[1]);
+        UNROLLED
+        for (int j = 0; j < 4; j++) {
+            UNROLLED
+            for (int i = 0; i < 8; i++)
+                put_in_place(s, b + 4 * side + j, i >> 2, i, low[i >> 2][i & 3], 0x03030303u << 2 * j, 0);
+            done_moved_16(s, b + 4 * side + j, 2 * j, odd_scale(d, scales, 7), odd_scale(d, vi_shr(scales, 4), 7), turned, j);
+            scales = vi_shr(scales, 8);
+        }
+    }
+}
+#else
 INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
 {
     vi low[2][4], up[4], ups = dword_at(r, 12);
@@ -208,5 +249,6 @@ INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
         }
     }
 }
+#endif
 
 #endif
