@@ -70,7 +70,7 @@ static inline bool is_mostly_below(const struct cpu_kernels *k) { return strcmp(
 static inline bool has_products(const struct cpu_kernels *k, enum cpu_format f)
 {
     return !is_mostly_below(k) || f == CPU_BF16 || f == CPU_IQ4_NL || f == CPU_IQ4_XS || f == CPU_MXFP4 || f == CPU_NVFP4 ||
-           f == CPU_IQ2_XXS || f == CPU_IQ2_XS || f == CPU_IQ2_S || f == CPU_IQ3_XXS;
+           f == CPU_IQ2_XXS || f == CPU_IQ2_XS || f == CPU_IQ2_S || f == CPU_IQ3_XXS || f == CPU_IQ1_M;
 }
 
 #define FOR_LEVELS(k) FOR_LEVELS_THAT(k, !is_mostly_below(k))

@@ -42,6 +42,42 @@ START_TEST(activations_are_the_same_on_all_levels)
 }
 END_TEST
 
+/* What few tokens have besides, where a level writes it: of both widths the four sums of each 16, of 16 bits both bytes. */
+START_TEST(few_tokens_have_sums_of_halves)
+{
+    enum { T = 3, K = 288 };
+    float *x = aligned(T * K * 4);
+    void *mem = aligned(cpu_act_bytes(T, K));
+    struct cpu_act a = { .x = x, .ldx = K, .narrow = _i == 1 };
+    for (int i = 0; i < T * K; i++)
+        x[i] = rng_float();
+    for (int i = 0; i < 64; i++) /* all at one end */
+        x[i] = i < 32 ? 1.0f : -1.0f;
+    x[100] = NAN;
+    cpu_act_bind(&a, mem, T, K);
+    FOR_LEVELS(k) {
+        if (strncmp(k->level, "avx512", 6) != 0 && strcmp(k->level, "amx") != 0)
+            continue;
+        memset(mem, 0xa5, (size_t)cpu_act_bytes(T, K));
+        k->quantize(&a, 0, T);
+        for (int i = 0; i < T * K / 16; i++) {
+            int32_t half[2] = { 0, 0 };
+            for (int j = 0; j < 16; j++)
+                half[j / 8] += act_at(&a, 0, 0, 16 * i + j);
+            for (int u = 0; u < 4; u++) {
+                int32_t want = ((u & 2) != 0 ? -7 : -9) * half[0] + ((u & 1) != 0 ? -7 : -9) * half[1];
+                ENSURE(a.moved[4 * i + u] == (float)want, "%s: %d of 16 at %d: %a", k->level, u, i, (double)a.moved[4 * i + u]);
+            }
+        }
+        for (int i = 0; !a.narrow && i < T * K; i++) {
+            const int8_t *both = a.split + i / 32 * 64 + i % 32;
+            ENSURE(256 * both[32] + both[0] == act_at(&a, 0, 0, i), "%s: bytes of %d", k->level, i);
+        }
+    }
+    free(x), free(mem);
+}
+END_TEST
+
 START_TEST(activations_are_within_half_a_step)
 {
     enum { K = 320 };
@@ -82,6 +118,7 @@ int main(void)
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, activations_are_the_same_on_all_levels, 0, 2); /* of 16 and of 8 bits */
     tcase_add_loop_test(tc, activations_are_within_half_a_step, 0, 2);
+    tcase_add_loop_test(tc, few_tokens_have_sums_of_halves, 0, 2);
     suite_add_tcase(suite, tc);
     return run_suite_unforked(suite);
 }

@@ -27,15 +27,10 @@ static int up_bit(int j)
     return 2 * (j & 1) + (j >> 1 & 1) + (j & 4);
 }
 
-/* Where sub-block j of IQ1_M has its levels in low: how far up, and in which byte those of column i. */
+/* How far up bytes of low have the levels of IQ1_M's sub-block j. */
 static int low_bit(int j)
 {
-    return (j & 3) == 3 ? 0 : 2 * (j & 3) + 2;
-}
-
-static int low_byte(int j, int i)
-{
-    return 32 * (j >> 2) + ((j & 3) == 2 ? (i & ~3) | ((i - 1) & 3) : i);
+    return (2 * j + 2) & 6;
 }
 
 /* ---- to them */
@@ -92,18 +87,11 @@ static int code_at(const uint8_t *p, int g, int c)
     return g < 6 ? p[4 * (g >> 1) + c] >> 3 * (g & 1) & 7 : p[4 * (g - 6) + c] >> 6 | (p[8 + c] >> (g - 2) & 4);
 }
 
-/* What low_byte() says of eight columns. */
-static uint64_t byte_before(uint64_t x)
-{
-    return (x >> 8 & 0x00ffffff00ffffffu) | (x & 0x000000ff000000ffu) << 24;
-}
-
 static void put_iq1_m(const uint64_t places[4], int j, const struct parts *at, uint8_t *ret)
 {
-    const bool before = low_byte(j, 1) % 4 == 0;
     for (int k = 0; k < 4; k++) {
         const uint64_t levels = places[k] & 0x0303030303030303u;
-        add_bytes(ret + at->low + 32 * (j >> 2) + 8 * k, (before ? byte_before(levels) : levels) << low_bit(j));
+        add_bytes(ret + at->low + 32 * (j >> 2) + 8 * k, levels << low_bit(j));
         ret[at->up + k] = (uint8_t)(ret[at->up + k] | (~places[k] >> 3 & 1) << up_bit(j));
     }
 }
@@ -162,7 +150,7 @@ static int place_at(enum cpu_format packed, const struct parts *at, const uint8_
         bit = p[at->scales + (j >> 1)] >> (4 * (j & 1) + 3) & 1;
         break;
     default: /* IQ1_M */
-        low = p[at->low + low_byte(j, i)] >> low_bit(j);
+        low = p[at->low + 32 * (j >> 2) + i] >> low_bit(j);
         bit = ~p[at->up + (i >> 3)] >> up_bit(j) & 1;
         break;
     }

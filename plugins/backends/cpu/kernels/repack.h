@@ -18,8 +18,8 @@
  *   IQ1_S                  d; a nibble for each 32: n below its bit 3, which tells that levels are moved down; levels as twos
  *   IQ1_M                  d; a nibble n for each 16; for each 8 a bit that tells that they are not moved down: of the columns from 8 k on
  *                          in byte k, of sub-blocks 0 to 3 in bits 0, 2, 1, 3, those of 4 to 7 four above; of each 128 columns 32 bytes
- *                          of levels: byte i has those of column i of four sub-blocks, of the first two at bits 2 and 4, of the others so
- *                          that dwords turned left by 5 have them at 3 and 5: the levels stand two above the bits
+ *                          of levels: byte i has those of column i of four sub-blocks, at bits 2, 4, 6 and 0: two above the bits of the
+ *                          first two, and of the others so when they have come down by 3 and gone up by 5
  *   TQ2                    d; twos
  *   Q2_K                   d, dmin; scales[16], a nibble of scale and one of minimum; twos by 16
  *   Q3_K                   d; scales[12] as the file has them; for each 32 columns three dwords
@@ -30,8 +30,8 @@
  * has. IQ2's codes are a level, 0 to 2, in two bits and its sign above: of columns 8 k + c in bits 0 to 2 of byte c of dword k, of columns
  * 8 k + 4 + c in bits 3 to 5; but of the last eight levels are in bits 6 and 7 of dwords 0 and 1, and signs in those of dword 2. So
  * processors that look at six bits of a place need neither mask nor shift for most. Three dwords of Q3_K and Q6_K hold four of six bits in
- * each byte: the fourth's are the uppermost two of the three. Six bits are column 4 k + c in byte c of dword k (Q6_K), or columns 8 k + c
- * and, above it, 8 k + 4 + c (Q3_K). */
+ * each byte: the fourth's are the uppermost two of the three. Six bits are column 4 k + c in byte c of dword k (Q6_K), or columns 4 k + c
+ * and, above it, 16 + 4 k + c (Q3_K), so that those of one scale stand equally high. */
 #ifndef TENON_CPU_REPACK_H
 #define TENON_CPU_REPACK_H
 

@@ -54,7 +54,7 @@ static void repack_q3_k(const uint8_t *p, uint8_t *ret)
             q[i] = (uint8_t)((low[i] >> 2 * (j & 3) & 3) | (p[i] >> j & 1) << 2);
         memcpy(x, q, sizeof x);
         for (int i = 0; i < 4; i++)
-            x[i] = x[2 * i] | x[2 * i + 1] << 3;
+            x[i] |= x[4 + i] << 3;
         put_sixes(x, ret + Q3_QUANTS + 12 * j);
     }
 }
@@ -169,7 +169,7 @@ static void unpack_q3_k(const uint8_t *p, int j, struct cpu_quant_block *ret)
     memcpy(file + 108, p, 2);
     cpu_quant_block(CPU_Q3_K, file, j, ret);
     for (int i = 0; i < 32; i++)
-        ret->q[i] = (int8_t)((six(p + Q3_QUANTS + 12 * j, i >> 3, i & 3) >> 3 * (i >> 2 & 1) & 7) - 4);
+        ret->q[i] = (int8_t)((six(p + Q3_QUANTS + 12 * j, i >> 2 & 3, i & 3) >> 3 * (i >> 4) & 7) - 4);
 }
 
 int cpu_two_at(const uint8_t *twos, bool by_16, int j, int i)

@@ -104,7 +104,6 @@ INLINE void vi_store_bytes(int8_t *p, vi x)
 #define vi_shl(a, n) _mm256_slli_epi32(a, n)
 #define vi_shr(a, n) _mm256_srli_epi32(a, n)
 #define vi_sar(a, n) _mm256_srai_epi32(a, n)
-#define vi_rotate(a, n) vi_or(vi_shl(a, n), vi_shr(a, 32 - (n))) /* to the left */
 INLINE vi vi_choose(vi m, vi yes, vi no) { return vi_or(vi_and(m, yes), _mm256_andnot_si256(m, no)); } /* bit by bit */
 /* vi_choose() of yes and no by m and of no and yes */
 INLINE void vi_choose_both(vi m, vi yes, vi no, vi *ret, vi *ret_other)

@@ -121,7 +121,6 @@ INLINE void vi_store_bytes(int8_t *p, vi x) { _mm_storeu_si128((void *)p, _mm512
 #define vi_shl(a, n) _mm512_slli_epi32(a, n)
 #define vi_shr(a, n) _mm512_srli_epi32(a, n)
 #define vi_sar(a, n) _mm512_srai_epi32(a, n)
-#define vi_rotate(a, n) _mm512_rol_epi32(a, n)
 INLINE vi vi_choose(vi m, vi yes, vi no) { return _mm512_ternarylogic_epi32(m, yes, no, 0xca); }
 INLINE vi vi_min_u8(vi a, vi b) { return _mm512_min_epu8(a, b); }
 INLINE void vi_choose_both(vi m, vi yes, vi no, vi *ret, vi *ret_other)
@@ -165,14 +164,12 @@ INLINE vi vi_lookup_low(const int8_t *table, vi x) { return vi_lookup(table, vi_
 #endif
 #ifdef __GFNI__
 #define TURNS_BITS
-/* Of each lane's four bytes the bits that byte n of `masks` has alone, as a nibble, the last byte's lowest: of even lanes the upper one of
- * their byte n, of odd lanes the lower one. */
-INLINE vi vi_turn_bits(vi x, uint32_t masks) { return _mm512_gf2p8affine_epi64_epi8(vi_all(masks), x, 0); }
-/* Where two bits of such a nibble are the lowest of the lane: one of the dword's four nibbles, its upper half or its lower. */
-INLINE vi vi_turned_at(vi x, const int n, const bool upper)
+/* Of each lane's four bytes the bits that byte n of `masks` has alone: to bits 8 n to 8 n + 3, the last byte's lowest. What other bits hold
+ * is of no use. */
+INLINE vi vi_turn_bits(vi x, uint32_t masks)
 {
-    const int of_odd = 8 * n + (upper ? 2 : 0);
-    return _mm512_srlv_epi32(x, _mm512_set1_epi64((int64_t)of_odd << 32 | (of_odd + 4)));
+    const vi turned = _mm512_gf2p8affine_epi64_epi8(vi_all(masks), x, 0); /* of even lanes four bits higher */
+    return _mm512_srlv_epi32(turned, _mm512_set1_epi64(4));
 }
 /* One of four for each lane, by its two lowest bits. */
 INLINE vf vf_one_of(const float *four, vi x) { return _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(four)), x); }

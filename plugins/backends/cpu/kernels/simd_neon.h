@@ -101,7 +101,6 @@ INLINE vi vi_sar16(vi a, int n) { return vreinterpretq_s32_s16(vreinterpretq_s16
 INLINE vi vi_shl(vi a, int n) { return vreinterpretq_s32_u32(vreinterpretq_u32_s32(a) << n); }
 INLINE vi vi_shr(vi a, int n) { return vreinterpretq_s32_u32(vreinterpretq_u32_s32(a) >> n); }
 INLINE vi vi_sar(vi a, int n) { return a >> n; }
-INLINE vi vi_rotate(vi a, int n) { return vi_or(vi_shl(a, n), vi_shr(a, 32 - n)); }
 INLINE vi vi_dot16(vi acc, vi a, vi b)
 {
     int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);

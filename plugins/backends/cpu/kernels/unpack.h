@@ -420,15 +420,21 @@ INLINE void columns(const struct rows *r, int at, vi v[4])
         v[i] = vi_load(elements(r, at + 4 * i, 4));
 }
 
-/* Of packed blocks the same, for what is used more than once: gcc else loads it again for each use, and loads are what such loops
- * have most of. Levels of fewer lanes have half the registers: there it is left to the compiler. */
+/* x, for more than one use: gcc else loads it again for each, and loads are what such loops have most of. Levels of fewer lanes have half
+ * the registers: there it is left to the compiler. */
+INLINE vi once(vi x)
+{
+#if LANES == 16
+    __asm__("" : "+v"(x));
+#endif
+    return x;
+}
+
 INLINE void columns_once(const struct rows *r, int at, vi v[4])
 {
     columns(r, at, v);
-#if LANES == 16
     for (int i = 0; i < 4; i++)
-        __asm__("" : "+v"(v[i]));
-#endif
+        v[i] = once(v[i]);
 }
 
 /* The dword at byte `at`; unless packed, its block has 12 bytes before it or behind. */

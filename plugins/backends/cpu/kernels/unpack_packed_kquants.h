@@ -71,7 +71,8 @@ INLINE void unpack_packed_q5_k(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
-/* d; 12 bytes of scales as the file has them; 32 columns in three dwords, each byte of the four that come of them two columns. */
+/* d; 12 bytes of scales as the file has them; 32 columns in three dwords, each byte of the four that come of them a column and
+ * the one 16 behind it. */
 INLINE void unpack_packed_q3_k(const struct rows *r, struct sink *s, int64_t b)
 {
     vi scales[4];
@@ -87,7 +88,7 @@ INLINE void unpack_packed_q3_k(const struct rows *r, struct sink *s, int64_t b)
             three_and_fourth(r, 16 + 12 * j, v);
             UNROLLED
             for (int i = 0; i < 8; i++)
-                put_threes(s, b + j, i >> 2, i, v[i >> 1], 3 * (i & 1), &scale[i >> 2]);
+                put_threes(s, b + j, i >> 2, i, v[i & 3], 3 * (i >> 2), &scale[i >> 2]);
             done_threes(s, b + j, d, scale);
         }
     }

@@ -169,6 +169,9 @@ INLINE void unpack_packed_iq1_s(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
+/* How far up bytes have the levels of a side's sub-block j. */
+#define IQ1_M_BIT(j) ((2 * (j) + 2) & 6)
+
 /* Four columns of a side's sub-block j: level l and bit u, 1 where it is not moved down, come together as 4 l + u where they stand. */
 INLINE void put_iq1_m(struct sink *s, int64_t b, const int j, const int quad, vi low, vi up)
 {
@@ -188,7 +191,7 @@ INLINE void put_iq1_m(struct sink *s, int64_t b, const int j, const int quad, vi
  * high. Bits of the directions, turned, choose what 16 activations come to (cpu_act.moved). */
 INLINE void done_moved_16(struct sink *s, int64_t b, const int up, vf first, vf second, vi turned, const int n)
 {
-    const vi which[2] = { vi_turned_at(turned, n, true), vi_turned_at(turned, n, false) };
+    const vi which[2] = { vi_shr(turned, 8 * n + 2), vi_shr(turned, 8 * n) };
     UNROLLED
     for (int i = 0; i < s->tokens; i++) {
         vf sum[2];
@@ -210,15 +213,15 @@ INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
     vf d = vf_mul(low_half_at(r, 0), vf_all(0.125f));
     for (int side = 0, end = turns(2); side < end; side++) {
         const vi turned = vi_turn_bits(ups, 0x08020401u << 4 * side);
-        vi scales = dword_at(r, 4 + 4 * side);
+        vi scales = once(dword_at(r, 4 + 4 * side));
         columns(r, 16 + 32 * side, low[0]);
         columns(r, 32 + 32 * side, low[1]);
         UNROLLED
         for (int j = 0; j < 4; j++) {
             UNROLLED
             for (int i = 0; i < 8; i++)
-                put_in_place(s, b + 4 * side + j, i >> 2, i, low[i >> 2][i & 3], 0x03030303u << 2 * j, 0);
-            done_moved_16(s, b + 4 * side + j, 2 * j, odd_scale(d, scales, 7), odd_scale(d, vi_shr(scales, 4), 7), turned, j);
+                put_in_place(s, b + 4 * side + j, i >> 2, i, low[i >> 2][i & 3], 0x03030303u << IQ1_M_BIT(j), 0);
+            done_moved_16(s, b + 4 * side + j, IQ1_M_BIT(j), odd_scale(d, scales, 7), odd_scale(d, vi_shr(scales, 4), 7), turned, j);
             scales = vi_shr(scales, 8);
         }
     }
@@ -240,9 +243,8 @@ INLINE void unpack_packed_iq1_m(const struct rows *r, struct sink *s, int64_t b)
         for (int j = 0; j < 4; j++) {
             UNROLLED
             for (int i = 0; i < 8; i++) {
-                if (j == 2)
-                    low[i >> 2][i & 3] = vi_rotate(low[i >> 2][i & 3], 5);
-                put_iq1_m(s, b + 4 * side + j, j, i, low[i >> 2][i & 3], up[i >> 1]);
+                const vi x = low[i >> 2][i & 3];
+                put_iq1_m(s, b + 4 * side + j, j, i, j == 2 ? vi_shr(x, 3) : j == 3 ? vi_shl(x, 5) : x, up[i >> 1]);
             }
             done_16(s, b + 4 * side + j, 0, odd_scale(d, scales, 7), odd_scale(d, vi_shr(scales, 4), 7), ABOVE_9);
             scales = vi_shr(scales, 8);
