@@ -118,12 +118,15 @@ static void pack_share(struct team *t, int i)
     t->k->pack(&t->set->file, groups * i / t->threads, groups * (i + 1) / t->threads, (uint8_t *)(uintptr_t)t->set->packed.data);
 }
 
+/* Between two matrices a token's threads fetch what their share of the next begins with, as the backend's do (cpu_warm_matmul()). */
 static void multiply_share(struct team *t, int i)
 {
     struct cpu_matrix w = t->set->packed;
     int64_t panels = N / CPU_PANEL_ROWS, from = panels * i / t->threads, to = panels * (i + 1) / t->threads;
     for (int64_t m = 0; m < (t->tokens == 1 ? t->set->matrices * t->passes : 1); m++) {
         w.data = t->set->packed.data + m % t->set->matrices * t->set->matrix_bytes;
+        for (int64_t at = 0; m > 0 && at < CPU_WARM_BYTES; at += 64)
+            __builtin_prefetch(w.data + from * CPU_PANEL_ROWS * w.row_bytes + at);
         t->k->matmul(&w, &t->a, 0, t->tokens, from * CPU_PANEL_ROWS, to * CPU_PANEL_ROWS, t->y, N, NULL, t->scratch[i]);
     }
 }

@@ -186,8 +186,6 @@ void cpu_run_matmul(const struct walker *w, const struct cpu_step *s)
         }
 }
 
-#define WARM_BYTES 8192 /* what the loads in flight of a core cover */
-
 static void fetch(const void *p, int64_t bytes)
 {
     for (int64_t i = 0; i < bytes; i += 64)
@@ -210,5 +208,5 @@ void cpu_warm_matmul(const struct walker *w, const struct cpu_step *s, uint32_t 
     int64_t bytes = (n1 - n0) * m->row_bytes;
     if (s->norm.on && vector(&then, s->norm.w) != NULL)
         fetch(vector(&then, s->norm.w), m->cols * (int64_t)sizeof(float));
-    fetch(m->data + n0 * m->row_bytes, bytes < WARM_BYTES ? bytes : WARM_BYTES);
+    fetch(m->data + n0 * m->row_bytes, bytes < CPU_WARM_BYTES ? bytes : CPU_WARM_BYTES);
 }

@@ -330,6 +330,8 @@ const struct cpu_kernels *cpu_kernels_select(enum cpu_level max_level);
  * all encodings' to the first; or those of many bits to the second and later to the first, others as before. */
 enum cpu_fetching { CPU_FETCHES_SOME, CPU_FETCHES_TO_FIRST, CPU_FETCHES_TWICE };
 enum cpu_fetching cpu_fetching(void);
+/* So much of what a thread's share of the next weight begins with is worth fetching before: what the loads in flight of a core cover. */
+#define CPU_WARM_BYTES 8192
 /* The level of that name, CPU_LEVEL_BEST for a name this architecture does not know and for NULL. */
 enum cpu_level cpu_level_find(const char *name);
 
