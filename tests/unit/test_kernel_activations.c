@@ -10,7 +10,7 @@ START_TEST(activations_are_the_same_on_all_levels)
     float most = a.narrow ? CPU_ACT_MAX_8 : CPU_ACT_MAX;
     for (int i = 0; i < T * K; i++)
         x[i] = ldexpf(rng_float(), (int)rng_below(40) - 20);
-    x[3] = 0x1.fffffep127f; /* 32767 / max is denormal */
+    x[3] = 0x1.fffffep127f; /* most / max is denormal */
     for (int i = 32; i < 64; i++)
         x[i] = rng_float() * 0x1p-99f;
     x[100] = NAN;

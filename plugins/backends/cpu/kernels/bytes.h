@@ -2,7 +2,7 @@
  * 16-bit pairs and so to the same bits.
  *
  * An activation is 256 high + 128 + low with both bytes signed, so the sum of w a is 256 * sum of w high + sum of w low + 128 * sum
- * of w: two products for each token and one for all of them. (High and low by rounding would need high = 128 for 32767.)
+ * of w: two products for each token and one for all of them.
  * Included by unpack.h, after its types; words of simd_dotprod.h. */
 #ifndef TENON_CPU_BYTES_H
 #define TENON_CPU_BYTES_H

@@ -11,8 +11,8 @@
  * The law of every kernel here (design, section 7.15): the bits of a result row depend on nothing but that row's inputs,
  * within one level. Not on T, not on the ranges a thread was given, not on alignment, nor on its place in a vector.
  *
- *  - Quantised matmul. A row of activations becomes 16-bit integers in blocks of 32: d = max|x| / 32767, q = nearest even of
- *    x * (32767 / max|x|), or with 127 for 32767 8-bit ones; max|x| < 2^-100 counts as zero; a block that holds NaN or infinity
+ *  - Quantised matmul. A row of activations becomes 16-bit integers in blocks of 32: d = max|x| / 32639, q = nearest even of
+ *    x * (32639 / max|x|), or with 127 for 32639 8-bit ones; max|x| < 2^-100 counts as zero; a block that holds NaN or infinity
  *    gets d = NaN, q = 0. Per output
  *    element one chain runs over ascending blocks b:
  *        acc = fma(dw_b * da_b, (float)isum_b, acc);   isum_b exact in int32
