@@ -52,6 +52,24 @@ static void tame(struct tenon_insn *p)
     p->imm = load ? p->imm % 64 : p->op == TENON_OP_CONST ? p->imm % 256 : 0;
 }
 
+static bool makes_nan(uint8_t op) { return op == TENON_OP_FADD || op == TENON_OP_FMUL || op == TENON_OP_FMA; }
+
+/* Are what sums and products of floats leave taken as bits? Such a program has no one result (encoding.h). */
+static bool looks_at_nans(const struct tenon_encoding *e)
+{
+    bool of_machine[TENON_PROGRAM_REGS] = { false };
+    for (uint32_t i = 0; i < e->n_insns; i++) {
+        const struct tenon_insn *p = &e->program[i];
+        const uint8_t read[3] = { p->a, p->b, p->c };
+        const bool moves = p->op == TENON_OP_SEL; /* its b or c */
+        for (uint32_t k = 0; k < (moves ? 1 : tenon_opcode_reads(p->op)); k++)
+            if (of_machine[read[k]] && !makes_nan(p->op))
+                return true;
+        of_machine[p->dst] = makes_nan(p->op) || (moves && (of_machine[p->b] || of_machine[p->c]));
+    }
+    return false;
+}
+
 /* y of all rows by both ways; abort() where they differ. */
 static void run(const struct tenon_encoding *e, const uint8_t *fill, size_t n_fill)
 {
@@ -72,7 +90,7 @@ static void run(const struct tenon_encoding *e, const uint8_t *fill, size_t n_fi
     if (ready && (tenon_ref_decode_rows(e, (const void *const *)planes, rows, cols, 0, rows, want) != TENON_OK ||
                   tenon_ref_decoder_rows(d, (const void *const *)planes, rows, cols, 0, rows, got) != TENON_OK))
         abort();
-    for (uint64_t i = 0; ready && i < n; i++)
+    for (uint64_t i = 0; ready && !looks_at_nans(e) && i < n; i++)
         if (memcmp(&want[i], &got[i], 4) != 0 && (want[i] == want[i] || got[i] == got[i]))
             abort();
     tenon_ref_decoder_destroy(d);

@@ -128,7 +128,7 @@ struct cpu_act {
     int32_t *sum;    /* [T, K/32] sum of q over each block */
     int32_t *sum_16; /* [T, K/16] the same over each 16 */
     float *moved;    /* [T, K/16][4] -9 s + 2 u, s the sum of q over 16 and u over none, the second, the first or both halves of them; only
-                        written by levels that read it (unpack_repacked.h); NULL for more than CPU_PART_TOKENS tokens */
+                        written from level avx512 on (unpack_repacked.h reads it); NULL for more than CPU_PART_TOKENS tokens */
     float *turned_d, *turned_ds; /* [T / 16 rounded up][K/32][16 tokens] d and ds again; only written by levels that read them
                                     (tiles.h) */
     float *turned_ds_16;         /* [T / 16 rounded up][K/16][16 tokens] likewise */

@@ -24,7 +24,8 @@ static int64_t moved_bytes(int64_t T, int64_t K)
 
 int64_t cpu_act_bytes(int64_t T, int64_t K)
 {
-    return moved_bytes(T, K) + 2 * round_up_64(T * K * 2) + 3 * round_up_64(T * (K / 32) * 4) + 2 * round_up_64(T * (K / 32) * 8) + 4 * turned_bytes(T, K);
+    const int64_t per_32 = round_up_64(T * (K / 32) * 4), per_16 = round_up_64(T * (K / 32) * 8);
+    return 2 * round_up_64(T * K * 2) + 3 * per_32 + 2 * per_16 + moved_bytes(T, K) + 4 * turned_bytes(T, K);
 }
 
 void cpu_act_bind(struct cpu_act *a, void *mem, int64_t T, int64_t K)

@@ -98,7 +98,7 @@ INLINE void keep_sums(const struct pass *p, const struct kind kind, struct ahead
         } else {                                         \
             tile_load(HIGH_ACTS, a->acts + 32, a->acts_row); \
             tile_zero(HIGH_SUMS_##turn);                 \
-            tile_dot(SUMS_##turn, ACTS, WEIGHTS);      \
+            tile_dot(SUMS_##turn, ACTS, WEIGHTS);        \
             tile_dot(HIGH_SUMS_##turn, HIGH_ACTS, WEIGHTS); \
         }                                                \
     } while (0)

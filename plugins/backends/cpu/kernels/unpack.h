@@ -581,7 +581,7 @@ INLINE void choose_fetching(struct rows *r, const enum fetch fetch, const int by
     X(CPU_PACKED_Q2_K, unpack_packed_q2_k, 84, 8, 2)            \
     X(CPU_PACKED_TQ2, unpack_packed_tq2, 68, 8, 1)              \
     X(CPU_PACKED_IQ3_S, unpack_packed_iq3_s, 136, 8, 1)         \
-    X(CPU_PACKED_IQ1_S, unpack_packed_iq1_s, 72, 8, 1)         
+    X(CPU_PACKED_IQ1_S, unpack_packed_iq1_s, 72, 8, 1)
 KEPT_FORMATS(UNPACK_LOOP)
 FILE_FORMATS(UNPACK_LOOP)
 PACKED_FORMATS(UNPACK_LOOP)
