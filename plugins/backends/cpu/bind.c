@@ -32,6 +32,7 @@ static int32_t bind_weight(struct tenon_executable *exe, const struct tenon_weig
         status = cpu_matrix_of(b, &w->m, err);
     if (status == 0 && w->program == NULL && b->packed.buffer != NULL)
         status = cpu_packed_of(b, &w->m, &w->m, err);
+    exe->reads_moved |= status == 0 && cpu_reads_moved(w->m.format);
     return status == 0 && b->rank == 1 ? bind_vector(exe, w, err) : status;
 }
 

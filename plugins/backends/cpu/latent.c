@@ -91,7 +91,7 @@ static struct cpu_act prepare(const struct walker *w, const struct latent *l, co
     barrier(w); /* they are made */
     if (!cpu_encoding_at(by->m.format)->quantised)
         return a;
-    cpu_act_bind(&a, l->act, l->h * l->t, k);
+    bind_act(w, &a, l->act, l->h * l->t, k);
     share(w, l->h * l->t, &r0, &r1);
     w->k->quantize(&a, r0, r1);
     barrier(w);

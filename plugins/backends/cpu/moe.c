@@ -190,7 +190,7 @@ static struct cpu_act prepare(const struct walker *w, const float *x, int64_t ro
     int64_t r0, r1;
     if (!quantised(by) && !quantised(and_by))
         return a;
-    cpu_act_bind(&a, memory, rows, k);
+    bind_act(w, &a, memory, rows, k);
     share(w, rows, &r0, &r1);
     w->k->quantize(&a, r0, r1);
     barrier(w);

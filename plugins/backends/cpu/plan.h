@@ -122,6 +122,7 @@ struct tenon_executable {
     struct tenon_dims bucket;
     uint32_t n_threads;
     bool narrow;                     /* activations for quantised weights are of 8 bits, not of 16 */
+    bool reads_moved;                /* some weight's products do: cpu_act.moved is made */
     uint64_t shared_act_offset;      /* shared prepared activations: f32 rows, then what cpu_act_bind takes */
     uint64_t thread_offset, thread_bytes; /* private memory of each thread */
     uint64_t thread_act_bytes;       /* of which at its start: prepared activations of CPU_SMALL_ROWS rows */

@@ -18,7 +18,7 @@ static struct cpu_act input(const struct walker *w, const struct cpu_step *s, in
     struct cpu_act a = { .x = s->norm.on ? (const float *)(const void *)memory : taken(w, s), .narrow = exe->narrow };
     a.K = a.ldx = matrix(w, s->w[0])->cols;
     if (s->quantised)
-        cpu_act_bind(&a, memory + x_bytes, rows, a.K);
+        bind_act(w, &a, memory + x_bytes, rows, a.K);
     if (own)
         a.turned_d = NULL; /* few rows: nobody reads it */
     return a;

@@ -96,6 +96,14 @@ static inline const struct cpu_matrix *matrix(const struct walker *w, uint32_t v
     return lies(by, by->m.rows);
 }
 
+/* cpu_act_bind(), without what no weight of the plan reads. */
+static inline void bind_act(const struct walker *w, struct cpu_act *a, void *memory, int64_t rows, int64_t k)
+{
+    cpu_act_bind(a, memory, rows, k);
+    if (!w->exe->reads_moved)
+        a->moved = NULL;
+}
+
 static inline const float *vector(const struct walker *w, uint32_t v)
 {
     return v == TENON_NO_VALUE ? NULL : weight(w, v)->f32;

@@ -106,6 +106,8 @@ struct cpu_matrix {
 
 /* Of m, which is in the file's order: the format it has when packed, most often its own; the bytes of that; m packed to data. */
 enum cpu_format cpu_packed_format(enum cpu_format format);
+/* Whether products of few tokens by that format, packed or to be, read cpu_act.moved; without it they have the same bits more slowly. */
+bool cpu_reads_moved(enum cpu_format format);
 int64_t cpu_packed_bytes(const struct cpu_matrix *m);
 struct cpu_matrix cpu_packed_matrix(const struct cpu_matrix *m, const uint8_t *data);
 /* Row n as floats, wherever it lies: cpu_decode_row() of it. */
@@ -128,7 +130,8 @@ struct cpu_act {
     int32_t *sum;    /* [T, K/32] sum of q over each block */
     int32_t *sum_16; /* [T, K/16] the same over each 16 */
     float *moved;    /* [T, K/16][4] -9 s + 2 u, s the sum of q over 16 and u over none, the second, the first or both halves of them; only
-                        written from level avx512 on (unpack_repacked.h reads it); NULL for more than CPU_PART_TOKENS tokens */
+                        written from level avx512 on (unpack_repacked.h reads it); NULL for more than CPU_PART_TOKENS tokens, and
+                        then or where the caller says so not written */
     float *turned_d, *turned_ds; /* [T / 16 rounded up][K/32][16 tokens] d and ds again; only written by levels that read them
                                     (tiles.h) */
     float *turned_ds_16;         /* [T / 16 rounded up][K/16][16 tokens] likewise */

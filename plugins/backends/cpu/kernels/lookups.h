@@ -20,7 +20,7 @@ PACKED_LOOKED_UP(DIRECT_PACKED)
 bool LOOKUPS(const struct cpu_matrix *m, const struct cpu_act *a, int64_t t0, int64_t t1, int64_t n0, int64_t n1, float *y, int64_t ldy,
              const float *bias)
 {
-    if (!m->packed || t1 - t0 > DIRECT_MOST || (m->format == CPU_PACKED_IQ1_M && a->moved == NULL))
+    if (!m->packed || t1 - t0 > DIRECT_MOST || (cpu_reads_moved(m->format) && a->moved == NULL))
         return false;
     switch ((int)m->format) {
 #define DIRECT_PACKED(format, unpack, bytes, blocks, scales) \

@@ -54,6 +54,11 @@ enum cpu_format cpu_packed_format(enum cpu_format format)
     }
 }
 
+bool cpu_reads_moved(enum cpu_format format)
+{
+    return cpu_packed_format(format) == CPU_PACKED_IQ1_M;
+}
+
 struct cpu_matrix cpu_packed_matrix(const struct cpu_matrix *m, const uint8_t *data)
 {
     struct cpu_matrix packed = *m;

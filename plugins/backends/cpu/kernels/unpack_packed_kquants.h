@@ -124,7 +124,7 @@ INLINE void unpack_packed_q2_k(const struct rows *r, struct sink *s, int64_t b)
 }
 
 /* d; two bits, of 64 columns in four dwords. Where there are registers for the sums of both blocks these grow side by side, so that none
- * waits for its last product: 1.03 times as fast, and 0.72 with registers for one. */
+ * waits for its last product: 1.05 times as fast, and 0.72 with registers for one. */
 INLINE void unpack_packed_tq2(const struct rows *r, struct sink *s, int64_t b)
 {
     vi v[4];
